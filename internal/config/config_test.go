@@ -1,0 +1,186 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func load(t *testing.T, text string, env map[string]string, flags map[string]string) (Loaded, error) {
+	t.Helper()
+	src := Sources{Flags: flags, Getenv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	if text != "" {
+		t.Chdir(t.TempDir())
+		src.File = "c.yaml"
+		if err := os.WriteFile(src.File, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Load(src)
+}
+
+func TestEachBadFileNamesLineColumnAndRemedy(t *testing.T) {
+	for _, c := range []struct{ name, yaml, want string }{
+		{"unknown key", "receiver:\n  listn: x\n", `c.yaml:2:3: unknown key receiver.listn; did you mean receiver.listen?`},
+		{"unknown group", "recever:\n  listen: x\n", `c.yaml:1:1: unknown key recever; did you mean receiver?`},
+		{"key in the wrong group", "listen: x\n", `c.yaml:1:1: unknown key listen; did you mean http.listen?`},
+		{"far from anything", "zzzzzzzzzzzz: x\n", `c.yaml:1:1: unknown key zzzzzzzzzzzz; appliance config print --defaults shows the known ones`},
+		{"size", "receiver: {max_body_bytes: 3x}\n", `c.yaml:1:28: receiver.max_body_bytes: "3x" is not a size; write it like 16MiB`},
+		{"number", "sampler:\n  probability: much\n", `c.yaml:2:16: sampler.probability: "much" is not a number`},
+		{"duration", "tempo: {retention: 24}\n", `c.yaml:1:20: tempo.retention: "24" is not a duration; write it like 90s, 24h or 30d`},
+		{"share", "sampler:\n  probability: 7\n", `c.yaml:2:16: sampler.probability: 7 is not between 0 and 1`},
+		{"group without keys", "receiver: 5\n", `c.yaml:1:11: receiver needs keys below it, not "5"`},
+		{"list", "receiver: {tenants: a}\n", `c.yaml:1:21: receiver.tenants is a list; write it like [a, b]`},
+		{"map", "sampler: {services: [a]}\n", `c.yaml:1:21: sampler.services is a map; write it like {name: value}`},
+		{"scalar", "data_dir: [a]\n", `c.yaml:1:11: data_dir is a string, and this is not`},
+		{"twice", "data_dir: a\ndata_dir: b\n", `c.yaml:2:1: mapping key "data_dir" already defined at [1:1]`},
+		{"syntax", "a: [", `c.yaml:1:4: sequence end token ']' not found`},
+		{"two documents", "data_dir: a\n---\ndata_dir: b\n", `c.yaml:3:9: a second YAML document; put everything into one`},
+		{"variable", "data_dir: /x/${NOT_SET}\n", `c.yaml:1:11: data_dir: the environment variable NOT_SET is not set; set it, or write ${NOT_SET:-default}`},
+		{"URL keeps its password", "forwarder: {tempo_url: 'ftp://u:geheim@h'}\n", `c.yaml:1:24: forwarder.tempo_url: "ftp://u:xxxxx@h" is not a URL; write it like http://tempo.example:4318`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, c.yaml, nil, nil)
+			if err == nil || err.Error() != c.want {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesAreReportedAtOnce(t *testing.T) {
+	_, err := load(t, "log:\n  level: loud\n  format: xml\n", map[string]string{}, nil)
+	want := "c.yaml:2:10: log.level: \"loud\" is none of debug, info, warn, error\nc.yaml:3:11: log.format: \"xml\" is none of auto, text, json"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestFlagOverEnvironmentOverFileOverDefault(t *testing.T) {
+	file := "receiver: {listen: ':1'}\nhttp: {listen: ':2'}\nlog: {level: debug}\nsampler:\n  services: {a: 0.5}\n"
+	env := map[string]string{"APPLIANCE_HTTP_LISTEN": ":3", "APPLIANCE_LOG_LEVEL": "warn", "APPLIANCE_RECEIVER_TENANTS": "a, b", "APPLIANCE_LOG_FORMAT": ""}
+	got, err := load(t, file, env, map[string]string{"log-level": "error"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Receiver.Listen = ":1"
+	want.HTTP.Listen = ":3"
+	want.Log.Level = "error"
+	want.Receiver.Tenants = []string{"a", "b"}
+	want.Sampler.Services = map[string]float64{"a": 0.5}
+	if d := cmp.Diff(want, got.Config); d != "" {
+		t.Error(d)
+	}
+	wantSet := map[string]string{"receiver.listen": "c.yaml:1:20", "http.listen": "APPLIANCE_HTTP_LISTEN", "log.level": "--log-level", "receiver.tenants": "APPLIANCE_RECEIVER_TENANTS", "sampler.services": "c.yaml:5:13"}
+	if d := cmp.Diff(wantSet, got.Set); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestErrorsOfVariablesAndFlagsNameThem(t *testing.T) {
+	_, err := load(t, "", map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "lots"}, map[string]string{"sampler-probability": "2"})
+	if err == nil || err.Error() != `APPLIANCE_SPOOL_MAX_BYTES: "lots" is not a size; write it like 16MiB` {
+		t.Errorf("got %v", err)
+	}
+	_, err = load(t, "", nil, map[string]string{"sampler-probability": "2"})
+	if err == nil || err.Error() != `--sampler-probability: 2 is not between 0 and 1` {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVariablesAreExpanded(t *testing.T) {
+	got, err := load(t, "data_dir: ${HOME_OF_DATA}/x\nsampler: {probability: '${P:-0.25}'}\nlog: {level: ${L:-debug}}\ntempo: {config_file: 'a$${b}'}\n# ${IN_A_COMMENT}\n", map[string]string{"HOME_OF_DATA": "/srv"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.DataDir != "/srv/x" || got.Sampler.Probability != 0.25 || got.Log.Level != "debug" || got.Tempo.ConfigFile != "a${b}" {
+		t.Errorf("got %+v", got.Config)
+	}
+}
+
+func TestBareGroupAndBareKeyChangeNothing(t *testing.T) {
+	got, err := load(t, "receiver:\nhttp:\n  listen:\n", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Default(), got.Config); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestMissingFileSaysWhatToDo(t *testing.T) {
+	_, err := Load(Sources{File: filepath.Join("no", "such.yaml")})
+	if err == nil || !strings.Contains(err.Error(), "no such file; name the configuration with --config") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What is printed is a configuration that loads to the same values.
+func TestPrintedConfigurationLoadsBack(t *testing.T) {
+	c := Default()
+	c.DataDir = "/srv/a b: #c"
+	c.Receiver.Tenants = []string{"a", "true", "1"}
+	c.Sampler.Services = map[string]float64{"shop: x": 0.5, "y": 1e-9}
+	c.Tempo.Retention = 36*time.Hour + 30*time.Minute
+	c.Receiver.MaxBodyBytes = 1<<20 + 1
+	c.Tempo.ConfigFile = "${x}"
+	c.Nomad.Namespace = "-"
+	for name, printer := range map[string]func(*bytes.Buffer) error{
+		"all":  func(b *bytes.Buffer) error { return Print(b, &c) },
+		"diff": func(b *bytes.Buffer) error { return PrintDiff(b, &c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := printer(&out); err != nil {
+				t.Fatal(err)
+			}
+			got, err := load(t, out.String(), nil, nil)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out.String())
+			}
+			if name == "all" && got.Receiver.Tenants != nil && len(got.Receiver.Tenants) == 0 {
+				got.Receiver.Tenants = nil
+			}
+			if d := cmp.Diff(c, got.Config); d != "" {
+				t.Errorf("%s\n%s", d, out.String())
+			}
+		})
+	}
+}
+
+func TestPrintHidesCredentials(t *testing.T) {
+	c := Default()
+	c.Forwarder.TempoURL = "http://u:geheim@h:4318"
+	c.Archive.Store = "s3://b/p?secret_key=geheim&endpoint=e"
+	var out bytes.Buffer
+	if err := Print(&out, &c); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "geheim") || !strings.Contains(out.String(), "endpoint=e") {
+		t.Error(out.String())
+	}
+}
+
+func TestEveryKeyIsDocumentedAndNamedOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for _, k := range Keys() {
+		if k.Doc == "" || !strings.HasSuffix(k.Doc, ".") {
+			t.Errorf("%s: doc %q is no sentence", k.Path, k.Doc)
+		}
+		for _, name := range []string{k.Path, k.Env, "--" + k.Flag} {
+			if seen[name] && name != "--" {
+				t.Errorf("%s is there twice", name)
+			}
+			seen[name] = true
+		}
+	}
+	if !seen["APPLIANCE_RECEIVER_LISTEN"] || !seen["receiver.tls.client_ca_file"] {
+		t.Error("the names of the design are missing")
+	}
+}

@@ -1,0 +1,180 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// file walks the syntax tree of a YAML file, so that each value is read by the same code as a variable's or a
+// flag's, and each error has its line and column.
+type file struct {
+	path   string
+	getenv func(string) (string, bool)
+	into   *Loaded
+	keys   map[string]Key  // by path
+	groups map[string]bool // paths that have keys below them
+	vars   variables
+}
+
+func (f *file) load(text []byte) error {
+	tree, err := parser.ParseBytes(f.vars.hide(text), 0)
+	if err != nil {
+		var syntax yaml.Error
+		if errors.As(err, &syntax) && syntax.GetToken() != nil {
+			return f.errorAt(syntax.GetToken().Position.Line, syntax.GetToken().Position.Column, errors.New(syntax.GetMessage()))
+		}
+		return &Error{Where: f.path, Err: err}
+	}
+	var errs []error
+	docs := slices.DeleteFunc(tree.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil || d.Body.Type() == ast.CommentType })
+	if len(docs) > 1 {
+		return f.errorf(docs[1].Body, "a second YAML document; put everything into one")
+	}
+	for _, doc := range docs {
+		errs = append(errs, f.mapping("", doc.Body)...)
+	}
+	return errors.Join(errs...)
+}
+
+// mapping reads the keys of a group such as receiver or receiver.tls.
+func (f *file) mapping(group string, n ast.Node) []error {
+	var pairs []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		pairs = n.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{n}
+	case *ast.NullNode:
+		return nil // a bare "receiver:" changes nothing
+	default:
+		return []error{f.errorf(n, "%s needs keys below it, not %q", orRoot(group), n.GetToken().Value)}
+	}
+	var errs []error
+	for _, pair := range pairs {
+		path := pair.Key.GetToken().Value
+		if group != "" {
+			path = group + "." + path
+		}
+		key, isKey := f.keys[path]
+		switch {
+		case isKey:
+			if err := f.value(key, pair.Value); err != nil {
+				errs = append(errs, err)
+			}
+		case f.groups[path]:
+			errs = append(errs, f.mapping(path, pair.Value)...)
+		default:
+			errs = append(errs, f.errorf(pair.Key, "unknown key %s%s", path, f.suggest(path)))
+		}
+	}
+	return errs
+}
+
+// value reads one setting.
+func (f *file) value(k Key, n ast.Node) error {
+	var err error
+	switch k.Type {
+	case "list":
+		seq, ok := n.(*ast.SequenceNode)
+		if !ok {
+			return f.errorf(n, "%s is a list; write it like [a, b]", k.Path)
+		}
+		items := make([]string, len(seq.Values))
+		for i, item := range seq.Values {
+			if items[i], err = f.scalar(k, item); err != nil {
+				return err
+			}
+		}
+		err = k.setList(&f.into.Config, items)
+	case "map":
+		var pairs []*ast.MappingValueNode
+		switch n := n.(type) {
+		case *ast.MappingNode:
+			pairs = n.Values
+		case *ast.MappingValueNode:
+			pairs = []*ast.MappingValueNode{n}
+		default:
+			return f.errorf(n, "%s is a map; write it like {name: value}", k.Path)
+		}
+		texts := make(map[string]string, len(pairs))
+		for _, pair := range pairs {
+			if texts[pair.Key.GetToken().Value], err = f.scalar(k, pair.Value); err != nil {
+				return err
+			}
+		}
+		err = k.setMap(&f.into.Config, texts)
+	default:
+		if n.Type() == ast.NullType {
+			return nil // the default stays
+		}
+		var text string
+		if text, err = f.scalar(k, n); err != nil {
+			return err
+		}
+		err = k.set(&f.into.Config, text)
+	}
+	if err != nil {
+		return f.errorf(n, "%s: %w", k.Path, err)
+	}
+	at := n.GetToken().Position
+	f.into.Set[k.Path] = fmt.Sprintf("%s:%d:%d", f.path, at.Line, at.Column)
+	return nil
+}
+
+func (f *file) scalar(k Key, n ast.Node) (string, error) {
+	if _, ok := n.(ast.ScalarNode); !ok || n.Type() == ast.AliasType {
+		return "", f.errorf(n, "%s is a %s, and this is not", k.Path, k.Type)
+	}
+	text := n.GetToken().Value
+	if lit, ok := n.(*ast.LiteralNode); ok {
+		text = lit.Value.Value
+	}
+	text, err := f.vars.expand(text, f.getenv)
+	if err != nil {
+		return "", f.errorf(n, "%s: %w", k.Path, err)
+	}
+	return text, nil
+}
+
+func (f *file) errorf(n ast.Node, format string, args ...any) error {
+	at := n.GetToken().Position
+	return f.errorAt(at.Line, at.Column, fmt.Errorf(format, args...))
+}
+
+func (f *file) errorAt(line, column int, err error) error {
+	return &Error{Where: fmt.Sprintf("%s:%d:%d", f.path, line, column), Err: err}
+}
+
+func orRoot(group string) string {
+	if group == "" {
+		return "the configuration"
+	}
+	return group
+}
+
+// suggest names the known key that an unknown one most likely stands for: one of the same last name, or one
+// that differs by little.
+func (f *file) suggest(path string) string {
+	best, distance := "", 4
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	for _, known := range append(slices.Sorted(maps.Keys(f.keys)), slices.Sorted(maps.Keys(f.groups))...) {
+		d := editDistance(path, known)
+		if d >= distance && known[strings.LastIndexByte(known, '.')+1:] == last {
+			d = 3
+		}
+		if d < distance {
+			best, distance = known, d
+		}
+	}
+	if best == "" {
+		return "; appliance config print --defaults shows the known ones"
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Key is one setting of the configuration.
+type Key struct {
+	Path   string // as in YAML, with dots: receiver.listen
+	Env    string // APPLIANCE_RECEIVER_LISTEN
+	Flag   string // receiver-listen, empty where it is no flag
+	Type   string // for people: string, number, size, duration, list, ...
+	Doc    string
+	Secret bool // its value may carry credentials
+
+	index []int // of the field, for reflect
+}
+
+// Keys lists every setting in the order of the Config struct.
+func Keys() []Key { return keysOf(reflect.TypeFor[Config](), "", nil) }
+
+func keysOf(t reflect.Type, prefix string, index []int) []Key {
+	var keys []Key
+	for i := range t.NumField() {
+		f := t.Field(i)
+		path := prefix + f.Tag.Get("yaml")
+		at := append(slices.Clone(index), i)
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(f.Type, path+".", at)...)
+			continue
+		}
+		k := Key{
+			Path:   path,
+			Env:    "APPLIANCE_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_")),
+			Type:   typeName(f.Type),
+			Doc:    f.Tag.Get("doc"),
+			Secret: f.Tag.Get("secret") != "",
+			index:  at,
+		}
+		if f.Tag.Get("flag") != "" {
+			k.Flag = strings.NewReplacer(".", "-", "_", "-").Replace(path)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func typeName(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return "duration"
+	case reflect.TypeFor[Bytes]():
+		return "size"
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Uint32:
+		return "whole number"
+	case reflect.Float64:
+		return "number"
+	case reflect.Slice:
+		return "list"
+	case reflect.Map:
+		return "map"
+	default:
+		return "string"
+	}
+}
+
+func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }
+
+// set reads text into the key's field, as it stands in a variable or a flag: lists and maps with commas.
+func (k Key) set(c *Config, text string) error {
+	f := k.field(c)
+	switch f.Kind() {
+	case reflect.Slice:
+		return k.setList(c, splitList(text))
+	case reflect.Map:
+		pairs := map[string]string{}
+		for _, item := range splitList(text) {
+			name, value, ok := strings.Cut(item, "=")
+			if !ok {
+				return fmt.Errorf("%q is not of the form name=value,name=value", text)
+			}
+			pairs[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+		return k.setMap(c, pairs)
+	default:
+		return setScalar(f, text)
+	}
+}
+
+func (k Key) setList(c *Config, items []string) error {
+	k.field(c).Set(reflect.ValueOf(items))
+	return nil
+}
+
+func (k Key) setMap(c *Config, pairs map[string]string) error {
+	m := make(map[string]float64, len(pairs))
+	for name, text := range pairs {
+		var v float64
+		if err := setScalar(reflect.ValueOf(&v).Elem(), text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		m[name] = v
+	}
+	k.field(c).Set(reflect.ValueOf(m))
+	return nil
+}
+
+func splitList(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func setScalar(f reflect.Value, text string) error {
+	if u, ok := f.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	if f.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := ParseDuration(text)
+		if err != nil {
+			return err
+		}
+		f.SetInt(int64(d))
+		return nil
+	}
+	switch f.Kind() {
+	case reflect.String:
+		f.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		f.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", text)
+		}
+		f.SetInt(n)
+	case reflect.Uint32:
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number from 0 to 4294967295", text)
+		}
+		f.SetUint(n)
+	case reflect.Float64:
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", text)
+		}
+		f.SetFloat(x)
+	default:
+		return fmt.Errorf("no way to read a %s", f.Type())
+	}
+	return nil
+}
+
+// ParseDuration reads what time.ParseDuration does, and whole days and weeks: 90d, 2w.
+func ParseDuration(text string) (time.Duration, error) {
+	if d, err := time.ParseDuration(text); err == nil {
+		return d, nil
+	}
+	for suffix, unit := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		if number, ok := strings.CutSuffix(text, suffix); ok {
+			if n, err := strconv.ParseInt(number, 10, 32); err == nil {
+				return time.Duration(n) * unit, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("%q is not a duration; write it like 90s, 24h or 30d", text)
+}

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Print writes the configuration as YAML that Load reads back. Credentials in URLs are hidden.
+func Print(w io.Writer, c *Config) error { return write(w, c, func(Key) bool { return true }) }
+
+// PrintDiff writes only what differs from the defaults.
+func PrintDiff(w io.Writer, c *Config) error {
+	d := Default()
+	return write(w, c, func(k Key) bool { return k.text(c) != k.text(&d) })
+}
+
+func write(w io.Writer, c *Config, wanted func(Key) bool) error {
+	var out strings.Builder
+	var open []string // the groups that the last line stands in
+	for _, k := range Keys() {
+		if !wanted(k) {
+			continue
+		}
+		parts := strings.Split(k.Path, ".")
+		groups := parts[:len(parts)-1]
+		same := 0
+		for same < len(groups) && same < len(open) && open[same] == groups[same] {
+			same++
+		}
+		for i := same; i < len(groups); i++ {
+			fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", i), groups[i])
+		}
+		open = groups
+		fmt.Fprintf(&out, "%s%s: %s\n", strings.Repeat("  ", len(groups)), parts[len(parts)-1], k.text(c))
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// text is the key's value as YAML.
+func (k Key) text(c *Config) string {
+	switch v := k.field(c).Interface().(type) {
+	case string:
+		if k.Secret {
+			v = redactURL(v)
+		}
+		return quote(v)
+	case time.Duration:
+		return shortDuration(v)
+	case []string:
+		items := make([]string, len(v))
+		for i, s := range v {
+			items[i] = quote(s)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case map[string]float64:
+		var items []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			items = append(items, quote(name)+": "+strconv.FormatFloat(v[name], 'g', -1, 64))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// quote leaves plain words alone and quotes what YAML could read as something else.
+func quote(s string) string {
+	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./", r))
+	}) < 0
+	if _, err := strconv.ParseFloat(s, 64); plain && err != nil && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "-"}, strings.ToLower(s)) && s[0] != '-' {
+		return s
+	}
+	return strconv.Quote(strings.ReplaceAll(s, "${", "$${"))
+}
+
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// redactURL hides the password of a URL and the values of query parameters that carry secrets.
+func redactURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "(not a URL)"
+	}
+	q := u.Query()
+	for name := range q {
+		if lower := strings.ToLower(name); strings.Contains(lower, "secret") || strings.Contains(lower, "token") || strings.Contains(lower, "password") || strings.Contains(lower, "key") {
+			q.Set(name, "xxxxx")
+			u.RawQuery = q.Encode()
+		}
+	}
+	return u.Redacted()
+}

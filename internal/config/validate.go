@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first.
+func (l *Loaded) validate() error {
+	var errs []error
+	bad := func(path, format string, args ...any) {
+		errs = append(errs, &Error{Where: l.where(path), Err: fmt.Errorf(format, args...)})
+	}
+	oneOf := func(path, value string, allowed ...string) {
+		if !slices.Contains(allowed, value) {
+			bad(path, "%q is none of %s", value, strings.Join(allowed, ", "))
+		}
+	}
+	address := func(path, value string) {
+		if _, port, err := net.SplitHostPort(value); err != nil {
+			bad(path, "%q is not an address; write it like :4318 or 127.0.0.1:4318", value)
+		} else if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+			bad(path, "%q has no port from 0 to 65535, but %q (%d)", value, port, n)
+		}
+	}
+	httpURL := func(path, value string) {
+		if value == "" {
+			return
+		}
+		if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			bad(path, "%q is not a URL; write it like http://tempo.example:4318", redactURL(value))
+		}
+	}
+	share := func(path string, p float64) {
+		if !(p >= 0 && p <= 1) {
+			bad(path, "%v is not between 0 and 1", p)
+		}
+	}
+	positive := func(path string, d time.Duration) {
+		if d <= 0 {
+			bad(path, "%v is not above 0", d)
+		}
+	}
+
+	c := &l.Config
+	if c.DataDir == "" {
+		bad("data_dir", "is empty; name a directory")
+	}
+	address("receiver.listen", c.Receiver.Listen)
+	address("http.listen", c.HTTP.Listen)
+	if c.Receiver.MaxBodyBytes < 1<<10 || c.Receiver.MaxBodyBytes > 1<<30 {
+		bad("receiver.max_body_bytes", "%v is not between 1KiB and 1GiB", c.Receiver.MaxBodyBytes)
+	} else if c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
+		bad("receiver.inflight_bytes", "%v is less than two bodies of receiver.max_body_bytes (%v): a large request could never be taken", c.Receiver.InflightBytes, c.Receiver.MaxBodyBytes)
+	}
+	positive("receiver.read_header_timeout", c.Receiver.ReadHeaderTimeout)
+	positive("receiver.read_timeout", c.Receiver.ReadTimeout)
+	positive("receiver.idle_timeout", c.Receiver.IdleTimeout)
+	if c.Receiver.ClientRequestsPerSecond < 0 {
+		bad("receiver.client_requests_per_second", "%v is negative; 0 means no limit", c.Receiver.ClientRequestsPerSecond)
+	}
+	if (c.Receiver.TLS.CertFile == "") != (c.Receiver.TLS.KeyFile == "") {
+		bad("receiver.tls", "cert_file and key_file go together; one is missing")
+	}
+	if c.Receiver.TLS.ClientCAFile != "" && c.Receiver.TLS.CertFile == "" {
+		bad("receiver.tls.client_ca_file", "needs cert_file and key_file as well")
+	}
+	share("sampler.probability", c.Sampler.Probability)
+	for name, p := range c.Sampler.Services {
+		share("sampler.services."+name, p)
+	}
+	oneOf("sampler.mode", c.Sampler.Mode, "equalizing", "proportional", "hash_seed")
+	if c.Sampler.Precision < 1 || c.Sampler.Precision > 14 {
+		bad("sampler.precision", "%d is not between 1 and 14", c.Sampler.Precision)
+	}
+	if c.Sampler.TargetSpansPerSecond < 0 {
+		bad("sampler.target_spans_per_second", "%v is negative; 0 means no target", c.Sampler.TargetSpansPerSecond)
+	}
+	positive("sampler.window", c.Sampler.Window)
+	if c.Spool.MaxBytes < 1<<20 {
+		bad("spool.max_bytes", "%v is less than 1MiB", c.Spool.MaxBytes)
+	}
+	httpURL("forwarder.tempo_url", c.Forwarder.TempoURL)
+	httpURL("tempo.query_url", c.Tempo.QueryURL)
+	if c.Tempo.Retention < time.Minute {
+		bad("tempo.retention", "%v is less than 1m: Tempo would delete traces at once", c.Tempo.Retention)
+	}
+	if c.Tempo.MemoryLimit < 64<<20 {
+		bad("tempo.memory_limit", "%v is less than 64MiB, which Tempo needs to start", c.Tempo.MemoryLimit)
+	}
+	if c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
+		bad("tempo.config_file", "is for the embedded Tempo, which forwarder.tempo_url turns off; remove one of the two")
+	}
+	if c.Archive.Keep < 0 {
+		bad("archive.keep", "%v is negative; 0 means for ever", c.Archive.Keep)
+	}
+	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf("log.format", c.Log.Format, "auto", "text", "json")
+	return errors.Join(errs...)
+}
