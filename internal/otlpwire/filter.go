@@ -1,33 +1,54 @@
 package otlpwire
 
-// Limits bounds what one request may hold. A zero field means its default.
-type Limits struct {
-	MaxDepth      int
-	MaxSpans      int
-	MaxAttributes int
-}
-
-// Counts accounts for every span of a request: Spans = Kept + Dropped + Invalid.
-type Counts struct {
-	Spans        int
-	Kept         int
-	Dropped      int
-	Invalid      int
-	FirstInvalid Invalid // why the first invalid span is invalid
-}
-
-// Filter scans body, calls visit once for each valid span and appends the
-// request made of what was kept to dst.
+// Filter scans body (an ExportTraceServiceRequest), calls visit once for each
+// valid span in the order of the bytes, and appends the request made of what
+// was kept to dst, which must not overlap body. Invalid spans are left out and
+// counted.
+//
+// ResourceSpans and ScopeSpans that lose all their spans are left out with them;
+// those that had none stay. Everything else stays byte for byte, except for the
+// lengths of what a changed span is in. Field 1000 of ResourceSpans, ScopeSpans
+// by their deprecated name, is filtered likewise and becomes field 2.
+//
+// When nothing changes and dst is empty, out is body itself, nothing is copied
+// and Counts.Unchanged is true; dst then remains the caller's to reuse.
+//
+// An error means that the whole request is refused: ErrMalformed, ErrTooDeep or
+// ErrTooMany. out is then nil, and visit may have been called already.
+//
+// What pdata's UnmarshalProto decodes, Filter accepts, except for nesting and
+// numbers beyond the Limits, and three things inside or of unknown fields that
+// protobuf forbids and pdata lets pass: a field number above 2^29-1 (pdata cuts
+// it to 32 bits), field number 0 within a group, a group ended with another's
+// number. What Filter accepts, pdata decodes to the same spans, except for
+// identifiers of the wrong length, for which pdata refuses the request and Filter
+// drops the span, and ScopeSpans of the deprecated name beside others of the new
+// one, which pdata loses.
 func (l *Limits) Filter(dst, body []byte, visit func(*Span) Verdict) (out []byte, n Counts, err error) {
-	return dst, n, nil
+	s := newScanner(l, body)
+	defer s.release()
+	s.visit = visit
+	s.writing = true
+	s.out = dst
+	if !s.request() {
+		return nil, s.counts, s.err
+	}
+	if !s.changed && len(dst) == 0 {
+		s.counts.Unchanged = true
+		return body, s.counts, nil
+	}
+	s.flush(len(body))
+	return s.out, s.counts, nil
 }
 
-// Walk visits every span, valid or not, and writes nothing.
-func (l *Limits) Walk(body []byte, visit func(*Span)) (n Counts, err error) {
-	return n, nil
-}
-
-// FromJSON turns an OTLP/JSON request into protobuf appended to dst.
-func (l *Limits) FromJSON(dst, body []byte) ([]byte, error) {
-	return dst, nil
+// Walk is Filter without a result: watch sees every span, also the invalid ones,
+// which have Span.Invalid set; the valid ones count as kept.
+func (l *Limits) Walk(body []byte, watch func(*Span)) (n Counts, err error) {
+	s := newScanner(l, body)
+	defer s.release()
+	s.watch = watch
+	if !s.request() {
+		return s.counts, s.err
+	}
+	return s.counts, nil
 }

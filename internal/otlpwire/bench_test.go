@@ -1,0 +1,141 @@
+package otlpwire
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+)
+
+const benchSpans = 512
+
+// benchRequest is what an instrumented HTTP server sends: 512 spans of about
+// 410 bytes with eight attributes each.
+func benchRequest(tb testing.TB, spans int) []byte {
+	tb.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	td := ptrace.NewTraces()
+	rs := td.ResourceSpans().AppendEmpty()
+	rs.Resource().Attributes().PutStr("service.name", "checkout")
+	rs.Resource().Attributes().PutStr("host.name", "node-17.example.internal")
+	rs.Resource().Attributes().PutStr("telemetry.sdk.language", "go")
+	ss := rs.ScopeSpans().AppendEmpty()
+	ss.Scope().SetName("go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp")
+	for range spans {
+		sp := ss.Spans().AppendEmpty()
+		var tid pcommon.TraceID
+		var sid, pid pcommon.SpanID
+		for i := range tid {
+			tid[i] = byte(r.Uint32())
+		}
+		for i := range sid {
+			sid[i], pid[i] = byte(r.Uint32()), byte(r.Uint32())
+		}
+		sp.SetTraceID(tid)
+		sp.SetSpanID(sid)
+		sp.SetParentSpanID(pid)
+		sp.TraceState().FromRaw("ot=th:0;rv:0123456789abcd")
+		sp.SetFlags(0x101)
+		sp.SetName("GET /api/v1/orders/{id}")
+		sp.SetKind(ptrace.SpanKindServer)
+		sp.SetStartTimestamp(pcommon.Timestamp(1760000000000000000 + r.Uint64N(1e12)))
+		sp.SetEndTimestamp(sp.StartTimestamp() + pcommon.Timestamp(r.Uint64N(1e9)))
+		a := sp.Attributes()
+		a.PutStr("http.request.method", "GET")
+		a.PutStr("url.path", fmt.Sprintf("/api/v1/orders/%08d", r.Uint32N(1e8)))
+		a.PutStr("url.scheme", "https")
+		a.PutStr("server.address", "shop.example.com")
+		a.PutInt("server.port", 8443)
+		a.PutInt("http.response.status_code", 200)
+		a.PutStr("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101")
+		a.PutBool("sampled.locally", true)
+		sp.Status().SetCode(ptrace.StatusCodeOk)
+	}
+	body, err := ptraceotlp.NewExportRequestFromTraces(td).MarshalProto()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return body
+}
+
+func perSpan(b *testing.B, bytes int) {
+	b.SetBytes(int64(bytes))
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchSpans, "ns/span")
+	b.ReportMetric(float64(bytes)/benchSpans, "B/span")
+}
+
+func BenchmarkFilterKeepAll(b *testing.B) {
+	body := benchRequest(b, benchSpans)
+	var l Limits
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, n, err := l.Filter(nil, body, func(*Span) Verdict { return Verdict{Keep: true} }); err != nil || n.Kept != benchSpans {
+			b.Fatal(n, err)
+		}
+	}
+	perSpan(b, len(body))
+}
+
+func BenchmarkFilterTenPercentRewritten(b *testing.B) {
+	body := benchRequest(b, benchSpans)
+	var l Limits
+	var dst []byte
+	state := []byte("ot=th:e666;rv:0123456789abcd")
+	b.ReportAllocs()
+	for b.Loop() {
+		i := 0
+		out, n, err := l.Filter(dst[:0], body, func(*Span) Verdict {
+			i++
+			return Verdict{Keep: i%10 == 0, Rewrite: true, TraceState: state}
+		})
+		if err != nil || n.Kept != benchSpans/10 {
+			b.Fatal(n, err)
+		}
+		dst = out
+	}
+	perSpan(b, len(body))
+}
+
+func BenchmarkWalk(b *testing.B) {
+	body := benchRequest(b, benchSpans)
+	var l Limits
+	b.ReportAllocs()
+	for b.Loop() {
+		if n, err := l.Walk(body, func(*Span) {}); err != nil || n.Spans != benchSpans {
+			b.Fatal(n, err)
+		}
+	}
+	perSpan(b, len(body))
+}
+
+// BenchmarkPdataTenPercentRewritten does with pdata what
+// BenchmarkFilterTenPercentRewritten does with bytes.
+func BenchmarkPdataTenPercentRewritten(b *testing.B) {
+	body := benchRequest(b, benchSpans)
+	b.ReportAllocs()
+	for b.Loop() {
+		req := ptraceotlp.NewExportRequest()
+		if err := req.UnmarshalProto(body); err != nil {
+			b.Fatal(err)
+		}
+		i := 0
+		td := req.Traces()
+		for r := range td.ResourceSpans().Len() {
+			rs := td.ResourceSpans().At(r)
+			for s := range rs.ScopeSpans().Len() {
+				rs.ScopeSpans().At(s).Spans().RemoveIf(func(sp ptrace.Span) bool {
+					i++
+					sp.TraceState().FromRaw("ot=th:e666;rv:0123456789abcd")
+					return i%10 != 0
+				})
+			}
+		}
+		if _, err := req.MarshalProto(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perSpan(b, len(body))
+}

@@ -1,0 +1,180 @@
+package otlpwire
+
+// values scans what resources, scopes, spans, events and links share:
+// KeyValue and AnyValue. It remembers whether it met text that is not UTF-8.
+type values struct {
+	wire
+	badText       bool
+	attributes    int // so far in the request, with all that MaxAttributes counts
+	maxAttributes int
+}
+
+// scalar is what an AnyValue holds in the end. Its zero value is an empty one, or
+// an array, list or bytes.
+type scalar struct {
+	kind     valueKind
+	bits     uint64 // integer or double
+	from, to int    // text
+}
+
+type valueKind uint8
+
+const (
+	otherValue valueKind = iota
+	textValue
+	integerValue
+	doubleValue
+)
+
+const (
+	keyValueFields     fields = 1<<1 | 1<<2
+	anyValueFields     fields = 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7
+	arrayAndListFields fields = 1 << 1
+)
+
+// count takes one more of what MaxAttributes bounds.
+func (s *values) count(at int) bool {
+	s.attributes++
+	if s.attributes > s.maxAttributes {
+		s.err = &scanError{kind: ErrTooMany, what: manyAttributes, offset: at, limit: s.maxAttributes}
+		return false
+	}
+	return true
+}
+
+func (s *values) text(from, to int) {
+	if !validText(s.b[from:to]) {
+		s.badText = true
+	}
+}
+
+// keyValue scans a KeyValue and says where its key is, and what its value.
+func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar, ok bool) {
+	if !s.count(pos) {
+		return 0, 0, value, false
+	}
+	for pos < end {
+		start := pos
+		var tag uint32
+		if tag, pos = s.tag(pos, end); pos < 0 {
+			return 0, 0, value, false
+		}
+		switch tag {
+		case 1<<3 | wireBytes:
+			if keyFrom, keyTo = s.chunk(pos, end); keyTo < 0 {
+				return 0, 0, value, false
+			}
+			s.text(keyFrom, keyTo)
+			pos = keyTo
+		case 2<<3 | wireBytes:
+			from, to := s.chunk(pos, end)
+			if to < 0 || !s.anyValue(from, to, depth, &value) {
+				return 0, 0, value, false
+			}
+			pos = to
+		default:
+			if pos = s.unknown(tag, keyValueFields, start, pos, end); pos < 0 {
+				return 0, 0, value, false
+			}
+		}
+	}
+	return keyFrom, keyTo, value, true
+}
+
+// attribute scans a KeyValue of which nothing is wanted.
+func (s *values) attribute(pos, end int) bool {
+	_, _, _, ok := s.keyValue(pos, end, 0)
+	return ok
+}
+
+// anyValue scans an AnyValue into v, whose earlier content it replaces or
+// leaves, as protobuf merges a oneof.
+func (s *values) anyValue(pos, end, depth int, v *scalar) bool {
+	for pos < end {
+		start := pos
+		var tag uint32
+		if tag, pos = s.tag(pos, end); pos < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes:
+			from, to := s.chunk(pos, end)
+			if to < 0 {
+				return false
+			}
+			s.text(from, to)
+			*v = scalar{kind: textValue, from: from, to: to}
+			pos = to
+		case 2<<3 | wireVarint:
+			if pos = s.skipVarint(pos, end); pos < 0 {
+				return false
+			}
+			*v = scalar{}
+		case 3<<3 | wireVarint:
+			v.kind = integerValue
+			if v.bits, pos = s.varint(pos, end); pos < 0 {
+				return false
+			}
+		case 4<<3 | wireFixed64:
+			at := pos
+			if pos = s.fixed(pos, end, 8); pos < 0 {
+				return false
+			}
+			v.kind, v.bits = doubleValue, s.fixed64(at)
+		case 5<<3 | wireBytes, 6<<3 | wireBytes:
+			from, to := s.chunk(pos, end)
+			if to < 0 || !s.elements(from, to, depth+1, tag == 6<<3|wireBytes) {
+				return false
+			}
+			*v = scalar{}
+			pos = to
+		case 7<<3 | wireBytes:
+			if _, pos = s.chunk(pos, end); pos < 0 {
+				return false
+			}
+			*v = scalar{}
+		default:
+			if pos = s.unknown(tag, anyValueFields, start, pos, end); pos < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// elements scans an ArrayValue, or a KeyValueList when pairs is true.
+func (s *values) elements(pos, end, depth int, pairs bool) bool {
+	if depth > s.maxDepth {
+		s.err = &scanError{kind: ErrTooDeep, what: nestedValues, offset: pos, limit: s.maxDepth}
+		return false
+	}
+	for pos < end {
+		start := pos
+		var tag uint32
+		if tag, pos = s.tag(pos, end); pos < 0 {
+			return false
+		}
+		if tag != 1<<3|wireBytes {
+			if pos = s.unknown(tag, arrayAndListFields, start, pos, end); pos < 0 {
+				return false
+			}
+			continue
+		}
+		from, to := s.chunk(pos, end)
+		if to < 0 {
+			return false
+		}
+		var ok bool
+		if pairs {
+			_, _, _, ok = s.keyValue(from, to, depth)
+		} else {
+			var v scalar
+			ok = s.count(from) && s.anyValue(from, to, depth, &v)
+		}
+		if !ok {
+			return false
+		}
+		pos = to
+	}
+	return true
+}
