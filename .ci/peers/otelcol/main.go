@@ -17,7 +17,7 @@ func main() {
 	info := component.BuildInfo{
 		Command:     "otelcol",
 		Description: "",
-		Version:     "",
+		Version:     "0.161.0",
 	}
 
 	set := otelcol.CollectorSettings{

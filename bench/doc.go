@@ -1,0 +1,11 @@
+// Command bench puts the appliance and the OpenTelemetry Collector side by side: the same requests, the same sampling, the same backend
+// that throws everything away, and a third server that only reads and answers, as the limit of what can be had.
+//
+//	.ci/peers/build otelcol
+//	CGO_ENABLED=0 go build -o .cache/appliance ./cmd/appliance
+//	cd bench && go run .
+//
+// Rounds alternate between the servers, so that what else happens on the machine hits all of them. Work is measured as CPU time of the
+// server's process, so that neither the load generator nor the backend counts, each of which is a process of its own. A run in which
+// anything but 200 was answered, or in which appliance and Collector kept different numbers of spans, says so and exits 1.
+package main

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+)
+
+// outcome is what a load generator saw.
+type outcome struct {
+	Requests  int64
+	Spans     int64            // of the requests answered 200
+	Bad       map[string]int64 // anything but a 200 that took all spans
+	Seconds   float64
+	Latencies []time.Duration // from the time a request was due
+}
+
+// outstanding bounds the requests under way at a fixed rate; beyond, the server is not keeping up and the run says so.
+const outstanding = 256
+
+// generateLoad sends the requests of a file: each once, or as fast as some connections go, or at a fixed rate.
+func generateLoad(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	url := flags.String("url", "", "where to send to")
+	file := flags.String("requests", "", "file with requests")
+	once := flags.Bool("once", false, "send each request once")
+	clients := flags.Int("clients", 8, "connections")
+	rate := flags.Float64("rate", 0, "requests a second; 0: as fast as the connections go")
+	duration := flags.Duration("for", time.Second, "for how long")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	r, err := readRequests(*file)
+	if err != nil {
+		return err
+	}
+	g := newGenerator(*url, r, *clients)
+	started := time.Now()
+	switch {
+	case *once:
+		g.sendOnce(ctx, *clients)
+	case *rate > 0:
+		g.sendAtRate(ctx, *rate, *duration)
+	default:
+		g.sendFast(ctx, *clients, *duration)
+	}
+	g.result.Seconds = time.Since(started).Seconds()
+	slices.Sort(g.result.Latencies)
+	return json.NewEncoder(out).Encode(g.result)
+}
+
+type generator struct {
+	url    string
+	r      requests
+	client *http.Client
+	next   atomic.Int64
+
+	mu     sync.Mutex
+	result outcome
+}
+
+func newGenerator(url string, r requests, clients int) *generator {
+	return &generator{
+		url: url, r: r,
+		client: &http.Client{
+			Timeout: 20 * time.Second,
+			Transport: &http.Transport{
+				MaxIdleConns: outstanding, MaxIdleConnsPerHost: outstanding, DisableCompression: true, WriteBufferSize: 64 << 10,
+			},
+		},
+		result: outcome{Bad: map[string]int64{}},
+	}
+}
+
+func (g *generator) sendOnce(ctx context.Context, clients int) {
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for i := g.next.Add(1) - 1; int(i) < len(g.r.Bodies) && ctx.Err() == nil; i = g.next.Add(1) - 1 {
+				g.send(ctx, i, time.Now())
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (g *generator) sendFast(ctx context.Context, clients int, d time.Duration) {
+	end := time.Now().Add(d)
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for due := time.Now(); due.Before(end) && ctx.Err() == nil; due = time.Now() {
+				g.send(ctx, g.next.Add(1)-1, due)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// sendAtRate starts requests when they are due, however the earlier ones fare, and counts their time from then: a slow server does not
+// get fewer requests.
+func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duration) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	free := make(chan struct{}, outstanding)
+	started := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for i := int64(0); ; i++ {
+		due := started.Add(time.Duration(float64(i) / rate * float64(time.Second)))
+		if due.Sub(started) >= d {
+			return
+		}
+		timer.Reset(time.Until(due))
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		select {
+		case free <- struct{}{}:
+			all.Go(func() {
+				g.send(ctx, i, due)
+				<-free
+			})
+		default:
+			g.note(0, "not sent: the server is behind", 0)
+		}
+	}
+}
+
+func (g *generator) send(ctx context.Context, i int64, due time.Time) {
+	trouble := g.exchange(ctx, g.r.Bodies[int(i)%len(g.r.Bodies)])
+	g.note(g.r.Spans, trouble, time.Since(due))
+}
+
+func (g *generator) note(spans int, trouble string, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.result.Requests++
+	if trouble != "" {
+		g.result.Bad[trouble]++
+		return
+	}
+	g.result.Spans += int64(spans)
+	g.result.Latencies = append(g.result.Latencies, took)
+}
+
+// exchange sends a body and returns what is wrong with the answer, if anything is.
+func (g *generator) exchange(ctx context.Context, body []byte) string {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, bytes.NewReader(body))
+	if err != nil {
+		return err.Error()
+	}
+	req.Header.Set("Content-Type", g.r.Type)
+	if g.r.Encoding != "" {
+		req.Header.Set("Content-Encoding", g.r.Encoding)
+	}
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return "no answer: " + rootOf(err).Error()
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "broken answer: " + rootOf(err).Error()
+	}
+	if resp.StatusCode != http.StatusOK {
+		return resp.Status
+	}
+	if n := rejected(g.r.Type, answer); n != 0 {
+		return fmt.Sprintf("%d spans rejected", n)
+	}
+	return ""
+}
+
+func rejected(contentType string, answer []byte) int64 {
+	if len(answer) == 0 {
+		return 0
+	}
+	r := ptraceotlp.NewExportResponse()
+	unmarshal := r.UnmarshalProto
+	if contentType == typeJSON {
+		unmarshal = r.UnmarshalJSON
+	}
+	if err := unmarshal(answer); err != nil {
+		return -1
+	}
+	return r.PartialSuccess().RejectedSpans()
+}
+
+// rootOf leaves out of an error what differs from one request to the next, such as ports.
+func rootOf(err error) error {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
+}
