@@ -1,0 +1,77 @@
+package sampler
+
+// Reason says why a span was kept or dropped.
+type Reason uint8
+
+// Reasons. Every span has exactly one.
+const (
+	Kept               Reason = iota // its randomness reached the threshold
+	KeptPriority                     // sampling.priority above 0
+	KeptUnmarked                     // kept by its randomness, but its tracestate is unreadable or full: th is not in it
+	DroppedProbability               // below the configured probability
+	DroppedTarget                    // above it, but below what target_spans_per_second leaves
+	DroppedPriority                  // sampling.priority 0
+	DroppedZero                      // the configured probability is 0
+
+	numReasons
+)
+
+// String is the value of the metric label reason, such as "target".
+func (r Reason) String() string {
+	switch r {
+	case Kept, DroppedProbability:
+		return "probability"
+	case KeptPriority, DroppedPriority:
+		return "priority"
+	case KeptUnmarked:
+		return "unmarked"
+	case DroppedTarget:
+		return "target"
+	case DroppedZero:
+		return "zero"
+	}
+	return "unknown"
+}
+
+// Keeps says whether the reason is one for keeping.
+func (r Reason) Keeps() bool { return r <= KeptUnmarked }
+
+func (r Reason) unmarked() Reason {
+	if r == Kept {
+		return KeptUnmarked
+	}
+	return r
+}
+
+// Tally counts spans by [Reason]. A request has its own until it is committed,
+// so that a request that is refused in the end does not count; see [Sampler.Commit].
+type Tally [numReasons]uint64
+
+// Kept is the number of spans kept.
+func (t *Tally) Kept() (n uint64) {
+	for r := range numReasons {
+		if r.Keeps() {
+			n += t[r]
+		}
+	}
+	return n
+}
+
+// Dropped is the number of spans dropped.
+func (t *Tally) Dropped() (n uint64) {
+	for r := range numReasons {
+		if !r.Keeps() {
+			n += t[r]
+		}
+	}
+	return n
+}
+
+// Reasons lists every reason, for those who report a tally.
+func Reasons() []Reason {
+	all := make([]Reason, numReasons)
+	for r := range all {
+		all[r] = Reason(r)
+	}
+	return all
+}
