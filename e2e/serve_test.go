@@ -67,12 +67,12 @@ func TestBadConfiguration(t *testing.T) {
 		env   map[string]string
 		place []string // each must be in the message
 	}{
-		"unknown key":      {file: "receiver:\n  lisen: \":4318\"\n", place: []string{"2:3", "lisen"}},
-		"unknown section":  {file: "log: {level: info}\nreciever: {}\n", place: []string{"2:1", "reciever"}},
-		"wrong type":       {file: "sampler:\n  probability: often\n", place: []string{"2:16", "probability"}},
-		"out of bounds":    {file: "sampler: {probability: 1.5}\n", place: []string{"probability", "1.5"}},
-		"no yaml":          {file: "sampler: {probability: 1\n", place: []string{"1:"}},
-		"bad variable":     {env: map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "often"}, place: []string{"APPLIANCE_SAMPLER_PROBABILITY", "often"}},
+		"unknown key":     {file: "receiver:\n  lisen: \":4318\"\n", place: []string{"2:3", "lisen"}},
+		"unknown section": {file: "log: {level: info}\nreciever: {}\n", place: []string{"2:1", "reciever"}},
+		"wrong type":      {file: "sampler:\n  probability: often\n", place: []string{"2:16", "probability"}},
+		"out of bounds":   {file: "sampler: {probability: 1.5}\n", place: []string{"probability", "1.5"}},
+		"no yaml":         {file: "sampler: {probability: 1\n", place: []string{"1:"}},
+		"bad variable":    {env: map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "often"}, place: []string{"APPLIANCE_SAMPLER_PROBABILITY", "often"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := harness.Options{Env: c.env}

@@ -21,6 +21,7 @@ type Options struct {
 	DataDir string            // empty: a new directory
 	Env     map[string]string // added to, and stronger than, what the harness sets
 	Args    []string          // after "serve"
+	Cgroup  string            // cgroup.procs of a control group to run in
 }
 
 // Appliance is a running `appliance serve`.
@@ -54,7 +55,11 @@ func Launch(t testing.TB, o Options) *Appliance {
 	}
 	maps.Copy(env, o.Env)
 
-	cmd := exec.Command(Bin(t), append([]string{"serve"}, o.Args...)...)
+	command := append([]string{Bin(t), "serve"}, o.Args...)
+	if o.Cgroup != "" { // it has to be in the group before it has any memory
+		command = append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, o.Cgroup}, command...)
+	}
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = cleanEnv()
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		cmd.Env = append(cmd.Env, k+"="+env[k])
