@@ -43,8 +43,20 @@ const (
 	strayEndGroup   problem = "end of a group that was not started"
 	crossedEndGroup problem = "end of another group than the one started"
 
+	notJSON          problem = "character that JSON does not have there"
+	endOfJSON        problem = "end of the body within a JSON value"
+	trailingData     problem = "data after the JSON object"
+	controlCharacter problem = "control character in a string"
+	badEscape        problem = "unknown escape in a string"
+	notUTF8          problem = "string that is not UTF-8"
+	wrongJSONType    problem = "value of the wrong type for its key"
+	badNumber        problem = "number that is out of range or not of the kind its key wants"
+	badHex           problem = "identifier that is not hexadecimal"
+	badBase64        problem = "bytes that are not base64"
+
 	nestedValues problem = "nested arrays and lists"
 	nestedGroups problem = "nested groups"
+	nestedJSON   problem = "nested values of an unknown key"
 
 	manySpans      problem = "spans"
 	manyContainers problem = "resource_spans or scope_spans"

@@ -1,6 +1,422 @@
 package otlpwire
 
-// FromJSON turns an OTLP/JSON request into protobuf appended to dst.
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"math"
+	"strconv"
+	"unsafe"
+)
+
+// FromJSON turns an OTLP/JSON request into protobuf appended to dst, for
+// Filter to scan. It allocates nothing but the growth of dst.
+//
+// The body must be one JSON object and nothing else. Keys are lowerCamelCase;
+// others, snake_case ones too, are ignored with their values. Integers may be
+// strings; enums may not. Identifiers are hexadecimal: one of the wrong length or
+// all zero makes Filter drop its span, any other character makes the request
+// malformed, and so does a number out of range. null stands for an absent value,
+// or an empty element. Text that is not UTF-8 is for Filter to judge.
+//
+// pdata's UnmarshalJSON, against which it is fuzzed, is not behind it: it takes ten
+// times the memory of the body, and lets integers overflow silently. Compared
+// with it, FromJSON refuses more: what is not JSON by RFC 8259 (control
+// characters in strings, bytes after the object, a top-level null), enum names,
+// snake_case (as ignored), quoted numbers that JSON would not write without the
+// quotes, except "NaN", "Infinity" and "-Infinity" for doubleValue, integers that
+// overflow, line breaks in base64, and what exceeds the Limits. It refuses less:
+// identifiers of the wrong length, null for numbers and booleans, and base64 that
+// is URL-safe or not padded.
 func (l *Limits) FromJSON(dst, body []byte) ([]byte, error) {
-	return dst, nil
+	t := transcoder{limits: l.withDefaults(), out: dst}
+	t.b = body
+	t.maxDepth = t.limits.MaxDepth
+	if t.space() != '{' {
+		t.unexpected()
+		return nil, t.err
+	}
+	if !t.object(requestJSON, 0) {
+		return nil, t.err
+	}
+	if t.space(); t.pos < len(body) {
+		t.fail(trailingData, t.pos)
+		return nil, t.err
+	}
+	return t.out, nil
+}
+
+// transcoder writes protobuf while it reads JSON.
+type transcoder struct {
+	lexer
+	limits     Limits
+	out        []byte
+	counts     [len(jsonFields)]int // repeated elements by their message
+	attributes int
+}
+
+// object takes a JSON object, writing the fields of message. depth is how many
+// ArrayValues and KeyValueLists it is in.
+func (t *transcoder) object(message jsonMessage, depth int) bool {
+	t.pos++
+	if t.space() == '}' {
+		t.pos++
+		return true
+	}
+	for more := true; more; {
+		field, ok := t.key(message)
+		if !ok {
+			return false
+		}
+		if field == nil {
+			ok = t.skip(0)
+		} else {
+			ok = t.value(field, depth)
+		}
+		if !ok {
+			return false
+		}
+		if more, ok = t.more('}'); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// key takes a key and its colon; field is nil when message has none by this name.
+func (t *transcoder) key(message jsonMessage) (field *jsonField, ok bool) {
+	t.space()
+	at := t.pos
+	text, escapes, ok := t.str()
+	if !ok {
+		return nil, false
+	}
+	if !validText(text) {
+		return nil, t.fail(notUTF8, at)
+	}
+	mark := len(t.out)
+	if escapes {
+		t.out = appendUnescaped(t.out, text) // room to unescape in, given back below
+		text = t.out[mark:]
+	}
+	for i := range jsonFields[message] {
+		if f := &jsonFields[message][i]; f.key == string(text) {
+			field = f
+			break
+		}
+	}
+	t.out = t.out[:mark]
+	return field, t.take(':')
+}
+
+// value takes the value of a field and writes the field.
+func (t *transcoder) value(f *jsonField, depth int) bool {
+	c := t.space()
+	if c == 'n' {
+		return t.null(f)
+	}
+	switch f.kind {
+	case messageKind:
+		return t.nested(f, depth)
+	case repeatedKind:
+		return t.repeated(f, depth)
+	case boolKind:
+		return t.boolean(f)
+	case textKind, traceIDKind, spanIDKind, bytesKind:
+		return t.text(f)
+	}
+	at := t.pos
+	if c != '"' && c != '-' && (c < '0' || c > '9') || c == '"' && f.kind == enumKind {
+		return t.wrongType()
+	}
+	var text []byte
+	var ok bool
+	mark := len(t.out)
+	if c == '"' {
+		var escapes bool
+		if text, escapes, ok = t.str(); escapes {
+			t.out = appendUnescaped(t.out, text)
+			text = t.out[mark:]
+		}
+	} else {
+		text, ok = t.number()
+	}
+	t.out = t.out[:mark]
+	if !ok {
+		return false
+	}
+	bits, ok := parseNumber(f.kind, text, c == '"')
+	if !ok {
+		return t.fail(badNumber, at)
+	}
+	switch f.kind {
+	case doubleKind, fixed64Kind:
+		t.tag(f, wireFixed64)
+		t.out = binary.LittleEndian.AppendUint64(t.out, bits)
+	case fixed32Kind:
+		t.tag(f, wireFixed32)
+		t.out = binary.LittleEndian.AppendUint32(t.out, uint32(bits))
+	default:
+		t.tag(f, wireVarint)
+		t.out = binary.AppendUvarint(t.out, bits)
+	}
+	return true
+}
+
+// parseNumber gives the bits that protobuf has for a number.
+func parseNumber(kind jsonKind, text []byte, quoted bool) (bits uint64, ok bool) {
+	s := unsafe.String(unsafe.SliceData(text), len(text))
+	if kind == doubleKind {
+		switch {
+		case quoted && s == "NaN":
+			return math.Float64bits(math.NaN()), true
+		case quoted && s == "Infinity":
+			return math.Float64bits(math.Inf(1)), true
+		case quoted && s == "-Infinity":
+			return math.Float64bits(math.Inf(-1)), true
+		}
+		f, ok := parseDecimal(text)
+		return math.Float64bits(f), ok
+	}
+	if numberLen(text) != len(text) || len(text) == 0 {
+		return 0, false
+	}
+	var err error
+	switch kind {
+	case int64Kind, enumKind:
+		size := 64
+		if kind == enumKind {
+			size = 32
+		}
+		var n int64
+		n, err = strconv.ParseInt(s, 10, size)
+		bits = uint64(n)
+	case fixed64Kind:
+		bits, err = strconv.ParseUint(s, 10, 64)
+	default:
+		bits, err = strconv.ParseUint(s, 10, 32)
+	}
+	return bits, err == nil
+}
+
+func (t *transcoder) wrongType() bool { return t.fail(wrongJSONType, t.pos) }
+
+// null takes null where any value may stand. Of a message or a string it makes an
+// empty one, which in a oneof is not the same as nothing.
+func (t *transcoder) null(f *jsonField) bool {
+	switch f.kind {
+	case messageKind, textKind, traceIDKind, spanIDKind, bytesKind:
+		t.tag(f, wireBytes)
+		t.out = append(t.out, 0)
+	}
+	return t.literal("null")
+}
+
+func (t *transcoder) boolean(f *jsonField) bool {
+	t.tag(f, wireVarint)
+	switch t.space() {
+	case 't':
+		t.out = append(t.out, 1)
+		return t.literal("true")
+	case 'f':
+		t.out = append(t.out, 0)
+		return t.literal("false")
+	}
+	return t.wrongType()
+}
+
+func (t *transcoder) nested(f *jsonField, depth int) bool {
+	if t.b[t.pos] != '{' {
+		return t.wrongType()
+	}
+	if f.message == arrayJSON || f.message == listJSON {
+		if depth++; depth > t.maxDepth {
+			t.err = &scanError{kind: ErrTooDeep, what: nestedValues, offset: t.pos, limit: t.maxDepth}
+			return false
+		}
+	}
+	mark := t.open(f, depth)
+	if !t.object(f.message, depth) {
+		return false
+	}
+	t.close(mark, depth)
+	return true
+}
+
+func (t *transcoder) repeated(f *jsonField, depth int) bool {
+	if t.b[t.pos] != '[' {
+		return t.wrongType()
+	}
+	t.pos++
+	if t.space() == ']' {
+		t.pos++
+		return true
+	}
+	for more := true; more; {
+		var ok bool
+		switch c := t.space(); {
+		case !t.count(f.message):
+			return false
+		case c == 'n':
+			t.tag(f, wireBytes)
+			t.out = append(t.out, 0)
+			ok = t.literal("null")
+		case c == '{':
+			mark := t.open(f, depth)
+			ok = t.object(f.message, depth)
+			t.close(mark, depth)
+		default:
+			return t.wrongType()
+		}
+		if !ok {
+			return false
+		}
+		if more, ok = t.more(']'); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// count bounds repeated elements as the scanner does.
+func (t *transcoder) count(message jsonMessage) bool {
+	n, limit, what := &t.attributes, t.limits.MaxAttributes, manyAttributes
+	switch message {
+	case spanJSON:
+		n, limit, what = &t.counts[message], t.limits.MaxSpans, manySpans
+	case resourceSpansJSON, scopeSpansJSON:
+		n, limit, what = &t.counts[message], t.limits.MaxSpans, manyContainers
+	}
+	if *n++; *n > limit {
+		t.err = &scanError{kind: ErrTooMany, what: what, offset: t.pos, limit: limit}
+		return false
+	}
+	return true
+}
+
+// text takes a string and writes it as text, identifier or bytes.
+func (t *transcoder) text(f *jsonField) bool {
+	if t.b[t.pos] != '"' {
+		return t.wrongType()
+	}
+	at := t.pos
+	text, escapes, ok := t.str()
+	if !ok {
+		return false
+	}
+	mark := t.open(f, 0)
+	from := len(t.out)
+	if escapes {
+		t.out = appendUnescaped(t.out, text)
+		text = t.out[from:]
+	}
+	switch f.kind {
+	case textKind:
+		if !escapes {
+			t.out = append(t.out, text...)
+		}
+	case bytesKind:
+		if t.out, ok = appendBase64(t.out[:from], text); !ok {
+			return t.fail(badBase64, at)
+		}
+	default:
+		size := 8
+		if f.kind == traceIDKind {
+			size = 16
+		}
+		if t.out, ok = appendID(t.out[:from], text, size); !ok {
+			return t.fail(badHex, at)
+		}
+	}
+	t.close(mark, 0)
+	return true
+}
+
+// appendID appends an identifier of size bytes. One of another length becomes a
+// single zero byte: invalid whatever the size, so that Filter drops its span. Text
+// may lie where the result goes.
+func appendID(dst, text []byte, size int) (id []byte, ok bool) {
+	for _, c := range text {
+		if hexDigit(c) > 15 {
+			return dst, false
+		}
+	}
+	switch len(text) {
+	case 0:
+		return dst, true
+	case 2 * size:
+		for i := range size {
+			dst = append(dst, hexDigit(text[2*i])<<4|hexDigit(text[2*i+1]))
+		}
+		return dst, true
+	}
+	return append(dst, 0), true
+}
+
+// appendBase64 appends what text stands for in either alphabet, padded or not.
+// Text may lie where the result goes.
+func appendBase64(dst, text []byte) (data []byte, ok bool) {
+	padded := len(text)
+	for padding := 0; padding < 2 && len(text) > 0 && text[len(text)-1] == '='; padding++ {
+		text = text[:len(text)-1]
+	}
+	if len(text) != padded && padded%4 != 0 {
+		return dst, false
+	}
+	encoding := base64.RawStdEncoding
+	for _, c := range text {
+		switch c {
+		case '-', '_':
+			encoding = base64.RawURLEncoding
+		case '\n', '\r':
+			return dst, false
+		}
+	}
+	data, err := encoding.AppendDecode(dst, text)
+	return data, err == nil
+}
+
+func (t *transcoder) tag(f *jsonField, wire uint64) {
+	t.out = binary.AppendUvarint(t.out, uint64(f.number)<<3|wire)
+}
+
+// deepWidth is how many bytes the length of a message takes that is nested so
+// deep that moving its content, once a level, would multiply the work: a padded
+// varint, which is not minimal but valid.
+const (
+	deep      = 4
+	deepWidth = 5
+)
+
+// open begins a message or string of yet unknown length.
+func (t *transcoder) open(f *jsonField, depth int) (mark int) {
+	t.tag(f, wireBytes)
+	mark = len(t.out)
+	if depth >= deep {
+		t.out = append(t.out, make([]byte, deepWidth)...)
+	} else {
+		t.out = append(t.out, 0)
+	}
+	return mark
+}
+
+// close writes the length of what was written since open.
+func (t *transcoder) close(mark, depth int) {
+	if depth >= deep {
+		n := len(t.out) - mark - deepWidth
+		for i := range deepWidth {
+			t.out[mark+i] = byte(n>>(7*i)) | 0x80
+		}
+		t.out[mark+deepWidth-1] &= 0x7f
+		return
+	}
+	n := len(t.out) - mark - 1
+	if n < 0x80 {
+		t.out[mark] = byte(n)
+		return
+	}
+	var length [binary.MaxVarintLen64]byte
+	width := binary.PutUvarint(length[:], uint64(n))
+	t.out = append(t.out, length[:width-1]...)
+	copy(t.out[mark+width:], t.out[mark+1:mark+1+n])
+	copy(t.out[mark:], length[:width])
 }

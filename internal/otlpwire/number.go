@@ -12,7 +12,10 @@ func parseDecimal(b []byte) (float64, bool) {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(unsafe.String(&b[0], len(b)), 64)
-	return f, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return f, true
 }
 
 // numberLen is the length of the JSON number that b starts with, 0 if it

@@ -25,9 +25,11 @@ func (s *scanner) scanSpan(pos, end int) bool {
 	var from int
 	for pos < end {
 		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
-			return false
+		tag := uint32(s.b[pos])
+		if pos++; tag-8 >= 0x78 {
+			if tag, pos = s.tag(start, end); pos < 0 {
+				return false
+			}
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
@@ -244,8 +246,9 @@ func (s *scanner) number(v scalar) (float64, bool) {
 	case integerValue:
 		return float64(int64(v.bits)), true
 	case doubleValue:
-		f := math.Float64frombits(v.bits)
-		return f, f == f
+		if f := math.Float64frombits(v.bits); !math.IsNaN(f) {
+			return f, true
+		}
 	case textValue:
 		return parseDecimal(s.b[v.from:v.to])
 	}

@@ -7,23 +7,22 @@ import (
 
 const highBits = 0x8080808080808080
 
-// validText is utf8.Valid, quicker for the short ASCII that telemetry is made of.
-func validText(b []byte) bool {
+// ascii says whether no byte has its high bit set.
+func ascii(b []byte) bool {
 	n := len(b)
-	if n >= 8 {
-		i := 0
-		for ; i+8 <= n; i += 8 {
-			if binary.LittleEndian.Uint64(b[i:])&highBits != 0 {
-				return utf8.Valid(b[i:])
-			}
+	if n < 8 {
+		var all byte
+		for _, c := range b {
+			all |= c
 		}
-		// The last, overlapping eight: what precedes i is ASCII.
-		return binary.LittleEndian.Uint64(b[n-8:])&highBits == 0 || utf8.Valid(b[i:])
+		return all < utf8.RuneSelf
 	}
-	for i, c := range b {
-		if c >= utf8.RuneSelf {
-			return utf8.Valid(b[i:])
-		}
+	all := binary.LittleEndian.Uint64(b[n-8:]) // the last eight may overlap those before
+	for i := 0; i+8 < n; i += 8 {
+		all |= binary.LittleEndian.Uint64(b[i:])
 	}
-	return true
+	return all&highBits == 0
 }
+
+// validText is utf8.Valid, quicker for the short ASCII that telemetry is made of.
+func validText(b []byte) bool { return ascii(b) || utf8.Valid(b) }

@@ -53,6 +53,9 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 	if !s.count(pos) {
 		return 0, 0, value, false
 	}
+	if keyTo, value, ok = s.plainKeyValue(pos, end); ok {
+		return pos + 2, keyTo, value, true
+	}
 	for pos < end {
 		start := pos
 		var tag uint32
@@ -79,6 +82,32 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 		}
 	}
 	return keyFrom, keyTo, value, true
+}
+
+// plainKeyValue recognises, without a loop over fields, the KeyValues that
+// requests are full of: key before value, lengths below 128, all text ASCII, the
+// value a string, bool or integer. The key then begins at pos+2.
+func (s *values) plainKeyValue(pos, end int) (keyTo int, value scalar, ok bool) {
+	b := s.b[pos:end]
+	if len(b) < 6 || b[0] != 1<<3|wireBytes || b[1] >= 0x80 {
+		return
+	}
+	k := int(b[1]) + 2 // where the key ends
+	if k+4 > len(b) || b[k] != 2<<3|wireBytes || int(b[k+1]) != len(b)-k-2 {
+		return
+	}
+	switch b[k+2] {
+	case 1<<3 | wireBytes:
+		value = scalar{kind: textValue, from: pos + k + 4, to: end}
+		return pos + k, value, int(b[k+3]) == len(b)-k-4 && ascii(b) // the lengths with the text
+	case 2<<3 | wireVarint, 3<<3 | wireVarint:
+		n, next := s.varint(pos+k+3, end)
+		if b[k+2] == 3<<3|wireVarint {
+			value = scalar{kind: integerValue, bits: n}
+		}
+		return pos + k, value, next == end && ascii(b[:k+2])
+	}
+	return
 }
 
 // attribute scans a KeyValue of which nothing is wanted.
