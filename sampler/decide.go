@@ -4,21 +4,27 @@ import "appliance/internal/otlpwire"
 
 // Decision is what happens to one span, and why.
 type Decision struct {
-	Keep   bool
-	Reason Reason
-
 	Randomness Randomness
-	Source     Source
 	Threshold  Threshold // kept if Randomness is at least this
+	Source     Source    // of Randomness
+	Reason     Reason
+	Keep       bool
 
-	Incoming     Threshold // th that came, if HasIncoming
-	HasIncoming  bool
-	Inconsistent bool   // th that came would have rejected the span: it is erased, as if it had not come
-	Unreadable   string // why the tracestate cannot be read; "" where it can
+	Inconsistent bool // the th that came would have rejected the span: it is erased, as if it had not come
 
-	state traceState
 	edit  edit
+	state traceState
 }
+
+// Incoming is the th that came, if one did.
+func (d *Decision) Incoming() (th Threshold, ok bool) { return d.state.th, d.hasIncoming() }
+
+// Unreadable is why the tracestate that came cannot be read; empty where it can.
+func (d *Decision) Unreadable() string { return d.state.problem.String() }
+
+func (d *Decision) readable() bool { return d.state.problem == readable }
+
+func (d *Decision) hasIncoming() bool { return d.state.hasTH && d.readable() }
 
 // edit is what a kept span's tracestate needs.
 type edit uint8
@@ -36,7 +42,6 @@ const (
 func Decide(rate *Rate, raised Threshold, sp *otlpwire.Span) (d Decision) {
 	if len(sp.TraceState) > 0 {
 		d.state = scanTraceState(sp.TraceState)
-		d.Unreadable = d.state.problem
 	}
 	d.readIncoming(rate, sp.TraceID)
 
@@ -70,17 +75,13 @@ func Decide(rate *Rate, raised Threshold, sp *otlpwire.Span) (d Decision) {
 
 // readIncoming finds the randomness, and the threshold that came if it can be true.
 func (d *Decision) readIncoming(rate *Rate, traceID []byte) {
-	readable := d.Unreadable == ""
-	if readable && d.state.rvFrom > 0 {
+	if d.state.rvFrom > 0 && d.readable() {
 		d.Randomness, d.Source = d.state.rv, FromRV
 	} else {
 		d.Randomness, d.Source = traceIDRandomness(traceID), FromTraceID
 	}
-	if readable && d.state.hasTH {
-		d.Incoming, d.HasIncoming = d.state.th, true
-		d.Inconsistent = d.Randomness < Randomness(d.Incoming)
-	}
-	if rate.mode == HashSeed && d.Source == FromTraceID && (!d.HasIncoming || d.Inconsistent) {
+	d.Inconsistent = d.hasIncoming() && d.Randomness < Randomness(d.state.th)
+	if rate.mode == HashSeed && d.Source == FromTraceID && (!d.hasIncoming() || d.Inconsistent) {
 		d.Randomness, d.Source = hashRandomness(traceID, rate.seed), FromHash
 	}
 }
@@ -88,8 +89,8 @@ func (d *Decision) readIncoming(rate *Rate, traceID []byte) {
 // usableTH is the threshold that came. None, or one that cannot be true, counts as
 // if everything had been kept so far.
 func (d *Decision) usableTH() Threshold {
-	if d.HasIncoming && !d.Inconsistent {
-		return d.Incoming
+	if d.hasIncoming() && !d.Inconsistent {
+		return d.state.th
 	}
 	return Always
 }
@@ -109,18 +110,18 @@ func (d *Decision) applied(rate *Rate) Threshold {
 // keep settles what becomes of the tracestate; say: it must tell the threshold.
 func (d *Decision) keep(ts []byte, say bool) {
 	d.Keep = true
-	usable := d.HasIncoming && !d.Inconsistent
+	usable := d.hasIncoming() && !d.Inconsistent
 	switch {
-	case d.Unreadable != "":
+	case !d.readable():
 		if d.Threshold != Always {
 			d.Reason = d.Reason.unmarked()
 		}
-	case say && usable && d.Incoming == d.Threshold:
+	case say && usable && d.state.th == d.Threshold:
 	case say && d.state.fits(ts, d.Threshold):
 		d.edit = setTH
 	case say: // no room: better no count than a wrong one
 		d.Reason = d.Reason.unmarked()
-		if d.HasIncoming {
+		if d.hasIncoming() {
 			d.edit = eraseTH
 		}
 	case d.Inconsistent:

@@ -75,15 +75,15 @@ func Explain(c Config, q Question) (Explanation, error) {
 	if rate != &r.standard {
 		e.ProbabilityKey = "sampler.services." + q.Service
 	}
-	if d.HasIncoming {
-		th := d.Incoming.String()
+	if in, ok := d.Incoming(); ok {
+		th := in.String()
 		e.IncomingTH = &th
 	}
 	if d.Keep {
 		out := d.AppendTraceState(nil, sp.TraceState)
 		text := string(out)
 		e.TraceStateOut = &text
-		if said := scanTraceState(out); said.problem == "" && said.hasTH {
+		if said := scanTraceState(out); said.problem == readable && said.hasTH {
 			n := said.th.AdjustedCount()
 			e.AdjustedCount = &n
 		}
@@ -128,13 +128,13 @@ func (d *Decision) because() string {
 // notes are what else is worth knowing.
 func (d *Decision) notes(target float64) []string {
 	notes := []string{}
-	if d.Unreadable != "" {
-		notes = append(notes, "the tracestate cannot be read, as "+d.Unreadable+": the trace id decides, and the tracestate leaves as it came")
+	if !d.readable() {
+		notes = append(notes, "the tracestate cannot be read, as "+d.Unreadable()+": the trace id decides, and the tracestate leaves as it came")
 	}
 	if d.Inconsistent {
-		notes = append(notes, fmt.Sprintf("th:%v cannot be true, as it would have rejected this trace: it is erased", d.Incoming))
+		notes = append(notes, fmt.Sprintf("th:%v cannot be true, as it would have rejected this trace: it is erased", d.state.th))
 	}
-	if d.Keep && d.Reason == KeptUnmarked && d.Unreadable == "" {
+	if d.Keep && d.Reason == KeptUnmarked && d.readable() {
 		notes = append(notes, "there is no room for th in the tracestate")
 	}
 	if d.Keep && d.Source == FromHash && d.Reason != KeptPriority {

@@ -55,8 +55,8 @@ func checkDecision(t testing.TB, rate *Rate, raised Threshold, sp *otlpwire.Span
 	if !forced && d.Threshold < raised {
 		t.Fatalf("%q: threshold %v is below what it was raised to, %v", ts, d.Threshold, raised)
 	}
-	if d.HasIncoming && !d.Inconsistent && d.Threshold < d.Incoming {
-		t.Fatalf("%q: threshold %v lowers %v", ts, d.Threshold, d.Incoming)
+	if d.hasIncoming() && !d.Inconsistent && d.Threshold < d.state.th {
+		t.Fatalf("%q: threshold %v lowers %v", ts, d.Threshold, d.state.th)
 	}
 	if !d.Keep {
 		return d

@@ -200,8 +200,8 @@ func sameAsCollector(rate *Rate, d *Decision, sp *otlpwire.Span, kept bool, thei
 	forced := d.Reason == KeptPriority || d.Reason == DroppedPriority
 	switch {
 	case rate.probability == 0 && !forced:
-		return !d.Keep && kept == (d.Unreadable != ""), "" // at 0 % it keeps those that it cannot read
-	case !forced && d.Unreadable != "":
+		return !d.Keep && kept == (!d.readable()), "" // at 0 % it keeps those that it cannot read
+	case !forced && !d.readable():
 		// It keeps all of them; here the trace id decides. Untouched by both.
 		return kept && theirs == ts && mine == ts, "unreadable"
 	case !forced && d.Inconsistent && rate.mode != HashSeed:
@@ -222,7 +222,7 @@ func sameAsCollector(rate *Rate, d *Decision, sp *otlpwire.Span, kept bool, thei
 	if rate.mode == HashSeed {
 		return true, "hash_seed writes rv there"
 	}
-	if d.Unreadable != "" {
+	if !d.readable() {
 		return mine == ts && (theirs == ts || rate.probability == 0), "" // at 0 % it writes half of what it could not read
 	}
 	if rate.probability == 0 && d.Inconsistent {
@@ -239,7 +239,7 @@ func sameAsCollector(rate *Rate, d *Decision, sp *otlpwire.Span, kept bool, thei
 	// Where it would have lowered th, the digits of th are as they came.
 	asCame, err := canonical(ts)
 	anew, ok := rewritten(nil, ts, d.Threshold)
-	return err == nil && ok && d.edit == leave && (theirs == anew || theirs == asCame && d.HasIncoming), "untouched here"
+	return err == nil && ok && d.edit == leave && (theirs == anew || theirs == asCame && d.hasIncoming()), "untouched here"
 }
 
 // canonical is a tracestate as the Collector's library writes it.

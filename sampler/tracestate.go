@@ -15,15 +15,42 @@ const (
 )
 
 // traceState is what a decision needs of a W3C tracestate. It holds offsets into
-// the scanned bytes, never the bytes.
+// the scanned bytes, never the bytes, and is small, as every decision has one.
 type traceState struct {
-	problem        string // why it cannot be read; "" is readable
-	others         int    // members that are not ot
-	otFrom, otTo   int    // the value of the ot member; equal when there is none
-	rvFrom         int    // where the digits of rv start; 0 when there is none
 	rv             Randomness
 	th             Threshold
+	otFrom, otTo   uint16 // the value of the ot member; equal when there is none
+	rvFrom         uint16 // where the digits of rv start; 0 when there is none
+	others         uint8  // members that are not ot
+	problem        problem
 	hasTH, hasMore bool // hasMore: ot has sub-keys other than rv and th
+}
+
+// problem is why a tracestate cannot be read.
+type problem uint8
+
+const (
+	readable problem = iota
+	tooLong
+	tooMany
+	badKey
+	badValue
+	badOT
+	badRV
+	badTH
+)
+
+func (p problem) String() string {
+	return [...]string{
+		"",
+		"it is longer than 1024 bytes",
+		"it lists more than 31 members",
+		"a key is malformed",
+		"a value is malformed or longer than 256 characters",
+		"the ot member is not a list of key:value",
+		"rv is not 14 hex digits",
+		"th is not 1 to 14 hex digits",
+	}[p]
 }
 
 // scanTraceState reads ts. Anything outside the grammar makes the whole of it
@@ -31,12 +58,12 @@ type traceState struct {
 // Where a key is there twice, the last one counts.
 func scanTraceState(ts []byte) (s traceState) {
 	if len(ts) > maxTraceState {
-		s.problem = "it is longer than 1024 bytes"
+		s.problem = tooLong
 		return s
 	}
 	for at, listed := 0, 1; at < len(ts); listed++ {
 		if listed > maxMembers {
-			s.problem = "it lists more than 31 members"
+			s.problem = tooMany
 			return s
 		}
 		from, to, next := nextMember(ts, at)
@@ -46,12 +73,12 @@ func scanTraceState(ts []byte) (s traceState) {
 		}
 		eq := bytes.IndexByte(ts[from:to], '=')
 		if eq < 0 || !isKey(ts[from:from+eq]) {
-			s.problem = "a key is malformed"
+			s.problem = badKey
 			return s
 		}
 		key, value := ts[from:from+eq], ts[from+eq+1:to]
 		if !isValue(value) {
-			s.problem = "a value is malformed or longer than 256 characters"
+			s.problem = badValue
 			return s
 		}
 		if !isOT(key) {
@@ -65,29 +92,29 @@ func scanTraceState(ts []byte) (s traceState) {
 
 // scanOT reads the value of the ot member, ts[from:to].
 func (s *traceState) scanOT(ts []byte, from, to int) bool {
-	s.otFrom, s.otTo = from, to
+	s.otFrom, s.otTo = uint16(from), uint16(to)
 	s.rvFrom, s.hasTH, s.hasMore = 0, false, false
 	for at := from; ; {
 		end := nextSubKey(ts, at, to)
 		colon := bytes.IndexByte(ts[at:end], ':')
 		if colon < 0 || !isSubKey(ts[at:at+colon]) || !isSubValue(ts[at+colon+1:end]) {
-			s.problem = "the ot member is not a list of key:value"
+			s.problem = badOT
 			return false
 		}
 		value, ok := ts[at+colon+1:end], true
 		switch string(ts[at : at+colon]) {
 		case "rv":
 			s.rv, ok = parseRV(value)
-			s.rvFrom = at + colon + 1
+			s.rvFrom = uint16(at + colon + 1)
 			if !ok {
-				s.problem = "rv is not 14 hex digits"
+				s.problem = badRV
 				return false
 			}
 		case "th":
 			s.th, ok = parseTH(value)
 			s.hasTH = true
 			if !ok {
-				s.problem = "th is not 1 to 14 hex digits"
+				s.problem = badTH
 				return false
 			}
 		default:
@@ -165,8 +192,8 @@ func (s *traceState) appendOT(dst, ts []byte, th Threshold) []byte {
 	if !s.hasMore {
 		return dst
 	}
-	for at := s.otFrom; at < s.otTo; {
-		end := nextSubKey(ts, at, s.otTo)
+	for at, to := int(s.otFrom), int(s.otTo); at < to; {
+		end := nextSubKey(ts, at, to)
 		sub := ts[at:end]
 		at = end + 1
 		if bytes.HasPrefix(sub, []byte("rv:")) || bytes.HasPrefix(sub, []byte("th:")) {
@@ -187,7 +214,7 @@ func (s *traceState) fits(ts []byte, th Threshold) bool {
 	}
 	// What th can add at most; nearly always the exact length need not be known.
 	const most = len("ot=;th:,") + hexDigits
-	if len(ts)+most <= maxTraceState && s.otTo-s.otFrom+most <= maxValue {
+	if len(ts)+most <= maxTraceState && int(s.otTo-s.otFrom)+most <= maxValue {
 		return true
 	}
 	var room [maxTraceState + most]byte

@@ -37,8 +37,8 @@ func rewritten(t testing.TB, ts string, th Threshold) (out string, ok bool) {
 func checkTraceState(t testing.TB, ts string, th Threshold) {
 	s := scanTraceState([]byte(ts))
 	w3c, err := sampling.NewW3CTraceState(ts)
-	if (s.problem == "") != (err == nil) {
-		t.Fatalf("%q: problem %q, the Collector says %v", ts, s.problem, err)
+	if (s.problem == readable) != (err == nil) {
+		t.Fatalf("%q: problem %q, the Collector says %v", ts, s.problem.String(), err)
 	}
 	if err != nil {
 		return
@@ -105,8 +105,8 @@ func TestScanTraceState(t *testing.T) {
 		{"ot=rv:", rv}, {"ot=rv:1", rv}, {"ot=rv:1234567890123", rv}, {"ot=rv:123456789012345", rv}, {"ot=rv:1234567890123g", rv},
 		{"ot=th:x,ot=th:8", th}, {"ot=th:8,ot=th:x", th}, {"ot=th:8,B=1", key},
 	} {
-		if got := scanTraceState([]byte(v.ts)); got.problem != v.problem {
-			t.Errorf("%q: problem is %q, want %q", v.ts, got.problem, v.problem)
+		if got := scanTraceState([]byte(v.ts)); got.problem.String() != v.problem {
+			t.Errorf("%q: problem is %q, want %q", v.ts, got.problem.String(), v.problem)
 		}
 		checkTraceState(t, v.ts, 0xe666<<40)
 		checkTraceState(t, v.ts, Always)
@@ -152,8 +152,8 @@ func TestFits(t *testing.T) {
 		{"30 others and ot", "ot=th:8" + strings.TrimSuffix(members, "a=1")[3:] + "a=1", true},
 	} {
 		s := scanTraceState([]byte(v.ts))
-		if s.problem != "" {
-			t.Fatalf("%s: %s", v.name, s.problem)
+		if s.problem != readable {
+			t.Fatalf("%s: %v", v.name, s.problem)
 		}
 		if got := s.fits([]byte(v.ts), 0xe666<<40); got != v.fits {
 			t.Errorf("%s: fits is %v", v.name, got)
@@ -214,17 +214,17 @@ func randomTraceState(rng *rand.Rand) string {
 
 func TestRandomTraceStatesLikeTheCollector(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	readable := 0
+	fine := 0
 	const n = 50_000
 	for range n {
 		ts := randomTraceState(rng)
 		th := Threshold(rng.Uint64N(randomBound)) >> (4 * rng.IntN(14)) << (4 * rng.IntN(14)) % randomBound
 		checkTraceState(t, ts, th)
-		if s := scanTraceState([]byte(ts)); s.problem == "" {
-			readable++
+		if s := scanTraceState([]byte(ts)); s.problem == readable {
+			fine++
 		}
 	}
-	if readable < n/4 || readable > 3*n/4 {
-		t.Errorf("%d of %d random tracestates are readable; the test wants a mixture", readable, n)
+	if fine < n/4 || fine > 3*n/4 {
+		t.Errorf("%d of %d random tracestates are readable; the test wants a mixture", fine, n)
 	}
 }
