@@ -163,7 +163,11 @@ func (e Explanation) Text() string {
 		line("incoming th", "%s", *e.IncomingTH)
 	}
 	line("configured", "%s, %v (%s)", e.Mode, e.Probability, e.ProbabilityKey)
-	line("threshold", "%s", e.Threshold)
+	if th, ok := parseTH([]byte(e.Threshold)); ok {
+		line("threshold", "%s, which keeps %.6g %%", e.Threshold, 100*th.Probability())
+	} else {
+		line("threshold", "%s", e.Threshold)
+	}
 	if e.Keep {
 		line("verdict", "kept (%s): %s", e.Reason, e.Because)
 	} else {
@@ -172,10 +176,13 @@ func (e Explanation) Text() string {
 	line("tracestate in", "%s", shown(e.TraceStateIn))
 	if e.TraceStateOut != nil {
 		line("tracestate out", "%s", shown(*e.TraceStateOut))
-		if e.AdjustedCount == nil {
-			line("stands for", "an unknown number of spans")
-		} else {
-			line("stands for", "%v spans", *e.AdjustedCount)
+		switch {
+		case e.AdjustedCount == nil:
+			line("stands for", "not known, as there is no th")
+		case *e.AdjustedCount == 1:
+			line("stands for", "1 span")
+		default:
+			line("stands for", "%.6g spans", *e.AdjustedCount)
 		}
 	}
 	for _, n := range e.Notes {

@@ -136,7 +136,7 @@ func (t *target) roll(took time.Duration, perSecond float64, precision int) {
 			svc.raised.Store(uint64(Always))
 		}
 	}
-	share(asking, perSecond*took.Seconds())
+	shareOut(asking, perSecond*took.Seconds())
 	for i := range asking {
 		d := &asking[i]
 		d.raised.Store(uint64(d.threshold(precision)))
@@ -149,9 +149,9 @@ func (t *target) roll(took time.Duration, perSecond float64, precision int) {
 	t.seen.Store(old.renew(asking))
 }
 
-// share grants every demand what it asks for, or an equal part of what is left
+// shareOut grants every demand what it asks for, or an equal part of what is left
 // by those that ask for less.
-func share(asking []demand, budget float64) {
+func shareOut(asking []demand, budget float64) {
 	slices.SortFunc(asking, func(a, b demand) int { return cmp.Compare(a.asked, b.asked) })
 	for i := range asking {
 		d := &asking[i]
