@@ -27,12 +27,13 @@ type Sources struct {
 // Loaded is a configuration and which of its keys somebody set, by path, with where they were set.
 type Loaded struct {
 	Config
-	Set map[string]string
+	File string            // that was read, empty for none
+	Set  map[string]string // path of key -> where
 }
 
 // Load reads the sources over the defaults and validates the result. Errors are *Error, joined where there are several.
 func Load(src Sources) (Loaded, error) {
-	l := Loaded{Config: Default(), Set: map[string]string{}}
+	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}}
 	if src.Getenv == nil {
 		src.Getenv = os.LookupEnv
 	}

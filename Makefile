@@ -1,0 +1,39 @@
+# Everything that is more than `go run` and `go test`.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+IMAGE    ?= appliance:$(VERSION)
+BIN       = .cache/appliance
+LDFLAGS   = -s -w -X main.version=$(VERSION)
+
+# Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
+RACE      = ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
+
+.PHONY: build test race lint image e2e bench-peer docs fuzz
+
+build: ## a static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
+
+test: ## what README names
+	go test ./...
+
+race:
+	go test -race -timeout 10m $(RACE)
+
+lint:
+	.ci/lint
+
+image: build ## needs a Docker engine; pulls nothing, the image is FROM scratch
+	rm -rf .cache/image && mkdir -p .cache/image/data
+	cp $(BIN) Dockerfile .cache/image/
+	DOCKER_BUILDKIT=0 docker build --label org.opencontainers.image.version=$(VERSION) -t $(IMAGE) .cache/image
+
+e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
+	.ci/peers/build traefik telemetrygen
+	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 ./...
+
+bench-peer: build ## side by side with the OpenTelemetry Collector
+	.ci/peers/build otelcol
+	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol
+
+docs: ## the generated references
+	go run ./internal/gendocs

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/config"
+)
+
+func newConfigCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Check or print the configuration",
+	}
+	c.AddCommand(newConfigValidateCommand(), newConfigPrintCommand())
+	return c
+}
+
+func newConfigValidateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check the configuration, and Tempo's where tempo.config_file names one",
+		Long: `Check the configuration that FILE (or --config), the environment and the flags give together.
+Every mistake is named with its place. Exit code 0: usable. 2: not.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if err := cmd.Flags().Set("config", args[0]); err != nil {
+					return err
+				}
+			}
+			conf, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if _, _, err := samplerConfig(conf); err != nil {
+				return err
+			}
+			if _, _, err := tempoSettings(conf); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
+			return nil
+		},
+	}
+}
+
+func newConfigPrintCommand() *cobra.Command {
+	var defaults, diff bool
+	c := &cobra.Command{
+		Use:   "print",
+		Short: "Print the configuration as YAML, credentials hidden",
+		Long:  `Print the configuration that the file, the environment and the flags give together, as YAML that can be used as a file.`,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if defaults && diff {
+				return &usageError{fmt.Errorf("--defaults and --diff exclude each other"), "Try: appliance config print --help"}
+			}
+			if defaults {
+				d := config.Default()
+				return config.Print(cmd.OutOrStdout(), &d)
+			}
+			conf, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if diff {
+				return config.PrintDiff(cmd.OutOrStdout(), &conf.Config)
+			}
+			return config.Print(cmd.OutOrStdout(), &conf.Config)
+		},
+	}
+	c.Flags().BoolVar(&defaults, "defaults", false, "print the defaults")
+	c.Flags().BoolVar(&diff, "diff", false, "print only what differs from the defaults")
+	return c
+}

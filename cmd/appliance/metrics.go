@@ -1,0 +1,133 @@
+package main
+
+import (
+	"strconv"
+
+	"appliance/forwarder"
+	"appliance/internal/otlpwire"
+	"appliance/internal/telemetry"
+	"appliance/receiver"
+	"appliance/sampler"
+)
+
+// invalidLabels are the values of label reason for spans that cannot be used.
+var invalidLabels = map[otlpwire.Invalid]string{
+	otlpwire.InvalidTraceID:      "trace_id",
+	otlpwire.InvalidSpanID:       "span_id",
+	otlpwire.InvalidParentSpanID: "parent_span_id",
+	otlpwire.InvalidLink:         "link",
+	otlpwire.InvalidText:         "text",
+	otlpwire.InvalidResource:     "resource",
+	otlpwire.InvalidScope:        "scope",
+}
+
+// metrics lists every family of /metrics but those of the Go runtime; docs/metrics.md is made from it.
+func (a *appliance) metrics() []telemetry.Metric {
+	type emit = func(value float64, labels ...string)
+	spans := func(name, help, label string, read func(receiver.Stats, emit)) telemetry.Metric {
+		m := telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { read(a.receiver.Stats(), e) }}
+		if label != "" {
+			m.Labels = []string{label}
+		}
+		return m
+	}
+	gauge := func(name, help string, read func() float64) telemetry.Metric {
+		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(read()) }}
+	}
+	forwarded := func(name, help string, read func(forwarder.Stats) int64) telemetry.Metric {
+		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(float64(read(a.forwarder.Stats()))) }}
+	}
+	families := []telemetry.Metric{
+		spans("appliance_receiver_spans_total", "Spans of requests answered 200: kept, sampled out and rejected together.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.Received)) }),
+		spans("appliance_receiver_kept_spans_total", "Spans kept for Tempo.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.Kept)) }),
+		spans("appliance_receiver_sampled_out_spans_total", "Spans that the sampler dropped, by reason.", "reason",
+			func(s receiver.Stats, e emit) {
+				for _, r := range sampler.Reasons() {
+					if !r.Keeps() {
+						e(float64(s.Decisions[r]), r.String())
+					}
+				}
+			}),
+		spans("appliance_receiver_rejected_spans_total", "Spans answered as partial_success, by reason.", "reason",
+			func(s receiver.Stats, e emit) {
+				for reason, label := range invalidLabels {
+					e(float64(s.Invalid[reason]), label)
+				}
+				e(float64(s.Refused), "refused_by_tempo")
+			}),
+		spans("appliance_receiver_requests_total", "Requests by status code of the answer.", "code",
+			func(s receiver.Stats, e emit) {
+				for code, n := range s.Requests {
+					e(float64(n), strconv.Itoa(code))
+				}
+			}),
+		spans("appliance_receiver_malformed_requests_total", "Connections and requests that were no HTTP, or ended by a deadline or a limit of HTTP.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.NotRequests)) }),
+		spans("appliance_receiver_tls_handshake_failures_total", "TLS handshakes that failed.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.TLSFailures)) }),
+		spans("appliance_receiver_panics_total", "Requests that hit a fault of ours and were answered 503.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.Panics)) }),
+		spans("appliance_receiver_reload_failures_total", "Changed token or TLS files that could not be used.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.ReloadErrors)) }),
+		spans("appliance_receiver_wire_bytes_total", "Bytes of request bodies as sent.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.WireBytes)) }),
+		spans("appliance_receiver_body_bytes_total", "Bytes of request bodies decompressed.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.BodyBytes)) }),
+		spans("appliance_receiver_kept_bytes_total", "Bytes of OTLP kept for Tempo.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.KeptBytes)) }),
+		spans("appliance_receiver_inflight_bytes", "Bytes held for requests being handled.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.InflightBytes)) }),
+		spans("appliance_receiver_inflight_requests", "Requests being handled.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.InflightRequests)) }),
+		spans("appliance_receiver_connections", "Open client connections.", "",
+			func(s receiver.Stats, e emit) { e(float64(s.Connections)) }),
+
+		gauge("appliance_sampler_probability", "Configured probability of services that have none of their own.",
+			func() float64 { return a.sampler.Stats().Probability }),
+		gauge("appliance_sampler_target_spans_per_second", "Configured target, 0 for none.",
+			func() float64 { return a.sampler.Stats().Target }),
+		{
+			Name: "appliance_sampler_effective_probability", Labels: []string{"service"},
+			Help: "Share of spans kept in the last window of target_spans_per_second; the busiest services by name, the others as _rest, all as _all.",
+			Read: func(e func(float64, ...string)) {
+				w := a.sampler.Stats().Window
+				if w.Took == 0 {
+					return
+				}
+				e(w.All.Probability, "_all")
+				e(w.Rest.Probability, "_rest")
+				for _, s := range w.Services {
+					e(s.Probability, "service:"+s.Name)
+				}
+			},
+		},
+
+		forwarded("appliance_forwarder_requests_total", "Requests sent to Tempo.", func(s forwarder.Stats) int64 { return s.Requests }),
+		forwarded("appliance_forwarder_failures_total", "Requests that Tempo did not acknowledge.", func(s forwarder.Stats) int64 { return s.Failures }),
+		forwarded("appliance_forwarder_delivered_spans_total", "Spans that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.Spans }),
+		forwarded("appliance_forwarder_delivered_bytes_total", "Bytes of OTLP that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.Bytes }),
+
+		{
+			Name: "appliance_build_info", Labels: []string{"version", "commit", "tempo"}, Help: "1, with the versions as labels.",
+			Read: func(e func(float64, ...string)) {
+				v := currentVersions()
+				e(1, v.Version, v.Commit, v.Tempo)
+			},
+		},
+	}
+	if a.tempo != nil {
+		families = append(families,
+			gauge("appliance_tempo_ready", "1 while the embedded Tempo takes and returns traces.", func() float64 {
+				if a.tempo.State().Ready {
+					return 1
+				}
+				return 0
+			}),
+			gauge("appliance_tempo_restarts_total", "Times the embedded Tempo ended by itself and was started again.",
+				func() float64 { return float64(a.tempo.Restarts()) }),
+		)
+	}
+	return families
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/config"
+)
+
+// Exit codes, the same for every command.
+const (
+	exitFine    = 0
+	exitError   = 1
+	exitUsage   = 2 // the command line or the configuration
+	exitPartial = 3 // damage found, or partly done
+)
+
+// usageError is a mistake in the command line.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// run executes one command line and returns the exit code. Data goes to stdout, everything else to stderr.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitFine
+	}
+	fmt.Fprintln(stderr, "appliance: "+err.Error())
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(stderr, usage.hint)
+		return exitUsage
+	}
+	var conf *config.Error
+	if errors.As(err, &conf) {
+		return exitUsage
+	}
+	return exitError
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "appliance",
+		Short: "Distributed tracing you can trust: OTLP in, Grafana Tempo behind it",
+		Long: `appliance takes traces over OTLP/HTTP (Traefik, any OpenTelemetry SDK), samples them consistently and hands them to
+Grafana Tempo, which it runs itself unless it is told of one elsewhere. Grafana reads them on the read API.
+
+Start it with: appliance serve`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{fmt.Errorf("unknown command %q", args[0]), "Try: appliance --help"}
+			}
+			cmd.SetOut(cmd.OutOrStdout())
+			return cmd.Help()
+		},
+	}
+	root.PersistentFlags().String("config", os.Getenv("APPLIANCE_CONFIG"), "configuration file (YAML); also APPLIANCE_CONFIG")
+	for _, k := range config.Keys() {
+		if k.Flag != "" {
+			root.PersistentFlags().String(k.Flag, "", fmt.Sprintf("%s (%s; also %s)", lowerFirst(k.Doc), k.Path, k.Env))
+		}
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
+	})
+	root.AddCommand(
+		newServeCommand(),
+		newHealthCommand(),
+		newConfigCommand(),
+		newSamplerCommand(),
+		newVersionCommand(),
+		newTempoCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	wrapArgs(root)
+	return root
+}
+
+// wrapArgs makes a wrong number of arguments a usage error, for every command below c.
+func wrapArgs(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		if check := sub.Args; check != nil {
+			sub.Args = func(cmd *cobra.Command, args []string) error {
+				if err := check(cmd, args); err != nil {
+					return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
+				}
+				return nil
+			}
+		}
+		if sub.HasSubCommands() && sub.RunE == nil {
+			sub.Args = cobra.ArbitraryArgs
+			sub.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return &usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()), "Try: " + cmd.CommandPath() + " --help"}
+				}
+				return cmd.Help()
+			}
+		}
+		wrapArgs(sub)
+	}
+}
+
+// loadConfig reads the configuration that the command line, the environment and the file give.
+func loadConfig(cmd *cobra.Command) (config.Loaded, error) {
+	src := config.Sources{Flags: map[string]string{}, Getenv: os.LookupEnv}
+	src.File, _ = cmd.Flags().GetString("config")
+	for _, k := range config.Keys() {
+		if k.Flag != "" && cmd.Flags().Changed(k.Flag) {
+			src.Flags[k.Flag], _ = cmd.Flags().GetString(k.Flag)
+		}
+	}
+	return config.Load(src)
+}
+
+func lowerFirst(s string) string {
+	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && !(s[1] >= 'A' && s[1] <= 'Z') {
+		return string(s[0]+'a'-'A') + s[1:]
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/config"
+	"appliance/sampler"
+)
+
+// samplerConfig is what the sampler runs with: the configuration, and for keys that nobody set, the variables that
+// people know from Jaeger and OpenTelemetry. The notes say which of those apply.
+func samplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
+	c := sampler.Config{
+		Mode:                 sampler.Mode(conf.Sampler.Mode),
+		Probability:          conf.Sampler.Probability,
+		Precision:            conf.Sampler.Precision,
+		HashSeed:             conf.Sampler.HashSeed,
+		Services:             conf.Sampler.Services,
+		TargetSpansPerSecond: conf.Sampler.TargetSpansPerSecond,
+		Window:               conf.Sampler.Window,
+	}
+	env, notes := sampler.EnvDefaults(os.Getenv)
+	overridden := func(key string) bool {
+		where, set := conf.Set[key]
+		if set && len(notes) > 0 {
+			notes = append(notes, fmt.Sprintf("%s is set by %s, which goes first", key, where))
+		}
+		return set
+	}
+	if !overridden("sampler.probability") {
+		c.Probability = env.Probability
+	}
+	if !overridden("sampler.target_spans_per_second") {
+		c.TargetSpansPerSecond = env.TargetSpansPerSecond
+	}
+	if err := c.Validate(); err != nil {
+		return c, nil, &config.Error{Where: "configuration", Err: err}
+	}
+	return c, notes, nil
+}
+
+func newSamplerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "sampler",
+		Short: "Explain what is kept and why",
+	}
+	c.AddCommand(newSamplerExplainCommand())
+	return c
+}
+
+func newSamplerExplainCommand() *cobra.Command {
+	var (
+		q        sampler.Question
+		priority float64
+		output   string
+	)
+	c := &cobra.Command{
+		Use:   "explain TRACE_ID",
+		Short: "Say what the configured sampler does to a trace, and why",
+		Example: `  appliance sampler explain 4bf92f3577b34da6a3ce929d0e0e4736
+  appliance sampler explain 4bf92f3577b34da6a3ce929d0e0e4736 --tracestate 'ot=th:c' --service shop --sampler-probability 0.1`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			sc, _, err := samplerConfig(conf)
+			if err != nil {
+				return err
+			}
+			q.TraceID = args[0]
+			if cmd.Flags().Changed("priority") {
+				q.Priority = &priority
+			}
+			e, err := sampler.Explain(sc, q)
+			if err != nil {
+				return &usageError{err, "Try: appliance sampler explain --help"}
+			}
+			switch output {
+			case "text":
+				_, err = fmt.Fprint(cmd.OutOrStdout(), e.Text())
+				return err
+			case "json":
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(e)
+			}
+			return &usageError{fmt.Errorf("--output %q is neither text nor json", output), "Try: appliance sampler explain --help"}
+		},
+	}
+	c.Flags().StringVar(&q.TraceState, "tracestate", "", "W3C tracestate that the span carries, such as ot=th:c;rv:d29d6a7215ced0")
+	c.Flags().StringVar(&q.Service, "service", "", "service.name of the span's resource")
+	c.Flags().Float64Var(&priority, "priority", 0, "the span's sampling.priority attribute")
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/tempo/tempoapp"
+)
+
+// version is set by the Makefile: -ldflags "-X main.version=..."
+var version = "0.1.0-dev"
+
+type versions struct {
+	Version     string `json:"version"`
+	Commit      string `json:"commit,omitempty"`
+	Tempo       string `json:"tempo"`
+	TempoCommit string `json:"tempo_commit,omitempty"`
+	Go          string `json:"go"`
+	Platform    string `json:"platform"`
+}
+
+func currentVersions() versions {
+	v := versions{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v.Tempo, v.TempoCommit = tempoapp.Version()
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Commit = s.Value
+			}
+		}
+	}
+	return v
+}
+
+func newVersionCommand() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of the appliance and of the Tempo in it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := currentVersions()
+			switch output {
+			case "text":
+				fmt.Fprintf(cmd.OutOrStdout(), "appliance %s\ntempo     %s (%s)\n%s %s\n", v.Version, v.Tempo, v.TempoCommit, v.Go, v.Platform)
+				return nil
+			case "json":
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+			}
+			return &usageError{fmt.Errorf("--output %q is neither text nor json", output), "Try: appliance version --help"}
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}

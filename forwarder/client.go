@@ -1,0 +1,142 @@
+package forwarder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+)
+
+// maxAnswer bounds what is read of Tempo's answer, in bytes.
+const maxAnswer = 64 << 10
+
+// client posts OTLP/HTTP requests.
+type client struct {
+	http     *http.Client
+	endpoint func() (string, error) // base URL now; an error while there is none
+}
+
+func newClient(endpoint func() (string, error), timeout time.Duration, connections int) *client {
+	return &client{
+		endpoint: endpoint,
+		http: &http.Client{
+			Timeout: timeout,
+			Transport: &http.Transport{
+				Proxy:                 http.ProxyFromEnvironment,
+				DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+				MaxIdleConnsPerHost:   connections,
+				IdleConnTimeout:       30 * time.Second,
+				ExpectContinueTimeout: time.Second,
+				DisableCompression:    true,
+				WriteBufferSize:       64 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// TracesURL makes a person's tempo_url the URL that takes traces: a URL without a path gets /v1/traces.
+func TracesURL(base string) (string, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", fmt.Errorf("parse Tempo's URL: %w", err)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/v1/traces"
+	}
+	return u.String(), nil
+}
+
+// post sends the payloads as one request; protobuf messages of one type merge when they are concatenated. It returns
+// nil, an *UnavailableError or a *RejectedError.
+func (c *client) post(ctx context.Context, tenant string, spans int, payloads [][]byte) error {
+	endpoint, err := c.endpoint()
+	if err != nil {
+		return &UnavailableError{Err: err}
+	}
+	body := func() io.Reader {
+		if len(payloads) == 1 {
+			return bytes.NewReader(payloads[0])
+		}
+		readers := make([]io.Reader, len(payloads))
+		for i, p := range payloads {
+			readers[i] = bytes.NewReader(p)
+		}
+		return io.MultiReader(readers...)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, body())
+	if err != nil {
+		return &UnavailableError{Err: err}
+	}
+	req.ContentLength = 0
+	for _, p := range payloads {
+		req.ContentLength += int64(len(p))
+	}
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(body()), nil }
+	req.Header.Set("Content-Type", "application/x-protobuf")
+	req.Header.Set("User-Agent", "appliance")
+	if tenant != "" {
+		req.Header.Set("X-Scope-OrgID", tenant)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // the URL may carry credentials
+		}
+		return &UnavailableError{Err: err}
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return &UnavailableError{Err: fmt.Errorf("read Tempo's answer: %w", err)}
+	}
+	return judge(resp.StatusCode, resp.Header, answer, spans)
+}
+
+// judge sorts an answer by the rules of the OTLP/HTTP specification, widened by what Tempo does: 500 stands for rate
+// limits too, and a wrong address or token is our operator's mistake, for which no client should lose data.
+func judge(status int, header http.Header, answer []byte, spans int) error {
+	switch status {
+	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
+		resp := ptraceotlp.NewExportResponse()
+		if err := resp.UnmarshalProto(answer); err != nil {
+			return nil // the status is the acknowledgement
+		}
+		if n := resp.PartialSuccess().RejectedSpans(); n > 0 {
+			return &RejectedError{Spans: int(min(n, int64(spans))), Reason: resp.PartialSuccess().ErrorMessage()}
+		}
+		return nil
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return &RejectedError{Spans: spans, Reason: excerpt(status, answer)}
+	}
+	return &UnavailableError{RetryAfter: retryAfter(header), Err: errors.New(excerpt(status, answer))}
+}
+
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, time.Minute)
+}
+
+// excerpt is what a person needs of an error answer: the status and the printable start of the body.
+func excerpt(status int, answer []byte) string {
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return -1
+		}
+		return r
+	}, string(answer[:min(len(answer), 300)]))
+	return strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, strings.TrimSpace(text)))
+}

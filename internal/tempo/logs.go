@@ -1,0 +1,70 @@
+package tempo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/go-logfmt/logfmt"
+)
+
+// maxLogLine is where a line of Tempo's output is cut, in bytes.
+const maxLogLine = 64 << 10
+
+// relay reads Tempo's output line by line into logger until r ends. seen is called for each parsed line.
+// Tempo's info lines become debug lines of ours: at info level a person wants to read about the appliance. So do its
+// warnings once ctx is done, when its parts complain that the others are stopping.
+func relay(ctx context.Context, r io.Reader, logger *slog.Logger, seen func(msg string, fields map[string]string)) {
+	lines := bufio.NewReaderSize(r, maxLogLine)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if text := bytes.TrimRight(line, "\r\n"); len(text) > 0 {
+			relayLine(ctx, text, logger, seen)
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			return
+		}
+	}
+}
+
+func relayLine(ctx context.Context, line []byte, logger *slog.Logger, seen func(string, map[string]string)) {
+	fields := map[string]string{}
+	var attrs []slog.Attr
+	dec := logfmt.NewDecoder(bytes.NewReader(line))
+	for dec.ScanRecord() {
+		for dec.ScanKeyval() {
+			key, value := string(dec.Key()), string(dec.Value())
+			fields[key] = value
+			switch key {
+			case "level", "ts", "msg", "caller", "component":
+			default:
+				attrs = append(attrs, slog.String(strings.ToLower(key), value))
+			}
+		}
+	}
+	level, known := levels[fields["level"]]
+	if dec.Err() != nil || !known || fields["msg"] == "" && len(attrs) == 0 {
+		logger.LogAttrs(ctx, slog.LevelWarn, "tempo output", slog.String("line", string(line)))
+		return
+	}
+	seen(fields["msg"], fields)
+	if level == slog.LevelWarn && (ctx.Err() != nil || harmless[fields["msg"]]) {
+		level = slog.LevelDebug
+	}
+	logger.LogAttrs(ctx, level, "tempo: "+fields["msg"], attrs...)
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelDebug,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}
+
+// harmless are warnings that Tempo gives at every start.
+var harmless = map[string]bool{
+	"unowned file entry ignored during wal replay": true, // its own directory blocks/
+}
