@@ -198,7 +198,15 @@ func parseNumber(kind jsonKind, text []byte, quoted bool) (bits uint64, ok bool)
 	return bits, err == nil
 }
 
-func (t *transcoder) wrongType() bool { return t.fail(wrongJSONType, t.pos) }
+// wrongType refuses what stands at pos: a value, but another was wanted, or no
+// value at all.
+func (t *transcoder) wrongType() bool {
+	switch c := t.space(); c {
+	case '{', '[', '"', 't', 'f', 'n', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return t.fail(wrongJSONType, t.pos)
+	}
+	return t.unexpected()
+}
 
 // null takes null where any value may stand. Of a message or a string it makes an
 // empty one, which in a oneof is not the same as nothing.
@@ -225,7 +233,7 @@ func (t *transcoder) boolean(f *jsonField) bool {
 }
 
 func (t *transcoder) nested(f *jsonField, depth int) bool {
-	if t.b[t.pos] != '{' {
+	if t.space() != '{' {
 		return t.wrongType()
 	}
 	if f.message == arrayJSON || f.message == listJSON {
@@ -243,7 +251,7 @@ func (t *transcoder) nested(f *jsonField, depth int) bool {
 }
 
 func (t *transcoder) repeated(f *jsonField, depth int) bool {
-	if t.b[t.pos] != '[' {
+	if t.space() != '[' {
 		return t.wrongType()
 	}
 	t.pos++
@@ -295,7 +303,7 @@ func (t *transcoder) count(message jsonMessage) bool {
 
 // text takes a string and writes it as text, identifier or bytes.
 func (t *transcoder) text(f *jsonField) bool {
-	if t.b[t.pos] != '"' {
+	if t.space() != '"' {
 		return t.wrongType()
 	}
 	at := t.pos
