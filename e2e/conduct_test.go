@@ -39,6 +39,7 @@ func TestConduct(t *testing.T) {
 	for _, e := range slices.Concat(mediaExchanges(t), protobufExchanges(t), sizeExchanges(t), jsonExchanges()) {
 		t.Run(e.name, func(t *testing.T) { e.hold(t, a, backend) })
 	}
+	t.Run("bombs at once", func(t *testing.T) { sendBombsAtOnce(t, a) })
 	t.Run("a million services", func(t *testing.T) { sendManyServices(t, a, backend) })
 
 	harness.Eventually(t, 10*time.Second, "goroutines of the requests gone", func() error {

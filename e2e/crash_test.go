@@ -117,27 +117,98 @@ func TestTermination(t *testing.T) {
 	}
 }
 
-// TestSecondSignal ends an appliance that is draining at once.
+// TestSecondSignal ends an appliance that waits for a Tempo that hangs. One signal is patient, two are not.
 func TestSecondSignal(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
-	children := harness.Descendants(t, a.Pid)
+	tempo := stopTempo(t, a)
+	answered := exportAside(t, a, "undecided")
+	harness.Eventually(t, 5*time.Second, "request under way", func() error { return underWay(t, a) })
+
 	a.Signal(t, syscall.SIGINT)
 	harness.Eventually(t, 10*time.Second, "not ready any more", func() error {
-		if a.Alive() && a.Ready() == nil {
+		if a.Ready() == nil {
 			return errors.New("still ready")
 		}
 		return nil
 	})
+	if !a.Alive() {
+		t.Fatalf("ended at the first signal, although a client waits: %+v", <-answered)
+	}
 	a.Signal(t, syscall.SIGINT)
-	a.ExitCode(t, 2*time.Second)
+	if code := a.ExitCode(t, 2*time.Second); code == 0 {
+		t.Error("exit code 0, although it did not wait for a client")
+	}
 	harness.Eventually(t, 5*time.Second, "no orphan", func() error {
-		for _, k := range children {
-			if k.Runs() {
-				return fmt.Errorf("%s still runs", k)
-			}
+		if tempo.Runs() {
+			return fmt.Errorf("%s still runs", tempo)
 		}
 		return nil
 	})
+	if got := <-answered; got.err == nil && got.answer.Status == http.StatusOK {
+		t.Error("a trace was acknowledged that Tempo never took")
+	}
+}
+
+// TestTempoHangs stops Tempo without ending it. Clients must hear "not now" before they give up themselves, and be served again after.
+func TestTempoHangs(t *testing.T) {
+	const clientPatience = 10 * time.Second // Traefik's and the SDKs'
+	a := harness.Start(t, harness.Options{})
+	tempo := stopTempo(t, a)
+	started := time.Now()
+	got := <-exportAside(t, a, "meanwhile")
+	if got.err != nil || got.answer.Status != http.StatusServiceUnavailable {
+		t.Errorf("while Tempo hangs: %v, %+v", got.err, got.answer)
+	}
+	if took := time.Since(started); took >= clientPatience {
+		t.Errorf("a client was told after %s, when it had given up", took)
+	}
+	if err := syscall.Kill(tempo.Pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	a.WaitReady(t)
+	request, ids := harness.NewRequest("afterwards", 1, 2)
+	if answer, err := a.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+		t.Fatalf("send when Tempo is back: %v, %+v", err, answer)
+	}
+	a.MustFind(t, withSpans(ids, 2))
+}
+
+func stopTempo(t *testing.T, a *harness.Appliance) harness.Task {
+	t.Helper()
+	tempo, ok := a.TempoChild(t)
+	if !ok {
+		t.Fatal("appliance has no Tempo child to stop")
+	}
+	if err := syscall.Kill(tempo.Pid, syscall.SIGSTOP); err != nil {
+		t.Fatalf("stop %s: %v", tempo, err)
+	}
+	return tempo
+}
+
+// underWay is nil once the appliance works on a request.
+func underWay(t *testing.T, a *harness.Appliance) error {
+	t.Helper()
+	if _, samples := a.Metrics(t); samples["appliance_receiver_inflight_requests"] == 0 {
+		return errors.New("none")
+	}
+	return nil
+}
+
+type exported struct {
+	answer *harness.Answer
+	err    error
+}
+
+// exportAside sends one trace and does not wait for the answer.
+func exportAside(t *testing.T, a *harness.Appliance, service string) <-chan exported {
+	t.Helper()
+	request, _ := harness.NewRequest(service, 1, 1)
+	done := make(chan exported, 1)
+	go func() {
+		answer, err := a.Export(t.Context(), request)
+		done <- exported{answer, err}
+	}()
+	return done
 }
 
 // senders are clients that send one trace after the other, and never send one again.

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -121,7 +120,7 @@ func gone(err error) error {
 	return err
 }
 
-// Memory is what a process has, and had at most, in RAM.
+// Memory is the RAM that a process has, and had at most, for itself: its program's code, which it shares with the page cache, is left out.
 type Memory struct{ Resident, Peak uint64 } // bytes
 
 // MemoryOf reads the memory of a running process.
@@ -131,11 +130,11 @@ func MemoryOf(t testing.TB, pid int) Memory {
 	if err != nil {
 		t.Fatalf("read memory: %v", err)
 	}
-	var m Memory
-	lines := bufio.NewScanner(bytes.NewReader(status))
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ":")
-		target := map[string]*uint64{"VmRSS": &m.Resident, "VmHWM": &m.Peak}[key]
+	var anonymous, file, peak uint64
+	wanted := map[string]*uint64{"RssAnon": &anonymous, "RssFile": &file, "VmHWM": &peak}
+	for line := range strings.Lines(string(status)) {
+		key, value, _ := strings.Cut(line, ":")
+		target := wanted[key]
 		if target == nil {
 			continue
 		}
@@ -145,8 +144,8 @@ func MemoryOf(t testing.TB, pid int) Memory {
 		}
 		*target = kib << 10
 	}
-	if m.Peak == 0 {
+	if peak == 0 {
 		t.Fatalf("process %d has no memory to read", pid)
 	}
-	return m
+	return Memory{Resident: anonymous, Peak: peak - min(file, peak)}
 }
