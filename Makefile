@@ -8,7 +8,7 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
 RACE      = ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
 
-.PHONY: build test race lint image e2e bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e bench-peer docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -17,7 +17,10 @@ test: ## what README names
 	go test ./...
 
 race:
-	go test -race -timeout 10m $(RACE)
+	go test -race -timeout 15m $(RACE)
+
+race-packages:
+	@echo $(RACE)
 
 lint:
 	.ci/lint
@@ -27,13 +30,16 @@ image: build ## needs a Docker engine; pulls nothing, the image is FROM scratch
 	cp $(BIN) Dockerfile .cache/image/
 	DOCKER_BUILDKIT=0 docker build --label org.opencontainers.image.version=$(VERSION) -t $(IMAGE) .cache/image
 
+image-test: image ## takes and returns a trace under the engine; .ci/docker brings one where none runs
+	cd e2e && APPLIANCE_IMAGE=$(IMAGE) go test -count=1 ./image
+
 e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
-	.ci/peers/build traefik telemetrygen
-	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 ./...
+	.ci/peers/build traefik telemetrygen node
+	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
 
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
-	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol
+	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
 
 docs: ## the generated references
-	go run ./internal/gendocs
+	UPDATE_DOCS=1 go test -count=1 -run TestReferences ./cmd/appliance

@@ -17,7 +17,7 @@ func Print(w io.Writer, c *Config) error { return write(w, c, func(Key) bool { r
 // PrintDiff writes only what differs from the defaults.
 func PrintDiff(w io.Writer, c *Config) error {
 	d := Default()
-	return write(w, c, func(k Key) bool { return k.text(c) != k.text(&d) })
+	return write(w, c, func(k Key) bool { return k.Text(c) != k.Text(&d) })
 }
 
 func write(w io.Writer, c *Config, wanted func(Key) bool) error {
@@ -37,14 +37,14 @@ func write(w io.Writer, c *Config, wanted func(Key) bool) error {
 			fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", i), groups[i])
 		}
 		open = groups
-		fmt.Fprintf(&out, "%s%s: %s\n", strings.Repeat("  ", len(groups)), parts[len(parts)-1], k.text(c))
+		fmt.Fprintf(&out, "%s%s: %s\n", strings.Repeat("  ", len(groups)), parts[len(parts)-1], k.Text(c))
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// text is the key's value as YAML.
-func (k Key) text(c *Config) string {
+// Text is the key's value as YAML.
+func (k Key) Text(c *Config) string {
 	switch v := k.field(c).Interface().(type) {
 	case string:
 		if k.Secret {

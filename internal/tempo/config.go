@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"time"
 
@@ -171,15 +170,25 @@ func overruled(file, path string, user, must node) []string {
 		sub, isNode := must[key].(node)
 		theirSub, theirsIsNode := theirs.(node)
 		switch {
-		case at == "distributor.receivers":
-			notes = append(notes, fmt.Sprintf("%s: %s is ignored: the appliance receives on receiver.listen and hands over on loopback", file, at))
-		case isNode && theirsIsNode:
+		case isNode && theirsIsNode && at != "distributor.receivers":
 			notes = append(notes, overruled(file, at, theirSub, sub)...)
-		case fmt.Sprint(theirs) != fmt.Sprint(must[key]) && !reflect.DeepEqual(theirs, must[key]):
-			notes = append(notes, fmt.Sprintf("%s: %s is ignored: the appliance needs %v", file, at, must[key]))
+		case fmt.Sprint(theirs) != fmt.Sprint(must[key]):
+			notes = append(notes, fmt.Sprintf("%s: %s is ignored: %s", file, at, whyForced(at, must[key])))
 		}
 	}
 	return notes
+}
+
+func whyForced(key string, value any) string {
+	switch {
+	case key == "distributor.receivers":
+		return "receiver.listen takes the traces"
+	case strings.HasPrefix(key, "server.") && key != "server.log_format":
+		return "the embedded Tempo listens on loopback, on free ports"
+	case strings.HasSuffix(key, ".path"):
+		return "the embedded Tempo's files are below data_dir"
+	}
+	return fmt.Sprintf("the appliance needs %v", value)
 }
 
 func lookup(n node, path ...string) any {

@@ -62,10 +62,10 @@ multitenancy_enabled: true
 		t.Error(d)
 	}
 	for _, want := range []string{
-		"mine.yml: distributor.receivers is ignored: the appliance receives on receiver.listen and hands over on loopback",
-		"mine.yml: server.http_listen_address is ignored: the appliance needs 127.0.0.1",
-		"mine.yml: server.http_listen_port is ignored: the appliance needs 1",
-		"mine.yml: storage.trace.local.path is ignored: the appliance needs /d/blocks",
+		"mine.yml: distributor.receivers is ignored: receiver.listen takes the traces",
+		"mine.yml: server.http_listen_address is ignored: the embedded Tempo listens on loopback, on free ports",
+		"mine.yml: server.http_listen_port is ignored: the embedded Tempo listens on loopback, on free ports",
+		"mine.yml: storage.trace.local.path is ignored: the embedded Tempo's files are below data_dir",
 		"mine.yml: target is ignored: the appliance needs all",
 		"mine.yml: multitenancy_enabled is ignored: the appliance needs false",
 	} {

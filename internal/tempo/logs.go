@@ -39,13 +39,13 @@ func relayLine(ctx context.Context, line []byte, logger *slog.Logger, seen func(
 			key, value := string(dec.Key()), string(dec.Value())
 			fields[key] = value
 			switch key {
-			case "level", "ts", "msg", "caller", "component":
+			case "level", "ts", "time", "msg", "caller", "source", "component":
 			default:
 				attrs = append(attrs, slog.String(strings.ToLower(key), value))
 			}
 		}
 	}
-	level, known := levels[fields["level"]]
+	level, known := levels[strings.ToLower(fields["level"])]
 	if dec.Err() != nil || !known || fields["msg"] == "" && len(attrs) == 0 {
 		logger.LogAttrs(ctx, slog.LevelWarn, "tempo output", slog.String("line", string(line)))
 		return

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"appliance/internal/config"
+	"appliance/internal/tempo"
+)
+
+// TestReferences holds that the generated pages of docs/ say what the code does. `make docs` writes them anew.
+func TestReferences(t *testing.T) {
+	for path, want := range map[string]string{
+		"../../docs/configuration.md": configurationPage(),
+		"../../docs/metrics.md":       metricsPage(),
+	} {
+		if os.Getenv("UPDATE_DOCS") != "" {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s is not what the code says; run: make docs", path)
+		}
+	}
+}
+
+func configurationPage() string {
+	var b strings.Builder
+	b.WriteString(`# Configuration
+
+Generated from internal/config by ` + "`make docs`" + `.
+
+Four places, the later ones win: the defaults, a YAML file (` + "`--config FILE` or `APPLIANCE_CONFIG`" + `), environment variables, flags. Every key
+is an environment variable; the main ones are flags. No file is needed.
+
+- The file is strict: an unknown key is an error with its line and column. ` + "`appliance config validate FILE`" + ` checks it without starting anything.
+- ` + "`${VAR}` and `${VAR:-default}`" + ` in a value of the file are replaced from the environment, after parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `.
+- Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
+- In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
+- Secrets are never in the configuration, only in files it names; credentials in URLs are hidden when printed.
+- ` + "`appliance config print`" + ` shows what is in force, ` + "`--diff`" + ` what differs from the defaults.
+- SIGHUP, and a change of the file, take over the ` + "`sampler`" + ` keys while running; if the file is not valid, the last good configuration stays. The
+  other keys need a restart.
+
+| key | type | default | environment | flag | |
+|---|---|---|---|---|---|
+`)
+	defaults := config.Default()
+	for _, k := range config.Keys() {
+		flag := ""
+		if k.Flag != "" {
+			flag = "`--" + k.Flag + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | `%s` | `%s` | %s | %s |\n", k.Path, k.Type, k.Text(&defaults), k.Env, flag, strings.ReplaceAll(k.Doc, "|", "\\|"))
+	}
+	return b.String()
+}
+
+func metricsPage() string {
+	var b strings.Builder
+	b.WriteString(`# Metrics
+
+Generated from cmd/appliance/metrics.go by ` + "`make docs`" + `. Served on ` + "`http.listen`" + ` at /metrics, with those of the Go runtime and the process.
+
+For spans, at any time: ` + "`appliance_receiver_spans_total` = `appliance_receiver_kept_spans_total` + all `appliance_receiver_sampled_out_spans_total` +\nall `appliance_receiver_rejected_spans_total`" + `. Only requests answered 200 count; the spans of any other still belong to the client.
+
+| metric | type | labels | |
+|---|---|---|---|
+`)
+	a := &appliance{tempo: &tempo.Supervisor{}}
+	for _, m := range a.metrics() {
+		kind := "gauge"
+		if strings.HasSuffix(m.Name, "_total") {
+			kind = "counter"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, kind, strings.Join(m.Labels, ", "), m.Help)
+	}
+	return b.String()
+}

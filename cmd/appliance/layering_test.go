@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestLayering holds the rules of docs/DESIGN.md on who may import whom.
+func TestLayering(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "appliance/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	peers := []string{"archive", "forwarder", "nomad", "receiver", "sampler"}
+	linksTempo := map[string]bool{
+		"appliance/cmd/appliance": true, "appliance/internal/tempo/tempoapp": true, "appliance/internal/query": true, "appliance/archive": true,
+	}
+	isPeer := func(path string) bool {
+		for _, p := range peers {
+			if path == "appliance/"+p || strings.HasPrefix(path, "appliance/"+p+"/") {
+				return true
+			}
+		}
+		return false
+	}
+	checked := 0
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; checked++ {
+		var p struct {
+			ImportPath    string
+			Imports, Deps []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		internal := strings.HasPrefix(p.ImportPath, "appliance/internal/")
+		for _, imported := range p.Imports {
+			if (internal || isPeer(p.ImportPath)) && isPeer(imported) {
+				t.Errorf("%s imports %s; tie them in cmd/appliance instead", p.ImportPath, imported)
+			}
+			if strings.HasPrefix(imported, "appliance/cmd/") {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, "github.com/grafana/tempo/") && !linksTempo[p.ImportPath] {
+				t.Errorf("%s links %s; only the packages in this test may, so that the others compile fast", p.ImportPath, dep)
+				break
+			}
+		}
+	}
+	if checked < 10 {
+		t.Errorf("only %d packages were checked", checked)
+	}
+}
