@@ -1,0 +1,258 @@
+package receiver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"appliance/internal/otlpwire"
+)
+
+// tenPercent keeps one trace in ten and marks it, as the sampler does.
+type tenPercent struct{}
+
+func (tenPercent) Sample(s *otlpwire.Span, buf []byte) (otlpwire.Verdict, uint8, []byte) {
+	if s.TraceID[15]%10 != 0 {
+		return otlpwire.Verdict{}, reasonDrop, buf
+	}
+	buf = append(buf[:0], "ot=th:e666"...)
+	return otlpwire.Verdict{Keep: true, Rewrite: true, TraceState: buf}, reasonKeep, buf
+}
+
+func (tenPercent) Commit(*Tally) {}
+
+type discardSink struct{}
+
+func (discardSink) Keep(context.Context, Batch) error { return nil }
+
+func newBare(t testing.TB, sampler Sampler) *Receiver {
+	t.Helper()
+	r, err := New(Config{Listen: "127.0.0.1:0"}, sampler, discardSink{}, discardLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// quiet is an http.ResponseWriter without a network, so that what is counted is ours.
+type quiet struct {
+	header http.Header
+	code   int
+}
+
+func (q *quiet) Header() http.Header         { return q.header }
+func (q *quiet) WriteHeader(code int)        { q.code = code }
+func (q *quiet) Write(p []byte) (int, error) { return len(p), nil }
+
+// replay calls the handler with the same request again and again.
+type replay struct {
+	r    *Receiver
+	w    quiet
+	req  *http.Request
+	body bytes.Reader
+	data []byte
+}
+
+func newReplay(t testing.TB, r *Receiver, header map[string]string, data []byte) *replay {
+	t.Helper()
+	p := &replay{r: r, data: data, w: quiet{header: http.Header{}}, req: newRequest(t, "http://x", data)}
+	for k, v := range header {
+		p.req.Header.Set(k, v)
+	}
+	p.req.Body = io.NopCloser(&p.body)
+	return p
+}
+
+func (p *replay) once(t testing.TB) {
+	p.body.Reset(p.data)
+	p.r.ServeHTTP(&p.w, p.req)
+	if p.w.code != http.StatusOK {
+		t.Fatalf("answered %d", p.w.code)
+	}
+}
+
+// encodings of a request of n spans.
+func encodings(t testing.TB, n int) map[string]struct {
+	header map[string]string
+	data   []byte
+} {
+	t.Helper()
+	type encoded = struct {
+		header map[string]string
+		data   []byte
+	}
+	body := protobufOf(t, n)
+	return map[string]encoded{
+		"protobuf": {nil, body},
+		"gzip":     {map[string]string{"Content-Encoding": "gzip"}, gz(t, body)},
+		"zstd":     {map[string]string{"Content-Encoding": "zstd"}, zst(t, body)},
+		"json":     {map[string]string{"Content-Type": jsonType}, jsonOf(t, n)},
+	}
+}
+
+func TestAllocationsDoNotGrowWithSpans(t *testing.T) {
+	const few = 12
+	r := newBare(t, tenPercent{})
+	for name := range encodings(t, 1) {
+		count := func(spans int) float64 {
+			e := encodings(t, spans)[name]
+			p := newReplay(t, r, e.header, e.data)
+			p.once(t)
+			return testing.AllocsPerRun(50, func() { p.once(t) })
+		}
+		one, many := count(1), count(2000)
+		if one > few || many > one+2 { // of which some are the pool's, which forgets under -race
+			t.Errorf("%s: %v allocations for one span, %v for 2000", name, one, many)
+		}
+	}
+}
+
+func BenchmarkHandler(b *testing.B) {
+	for _, spans := range []int{1, 512} {
+		for name, e := range encodings(b, spans) {
+			b.Run(fmt.Sprintf("%s/spans=%d", name, spans), func(b *testing.B) {
+				p := newReplay(b, newBare(b, tenPercent{}), e.header, e.data)
+				b.ReportAllocs()
+				for b.Loop() {
+					p.once(b)
+				}
+				b.ReportMetric(float64(spans)*float64(b.N)/b.Elapsed().Seconds(), "spans/s")
+			})
+		}
+	}
+}
+
+// BenchmarkServe serves requests of 512 spans from another process, so that the
+// CPU time of this one is the server's, and compares with a server that only
+// reads and discards.
+func BenchmarkServe(b *testing.B) {
+	b.Run("discard", func(b *testing.B) {
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			_, _ = io.Copy(io.Discard, req.Body)
+		})}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		go func() { _ = s.Serve(l) }()
+		defer s.Close()
+		underLoad(b, l.Addr().String())
+	})
+	b.Run("receiver", func(b *testing.B) {
+		r := newBare(b, tenPercent{})
+		if err := r.Listen(); err != nil {
+			b.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		served := make(chan error)
+		go func() { served <- r.Serve(ctx) }()
+		underLoad(b, r.Addr().String())
+		cancel()
+		if err := <-served; err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+const (
+	loadVariable = "RECEIVER_TEST_LOAD"
+	loadSpans    = 512
+)
+
+func underLoad(b *testing.B, addr string) {
+	load := exec.Command(os.Args[0])
+	load.Env = append(os.Environ(), loadVariable+"="+addr)
+	load.Stderr = os.Stderr
+	in, err := load.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := load.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := load.Start(); err != nil {
+		b.Fatal(err)
+	}
+	done := bufio.NewReader(out)
+	ask := func(n int) {
+		if _, err := fmt.Fprintln(in, n); err != nil {
+			b.Fatal(err)
+		}
+		if line, err := done.ReadString('\n'); err != nil || line != "done\n" {
+			b.Fatalf("load: %q, %v", line, err)
+		}
+	}
+	ask(100) // to warm up
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	ask(b.N)
+	used := cpuTime(b) - before
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)*loadSpans/used.Seconds(), "spans/cpu-s")
+	b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op")
+	in.Close()
+	if err := load.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func cpuTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// generateLoad runs in a process of its own: for each number on stdin it sends
+// as many requests, one after another, and says when they are answered.
+func generateLoad(addr string) {
+	body, err := traces(loadSpans).MarshalProto()
+	if err == nil {
+		err = sendLoad(addr, append([]byte(head(fmt.Sprintf("Content-Length: %d", len(body)))), body...))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func sendLoad(addr string, request []byte) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	answers := bufio.NewReader(c)
+	var n int
+	for {
+		if _, err := fmt.Scanln(&n); err != nil {
+			return nil // stdin was closed
+		}
+		for range n {
+			if _, err := c.Write(request); err != nil {
+				return err
+			}
+			resp, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				return err
+			}
+			if resp.StatusCode != http.StatusOK {
+				return fmt.Errorf("answered %s", resp.Status)
+			}
+		}
+		fmt.Println("done")
+	}
+}

@@ -1,0 +1,138 @@
+package receiver
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// ServeHTTP answers one request.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.ledger.inflight.Add(1)
+	defer r.ledger.inflight.Add(-1)
+	c := connOf(req)
+	if c != nil {
+		c.answered.Add(1)
+		if req.ContentLength != 0 {
+			_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout)) // fails only on a closed connection
+		}
+	}
+	e := encodingOf(req.Header)
+	res, err := r.answer(req, c, e)
+	if err == nil {
+		r.ledger.answered(http.StatusOK)
+		res.send(w, e)
+		return
+	}
+	f := asRefusal(err)
+	r.logRefusal(req, f)
+	r.ledger.answered(f.code)
+	if f.hangUp && c != nil {
+		_ = c.SetReadDeadline(time.Now().Add(linger))
+	}
+	f.send(w, e)
+}
+
+// linger is how long net/http goes on reading a body that was refused: closing
+// on a client that still sends would take the answer from it.
+const linger = 500 * time.Millisecond
+
+// answer works on one request up to its fate. Its errors are refusals.
+func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (res result, err error) {
+	tenant, err := r.admit(req, c, e)
+	if err != nil {
+		return result{}, err
+	}
+	j := r.jobs.Get().(*job)
+	defer func() {
+		if p := recover(); p != nil {
+			j.loan.forget()
+			res, err = result{}, r.panicked(p)
+			return
+		}
+		j.reset()
+		r.jobs.Put(j)
+	}()
+	body, err := j.read(req)
+	if err != nil {
+		return result{}, err
+	}
+	if c != nil {
+		_ = c.SetReadDeadline(time.Time{}) // else the client would seem gone while the Sink works
+	}
+	ctx := req.Context()
+	if body, err = j.decompress(ctx, compressionOf(req.Header), body); err != nil {
+		return result{}, err
+	}
+	if e == jsonText {
+		if body, err = j.fromJSON(ctx, body); err != nil {
+			return result{}, err
+		}
+	}
+	return j.keep(ctx, tenant, body)
+}
+
+// admit refuses what can be refused before the body is read.
+func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string, err error) {
+	switch {
+	case c != nil && c.framing.refuses(c.answered.Load()):
+		return "", errFraming
+	case req.ProtoMajor != 1: // HTTP/2 with prior knowledge
+		return "", errVersion
+	case r.draining.Load():
+		return "", errDraining
+	// RawPath is set for another spelling, such as %2F, of the same path.
+	case req.URL.Path != "/v1/traces" && req.URL.Path != "/", req.URL.RawPath != "":
+		return "", errPath
+	case req.Method != http.MethodPost:
+		return "", errMethod
+	case !r.authorized(req.Header):
+		return "", errUnauthorized
+	}
+	if tenant, err = r.tenant(req.Header); err != nil {
+		return "", err
+	}
+	switch {
+	case e == unknownEncoding:
+		return "", errContentType
+	case compressionOf(req.Header) == unsupportedCompression:
+		return "", errCompression
+	case req.ContentLength > int64(r.cfg.MaxBodyBytes):
+		return "", errTooLarge("body", r.cfg.MaxBodyBytes)
+	}
+	if r.quota != nil {
+		if wait := r.quota.take(req.RemoteAddr); wait > 0 {
+			return "", errQuota(wait)
+		}
+	}
+	return tenant, nil
+}
+
+func (r *Receiver) panicked(p any) error {
+	r.ledger.panics.Add(1)
+	if r.log.wants(eventPanic, slog.LevelError) {
+		r.log.write(eventPanic, slog.LevelError, "recovered from a panic while working on a request",
+			slog.String("panic", printable(fmt.Sprint(p))), slog.String("stack", string(debug.Stack())))
+	}
+	return errPanic
+}
+
+func (r *Receiver) logRefusal(req *http.Request, f *refusal) {
+	if !r.log.wants(eventRefused, slog.LevelWarn) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.Int("status", f.code),
+		slog.String("reason", f.message),
+		slog.String("client", req.RemoteAddr),
+		slog.String("method", printable(req.Method)),
+		slog.String("path", printable(req.URL.Path)),
+		slog.String("user_agent", printable(req.UserAgent())),
+	}
+	if f.cause != nil {
+		attrs = append(attrs, slog.String("error", printable(f.cause.Error())))
+	}
+	r.log.write(eventRefused, slog.LevelWarn, "refused a request", attrs...)
+}

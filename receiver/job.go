@@ -1,0 +1,160 @@
+package receiver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"appliance/internal/otlpwire"
+)
+
+// job is one request being worked on, and what is reused from one to the next.
+type job struct {
+	r       *Receiver
+	loan    loan
+	entry   entry
+	scratch []byte // the Sampler's
+	visit   func(*otlpwire.Span) otlpwire.Verdict
+}
+
+func newJob(r *Receiver) *job {
+	j := &job{r: r, loan: loan{memory: r.memory}}
+	j.visit = j.sample
+	return j
+}
+
+func (j *job) sample(s *otlpwire.Span) otlpwire.Verdict {
+	v, reason, scratch := j.r.sampler.Sample(s, j.scratch)
+	j.scratch = scratch
+	j.entry.decisions[reason]++
+	return v
+}
+
+// trustedLength is how much of a Content-Length gets its buffer before the
+// bytes are there; beyond it a client has to send to make us hold memory.
+const trustedLength = 1 << 20
+
+// firstBuffer is for bodies of unknown length.
+const firstBuffer = 64 << 10
+
+// read returns the body as it was sent.
+func (j *job) read(req *http.Request) ([]byte, error) {
+	limit, size := j.r.cfg.MaxBodyBytes, firstBuffer
+	if req.ContentLength >= 0 {
+		limit = int(req.ContentLength) // net/http ends the body there
+		size = min(limit, trustedLength)
+	}
+	b, err := j.loan.take(req.Context(), size, true)
+	if err != nil {
+		return nil, err
+	}
+	b, err = j.loan.readAll(req.Context(), req.Body, b, limit, true)
+	if err != nil {
+		return nil, refusedBody(err)
+	}
+	j.entry.wireBytes = len(b)
+	return b, nil
+}
+
+// decompress exchanges the body as it was sent for what it stands for.
+func (j *job) decompress(ctx context.Context, c compression, wire []byte) (body []byte, err error) {
+	limit := j.r.cfg.MaxBodyBytes
+	switch c {
+	case gzipped:
+		body, err = j.r.decompressors.gunzip(ctx, &j.loan, wire, limit)
+	case zstandard:
+		body, err = j.r.decompressors.unzstd(ctx, &j.loan, wire, limit)
+	default:
+		return wire, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	j.loan.give(wire)
+	return body, nil
+}
+
+// fromJSON exchanges a body in JSON for one in protobuf.
+func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
+	dst, err := j.loan.take(ctx, len(text), true) // protobuf is shorter
+	if err != nil {
+		return nil, err
+	}
+	body, err := j.r.cfg.Limits.FromJSON(dst, text)
+	if err != nil {
+		return nil, refusedRequest(err)
+	}
+	j.loan.give(text)
+	return body, nil
+}
+
+// keep samples the spans of body, hands those that stay to the Sink and settles
+// the accounts.
+func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, error) {
+	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // th makes spans longer
+	if err != nil {
+		return result{}, err
+	}
+	payload, n, err := j.r.cfg.Limits.Filter(dst, body, j.visit)
+	if err != nil {
+		return result{}, refusedRequest(err)
+	}
+	e := &j.entry
+	e.spans, e.bodyBytes = n, len(body)
+	var res result
+	if n.Invalid > 0 {
+		j.countInvalid(body)
+		res.reject(n.Invalid, n.InvalidMessage())
+	}
+	if n.Kept > 0 {
+		if n.Unchanged {
+			j.loan.give(dst)
+		} else {
+			j.loan.give(body)
+			payload = j.shrink(ctx, dst, payload)
+		}
+		err := j.r.sink.Keep(ctx, Batch{Tenant: tenant, Spans: n.Kept, Payload: payload})
+		if rejected, ok := errors.AsType[*RejectedError](err); ok {
+			e.refused = max(0, min(rejected.Spans, n.Kept))
+			res.reject(e.refused, printable(rejected.Reason))
+		} else if err != nil {
+			return result{}, notKept(err)
+		}
+		e.keptBytes = len(payload)
+	}
+	j.r.ledger.add(e)
+	j.r.sampler.Commit(&e.decisions)
+	return res, nil
+}
+
+// shrink moves a payload that needs a fraction of its buffer to a smaller one:
+// it may be held much longer than everything before took.
+func (j *job) shrink(ctx context.Context, dst, payload []byte) []byte {
+	if 4*len(payload) > cap(dst) {
+		return payload
+	}
+	small, err := j.loan.take(ctx, len(payload), false)
+	if err != nil {
+		return payload
+	}
+	small = append(small, payload...)
+	j.loan.give(dst)
+	return small
+}
+
+// countInvalid scans once more, which only requests with invalid spans cost.
+func (j *job) countInvalid(body []byte) {
+	_, _ = j.r.cfg.Limits.Walk(body, func(s *otlpwire.Span) { // Filter has found body to be well-formed
+		if s.Invalid != 0 {
+			j.entry.invalid[min(int(s.Invalid), maxInvalid-1)]++
+		}
+	})
+}
+
+func (j *job) reset() {
+	j.loan.close()
+	j.entry = entry{}
+	if cap(j.scratch) > smallestBuffer {
+		j.scratch = nil
+	}
+}

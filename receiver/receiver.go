@@ -1,0 +1,69 @@
+package receiver
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// Receiver is an http.Handler for OTLP, and the server to run it in.
+type Receiver struct {
+	cfg     Config
+	sampler Sampler
+	sink    Sink
+	log     *limitedLog
+
+	memory        *memory
+	decompressors *decompressors
+	quota         *quota           // nil: none
+	tokens        *watched[tokens] // nil: everybody may send
+	tls           *tls.Config      // nil: plain HTTP
+	server        *http.Server
+	listener      net.Listener // after Listen
+	jobs          sync.Pool
+	ledger        ledger
+	draining      atomic.Bool
+}
+
+// New reads the TLS and token files but opens no port yet.
+func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("check receiver configuration: %w", err)
+	}
+	r := &Receiver{
+		cfg:     cfg,
+		sampler: sampler,
+		sink:    sink,
+		log:     newLimitedLog(log),
+		memory:  newMemory(cfg.InflightBytes, cfg.PooledBytes, cfg.InflightWait),
+	}
+	r.jobs.New = func() any { return newJob(r) }
+	var err error
+	if r.decompressors, err = newDecompressors(cfg.MaxBodyBytes); err != nil {
+		return nil, err
+	}
+	if r.quota, err = newQuota(cfg.ClientRequestsPerSecond, cfg.ClientBurst); err != nil {
+		return nil, err
+	}
+	if r.tokens, err = newTokenFile(cfg.Auth, cfg.ReloadInterval, r.reloadFailed); err != nil {
+		return nil, err
+	}
+	if r.tls, err = newTLSConfig(cfg.TLS, cfg.ReloadInterval, r.reloadFailed); err != nil {
+		return nil, err
+	}
+	r.server = r.newServer(log)
+	return r, nil
+}
+
+func (r *Receiver) reloadFailed(err error) {
+	r.ledger.reloadErrors.Add(1)
+	if r.log.wants(eventReload, slog.LevelError) {
+		r.log.write(eventReload, slog.LevelError, "keeping what was last read from a file that changed",
+			slog.String("error", printable(err.Error())))
+	}
+}

@@ -1,0 +1,79 @@
+package receiver
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// TLS names the PEM files to serve HTTPS with. They are read again when they
+// change; connections that are open keep what they were opened with.
+type TLS struct {
+	CertFile string // certificate chain; empty: plain HTTP
+	KeyFile  string
+	// ClientCAFile makes clients show a certificate signed by one of these.
+	ClientCAFile string
+}
+
+func (t TLS) enabled() bool { return t.CertFile != "" }
+
+func (t TLS) validate() error {
+	switch {
+	case (t.CertFile == "") != (t.KeyFile == ""):
+		return errors.New("tls needs both cert_file and key_file")
+	case t.ClientCAFile != "" && !t.enabled():
+		return errors.New("tls client_ca_file needs cert_file and key_file")
+	}
+	return nil
+}
+
+// newTLSConfig returns nil for plain HTTP.
+func newTLSConfig(t TLS, interval time.Duration, onError func(error)) (*tls.Config, error) {
+	if !t.enabled() {
+		return nil, nil
+	}
+	files := &watched[*tls.Config]{
+		paths:    []string{t.CertFile, t.KeyFile},
+		interval: interval,
+		make:     serverTLS,
+		onError:  onError,
+	}
+	if t.ClientCAFile != "" {
+		files.paths = append(files.paths, t.ClientCAFile)
+	}
+	if err := files.load(); err != nil {
+		return nil, fmt.Errorf("load tls files: %w", err)
+	}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return files.get(), nil
+		},
+	}, nil
+}
+
+// serverTLS takes the contents of certificate, key and optionally client CAs.
+func serverTLS(pem [][]byte) (*tls.Config, error) {
+	cert, err := tls.X509KeyPair(pem[0], pem[1])
+	if err != nil {
+		return nil, fmt.Errorf("pair certificate and key: %w", err)
+	}
+	c := &tls.Config{
+		MinVersion:   tls.VersionTLS12,
+		Certificates: []tls.Certificate{cert},
+		NextProtos:   []string{"http/1.1"},
+		// A resumed session would outlive the certificate or the CA that it was
+		// made with, and clients of ours keep their connections anyway.
+		SessionTicketsDisabled: true,
+	}
+	if len(pem) > 2 {
+		c.ClientCAs = x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(pem[2]) {
+			return nil, fmt.Errorf("find a client CA certificate in %d bytes", len(pem[2]))
+		}
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return c, nil
+}
