@@ -35,7 +35,7 @@ type problem string
 
 const (
 	truncated       problem = "truncated field"
-	longVarint      problem = "varint of more than 10 bytes"
+	longVarint      problem = "varint of more than 64 bits"
 	fieldZero       problem = "field number 0"
 	fieldTooBig     problem = "field number above 536870911"
 	wrongType       problem = "wrong wire type for a known field"

@@ -17,10 +17,10 @@ package otlpwire
 // ErrTooMany. out is then nil, and visit may have been called already.
 //
 // What pdata's UnmarshalProto decodes, Filter accepts, except for nesting and
-// numbers beyond the Limits, and three things inside or of unknown fields that
-// protobuf forbids and pdata lets pass: a field number above 2^29-1 (pdata cuts
-// it to 32 bits), field number 0 within a group, a group ended with another's
-// number. What Filter accepts, pdata decodes to the same spans, except for
+// numbers beyond the Limits, and four things that protobuf forbids and pdata lets
+// pass: a varint of 10 bytes with more than 64 bits, a field number above 2^29-1
+// (pdata cuts it to 32 bits), field number 0 within a group, a group ended with
+// another's number. What Filter accepts, pdata decodes to the same spans, except for
 // identifiers of the wrong length, for which pdata refuses the request and Filter
 // drops the span, and ScopeSpans of the deprecated name beside others of the new
 // one, which pdata loses.

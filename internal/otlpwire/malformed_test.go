@@ -44,6 +44,8 @@ func TestMalformedAnywhere(t *testing.T) {
 		{"tag of 11 bytes", append(bytes.Repeat([]byte{0x80}, 10), 1), longVarint},
 		{"tag cut off", []byte{0x80}, truncated},
 		{"varint of 11 bytes", append(tag(99, 0), bytes.Repeat([]byte{0x80}, 11)...), longVarint},
+		{"varint of 65 bits", append(tag(99, 0), append(bytes.Repeat([]byte{0xff}, 9), 2)...), longVarint},
+		{"varint of 10 bytes and more to come", append(tag(99, 0), append(bytes.Repeat([]byte{0xff}, 9), 0x81)...), longVarint},
 		{"varint cut off", tag(99, 0, 0x80), truncated},
 		{"varint missing", tag(99, 0), truncated},
 		{"fixed64 cut off", tag(99, 1, 1, 2, 3, 4, 5, 6, 7), truncated},
@@ -62,6 +64,7 @@ func TestMalformedAnywhere(t *testing.T) {
 		{"groups crossing", bytes.Join([][]byte{tag(98, 3), tag(97, 3), tag(98, 4), tag(97, 4)}, nil), crossedEndGroup},
 
 		{"fine: varint of 10 bytes", append(tag(99, 0), tenBytes...), ""},
+		{"fine: varint of 64 bits", varint(99, math.MaxUint64), ""},
 		{"fine: length in 10 bytes", append(tag(99, 2), append(bytes.Repeat([]byte{0x80}, 9), 0)...), ""},
 		{"fine: group", group(98, varint(1, 5), group(98, text(2, "x"))), ""},
 		{"fine: largest field number", varint(protowire.MaxValidNumber, 1), ""},

@@ -120,7 +120,7 @@ func pdataNumber(v pcommon.Value) (float64, bool) {
 }
 
 // stricter are the reasons for which Filter refuses what pdata accepts.
-var stricter = []problem{fieldTooBig, fieldZero, crossedEndGroup, nestedGroups, nestedValues, manySpans, manyContainers, manyAttributes}
+var stricter = []problem{longVarint, fieldTooBig, fieldZero, crossedEndGroup, nestedGroups, nestedValues, manySpans, manyContainers, manyAttributes}
 
 // checkFilter holds Filter and Walk against pdata and the reference.
 func checkFilter(f fails, body []byte) {

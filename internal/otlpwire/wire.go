@@ -48,14 +48,14 @@ func (w *wire) longTag(pos, end int) (tag uint32, next int) {
 	return uint32(v), next
 }
 
-// varint reads up to 10 bytes; bits above the 64th are lost, as in pdata.
+// varint reads up to 10 bytes, of the tenth only one bit.
 func (w *wire) varint(pos, end int) (v uint64, next int) {
 	start := pos
 	for shift := uint(0); pos < end; shift += 7 {
-		if shift == 70 {
+		c := w.b[pos]
+		if shift == 63 && c > 1 {
 			return 0, w.fail(longVarint, start)
 		}
-		c := w.b[pos]
 		pos++
 		v |= uint64(c&0x7f) << shift
 		if c < 0x80 {
