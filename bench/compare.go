@@ -65,6 +65,9 @@ func measureWorkload(ctx context.Context, o options, w workload, dir string) (re
 
 	result = newWorkloadResult(w, size)
 	for _, name := range contenderNames() {
+		if err := noteStart(f.processes[name], result.server(name)); err != nil {
+			return result, err
+		}
 		if err := sendOnce(ctx, f, file, result.server(name)); err != nil {
 			return result, err
 		}
@@ -107,6 +110,14 @@ func sendOnce(ctx context.Context, f *field, file string, s *serverResult) error
 	}
 	s.Kept = kept.Spans
 	return nil
+}
+
+// noteStart notes the memory that it took to start, and forgets it.
+func noteStart(p *process, s *serverResult) (err error) {
+	if s.StartPeakBytes, err = p.peakMemory(); err != nil {
+		return err
+	}
+	return p.forgetPeak()
 }
 
 // takeTurn measures a server at full speed and at a fixed rate.
@@ -169,7 +180,9 @@ type serverResult struct {
 	CPUSeconds  float64   `json:"cpu_seconds"`
 	WallSeconds float64   `json:"wall_seconds"`
 	Rounds      []float64 `json:"spans_per_cpu_second_by_round"`
-	PeakBytes   int64     `json:"peak_rss_bytes"`
+
+	StartPeakBytes int64 `json:"start_peak_rss_bytes"` // until the port was open
+	PeakBytes      int64 `json:"peak_rss_bytes"`       // from then on
 
 	P50 float64 `json:"p50_seconds"` // at the fixed rate
 	P99 float64 `json:"p99_seconds"`

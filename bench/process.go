@@ -106,6 +106,16 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
 }
 
+// forgetPeak lets peakMemory begin anew. What starting takes is given back before there is work, and is shown apart.
+func (p *process) forgetPeak() error {
+	const resetPeak = "5" // proc(5), /proc/pid/clear_refs
+	path := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "clear_refs")
+	if err := os.WriteFile(path, []byte(resetPeak), 0); err != nil {
+		return fmt.Errorf("reset peak memory: %w", err)
+	}
+	return nil
+}
+
 // peakMemory is the most RAM that the process has had, in bytes.
 func (p *process) peakMemory() (int64, error) {
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))

@@ -71,15 +71,15 @@ func (r *report) printWorkload(out io.Writer, w workloadResult) {
 	fmt.Fprintf(out, "%s: %d spans of %d bytes a request, latency at %g requests a second\n",
 		w.Name, w.Spans, w.PlainBytes/w.Spans, w.OfferedRate)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "server\tspans/CPU-s\tslowest..fastest round\tspans/s\tpeak RSS\tp50\tp99\tkept\t")
+	fmt.Fprintln(t, "server\tspans/CPU-s\tslowest..fastest round\tspans/s\tpeak RSS\tat start\tp50\tp99\tkept\t")
 	for _, s := range w.Servers {
 		kept := "-"
 		if s.Name != limit && s.Sent > 0 {
 			kept = fmt.Sprintf("%.2f%%", 100*float64(s.Kept)/float64(s.Sent))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s..%s\t%s\t%.1f MiB\t%.2f ms\t%.2f ms\t%s\t\n", s.Name,
+		fmt.Fprintf(t, "%s\t%s\t%s..%s\t%s\t%.1f MiB\t%.1f MiB\t%.2f ms\t%.2f ms\t%s\t\n", s.Name,
 			short(s.perCPUSecond()), short(lowest(s.Rounds)), short(highest(s.Rounds)), short(ratio(float64(s.Spans), s.WallSeconds)),
-			float64(s.PeakBytes)/(1<<20), 1e3*s.P50, 1e3*s.P99, kept)
+			mebi(s.PeakBytes), mebi(s.StartPeakBytes), 1e3*s.P50, 1e3*s.P99, kept)
 	}
 	_ = t.Flush() // to a terminal or a log
 	a, c, l := w.server(appliance), w.server(collector), w.server(limit)
@@ -111,6 +111,8 @@ func (r *report) write(path string) error {
 	}
 	return os.WriteFile(path, append(b, '\n'), 0o644)
 }
+
+func mebi(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 func ratio(a, b float64) float64 {
 	if b == 0 {
