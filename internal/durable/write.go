@@ -76,27 +76,31 @@ func Remove(fsys FS, name string) error {
 	return nil
 }
 
-// MkdirAll makes a directory and the parents that are missing, and syncs the
-// names it made. It syncs the name of a directory that was there already too,
-// as an earlier run may have died before it did; unless the parent is one in
-// which we could not have made it.
+// MkdirAll makes a directory and the parents that are missing. It syncs the
+// names of all of them, also of those that were there: an earlier run may have
+// died between making and syncing. It does not insist on that where it could
+// not have made a name.
 func MkdirAll(fsys FS, name string, perm fs.FileMode) error {
 	name = filepath.Clean(name)
-	parent := filepath.Dir(name)
-	err := fsys.Mkdir(name, perm)
-	if errors.Is(err, fs.ErrNotExist) && parent != name {
-		if err := MkdirAll(fsys, parent, perm); err != nil {
-			return err
-		}
-		err = fsys.Mkdir(name, perm)
+	if err := mkdirAll(fsys, name, perm); err != nil {
+		return err
 	}
-	existed := false
-	if err != nil {
-		// Not only ErrExist: where we may not write, Mkdir says so first.
-		if _, unusable := fsys.ReadDir(name); unusable != nil {
-			return err
-		}
-		existed = true
+	_, err := fsys.ReadDir(name) // it may have been there as a file
+	return err
+}
+
+func mkdirAll(fsys FS, name string, perm fs.FileMode) error {
+	parent := filepath.Dir(name)
+	if parent == name {
+		return nil
+	}
+	if err := mkdirAll(fsys, parent, perm); err != nil {
+		return err
+	}
+	err := fsys.Mkdir(name, perm)
+	existed := errors.Is(err, fs.ErrExist)
+	if err != nil && !existed {
+		return err
 	}
 	err = fsys.SyncDir(parent)
 	if existed && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {

@@ -95,13 +95,19 @@ func TestMkdirAllIsDurable(t *testing.T) {
 		})
 }
 
-// An earlier run may have made the directory and died before it synced the name.
+// An earlier run may have made directories and died before it synced the names.
 func TestMkdirAllSyncsWhatItFinds(t *testing.T) {
-	f := crashfs.New()
-	must(t, f.Mkdir("/a", 0o755))
-	must(t, durable.MkdirAll(f, "/a", 0o755))
-	if _, err := f.PowerCut(crashfs.LoseAll, anyRand()).ReadDir("/a"); err != nil {
-		t.Error(err)
+	for _, made := range []string{"/a", "/a/b", "/a/b/c"} {
+		f := crashfs.New()
+		for _, d := range []string{"/a", "/a/b", "/a/b/c"} {
+			if len(d) <= len(made) {
+				must(t, f.Mkdir(d, 0o755))
+			}
+		}
+		must(t, durable.MkdirAll(f, "/a/b/c", 0o755))
+		if _, err := f.PowerCut(crashfs.LoseAll, anyRand()).ReadDir("/a/b/c"); err != nil {
+			t.Errorf("%s was there: %v", made, err)
+		}
 	}
 }
 

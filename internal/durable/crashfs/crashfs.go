@@ -58,6 +58,7 @@ type FS struct {
 	crashAt  int
 	crashed  bool
 	fault    func(Op) error
+	slow     func(Op)
 	capacity int64 // 0: no limit
 	used     int64
 }
@@ -78,6 +79,9 @@ func (f *FS) CrashAt(step int) { f.mu.Lock(); defer f.mu.Unlock(); f.crashAt = s
 // failing Write has then written its first half.
 func (f *FS) Fail(fault func(Op) error) { f.mu.Lock(); defer f.mu.Unlock(); f.fault = fault }
 
+// Slow calls delay at each step before it happens; others can go on meanwhile.
+func (f *FS) Slow(delay func(Op)) { f.mu.Lock(); defer f.mu.Unlock(); f.slow = delay }
+
 // Capacity bounds the bytes of all files; beyond it calls return ENOSPC. 0 is no limit.
 func (f *FS) Capacity(n int64) { f.mu.Lock(); defer f.mu.Unlock(); f.capacity = n }
 
@@ -86,6 +90,15 @@ func (f *FS) Capacity(n int64) { f.mu.Lock(); defer f.mu.Unlock(); f.capacity = 
 func (f *FS) step(kind Kind, name string) (dying bool, err error) {
 	if f.crashed {
 		return false, ErrCrashed
+	}
+	if delay := f.slow; delay != nil {
+		op := Op{f.steps + 1, kind, name}
+		f.mu.Unlock()
+		delay(op)
+		f.mu.Lock()
+		if f.crashed {
+			return false, ErrCrashed
+		}
 	}
 	f.steps++
 	if f.steps == f.crashAt {

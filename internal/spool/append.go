@@ -1,0 +1,79 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+)
+
+// Append keeps a record: nil means that it is synced, and that it is read back
+// until it is released. Any error means that it is not acknowledged; it may be
+// on disk nevertheless if ctx ended or a sync failed. The payload is not
+// copied, and no longer used once Append has returned.
+//
+// The error is ErrFull at MaxBytes, ErrTooLarge, ErrClosed, ctx's, or what the
+// filesystem says; a later Append tries anew.
+func (s *Spool) Append(ctx context.Context, rec Record) (Position, error) {
+	if len(rec.Payload) > MaxPayload {
+		return Position{}, fmt.Errorf("append %d bytes: %w, the limit is %d", len(rec.Payload), ErrTooLarge, MaxPayload)
+	}
+	if len(rec.Tenant) > MaxTenant {
+		return Position{}, fmt.Errorf("append for a tenant of %d bytes: %w, the limit is %d", len(rec.Tenant), ErrTooLarge, MaxTenant)
+	}
+	if rec.Spans < 0 || int64(rec.Spans) > 1<<32-1 {
+		return Position{}, fmt.Errorf("append %d spans: %w", rec.Spans, ErrTooLarge)
+	}
+	if err := ctx.Err(); err != nil {
+		return Position{}, err
+	}
+	a := s.appender(rec)
+	if err := s.queue.push(a); err != nil {
+		s.recycle(a)
+		return Position{}, err
+	}
+	select {
+	case err := <-a.done:
+		return s.result(a, err)
+	case <-ctx.Done():
+	}
+	g := s.queue.withdraw(a)
+	if g == nil {
+		s.recycle(a)
+		return Position{}, ctx.Err()
+	}
+	// Too late to take it back. The payload is in use until it is written; the
+	// sync, which can hang with the disk, need not be waited for.
+	<-g.written
+	select {
+	case err := <-a.done:
+		return s.result(a, err)
+	default:
+		s.abandoned.Add(1)
+		return Position{}, ctx.Err()
+	}
+}
+
+func (s *Spool) result(a *appender, err error) (Position, error) {
+	pos := a.pos
+	s.recycle(a)
+	if err != nil {
+		return Position{}, err
+	}
+	return pos, nil
+}
+
+func (s *Spool) appender(rec Record) *appender {
+	a, ok := s.appenders.Get().(*appender)
+	if !ok {
+		a = &appender{done: make(chan error, 1)}
+	}
+	a.rec, a.group = rec, nil
+	a.size = headerSize + int64(len(rec.Tenant)+len(rec.Payload))
+	a.sum = payloadSum(rec.Payload) // here, where it keeps nobody waiting
+	return a
+}
+
+// recycle gives a back; nobody else may hold it any more.
+func (s *Spool) recycle(a *appender) {
+	a.rec = Record{}
+	s.appenders.Put(a)
+}

@@ -1,0 +1,201 @@
+package spool
+
+import (
+	"errors"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"appliance/internal/durable/crashfs"
+)
+
+// A file of which a sync has failed is never synced again: the kernel says yes
+// the second time, whatever became of the data.
+func TestFailedSync(t *testing.T) {
+	fsys := crashfs.New()
+	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 64 << 10})
+	must(t, err)
+	at := appendNumbered(t, s, 0, 1, 2)
+	var failed string
+	var again []string
+	var mu sync.Mutex
+	fsys.Fail(func(op crashfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if op.Kind != crashfs.Sync {
+			return nil
+		}
+		if failed == "" {
+			failed = op.Path
+			return syscall.EIO
+		}
+		if op.Path == failed {
+			again = append(again, op.Path)
+		}
+		return nil
+	})
+	if _, err := s.Append(ctx, numbered(3)); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v", err)
+	}
+	for n, pos := range appendNumbered(t, s, 4, 5) {
+		at[n] = pos
+	}
+	if at[4].Segment == at[2].Segment {
+		t.Error("appended to a segment of which a sync had failed")
+	}
+	if got := mustPass(t, s); !slices.Equal(got, []int{0, 1, 2, 4, 5}) {
+		t.Errorf("read %v", got)
+	}
+	must(t, s.Close())
+	if len(again) > 0 || path.Dir(failed) != "/spool" {
+		t.Errorf("synced again after a failure: %v", again)
+	}
+	if st := status(t, s); !strings.Contains(st.LastError, "sync segment") {
+		t.Errorf("nobody says so: %q", st.LastError)
+	}
+	s, err = Open("/spool", Options{FS: fsys.PowerCut(crashfs.LoseAll, rand.New(rand.NewPCG(0, 0)))})
+	must(t, err)
+	defer s.Close()
+	if got := mustPass(t, s); !slices.Equal(got, []int{0, 1, 2, 4, 5}) {
+		t.Errorf("after a power cut: read %v", got)
+	}
+}
+
+// Every call that Append makes fails once, with every error: who waited gets the
+// error, the next one succeeds, nothing that was acknowledged is missing.
+func TestEveryCallFails(t *testing.T) {
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+		for step := 1; ; step++ {
+			m, err := newModel(smallSegments)
+			must(t, err)
+			start := m.fsys.Steps()
+			hit := false
+			m.fsys.Fail(func(op crashfs.Op) error {
+				if op.Step == start+step {
+					hit = true
+					return cause
+				}
+				return nil
+			})
+			for range 15 {
+				_ = m.append(1)
+			}
+			_ = m.release(func(n int) bool { return n < 8 })
+			m.fsys.Fail(nil)
+			if len(m.maybe) > 1 {
+				t.Fatalf("step %d, %v: one failure cost %d records", step, cause, len(m.maybe))
+			}
+			if err := m.recovered(); err != nil {
+				t.Fatalf("step %d, %v: %v", step, cause, err)
+			}
+			if err := m.reopen(m.fsys.PowerCut(crashfs.LoseAll, rand.New(rand.NewPCG(0, 0)))); err != nil {
+				t.Fatalf("step %d, %v: after a power cut: %v", step, cause, err)
+			}
+			if !hit {
+				if step < 40 {
+					t.Fatalf("only %d steps", step)
+				}
+				break
+			}
+		}
+	}
+}
+
+func TestDiskFullAndBack(t *testing.T) {
+	fsys := crashfs.New()
+	fsys.Capacity(40 << 10)
+	opts := Options{FS: fsys, SegmentBytes: 8 << 10}
+	s, err := Open("/spool", opts)
+	must(t, err)
+	var kept []int
+	for n := range 1000 {
+		if _, err := s.Append(ctx, numbered(n)); err != nil {
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+			break
+		}
+		kept = append(kept, n)
+	}
+	if len(kept) < 20 || len(kept) == 1000 {
+		t.Fatalf("kept %d", len(kept))
+	}
+	if st := status(t, s); st.Bytes > 40<<10 {
+		t.Errorf("%d bytes", st.Bytes)
+	}
+	must(t, s.Close())
+	s, err = Open("/spool", opts) // with the disk still full
+	must(t, err)
+	defer s.Close()
+	if got := mustPass(t, s); !slices.Equal(got, kept) {
+		t.Errorf("read %v, want %v", got, kept)
+	}
+	// The spool is what fills the disk, so only releasing frees it.
+	for i, err := range s.Pending(Position{}) {
+		must(t, err)
+		_ = s.Release(i.Position)
+	}
+	appendNumbered(t, s, 1, 2, 3)
+	if got := mustPass(t, s); !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("read %v", got)
+	}
+	if st := status(t, s); st.Released.Records != int64(len(kept)) {
+		t.Errorf("released %d of %d", st.Released.Records, len(kept))
+	}
+}
+
+// A sector that cannot be read is not taken for damage: the error may pass.
+func TestReadErrors(t *testing.T) {
+	fsys := &unreadable{FS: crashfs.New()}
+	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
+	must(t, err)
+	defer s.Close()
+	at := appendNumbered(t, s, upTo(40)...)
+	bad := numbered(20)
+	fsys.fail(path.Join("/spool", s.segmentOf(at[20]).fileName()), at[20].Offset+headerSize+int64(len(bad.Tenant)))
+
+	r := s.NewReader()
+	defer r.Close()
+	var got []int
+	for errs := 0; len(got) < 39; {
+		e, err := r.Next(ended, nil)
+		if err == nil {
+			n, err := number(e.Record)
+			must(t, err)
+			got = append(got, n)
+			continue
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Fatalf("after %v: %v", got, err)
+		}
+		if errs++; errs == 3 {
+			r.Skip()
+		}
+	}
+	if want := slices.Delete(upTo(40), 20, 21); !slices.Equal(got, want) {
+		t.Errorf("read %v", got)
+	}
+	for n, pos := range at {
+		if n != 20 {
+			must(t, s.Release(pos))
+		}
+	}
+	if st := status(t, s); st.Lost.Records != 0 || st.Pending.Records != 1 {
+		t.Errorf("status %+v", st)
+	}
+	fsys.fail("", 0)
+	if got := mustPass(t, s); !slices.Equal(got, []int{20}) {
+		t.Errorf("once it can be read: %v", got)
+	}
+}
+
+func (s *Spool) segmentOf(p Position) *segment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, _ := s.find(p.Segment)
+	return g
+}

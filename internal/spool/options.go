@@ -1,0 +1,76 @@
+package spool
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"log/slog"
+	"time"
+
+	"appliance/internal/durable"
+)
+
+// Options of a spool; the zero value of each means its default.
+type Options struct {
+	// MaxBytes bounds the segment files. Default 4 GiB.
+	MaxBytes int64
+	// SegmentBytes is the size of a segment, preallocated. Default 64 MiB, at most
+	// 1 GiB and a quarter of MaxBytes. A larger record gets a segment of its own.
+	SegmentBytes int64
+	// MaxGroupBytes bounds what is written and synced at once. Default 4 MiB; a larger record goes alone.
+	MaxGroupBytes int64
+	// MaxGroupWait bounds how long a group waits for the others that were in the one before. Default
+	// 2 ms; it never waits longer than a sync takes, and not at all for a lone
+	// appender. Negative: never.
+	MaxGroupWait time.Duration
+	// CheckpointEvery bounds how often releases are made durable. Default 1 s;
+	// negative: at each Release.
+	CheckpointEvery time.Duration
+	// QuarantineBytes bounds the copies of damaged data. Default 64 MiB.
+	QuarantineBytes int64
+	// Logger gets what is damaged or cannot be written. Default: discarded.
+	Logger *slog.Logger
+	// FS is where the directory is. Default durable.OS.
+	FS durable.FS
+
+	now  func() time.Time
+	salt func() uint64
+}
+
+const maxSegment = 1 << 30
+
+func (o Options) withDefaults() Options {
+	def := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def(&o.MaxBytes, 4<<30)
+	def(&o.SegmentBytes, 64<<20)
+	o.SegmentBytes = min(o.SegmentBytes, maxSegment, max(o.MaxBytes/4, minSegment))
+	def(&o.MaxGroupBytes, 4<<20)
+	def(&o.QuarantineBytes, 64<<20)
+	def((*int64)(&o.MaxGroupWait), int64(2*time.Millisecond))
+	def((*int64)(&o.CheckpointEvery), int64(time.Second))
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = durable.OS
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	if o.salt == nil {
+		o.salt = randomSalt
+	}
+	return o
+}
+
+// minSegment holds a small record and a footer.
+const minSegment = 4 << 10
+
+func randomSalt() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	return binary.LittleEndian.Uint64(b[:])
+}

@@ -1,0 +1,84 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"appliance/internal/durable"
+)
+
+// Entry is a record and where it is.
+type Entry struct {
+	Position
+	Record
+}
+
+// ReadAt reads one record that is not deleted yet, also if it is released. The
+// payload is in buf, which is grown if needed. ErrGone and ErrDamaged say that
+// it cannot be read any more; any other error is the filesystem's, and may pass.
+func (s *Spool) ReadAt(pos Position, buf []byte) (Entry, error) {
+	g, f, end, err := s.acquire(pos.Segment)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer s.release(g)
+	p, err := frameAt(f, g, pos.Offset, end)
+	if err != nil {
+		return Entry{}, err
+	}
+	return s.readEntry(f, g, p, buf)
+}
+
+// acquire opens a segment; the caller calls release.
+func (s *Spool) acquire(id uint64) (*segment, durable.File, mark, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, ok := s.find(id)
+	if !ok {
+		return nil, nil, mark{}, fmt.Errorf("read segment %016x: %w", id, ErrGone)
+	}
+	f, err := g.acquire(s.opts.FS)
+	return g, f, g.end, err
+}
+
+func (s *Spool) release(g *segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := g.drop(); err != nil {
+		s.lastErr = fmt.Errorf("close segment: %w", err)
+	}
+}
+
+// frameAt reads the header of the frame at off.
+func frameAt(f io.ReaderAt, g *segment, off int64, end mark) (piece, error) {
+	if off < segmentHeader || off >= end.offset {
+		return piece{}, fmt.Errorf("read %s: %w", Position{g.id, off}, ErrGone)
+	}
+	w := walker{win: newWindow(f, headerSize+MaxTenant), salt: g.salt, end: end}
+	h, ok, err := w.header(off)
+	if err != nil {
+		return piece{}, err
+	}
+	if !ok || h.kind != kindRecord {
+		return piece{}, fmt.Errorf("read %s: %w", Position{g.id, off}, ErrDamaged)
+	}
+	return piece{extent: extent{off, h.size()}, header: h, index: h.index}, nil
+}
+
+// readEntry reads the payload of a frame into buf. A payload that is damaged is
+// noted as lost.
+func (s *Spool) readEntry(f io.ReaderAt, g *segment, p piece, buf []byte) (Entry, error) {
+	buf = slices.Grow(buf[:0], int(p.payload))[:p.payload]
+	n, err := f.ReadAt(buf, p.Offset+p.body())
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Entry{}, err
+	}
+	pos := Position{g.id, p.Offset}
+	if n < len(buf) || payloadSum(buf) != p.sum {
+		s.note(f, g, damageOf(g, p))
+		return Entry{}, fmt.Errorf("read %s: %w", pos, ErrDamaged)
+	}
+	return Entry{pos, Record{Tenant: p.tenant, Spans: int(p.spans), Time: p.when(), Payload: buf}}, nil
+}

@@ -1,0 +1,206 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+)
+
+// Reader reads all records that are not released, in the order in which they
+// were appended and each of them once. It is for one goroutine.
+type Reader struct {
+	spool *Spool
+	read  uint64   // segments up to this id are behind us
+	g     *segment // the one we are in, acquired; or nil
+	walk  walker   // in g
+}
+
+// NewReader returns a Reader that begins with the oldest record that is not
+// released. It must be closed.
+func (s *Spool) NewReader() *Reader { return &Reader{spool: s} }
+
+// Close gives back what the Reader holds.
+func (r *Reader) Close() {
+	if r.g != nil {
+		r.spool.release(r.g)
+		r.g = nil
+	}
+}
+
+// Next returns the next record and waits for one if there is none; with a ctx
+// that has ended it does not wait. The payload is in buf, which is grown if
+// needed. What is damaged is noted and passed over. After Close of the spool it
+// is ErrClosed once all is read. An error of the filesystem leaves the Reader
+// where it is: Next tries again, Skip goes on behind.
+func (r *Reader) Next(ctx context.Context, buf []byte) (Entry, error) {
+	for {
+		before := r.walk.at
+		p, err := r.next()
+		if errors.Is(err, io.EOF) {
+			if err := r.spool.wait(ctx, r); err != nil {
+				return Entry{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return Entry{}, err
+		}
+		e, err := r.spool.readEntry(r.walk.win.file, r.g, p, buf)
+		if errors.Is(err, ErrDamaged) {
+			continue
+		}
+		if err != nil {
+			r.walk.at = before
+		}
+		return e, err
+	}
+}
+
+// Skip passes over the record at which Next failed, or over the rest of its
+// segment where not even a header can be read. What is skipped stays pending.
+func (r *Reader) Skip() {
+	if r.g == nil { // it could not even be opened
+		r.spool.mu.Lock()
+		defer r.spool.mu.Unlock()
+		if g, _ := r.spool.find(r.read + 1); g != nil {
+			r.read = g.id
+		}
+		return
+	}
+	if _, err := r.walk.next(); err != nil {
+		r.read = r.g.id
+		r.Close()
+	}
+}
+
+// Info is a record without its payload.
+type Info struct {
+	Position
+	Tenant string
+	Spans  int
+	Time   time.Time
+	Bytes  int // of the payload
+}
+
+// Pending iterates over the records that are committed and not released, from a
+// position on, without reading payloads and without waiting. An error ends it.
+func (s *Spool) Pending(from Position) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		r := s.NewReader()
+		defer r.Close()
+		r.read = max(from.Segment, 1) - 1
+		for {
+			p, err := r.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Info{}, err)
+				return
+			}
+			i := Info{Position{r.g.id, p.Offset}, p.tenant, int(p.spans), p.when(), int(p.payload)}
+			if i.Compare(from) >= 0 && !yield(i, nil) {
+				return
+			}
+		}
+	}
+}
+
+// next returns the next frame that is not done, or io.EOF if there is none yet.
+func (r *Reader) next() (piece, error) {
+	for {
+		if r.g == nil {
+			if err := r.enter(); err != nil {
+				return piece{}, err
+			}
+		}
+		p, err := r.walk.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			if !r.leave() {
+				return piece{}, io.EOF
+			}
+		case err != nil:
+			return piece{}, fmt.Errorf("read %s: %w", Position{r.g.id, r.walk.at.offset}, err)
+		case p.damaged:
+			r.spool.note(r.walk.win.file, r.g, damageOf(r.g, p))
+		case !r.spool.isDone(r.g, p):
+			return p, nil
+		}
+	}
+}
+
+// enter goes into the next segment, or returns io.EOF.
+func (r *Reader) enter() error {
+	s := r.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, _ := s.find(r.read + 1)
+	if g == nil {
+		return io.EOF
+	}
+	f, err := g.acquire(s.opts.FS)
+	if err != nil {
+		return fmt.Errorf("read segment %s: %w", g.identity, err)
+	}
+	r.g = g
+	r.walk = g.walk(f, headerWindow)
+	return nil
+}
+
+// leave is called at the end of what was committed in a segment when last
+// looked. It is false if that is still the end.
+func (r *Reader) leave() bool {
+	s := r.spool
+	s.mu.Lock()
+	end, sealed := r.g.end, r.g.sealed
+	s.mu.Unlock()
+	switch {
+	case end.offset > r.walk.end.offset:
+		r.walk.end = end
+	case sealed:
+		r.read = r.g.id
+		r.Close()
+	default:
+		return false
+	}
+	return true
+}
+
+// wait returns once there may be more for r to read.
+func (s *Spool) wait(ctx context.Context, r *Reader) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	next, _ := s.find(r.read + 1)
+	more := next != nil && (next != r.g || next.sealed || next.end.offset > r.walk.end.offset)
+	if more || s.closed {
+		s.mu.Unlock()
+		if !more {
+			return ErrClosed
+		}
+		return nil
+	}
+	if s.grown == nil {
+		s.grown = make(chan struct{})
+	}
+	grown := s.grown
+	s.mu.Unlock()
+	select {
+	case <-grown:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isDone says that a record is released or lost.
+func (s *Spool) isDone(g *segment, p piece) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.Offset < g.low.offset || g.done.has(p.index)
+}

@@ -1,0 +1,149 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"appliance/internal/durable"
+)
+
+// Status is what a spool holds and what became of the rest. Pending + Released
+// + Lost is all that was ever kept here.
+type Status struct {
+	Bytes    int64 `json:"bytes"`               // of segment files, preallocated space included
+	MaxBytes int64 `json:"max_bytes,omitempty"` // 0 from Inspect
+	Pending  Tally `json:"pending"`
+	Released Tally `json:"released"`
+	Lost     Tally `json:"lost"` // to damage, as far as it has been read
+	// Torn counts what crashes left half-written and was cut off.
+	Torn Torn `json:"torn"`
+	// Oldest is the time of the oldest pending record, zero when there is none.
+	Oldest             time.Time       `json:"oldest,omitzero"`
+	Segments           []SegmentStatus `json:"segments"`
+	UnreadableSegments int             `json:"unreadable_segments"`
+	QuarantinedFiles   int             `json:"quarantined_files"`
+	QuarantinedBytes   int64           `json:"quarantined_bytes"`
+
+	// Of this process, since Open.
+	Appended  Counts `json:"appended"`
+	Syncs     int64  `json:"syncs"`     // groups committed
+	Abandoned int64  `json:"abandoned"` // appends whose context ended too late, which may be kept
+	LastError string `json:"last_error,omitempty"`
+}
+
+// SegmentStatus is one segment file.
+type SegmentStatus struct {
+	Name    string    `json:"name"`
+	ID      uint64    `json:"id"`
+	Bytes   int64     `json:"bytes"`
+	Total   Counts    `json:"total"`
+	Pending Counts    `json:"pending"`
+	Oldest  time.Time `json:"oldest,omitzero"` // first record, pending or not
+	Sealed  bool      `json:"sealed"`
+}
+
+// Status describes the spool as it is now.
+func (s *Spool) Status() (Status, error) {
+	held, files, err := s.quarantine.usage()
+	if err != nil {
+		return Status{}, fmt.Errorf("list quarantine: %w", err)
+	}
+	oldest, err := s.oldest()
+	if err != nil {
+		return Status{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Status{
+		Bytes:              s.bytes + s.setAside,
+		MaxBytes:           s.opts.MaxBytes,
+		Torn:               s.sums.Torn,
+		Oldest:             oldest,
+		UnreadableSegments: s.unreadable,
+		QuarantinedFiles:   len(files),
+		QuarantinedBytes:   held,
+		Appended:           s.appended,
+		Syncs:              s.syncs.Load(),
+		Abandoned:          s.abandoned.Load(),
+	}
+	if s.lastErr != nil {
+		st.LastError = s.lastErr.Error()
+	}
+	st.Released.addAll(s.sums.Released)
+	st.Lost.addAll(s.sums.Lost)
+	for _, g := range slices.Concat(s.doomed, s.segments) {
+		lost := g.lostSoFar()
+		st.Pending.addAll(g.total.minus(g.gone))
+		st.Released.addAll(g.gone.minus(lost))
+		st.Lost.addAll(lost)
+		sg := SegmentStatus{
+			Name: g.fileName(), ID: g.id, Bytes: g.size, Sealed: g.sealed,
+			Total: g.total.Counts, Pending: g.total.Counts.minus(g.gone.Counts),
+		}
+		if g.oldest != 0 {
+			sg.Oldest = time.Unix(0, g.oldest)
+		}
+		st.Segments = append(st.Segments, sg)
+	}
+	return st, nil
+}
+
+// oldest is the time of the first pending record.
+func (s *Spool) oldest() (time.Time, error) {
+	s.mu.Lock()
+	from := Position{}
+	for _, g := range s.segments {
+		if g.left() > 0 {
+			from.Segment = g.id
+			break
+		}
+	}
+	s.mu.Unlock()
+	if from.Segment == 0 {
+		return time.Time{}, nil
+	}
+	for i, err := range s.Pending(from) {
+		if errors.Is(err, fs.ErrNotExist) {
+			break // deleted by a server that is running beside us
+		}
+		return i.Time, err
+	}
+	return time.Time{}, nil
+}
+
+// Inspect describes the spool in dir without changing anything, with or
+// without a server that is running there. fsys nil is durable.OS.
+func Inspect(fsys durable.FS, dir string) (Status, error) {
+	opts := Options{FS: fsys}.withDefaults()
+	inv, err := takeInventory(opts.FS, dir)
+	if err != nil {
+		return Status{}, fmt.Errorf("inspect spool: %w", err)
+	}
+	// A spool without a writer: it counts damage, but keeps no copies.
+	s := &Spool{
+		opts:       opts,
+		dir:        dir,
+		log:        opts.Logger,
+		quarantine: quarantine{opts.FS, filepath.Join(dir, quarantineName), 0},
+		segments:   inv.segments,
+		setAside:   inv.setAside,
+		unreadable: len(inv.unreadable),
+		sums:       inv.state,
+		lastErr:    inv.stateErr,
+	}
+	for _, g := range inv.segments {
+		s.bytes += g.size
+		for _, d := range inv.unfooted[g].damage {
+			if !d.Torn { // the tail may just be being written
+				s.count(g, d)
+			}
+		}
+	}
+	st, err := s.Status()
+	st.MaxBytes = 0
+	return st, err
+}
