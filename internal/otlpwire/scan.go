@@ -57,21 +57,16 @@ func (s *scanner) release() {
 }
 
 func (s *scanner) request() bool {
-	pos, end := 0, len(s.b)
-	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+	for pos, end := 0, len(s.b); pos < end; {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
-		if tag != 1<<3|wireBytes {
-			if pos = s.unknown(tag, requestFields, start, pos, end); pos < 0 {
+		if tag == 1<<3|wireBytes {
+			if !s.resourceSpans(pos, from, to) {
 				return false
 			}
-			continue
-		}
-		from, to := s.chunk(pos, end)
-		if to < 0 || !s.resourceSpans(start, from, to) {
+		} else if !s.unknown(tag, requestFields, pos) {
 			return false
 		}
 		pos = to
@@ -98,20 +93,11 @@ func (s *scanner) resourceSpans(start, from, end int) bool {
 	}
 	s.resources = frame{start: start, from: from, end: end, tag: 1<<3 | wireBytes}
 	for pos := from; pos < end; {
-		at := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
-			return false
-		}
-		if tag != 2<<3|wireBytes && tag != deprecatedScopeSpans {
-			if pos = s.skip(tag, at, pos, end, 0); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if tag == 2<<3|wireBytes || tag == deprecatedScopeSpans {
+			if !s.scopeSpans(tag, pos, from, to) {
 				return false
 			}
-			continue
-		}
-		from, to := s.chunk(pos, end)
-		if to < 0 || !s.scopeSpans(tag, at, from, to) {
-			return false
 		}
 		pos = to
 	}
@@ -124,35 +110,28 @@ func (s *scanner) resourceSpansHead(pos, end int) bool {
 	s.service = nil
 	named := false // the first service.name counts, as everywhere
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
-		var from int
 		switch tag {
 		case 1<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.resource(from, pos, &named) {
+			if !s.resource(from, to, &named) {
 				return false
 			}
 		case 2<<3 | wireBytes, deprecatedScopeSpans:
-			if _, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			s.text(from, pos)
+			s.text(from, to)
 		default:
 			if tag>>3 == deprecatedScopeSpans>>3 {
-				s.fail(wrongType, start)
+				s.fail(wrongType, pos)
 				return false
 			}
-			if pos = s.unknown(tag, resourceSpansFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, resourceSpansFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	s.resourceInvalid = 0
 	if s.badText {
@@ -163,17 +142,12 @@ func (s *scanner) resourceSpansHead(pos, end int) bool {
 
 func (s *scanner) resource(pos, end int, named *bool) bool {
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			from, to := s.chunk(pos, end)
-			if to < 0 {
-				return false
-			}
 			keyFrom, keyTo, value, ok := s.keyValue(from, to, 0)
 			if !ok {
 				return false
@@ -184,16 +158,13 @@ func (s *scanner) resource(pos, end int, named *bool) bool {
 					s.service = s.b[value.from:value.to:value.to]
 				}
 			}
-			pos = to
 		case 2<<3 | wireVarint:
-			if pos = s.skipVarint(pos, end); pos < 0 {
-				return false
-			}
 		default:
-			if pos = s.unknown(tag, resourceFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, resourceFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	return true
 }
@@ -207,19 +178,8 @@ func (s *scanner) scopeSpans(tag uint32, start, from, end int) bool {
 		s.open(&s.scopes) // which renames it: pdata reads the old name only where there is no new one
 	}
 	for pos := from; pos < end; {
-		at := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
-			return false
-		}
-		if tag != 2<<3|wireBytes {
-			if pos = s.skip(tag, at, pos, end, 0); pos < 0 {
-				return false
-			}
-			continue
-		}
-		from, to := s.chunk(pos, end)
-		if to < 0 || !s.oneSpan(at, from, to) {
+		tag, from, to := s.field(pos, end)
+		if tag == 2<<3|wireBytes && !s.oneSpan(pos, from, to) {
 			return false
 		}
 		pos = to
@@ -234,35 +194,28 @@ func (s *scanner) scopeSpansHead(pos, end int) bool {
 	s.badText = false
 	spans := s.counts.Spans
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
-		var from int
 		switch tag {
 		case 1<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.scope(from, pos) {
+			if !s.scope(from, to) {
 				return false
 			}
 		case 2<<3 | wireBytes:
-			if _, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
 			if spans++; spans > s.limits.MaxSpans {
-				s.err = &scanError{kind: ErrTooMany, what: manySpans, offset: start, limit: s.limits.MaxSpans}
+				s.err = &scanError{kind: ErrTooMany, what: manySpans, offset: pos, limit: s.limits.MaxSpans}
 				return false
 			}
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			s.text(from, pos)
+			s.text(from, to)
 		default:
-			if pos = s.unknown(tag, scopeSpansFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, scopeSpansFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	s.invalid = s.resourceInvalid
 	if s.invalid == 0 && s.badText {
@@ -273,31 +226,24 @@ func (s *scanner) scopeSpansHead(pos, end int) bool {
 
 func (s *scanner) scope(pos, end int) bool {
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
-		var from int
 		switch tag {
 		case 1<<3 | wireBytes, 2<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			s.text(from, pos)
+			s.text(from, to)
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.attribute(from, pos) {
+			if !s.attribute(from, to) {
 				return false
 			}
 		case 4<<3 | wireVarint:
-			if pos = s.skipVarint(pos, end); pos < 0 {
-				return false
-			}
 		default:
-			if pos = s.unknown(tag, scopeFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, scopeFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	return true
 }

@@ -12,8 +12,6 @@ const (
 	statusFields fields = 1<<2 | 1<<3
 )
 
-func (w *wire) fixed64(at int) uint64 { return binary.LittleEndian.Uint64(w.b[at:]) }
-
 // scanSpan scans a Span into s.span. What makes it invalid rather than the request
 // malformed is left in the bad fields for spanInvalid.
 func (s *scanner) scanSpan(pos, end int) bool {
@@ -22,101 +20,67 @@ func (s *scanner) scanSpan(pos, end int) bool {
 	s.states, s.stateFrom, s.stateTo = 0, 0, 0
 	s.badText, s.badTraceID, s.badSpanID, s.badParentID, s.badLink = false, false, false, false, false
 	prioritised := false // the first sampling.priority counts
-	var from int
 	for pos < end {
-		start := pos
-		tag := uint32(s.b[pos])
-		if pos++; tag-8 >= 0x78 {
-			if tag, pos = s.tag(start, end); pos < 0 {
+		tag, from, to := plainField(s.b, pos, end)
+		if tag == 0 {
+			if tag, from, to = s.field(pos, end); to < 0 {
 				return false
 			}
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			sp.TraceID = s.b[from:pos:pos]
-			s.badTraceID = s.badTraceID || len(sp.TraceID) != 16 && len(sp.TraceID) != 0
+			sp.TraceID = s.b[from:to:to]
+			s.badTraceID = s.badTraceID || to-from != 16 && to != from
 		case 2<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			sp.SpanID = s.b[from:pos:pos]
-			s.badSpanID = s.badSpanID || len(sp.SpanID) != 8 && len(sp.SpanID) != 0
+			sp.SpanID = s.b[from:to:to]
+			s.badSpanID = s.badSpanID || to-from != 8 && to != from
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			sp.TraceState = s.b[from:pos:pos]
-			s.text(from, pos)
+			sp.TraceState = s.b[from:to:to]
+			s.text(from, to)
 			s.states++
-			s.stateFrom, s.stateTo = start, pos
+			s.stateFrom, s.stateTo = pos, to
 		case 4<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			sp.ParentSpanID = s.b[from:pos:pos]
-			s.badParentID = s.badParentID || len(sp.ParentSpanID) != 8 && len(sp.ParentSpanID) != 0
+			sp.ParentSpanID = s.b[from:to:to]
+			s.badParentID = s.badParentID || to-from != 8 && to != from
 		case 5<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			sp.Name = s.b[from:pos:pos]
-			s.text(from, pos)
+			sp.Name = s.b[from:to:to]
+			s.text(from, to)
 		case 6<<3 | wireVarint:
-			var v uint64
-			if v, pos = s.varint(pos, end); pos < 0 {
-				return false
-			}
-			sp.Kind = int32(v)
-		case 7<<3 | wireFixed64, 8<<3 | wireFixed64:
-			if pos = s.fixed(pos, end, 8); pos < 0 {
-				return false
-			}
-			if t := s.fixed64(pos - 8); tag == 7<<3|wireFixed64 {
-				sp.StartTime = t
-			} else {
-				sp.EndTime = t
-			}
+			sp.Kind = int32(s.number(from, to))
+		case 7<<3 | wireFixed64:
+			sp.StartTime = s.fixed64(from)
+		case 8<<3 | wireFixed64:
+			sp.EndTime = s.fixed64(from)
 		case 9<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
-			keyFrom, keyTo, value, ok := s.keyValue(from, pos, 0)
+			keyFrom, keyTo, value, ok := s.keyValue(from, to, 0)
 			if !ok {
 				return false
 			}
 			if !prioritised && string(s.b[keyFrom:keyTo]) == "sampling.priority" {
 				prioritised = true
-				sp.Priority, sp.HasPriority = s.number(value)
+				sp.Priority, sp.HasPriority = s.priority(value)
 			}
 		case 10<<3 | wireVarint, 12<<3 | wireVarint, 14<<3 | wireVarint:
-			if pos = s.skipVarint(pos, end); pos < 0 {
-				return false
-			}
 		case 11<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.event(from, pos) {
+			if !s.event(from, to) {
 				return false
 			}
 		case 13<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.link(from, pos) {
+			if !s.link(from, to) {
 				return false
 			}
 		case 15<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos < 0 || !s.status(from, pos) {
+			if !s.status(from, to) {
 				return false
 			}
 		case 16<<3 | wireFixed32:
-			if pos = s.fixed(pos, end, 4); pos < 0 {
-				return false
-			}
-			sp.Flags = binary.LittleEndian.Uint32(s.b[pos-4:])
+			sp.Flags = s.fixed32(from)
 		default:
-			if pos = s.unknown(tag, spanFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, spanFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	return true
 }
@@ -142,32 +106,25 @@ func (s *scanner) event(pos, end int) bool {
 	if !s.count(pos) {
 		return false
 	}
-	var from int
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
 		switch tag {
-		case 1<<3 | wireFixed64:
-			pos = s.fixed(pos, end, 8)
+		case 1<<3 | wireFixed64, 4<<3 | wireVarint:
 		case 2<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos >= 0 {
-				s.text(from, pos)
-			}
+			s.text(from, to)
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos >= 0 && !s.attribute(from, pos) {
+			if !s.attribute(from, to) {
 				return false
 			}
-		case 4<<3 | wireVarint:
-			pos = s.skipVarint(pos, end)
 		default:
-			pos = s.unknown(tag, eventFields, start, pos, end)
+			if !s.unknown(tag, eventFields, pos) {
+				return false
+			}
 		}
-		if pos < 0 {
-			return false
-		}
+		pos = to
 	}
 	return true
 }
@@ -176,72 +133,57 @@ func (s *scanner) link(pos, end int) bool {
 	if !s.count(pos) {
 		return false
 	}
-	var from int
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			from, pos = s.chunk(pos, end)
-			s.badLink = s.badLink || pos-from != 16 && pos-from != 0
+			s.badLink = s.badLink || to-from != 16 && to != from
 		case 2<<3 | wireBytes:
-			from, pos = s.chunk(pos, end)
-			s.badLink = s.badLink || pos-from != 8 && pos-from != 0
+			s.badLink = s.badLink || to-from != 8 && to != from
 		case 3<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos >= 0 {
-				s.text(from, pos)
-			}
+			s.text(from, to)
 		case 4<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos >= 0 && !s.attribute(from, pos) {
+			if !s.attribute(from, to) {
 				return false
 			}
-		case 5<<3 | wireVarint:
-			pos = s.skipVarint(pos, end)
-		case 6<<3 | wireFixed32:
-			pos = s.fixed(pos, end, 4)
+		case 5<<3 | wireVarint, 6<<3 | wireFixed32:
 		default:
-			pos = s.unknown(tag, linkFields, start, pos, end)
+			if !s.unknown(tag, linkFields, pos) {
+				return false
+			}
 		}
-		if pos < 0 {
-			return false
-		}
+		pos = to
 	}
 	return true
 }
 
 // status merges into s.span what this occurrence of the field has.
 func (s *scanner) status(pos, end int) bool {
-	var from int
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
 		switch tag {
 		case 2<<3 | wireBytes:
-			if from, pos = s.chunk(pos, end); pos >= 0 {
-				s.text(from, pos)
-			}
+			s.text(from, to)
 		case 3<<3 | wireVarint:
-			var v uint64
-			v, pos = s.varint(pos, end)
-			s.span.StatusCode = int32(v)
+			s.span.StatusCode = int32(s.number(from, to))
 		default:
-			pos = s.unknown(tag, statusFields, start, pos, end)
+			if !s.unknown(tag, statusFields, pos) {
+				return false
+			}
 		}
-		if pos < 0 {
-			return false
-		}
+		pos = to
 	}
 	return true
 }
 
-// number is what an attribute's value says as a number, if it does.
-func (s *scanner) number(v scalar) (float64, bool) {
+// priority is what an attribute's value says as a number, if it does.
+func (s *scanner) priority(v scalar) (float64, bool) {
 	switch v.kind {
 	case integerValue:
 		return float64(int64(v.bits)), true

@@ -137,13 +137,11 @@ func (s *scanner) rewriteMany(from, end int, state []byte) {
 // eachState finds the tracestate fields of a span that was scanned before.
 func (s *scanner) eachState(pos, end int, found func(at, after int)) {
 	for pos < end {
-		at := pos
-		var tag uint32
-		tag, pos = s.tag(pos, end)
-		pos = s.skip(tag, at, pos, end, 0)
+		tag, _, to := s.field(pos, end)
 		if tag == traceStateTag {
-			found(at, pos)
+			found(pos, to)
 		}
+		pos = to
 	}
 }
 

@@ -57,29 +57,24 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 		return pos + 2, keyTo, value, true
 	}
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return 0, 0, value, false
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			if keyFrom, keyTo = s.chunk(pos, end); keyTo < 0 {
-				return 0, 0, value, false
-			}
-			s.text(keyFrom, keyTo)
-			pos = keyTo
+			keyFrom, keyTo = from, to
+			s.text(from, to)
 		case 2<<3 | wireBytes:
-			from, to := s.chunk(pos, end)
-			if to < 0 || !s.anyValue(from, to, depth, &value) {
+			if !s.anyValue(from, to, depth, &value) {
 				return 0, 0, value, false
 			}
-			pos = to
 		default:
-			if pos = s.unknown(tag, keyValueFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, keyValueFields, pos) {
 				return 0, 0, value, false
 			}
 		}
+		pos = to
 	}
 	return keyFrom, keyTo, value, true
 }
@@ -101,7 +96,10 @@ func (s *values) plainKeyValue(pos, end int) (keyTo int, value scalar, ok bool) 
 		value = scalar{kind: textValue, from: pos + k + 4, to: end}
 		return pos + k, value, int(b[k+3]) == len(b)-k-4 && ascii(b) // the lengths with the text
 	case 2<<3 | wireVarint, 3<<3 | wireVarint:
-		n, next := s.varint(pos+k+3, end)
+		n, next := uint64(b[k+3]), pos+k+4
+		if n >= 0x80 {
+			n, next = s.varint(pos+k+3, end)
+		}
 		if b[k+2] == 3<<3|wireVarint {
 			value = scalar{kind: integerValue, bits: n}
 		}
@@ -111,8 +109,8 @@ func (s *values) plainKeyValue(pos, end int) (keyTo int, value scalar, ok bool) 
 }
 
 // attribute scans a KeyValue of which nothing is wanted.
-func (s *values) attribute(pos, end int) bool {
-	_, _, _, ok := s.keyValue(pos, end, 0)
+func (s *values) attribute(from, to int) bool {
+	_, _, _, ok := s.keyValue(from, to, 0)
 	return ok
 }
 
@@ -120,53 +118,31 @@ func (s *values) attribute(pos, end int) bool {
 // leaves, as protobuf merges a oneof.
 func (s *values) anyValue(pos, end, depth int, v *scalar) bool {
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
 			return false
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			from, to := s.chunk(pos, end)
-			if to < 0 {
-				return false
-			}
 			s.text(from, to)
 			*v = scalar{kind: textValue, from: from, to: to}
-			pos = to
-		case 2<<3 | wireVarint:
-			if pos = s.skipVarint(pos, end); pos < 0 {
-				return false
-			}
-			*v = scalar{}
 		case 3<<3 | wireVarint:
-			v.kind = integerValue
-			if v.bits, pos = s.varint(pos, end); pos < 0 {
-				return false
-			}
+			*v = scalar{kind: integerValue, bits: s.number(from, to)}
 		case 4<<3 | wireFixed64:
-			at := pos
-			if pos = s.fixed(pos, end, 8); pos < 0 {
-				return false
-			}
-			v.kind, v.bits = doubleValue, s.fixed64(at)
+			*v = scalar{kind: doubleValue, bits: s.fixed64(from)}
 		case 5<<3 | wireBytes, 6<<3 | wireBytes:
-			from, to := s.chunk(pos, end)
-			if to < 0 || !s.elements(from, to, depth+1, tag == 6<<3|wireBytes) {
+			if !s.elements(from, to, depth+1, tag == 6<<3|wireBytes) {
 				return false
 			}
 			*v = scalar{}
-			pos = to
-		case 7<<3 | wireBytes:
-			if _, pos = s.chunk(pos, end); pos < 0 {
-				return false
-			}
+		case 2<<3 | wireVarint, 7<<3 | wireBytes:
 			*v = scalar{}
 		default:
-			if pos = s.unknown(tag, anyValueFields, start, pos, end); pos < 0 {
+			if !s.unknown(tag, anyValueFields, pos) {
 				return false
 			}
 		}
+		pos = to
 	}
 	return true
 }
@@ -178,25 +154,17 @@ func (s *values) elements(pos, end, depth int, pairs bool) bool {
 		return false
 	}
 	for pos < end {
-		start := pos
-		var tag uint32
-		if tag, pos = s.tag(pos, end); pos < 0 {
-			return false
-		}
-		if tag != 1<<3|wireBytes {
-			if pos = s.unknown(tag, arrayAndListFields, start, pos, end); pos < 0 {
-				return false
-			}
-			continue
-		}
-		from, to := s.chunk(pos, end)
+		tag, from, to := s.field(pos, end)
 		if to < 0 {
 			return false
 		}
 		var ok bool
-		if pairs {
+		switch {
+		case tag != 1<<3|wireBytes:
+			ok = s.unknown(tag, arrayAndListFields, pos)
+		case pairs:
 			_, _, _, ok = s.keyValue(from, to, depth)
-		} else {
+		default:
 			var v scalar
 			ok = s.count(from) && s.anyValue(from, to, depth, &v)
 		}
