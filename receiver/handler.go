@@ -120,7 +120,8 @@ func (r *Receiver) panicked(p any) error {
 }
 
 func (r *Receiver) logRefusal(req *http.Request, f *refusal) {
-	if !r.log.wants(eventRefused, slog.LevelWarn) {
+	event := eventRefused + statusIndex(f.code)
+	if !r.log.wants(event, slog.LevelWarn) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -134,5 +135,5 @@ func (r *Receiver) logRefusal(req *http.Request, f *refusal) {
 	if f.cause != nil {
 		attrs = append(attrs, slog.String("error", printable(f.cause.Error())))
 	}
-	r.log.write(eventRefused, slog.LevelWarn, "refused a request", attrs...)
+	r.log.write(event, slog.LevelWarn, "refused a request", attrs...)
 }

@@ -101,6 +101,23 @@ func TestShutdownGivesUpAtItsDeadline(t *testing.T) {
 	waitFor(t, func() bool { return r.Stats().InflightRequests == 0 })
 }
 
+func TestShutdownClosesAPortThatWasNeverServed(t *testing.T) {
+	r, err := New(Config{Listen: "127.0.0.1:0"}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if c, err := net.Dial("tcp", r.Addr().String()); err == nil {
+		c.Close()
+		t.Error("the port is still open")
+	}
+}
+
 func TestListenSaysWhichPortIsTaken(t *testing.T) {
 	first := start(t, Config{})
 	second, err := New(Config{Listen: first.addr}, &everyNth{n: 1}, &memorySink{}, discardLog)

@@ -11,13 +11,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Clients can make any of these happen as often as they like.
+// Clients can make most of these happen as often as they like. Refusals have an
+// event for each status, so that a scanner's 404s do not hide our own 503s.
 const (
-	eventRefused = iota
-	eventTLS
+	eventTLS = iota
 	eventPanic
 	eventReload
-	events
+	eventRefused
+	events = eventRefused + len(answeredStatuses)
 )
 
 // limitedLog writes a few lines of each event, then one every ten seconds that

@@ -102,12 +102,12 @@ func notKept(err error) *refusal {
 
 func (f *refusal) send(w http.ResponseWriter, e encoding) {
 	h := w.Header()
-	switch f.code {
-	case http.StatusMethodNotAllowed:
+	switch f {
+	case errMethod:
 		h["Allow"] = []string{http.MethodPost}
-	case http.StatusUnauthorized:
+	case errUnauthorized:
 		h["Www-Authenticate"] = []string{"Bearer"}
-	case http.StatusUnsupportedMediaType:
+	case errCompression:
 		h["Accept-Encoding"] = []string{acceptedCompressions}
 	}
 	if f.retryAfter > 0 {

@@ -66,7 +66,11 @@ func (r *Receiver) Drain() { r.draining.Store(true) }
 // answered. When ctx ends before that, it cuts them off and returns its error.
 func (r *Receiver) Shutdown(ctx context.Context) error {
 	r.Drain()
-	if err := r.server.Shutdown(ctx); err != nil {
+	err := r.server.Shutdown(ctx)
+	if r.listener != nil {
+		_ = r.listener.Close() // for the second time, unless Serve was never called
+	}
+	if err != nil {
 		_ = r.server.Close()
 		return fmt.Errorf("wait for requests in flight: %w", err)
 	}

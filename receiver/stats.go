@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -98,14 +99,9 @@ func (l *ledger) add(e *entry) {
 	t.KeptBytes += uint64(e.keptBytes)
 }
 
-func (l *ledger) answered(code int) {
-	for i, c := range answeredStatuses {
-		if c == code {
-			l.requests[i].Add(1)
-			return
-		}
-	}
-}
+func (l *ledger) answered(code int) { l.requests[statusIndex(code)].Add(1) }
+
+func statusIndex(code int) int { return slices.Index(answeredStatuses[:], code) }
 
 // Stats returns a consistent snapshot.
 func (r *Receiver) Stats() Stats {
