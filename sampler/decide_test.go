@@ -80,6 +80,7 @@ func TestDecideVectors(t *testing.T) {
 		{"came at less than is wanted", .5, 4, topID, "ot=th:fffc", "[ot=th:fffc]", "[ot=th:fffe]"},
 		{"2^-14 of 2^-14", 0x1p-14, 4, topID, "ot=th:fffc", "[ot=th:fffc]", "[ot=th:fffffff]"},
 		{"less than 2^-56", 1. / 1600, 4, topID, "ot=th:fffffffffffff8", "[ot=th:fffffffffffff8]", dropped},
+		{"a little less than 2^-56", .1, 4, topID, "ot=th:fffffffffffff8", "[ot=th:fffffffffffff8]", dropped},
 		{"nearly all", 1 - 8e-7, 10, topID, "", "[ot=th:00000d6bf94d6]", ""},
 		{"all of what came", 1, 1, "11111111111111111155555555555556", "ot=th:55555555555556", "[ot=th:55555555555556]", ""},
 		{"rounding never lowers th", 1 - 0x1p-50, 1, topID, "ot=th:5555555555555f", "[ot=th:5555555555555f]", ""},

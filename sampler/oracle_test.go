@@ -93,7 +93,8 @@ func randomSpans(rng *rand.Rand, n int) []otlpwire.Span {
 // A million traces, in every mode: the same ones are kept, they leave with the
 // same th, and what they stand for adds up to what there was.
 func TestMillionTracesLikeTheCollector(t *testing.T) {
-	const traces, batch = 1_000_000, 50_000
+	const batch = 50_000
+	traces := fewer(1_000_000)
 	for _, mode := range []Mode{Equalizing, Proportional, HashSeed} {
 		for _, p := range []float64{1. / 10, 1. / 100, 1. / 3} {
 			t.Run(fmt.Sprintf("%s at %.3g", mode, p), func(t *testing.T) {
@@ -144,11 +145,11 @@ func TestMillionTracesLikeTheCollector(t *testing.T) {
 						sum += th.AdjustedCount()
 					}
 				}
-				sigma := math.Sqrt(traces * (1 - p) / p)
-				if math.Abs(sum-traces) > 3*sigma {
-					t.Errorf("%d kept traces stand for %.0f, which is %.1f sigma from %d", tally.Kept(), sum, (sum-traces)/sigma, traces)
+				sigma := math.Sqrt(float64(traces) * (1 - p) / p)
+				if math.Abs(sum-float64(traces)) > 3*sigma {
+					t.Errorf("%d kept traces stand for %.0f, which is %.1f sigma from %d", tally.Kept(), sum, (sum-float64(traces))/sigma, traces)
 				}
-				if n := tally.Kept() + tally.Dropped(); n != traces {
+				if n := tally.Kept() + tally.Dropped(); n != uint64(traces) {
 					t.Errorf("%d traces counted of %d", n, traces)
 				}
 			})
@@ -162,7 +163,7 @@ func TestTraceStatesLikeTheCollector(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 7))
 	for _, mode := range []Mode{Equalizing, Proportional, HashSeed} {
 		for _, p := range []float64{0, 0.01, 0.1, 0.25, 1. / 3, 0.5, 0.9, 1} {
-			spans := randomSpans(rng, 5_000)
+			spans := randomSpans(rng, fewer(5_000))
 			for i := range spans {
 				spans[i].TraceState = []byte(randomTraceState(rng))
 				if rng.IntN(10) == 0 {

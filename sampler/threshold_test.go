@@ -69,7 +69,7 @@ func TestThresholdOfEdges(t *testing.T) {
 
 func TestThresholdOfIsTheCollectors(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 200_000 {
+	for range fewer(200_000) {
 		p := math.Exp(-rng.Float64() * 38) // down to 2^-55
 		if rng.IntN(4) == 0 {
 			p = 1 - p

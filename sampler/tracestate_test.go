@@ -215,7 +215,7 @@ func randomTraceState(rng *rand.Rand) string {
 func TestRandomTraceStatesLikeTheCollector(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	fine := 0
-	const n = 50_000
+	n := fewer(50_000)
 	for range n {
 		ts := randomTraceState(rng)
 		th := Threshold(rng.Uint64N(randomBound)) >> (4 * rng.IntN(14)) << (4 * rng.IntN(14)) % randomBound
