@@ -1,6 +1,6 @@
 # Everything that is more than `go run` and `go test`.
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 IMAGE    ?= appliance:$(VERSION)
 BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION)

@@ -62,7 +62,7 @@ func TestImage(t *testing.T) {
 		}
 		return nil
 	})
-	if top := docker(t, "top", id, "-o", "uid"); strings.Count(top, "10001") != 2 {
+	if top := docker(t, "top", id, "-o", "pid,uid"); strings.Count(top, "10001") != 2 {
 		t.Errorf("the appliance and its Tempo should run as uid 10001:\n%s", top)
 	}
 
