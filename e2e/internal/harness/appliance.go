@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -46,6 +48,7 @@ func Launch(t testing.TB, o Options) *Appliance {
 	a := &Appliance{DataDir: o.DataDir, Intake: FreePort(t), Read: FreePort(t)}
 	if a.DataDir == "" {
 		a.DataDir = t.TempDir()
+		t.Cleanup(func() { endOrphans(t, a.DataDir) }) // runs after everything that was started with the directory is stopped
 	}
 	env := map[string]string{
 		"APPLIANCE_DATA_DIR":        a.DataDir,
@@ -74,6 +77,17 @@ func cleanEnv() []string {
 		return strings.HasPrefix(kv, "APPLIANCE_") || strings.HasPrefix(kv, "OTEL_") || strings.HasPrefix(kv, "JAEGER_") ||
 			strings.HasPrefix(kv, "GOMEMLIMIT=") || strings.HasPrefix(kv, "AWS_")
 	})
+}
+
+// endOrphans fails the test when something still works on a data directory, and ends it.
+func endOrphans(t testing.TB, dataDir string) {
+	t.Helper()
+	for _, k := range Mentioning(t, dataDir) {
+		t.Errorf("%s is left over", k)
+		if err := syscall.Kill(k.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("kill %s: %v", k, err)
+		}
+	}
 }
 
 // WaitReady waits until /ready says that a trace can be written and read.
