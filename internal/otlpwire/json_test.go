@@ -203,6 +203,7 @@ func TestFromJSONMalformed(t *testing.T) {
 		{"integer as bool", attr(`{"intValue":true}`), wrongJSONType},
 		{"integer as object", attr(`{"intValue":{}}`), wrongJSONType},
 		{"negative time", jsonSpan(`,"startTimeUnixNano":-1`), badNumber},
+		{"time far beyond 64 bits", jsonSpan(`,"startTimeUnixNano":34587645138205409280`), badNumber},
 		{"time beyond 64 bits", jsonSpan(`,"startTimeUnixNano":"18446744073709551616"`), badNumber},
 		{"flags beyond 32 bits", jsonSpan(`,"flags":4294967296`), badNumber},
 		{"count below zero", jsonSpan(`,"droppedLinksCount":-1`), badNumber},

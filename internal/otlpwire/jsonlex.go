@@ -2,6 +2,7 @@ package otlpwire
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -90,23 +91,46 @@ func (x *lexer) str() (text []byte, escapes, ok bool) {
 		return nil, false, false
 	}
 	from := x.pos
-	for x.pos < len(x.b) {
-		switch c := x.b[x.pos]; {
-		case c == '"':
+	for {
+		x.pos += plainRun(x.b[x.pos:])
+		if x.pos == len(x.b) {
+			return nil, false, x.unexpected()
+		}
+		switch x.b[x.pos] {
+		case '"':
 			x.pos++
 			return x.b[from : x.pos-1], escapes, true
-		case c < ' ':
-			return nil, false, x.fail(controlCharacter, x.pos)
-		case c == '\\':
+		case '\\':
 			escapes = true
 			if !x.escape() {
 				return nil, false, false
 			}
 		default:
-			x.pos++
+			return nil, false, x.fail(controlCharacter, x.pos)
 		}
 	}
-	return nil, false, x.unexpected()
+}
+
+// plainRun is the number of bytes before the first quote, backslash or control
+// character. It looks at eight at a time: x-ones has the high bit set in the
+// lowest byte of x that is zero, and x-ones*n in the lowest that is less than n.
+func plainRun(b []byte) int {
+	const ones = 0x0101010101010101
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		found := ((quote-ones)&^quote | (backslash-ones)&^backslash | (x-ones*' ')&^x) & highBits
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for ; i < len(b); i++ {
+		if c := b[i]; c == '"' || c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return i
 }
 
 // escape takes an escape sequence.
@@ -135,7 +159,7 @@ func hex4(b []byte) (rune, bool) {
 	}
 	var r rune
 	for _, c := range b[:4] {
-		d := hexDigit(c)
+		d := hexDigits[c]
 		if d > 15 {
 			return 0, false
 		}
@@ -144,18 +168,17 @@ func hex4(b []byte) (rune, bool) {
 	return r, true
 }
 
-// hexDigit is the value of a hexadecimal digit; anything else is above 15.
-func hexDigit(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
+// hexDigits has the values of hexadecimal digits; anything else is above 15.
+var hexDigits = func() (table [256]byte) {
+	for c := range table {
+		table[c] = 255
 	}
-	return 255
-}
+	for i := range "0123456789abcdef" {
+		table["0123456789abcdef"[i]] = byte(i)
+		table["0123456789ABCDEF"[i]] = byte(i)
+	}
+	return table
+}()
 
 // appendUnescaped appends what str found, unescaped. Half a surrogate pair
 // becomes U+FFFD.
