@@ -3,6 +3,7 @@ package sampler
 import (
 	"encoding/hex"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -255,4 +256,41 @@ func TestTwoEqualizersAreTheLowerOne(t *testing.T) {
 			t.Fatalf("%v then %v: %q; %v alone: %q", p, q, got, min(p, q), wantOut)
 		}
 	})
+}
+
+// The same on a million traces, through Sample.
+func TestMillionTracesThroughTwo(t *testing.T) {
+	for _, v := range [][2]float64{{1. / 3, 1. / 10}, {1. / 10, 1. / 3}, {1, 1. / 100}, {1. / 100, 1. / 100}} {
+		first, second := mustNew(t, Config{Probability: v[0]}), mustNew(t, Config{Probability: v[1]})
+		alone := mustNew(t, Config{Probability: min(v[0], v[1])})
+		var buf1, buf2, buf3 []byte
+		kept := 0
+		for _, sp := range randomSpans(rand.New(rand.NewPCG(26, 27)), fewer(1_000_000)) {
+			var v1, v2, v3 otlpwire.Verdict
+			v1, _, buf1 = first.Sample(&sp, buf1)
+			v3, _, buf3 = alone.Sample(&sp, buf3)
+			between := sp
+			if v1.Rewrite {
+				between.TraceState = v1.TraceState
+			}
+			v2, _, buf2 = second.Sample(&between, buf2)
+			if v3.Keep != (v1.Keep && v2.Keep) {
+				t.Fatalf("trace %x: %v, then %v; %v alone", sp.TraceID, v1.Keep, v2.Keep, v3.Keep)
+			}
+			if !v3.Keep {
+				continue
+			}
+			kept++
+			out := between.TraceState
+			if v2.Rewrite {
+				out = v2.TraceState
+			}
+			if string(out) != string(v3.TraceState) {
+				t.Fatalf("trace %x leaves two with %q, and one with %q", sp.TraceID, out, v3.TraceState)
+			}
+		}
+		if kept == 0 {
+			t.Errorf("%v: nothing is kept", v)
+		}
+	}
 }

@@ -9,7 +9,8 @@
 //     written is the one that was applied, so counts can be restored.
 //   - A tracestate that cannot be read costs no span: the trace id decides, and
 //     the tracestate leaves as it came.
-//   - A sampler at 100 % changes nothing, apart from erasing a false th.
+//   - A sampler at 100 % changes nothing, but for a false th, which it erases,
+//     and th:0 where sampling.priority asks for the span.
 //   - Deciding allocates nothing, and memory is bounded however many service
 //     names arrive.
 //

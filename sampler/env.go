@@ -33,10 +33,12 @@ func EnvDefaults(getenv func(string) string) (Config, []string) {
 
 func fromOTel(c *Config, getenv func(string) string, note func(string, ...any)) (used bool) {
 	name, arg := getenv("OTEL_TRACES_SAMPLER"), strings.TrimSpace(getenv("OTEL_TRACES_SAMPLER_ARG"))
-	kind := strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "parentbased_")
-	switch kind {
+	name = strings.TrimSpace(name)
+	switch kind := strings.ToLower(name); strings.TrimPrefix(kind, "parentbased_") {
 	case "":
-		if arg != "" {
+		if kind != "" {
+			note("OTEL_TRACES_SAMPLER=%s is not used: it names no sampler", name)
+		} else if arg != "" {
 			note("OTEL_TRACES_SAMPLER_ARG=%s is not used: OTEL_TRACES_SAMPLER is not set", arg)
 		}
 		return false

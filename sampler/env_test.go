@@ -30,6 +30,7 @@ func TestEnvDefaults(t *testing.T) {
 		{map[string]string{otel: "traceidratio", otelArg: "NaN"}, 1, 0, []string{"OTEL_TRACES_SAMPLER_ARG=NaN is not a number from 0 to 1: sampler.probability defaults to 1"}},
 		{map[string]string{otelArg: "0.5"}, 1, 0, []string{"OTEL_TRACES_SAMPLER_ARG=0.5 is not used: OTEL_TRACES_SAMPLER is not set"}},
 		{map[string]string{otel: "xray"}, 1, 0, []string{"OTEL_TRACES_SAMPLER=xray is not used: only always_on, always_off and traceidratio can be, alone or after parentbased_"}},
+		{map[string]string{otel: "parentbased_"}, 1, 0, []string{"OTEL_TRACES_SAMPLER=parentbased_ is not used: it names no sampler"}},
 
 		{map[string]string{jaeger: "probabilistic", jaegerP: "1"}, 1, 0, []string{"JAEGER_SAMPLER_TYPE=probabilistic, JAEGER_SAMPLER_PARAM=1: sampler.probability defaults to 1"}},
 		{map[string]string{jaeger: "probabilistic", jaegerP: "0.1"}, 0.1, 0, []string{"JAEGER_SAMPLER_TYPE=probabilistic, JAEGER_SAMPLER_PARAM=0.1: sampler.probability defaults to 0.1"}},

@@ -18,6 +18,8 @@ import (
 // How a threshold is found: of the spans that come, exactly those with randomness
 // at or above it pass, whatever sampled them before and whether or not that told
 // in th. So it is a quantile of the randomness that came, and one window finds it.
+// Before the first window ends, and for a service that was not there in the last one, nothing
+// is held back.
 //
 // What is lost. Nothing is random: within a window a service has one threshold, its spans
 // carry it as th, and counts can be restored. But services of one trace may
