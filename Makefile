@@ -6,7 +6,9 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
+RACE      = ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
+
+FUZZED = internal/otlpwire internal/spool receiver sampler
 
 .PHONY: build test race race-packages lint image image-test e2e bench-peer docs fuzz
 
@@ -40,6 +42,11 @@ e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target of the main module, one after the other
+	@set -e; for package in $(FUZZED); do for target in $$(go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+		echo "== $$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$package; done; done
 
 docs: ## the generated references
 	UPDATE_DOCS=1 go test -count=1 -run TestReferences ./cmd/appliance

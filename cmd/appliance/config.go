@@ -18,7 +18,7 @@ func newConfigCommand() *cobra.Command {
 }
 
 func newConfigValidateCommand() *cobra.Command {
-	return &cobra.Command{
+	return addConfigFlags(&cobra.Command{
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, and Tempo's where tempo.config_file names one",
 		Long: `Check the configuration that FILE (or --config), the environment and the flags give together.
@@ -43,7 +43,7 @@ Every mistake is named with its place. Exit code 0: usable. 2: not.`,
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
 			return nil
 		},
-	}
+	})
 }
 
 func newConfigPrintCommand() *cobra.Command {
@@ -73,5 +73,5 @@ func newConfigPrintCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&defaults, "defaults", false, "print the defaults")
 	c.Flags().BoolVar(&diff, "diff", false, "print only what differs from the defaults")
-	return c
+	return addConfigFlags(c)
 }

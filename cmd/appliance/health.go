@@ -55,7 +55,7 @@ func newHealthCommand() *cobra.Command {
 	}
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for the answer")
 	c.Flags().StringVar(&target, "url", "", "URL to ask (default: /ready on http.listen)")
-	return c
+	return addConfigFlags(c)
 }
 
 // reachable makes a listen address one that this machine can call.

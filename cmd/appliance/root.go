@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,12 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// saidError is an error that stands in the log already.
+type saidError struct{ err error }
+
+func (e *saidError) Error() string { return e.err.Error() }
+func (e *saidError) Unwrap() error { return e.err }
+
 // run executes one command line and returns the exit code. Data goes to stdout, everything else to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
@@ -39,7 +46,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	fmt.Fprintln(stderr, "appliance: "+err.Error())
+	if said := (*saidError)(nil); !errors.As(err, &said) {
+		fmt.Fprintln(stderr, "appliance: "+err.Error())
+	}
 	var usage *usageError
 	if errors.As(err, &usage) {
 		fmt.Fprintln(stderr, usage.hint)
@@ -72,11 +81,6 @@ Start it with: appliance serve`,
 		},
 	}
 	root.PersistentFlags().String("config", os.Getenv("APPLIANCE_CONFIG"), "configuration file (YAML); also APPLIANCE_CONFIG")
-	for _, k := range config.Keys() {
-		if k.Flag != "" {
-			root.PersistentFlags().String(k.Flag, "", fmt.Sprintf("%s (%s; also %s)", lowerFirst(k.Doc), k.Path, k.Env))
-		}
-	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
 	})
@@ -91,6 +95,16 @@ Start it with: appliance serve`,
 	root.InitDefaultCompletionCmd()
 	wrapArgs(root)
 	return root
+}
+
+// addConfigFlags gives a command the flags that loadConfig reads, besides --config.
+func addConfigFlags(c *cobra.Command) *cobra.Command {
+	for _, k := range config.Keys() {
+		if k.Flag != "" {
+			c.Flags().String(k.Flag, "", fmt.Sprintf("%s (key %s; also %s)", strings.TrimSuffix(lowerFirst(k.Doc), "."), k.Path, k.Env))
+		}
+	}
+	return c
 }
 
 // wrapArgs makes a wrong number of arguments a usage error, for every command below c.

@@ -97,5 +97,5 @@ func newSamplerExplainCommand() *cobra.Command {
 	c.Flags().StringVar(&q.Service, "service", "", "service.name of the span's resource")
 	c.Flags().Float64Var(&priority, "priority", 0, "the span's sampling.priority attribute")
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return c
+	return addConfigFlags(c)
 }

@@ -38,7 +38,7 @@ const (
 )
 
 func newServeCommand() *cobra.Command {
-	return &cobra.Command{
+	return addConfigFlags(&cobra.Command{
 		Use:   "serve",
 		Short: "Run the appliance",
 		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, Tempo's read API on http.listen.
@@ -51,9 +51,16 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads 
 				return err
 			}
 			a := &appliance{conf: conf, reload: func() (config.Loaded, error) { return loadConfig(cmd) }, stderr: cmd.ErrOrStderr()}
-			return a.serve(cmd.Context())
+			var text bool
+			a.logger, text = telemetry.NewLogger(a.stderr, conf.Log.Level, conf.Log.Format)
+			err = a.serve(cmd.Context(), text)
+			if err != nil && !text {
+				a.logger.Error("the appliance cannot go on", "err", err)
+				return &saidError{err}
+			}
+			return err
 		},
-	}
+	})
 }
 
 // appliance is everything that serve ties together.
@@ -73,11 +80,8 @@ type appliance struct {
 
 // serve builds everything, top to bottom, runs it until ctx is done or a part fails, and stops it in this order: not
 // ready, refuse intake, finish what is in flight, stop Tempo, close the ports.
-func (a *appliance) serve(ctx context.Context) error {
+func (a *appliance) serve(ctx context.Context, text bool) error {
 	began := time.Now()
-	var text bool
-	a.logger, text = telemetry.NewLogger(a.stderr, a.conf.Log.Level, a.conf.Log.Format)
-
 	samplerConf, samplerNotes, err := samplerConfig(a.conf)
 	if err != nil {
 		return err
