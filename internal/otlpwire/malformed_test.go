@@ -38,6 +38,7 @@ func TestMalformedAnywhere(t *testing.T) {
 		want  problem
 	}{
 		{"field number 0", []byte{0x00, 0x00}, fieldZero},
+		{"field number 0 with a length", []byte{0x02, 0x00}, fieldZero},
 		{"field number 0, in two bytes", []byte{0x82, 0x00, 0x00}, fieldZero},
 		{"field number of 2^29", append(protowire.AppendVarint(nil, 1<<32), 0), fieldTooBig},
 		{"tag that becomes field 1 in 32 bits", append(protowire.AppendVarint(nil, 1<<35|1<<3|2), 0), fieldTooBig},
@@ -67,6 +68,7 @@ func TestMalformedAnywhere(t *testing.T) {
 		{"fine: varint of 64 bits", varint(99, math.MaxUint64), ""},
 		{"fine: length in 10 bytes", append(tag(99, 2), append(bytes.Repeat([]byte{0x80}, 9), 0)...), ""},
 		{"fine: group", group(98, varint(1, 5), group(98, text(2, "x"))), ""},
+		{"fine: groups after one another", bytes.Repeat(group(98, group(97)), 200), ""},
 		{"fine: largest field number", varint(protowire.MaxValidNumber, 1), ""},
 	}
 	var l Limits
