@@ -131,6 +131,11 @@ func takeTurn(ctx context.Context, o options, w workload, f *field, file string,
 	if err != nil {
 		return err
 	}
+	if s.Name != limit { // what is queued is part of the work
+		if _, err := f.kept(ctx, s.Name); err != nil {
+			return err
+		}
+	}
 	after, err := p.cpu()
 	if err != nil {
 		return err
@@ -143,7 +148,10 @@ func takeTurn(ctx context.Context, o options, w workload, f *field, file string,
 		return err
 	}
 	s.noteSteady(steady)
-	return nil
+	if s.Name != limit { // so that nothing of it is left for the next turn
+		_, err = f.kept(ctx, s.Name)
+	}
+	return err
 }
 
 // load runs a load generator to its end.

@@ -12,8 +12,12 @@ import (
 
 const probability = "0.1"
 
-//go:embed collector.yaml
-var collectorConfig []byte
+var (
+	//go:embed collector.yaml
+	collectorConfig []byte
+	//go:embed collector-durable.yaml
+	durableCollectorConfig []byte
+)
 
 // The servers, in the order of the table.
 const (
@@ -104,14 +108,19 @@ func (f *field) startCollector(ctx context.Context, o options, dir string) error
 	if err != nil {
 		return err
 	}
+	text := collectorConfig
+	if o.durable {
+		text = durableCollectorConfig
+	}
 	config := filepath.Join(dir, "collector.yaml")
-	if err := os.WriteFile(config, collectorConfig, 0o600); err != nil {
+	if err := os.WriteFile(config, text, 0o600); err != nil {
 		return err
 	}
 	f.urls[collector] = "http://" + addr + "/v1/traces"
 	return f.start(ctx, collector, dir, addr, []string{
 		"BENCH_LISTEN=" + addr,
 		"BENCH_BACKEND=http://" + f.backend + "/" + collector,
+		"BENCH_QUEUE=" + filepath.Join(dir, "queue"),
 	}, o.collector, "--config", config)
 }
 
@@ -123,12 +132,12 @@ func selfAndPort() (self, addr string, err error) {
 	return self, addr, err
 }
 
-// kept waits until the backend has got all that is under way and returns what came from a server.
+// kept waits until the backend has got all that is under way, queued or not, and returns what came from a server.
 func (f *field) kept(ctx context.Context, name string) (received, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	last := received{Requests: -1}
-	for range 50 {
+	for range 300 {
 		counts, err := readCounts(ctx, f.backend)
 		if err != nil {
 			return received{}, err

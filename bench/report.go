@@ -21,6 +21,7 @@ type report struct {
 	Rounds    int              `json:"rounds"`
 	Phase     string           `json:"phase"`
 	Clients   int              `json:"clients"`
+	Durable   bool             `json:"collector_queue_fsynced"`
 	Workloads []workloadResult `json:"workloads"`
 	Invalid   []string         `json:"invalid"` // why the figures are not to be used; empty when they are
 }
@@ -35,7 +36,7 @@ type workloadResult struct {
 
 func newReport(o options) *report {
 	return &report{
-		At: time.Now().UTC(), CPUs: runtime.NumCPU(), Rounds: o.rounds, Phase: o.phase.String(), Clients: o.clients, Invalid: []string{},
+		At: time.Now().UTC(), CPUs: runtime.NumCPU(), Rounds: o.rounds, Phase: o.phase.String(), Clients: o.clients, Durable: o.durable, Invalid: []string{},
 	}
 }
 
