@@ -16,7 +16,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if c != nil {
 		c.answered.Add(1)
 		if req.ContentLength != 0 {
-			_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout)) // fails only on a closed connection
+			// net/http lifts it when the body has been read. It fails only on a
+			// closed connection.
+			_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout))
 		}
 	}
 	e := encodingOf(req.Header)
@@ -58,9 +60,6 @@ func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (res result, e
 	body, err := j.read(req)
 	if err != nil {
 		return result{}, err
-	}
-	if c != nil {
-		_ = c.SetReadDeadline(time.Time{}) // else the client would seem gone while the Sink works
 	}
 	ctx := req.Context()
 	if body, err = j.decompress(ctx, compressionOf(req.Header), body); err != nil {

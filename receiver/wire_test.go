@@ -45,6 +45,9 @@ func answers(t testing.TB, c net.Conn) (codes []int, last *http.Response) {
 	br := bufio.NewReader(c)
 	for {
 		resp, err := http.ReadResponse(br, nil)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the connection stays open after %v", codes)
+		}
 		if err != nil {
 			return codes, last
 		}
