@@ -12,6 +12,7 @@ import (
 type Direct struct {
 	client   *client
 	maxBytes int
+	patience time.Duration
 	jobs     chan *job
 	quit     chan struct{}
 	workers  sync.WaitGroup
@@ -45,6 +46,7 @@ type Options struct {
 	InFlight int           // requests to Tempo at once
 	MaxBytes int           // payload bytes of a request that several batches share
 	Timeout  time.Duration // of one request
+	Patience time.Duration // for a batch to wait for a request of its own
 }
 
 // NewDirect starts the senders; Close ends them.
@@ -52,6 +54,7 @@ func NewDirect(o Options) *Direct {
 	d := &Direct{
 		client:   newClient(o.Endpoint, o.Timeout, o.InFlight),
 		maxBytes: o.MaxBytes,
+		patience: o.Patience,
 		jobs:     make(chan *job),
 		quit:     make(chan struct{}),
 	}
@@ -61,19 +64,39 @@ func NewDirect(o Options) *Direct {
 	return d
 }
 
-var errClosed = errors.New("the forwarder is stopping")
+var (
+	errClosed = errors.New("the forwarder is stopping")
+	errBusy   = errors.New("tempo takes too long for what it was sent before")
+)
 
 // Send returns once Tempo has acknowledged the batch (nil), or with an *UnavailableError or a *RejectedError. It
 // uses payload, an ExportTraceServiceRequest, only until it returns.
 func (d *Direct) Send(ctx context.Context, tenant string, spans int, payload []byte) error {
 	j := &job{ctx: ctx, tenant: tenant, spans: spans, payload: payload, done: make(chan error, 1)}
+	if err := d.enqueue(j); err != nil {
+		return &UnavailableError{Err: err}
+	}
+	return <-j.done // payload is in use until the request ends, which Timeout bounds
+}
+
+// enqueue hands a job to a worker.
+func (d *Direct) enqueue(j *job) error {
 	select {
 	case d.jobs <- j:
-		return <-j.done // payload is in use until the request ends, which the client's timeout bounds
-	case <-ctx.Done():
-		return &UnavailableError{Err: ctx.Err()}
+		return nil
+	default:
+	}
+	patience := time.NewTimer(d.patience)
+	defer patience.Stop()
+	select {
+	case d.jobs <- j:
+		return nil
+	case <-j.ctx.Done():
+		return j.ctx.Err()
+	case <-patience.C:
+		return errBusy
 	case <-d.quit:
-		return &UnavailableError{Err: errClosed}
+		return errClosed
 	}
 }
 

@@ -83,7 +83,7 @@ func payload(t *testing.T, names ...string) []byte {
 
 func newDirect(t *testing.T, url string, inFlight int) *Direct {
 	t.Helper()
-	d := NewDirect(Options{Endpoint: func() (string, error) { return url, nil }, InFlight: inFlight, MaxBytes: 1 << 20, Timeout: 5 * time.Second})
+	d := NewDirect(Options{Endpoint: func() (string, error) { return url, nil }, InFlight: inFlight, MaxBytes: 1 << 20, Timeout: 5 * time.Second, Patience: 5 * time.Second})
 	t.Cleanup(d.Close)
 	return d
 }
@@ -259,6 +259,24 @@ func TestHangingTempoEndsWithTheTimeout(t *testing.T) {
 	defer d.Close()
 	var u *UnavailableError
 	if err := d.Send(context.Background(), "", 1, payload(t, "x")); !errors.As(err, &u) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What waits behind a hanging request is refused before its client gives up.
+func TestBatchBehindAHangingRequestIsUnavailable(t *testing.T) {
+	entered, hang := make(chan struct{}), make(chan struct{})
+	tp := newTempo(t, func(http.ResponseWriter, []string) { close(entered); <-hang })
+	d := NewDirect(Options{Endpoint: func() (string, error) { return tp.URL, nil }, InFlight: 1, MaxBytes: 1, Timeout: time.Minute, Patience: 20 * time.Millisecond})
+	var first sync.WaitGroup
+	defer d.Close()
+	defer first.Wait()
+	defer close(hang)
+	p := payload(t, "x")
+	first.Go(func() { _ = d.Send(context.Background(), "", 1, p) })
+	<-entered
+	var u *UnavailableError
+	if err := d.Send(t.Context(), "", 1, p); !errors.As(err, &u) || !errors.Is(err, errBusy) {
 		t.Errorf("got %v", err)
 	}
 }

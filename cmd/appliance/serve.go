@@ -32,9 +32,10 @@ const (
 	drainDeadline   = 20 * time.Second // for requests in flight when stopping
 	tempoDeadline   = 20 * time.Second // for the embedded Tempo to write its blocks
 	closeDeadline   = 2 * time.Second  // for connections to close
-	forwardInFlight = 8                // requests to Tempo at once
+	forwardInFlight = 2                // requests to Tempo at once; what waits meanwhile shares the next
 	forwardBytes    = 4 << 20          // of the batches that share a request
-	forwardTimeout  = 8 * time.Second  // below the 10 s after which OTLP clients give up
+	forwardTimeout  = 5 * time.Second  // with the next, below the 10 s after which OTLP clients give up
+	forwardPatience = 4 * time.Second
 )
 
 func newServeCommand() *cobra.Command {
@@ -114,7 +115,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if err != nil {
 		return err
 	}
-	a.forwarder = forwarder.NewDirect(forwarder.Options{Endpoint: endpoint, InFlight: forwardInFlight, MaxBytes: forwardBytes, Timeout: forwardTimeout})
+	a.forwarder = forwarder.NewDirect(forwarder.Options{Endpoint: endpoint, InFlight: forwardInFlight, MaxBytes: forwardBytes, Timeout: forwardTimeout, Patience: forwardPatience})
 	defer a.forwarder.Close()
 	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.forwarder}, a.logger); err != nil {
 		return err
