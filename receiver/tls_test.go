@@ -137,8 +137,10 @@ func TestTLSAndItsReload(t *testing.T) {
 		t.Error("the new certificate is not served")
 	}
 	writeFile(t, files.CertFile, certPEM(first)) // of another key
-	if !served().Equal(second) || !served().Equal(second) {
-		t.Error("a certificate that does not fit the key has replaced the good one")
+	for range 2 { // the first one makes it look at the file
+		if !served().Equal(second) {
+			t.Error("a certificate that does not fit the key has replaced the good one")
+		}
 	}
 	if n := r.Stats().ReloadErrors; n != 1 {
 		t.Errorf("counted %d reload errors, want 1", n)
