@@ -14,7 +14,8 @@ import (
 
 // growth is by how much bad input may raise the peak of the appliance's memory, however much of it there is. The bytes of requests
 // under way are bounded (receiver.inflight_bytes, 64 MiB); a buffer that grows is there twice, and the garbage collector may double that.
-const growth = 256 * mebi
+// The worst seen is 230 MiB, with 16 clients as with 48. Unguarded, the smallest of it would take a gibibyte.
+const growth = 384 * mebi
 
 // TestBadInput gives an appliance with its Tempo what a broken or hostile client might, each many times: the status is right, the process
 // lives, its memory does not grow. TestConduct has everything else that can be wrong with a request.
