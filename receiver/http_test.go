@@ -152,7 +152,10 @@ func gz(t testing.TB, parts ...[]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	for _, p := range parts {
-		w := gzip.NewWriter(&b)
+		w, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := w.Write(p); err != nil {
 			t.Fatal(err)
 		}

@@ -37,7 +37,7 @@ func TestBombs(t *testing.T) {
 	bombs := []exchange{
 		{name: "gzip", header: map[string]string{"Content-Encoding": "gzip"}, body: gzip, want: 413},
 		{name: "gzip of many members", header: map[string]string{"Content-Encoding": "gzip"}, body: bytes.Repeat(gz(t, zeros[:1<<20]), 20), want: 413},
-		{name: "a million empty gzip members", header: map[string]string{"Content-Encoding": "gzip"}, body: bytes.Repeat(gz(t, nil), 100_000), want: 200},
+		{name: "many empty gzip members", header: map[string]string{"Content-Encoding": "gzip"}, body: bytes.Repeat(gz(t, nil), 100_000), want: 200},
 		{name: "gzip that lies about its size", header: map[string]string{"Content-Encoding": "gzip"}, body: liar, want: 400},
 		{name: "zstd", header: map[string]string{"Content-Encoding": "zstd"}, body: zstd, want: 413},
 		{name: "zstd stream", header: map[string]string{"Content-Encoding": "zstd"}, body: zstdStream(t, zeros), want: 413},
@@ -49,7 +49,7 @@ func TestBombs(t *testing.T) {
 	runtime.GC()
 	before := heap()
 	var peak uint64
-	for round := range 4 {
+	for round := range 3 {
 		for _, x := range bombs {
 			t.Run(fmt.Sprintf("%s/%d", x.name, round), func(t *testing.T) { x.run(t, r) })
 			peak = max(peak, heap())

@@ -137,7 +137,7 @@ func TestTLSAndItsReload(t *testing.T) {
 		t.Error("the new certificate is not served")
 	}
 	writeFile(t, files.CertFile, certPEM(first)) // of another key
-	for range 2 { // the first one makes it look at the file
+	for range 2 {                                // the first one makes it look at the file
 		if !served().Equal(second) {
 			t.Error("a certificate that does not fit the key has replaced the good one")
 		}
