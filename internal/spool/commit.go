@@ -43,11 +43,13 @@ func (s *Spool) write() {
 			waiting = waiting[n:]
 		}
 		g.finish()
+		s.prepareSpare()
 		wait = min(time.Since(start), s.opts.MaxGroupWait)
 	}
 	if s.active != nil {
 		s.seal()
 	}
+	s.dropSpare()
 }
 
 // place finds a segment for the first of waiting and for as many of those
@@ -135,42 +137,58 @@ func (g *group) finish() {
 // roll seals the active segment and makes a new one with room for a frame.
 func (s *Spool) roll(frame int64) error {
 	need := segmentHeader + frame + footerRoom
-	room := s.opts.MaxBytes
-	s.mu.Lock()
-	room -= s.bytes
-	if s.active != nil {
-		// What sealing it will free: its unused end, and all of it when nothing is pending.
-		room += s.active.size - s.active.end.offset - footerRoom
-		if s.active.left() <= 0 {
-			room += s.active.end.offset
-		}
+	if need > s.room() {
+		s.dropSpare()
 	}
-	s.mu.Unlock()
-	if need > room {
+	if need > s.room() {
 		return ErrFull
 	}
 	if s.active != nil {
 		s.seal()
 	}
-	s.mu.Lock()
-	room = s.opts.MaxBytes - s.bytes
-	s.mu.Unlock()
+	// Should sealing not have freed what it was to free, this says so.
+	room := s.room()
 	if need > room {
 		return ErrFull
 	}
-	return s.create(max(need, min(s.opts.SegmentBytes, room)))
+	return s.create(max(need, min(s.opts.SegmentBytes, room)), need)
 }
 
-// create makes a new active segment. Nothing is synced yet: the first group is
-// acknowledged after the file and the directory are.
-func (s *Spool) create(size int64) error {
+// room is how large a new segment can be once the active one is sealed.
+func (s *Spool) room() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	room := s.opts.MaxBytes - s.bytes
+	if s.active != nil {
+		room += s.active.size - s.active.end.offset - footerRoom
+		if s.active.left() <= 0 {
+			room += s.active.end.offset // it will be deleted
+		}
+	}
+	return room
+}
+
+func (s *Spool) addBytes(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += n
+}
+
+// create makes a new active segment of size bytes, or from a spare of at least
+// need. Nothing is synced yet: the first group is acknowledged after the file
+// and the directory are.
+func (s *Spool) create(size, need int64) error {
 	s.lastID++
 	g := newSegment(s.dir, identity{s.lastID, s.opts.salt()})
-	f, err := s.opts.FS.OpenFile(g.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
+	var f durable.File
+	var err error
+	if sp := s.takeSpare(need, g.path); sp != nil {
+		f, size = sp.file, sp.size
+	} else if f, err = s.opts.FS.OpenFile(g.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644); err != nil {
 		return fmt.Errorf("create segment: %w", err)
+	} else {
+		err = f.Allocate(size)
 	}
-	err = f.Allocate(size)
 	if err == nil {
 		err = f.WritevAt([][]byte{appendSegmentHeader(nil, g.identity, s.opts.now())}, 0)
 	}

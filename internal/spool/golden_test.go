@@ -25,7 +25,7 @@ func goldenLife(t *testing.T) *crashfs.FS {
 	fsys := crashfs.New()
 	salt := uint64(0)
 	opts := Options{
-		FS: fsys, SegmentBytes: 4 << 10, CheckpointEvery: -1,
+		FS: fsys, SegmentBytes: 4 << 10, CheckpointEvery: -1, NoSpare: true,
 		now:  func() time.Time { return epoch },
 		salt: func() uint64 { salt++; return salt * 0x0123456789abcdef },
 	}

@@ -25,6 +25,9 @@ type Options struct {
 	// CheckpointEvery bounds how often releases are made durable. Default 1 s;
 	// negative: at each Release.
 	CheckpointEvery time.Duration
+	// NoSpare leaves out preparing the next segment, which makes syncs faster and
+	// writes every byte of the disk twice.
+	NoSpare bool
 	// QuarantineBytes bounds the copies of damaged data. Default 64 MiB.
 	QuarantineBytes int64
 	// Logger gets what is damaged or cannot be written. Default: discarded.

@@ -76,6 +76,12 @@ func (q *queue) close() {
 	q.signal()
 }
 
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
 // take waits for appenders and returns as many as fit in limit bytes, at least
 // one; none when the queue is closed and empty. If fewer than want are there it
 // gives the others wait to come: they are the appenders who were let go

@@ -21,6 +21,7 @@ func TestRandomLives(t *testing.T) {
 			MaxGroupBytes:   rapid.SampledFrom([]int64{1, 2000, 4 << 20}).Draw(t, "group"),
 			CheckpointEvery: rapid.SampledFrom([]time.Duration{-1, time.Hour}).Draw(t, "checkpoint"),
 			QuarantineBytes: 64 << 10,
+			NoSpare:         rapid.Bool().Draw(t, "no spare"),
 		}
 		m, err := newModel(opts)
 		if err != nil {

@@ -25,7 +25,7 @@ type Spool struct {
 	mu         sync.Mutex
 	segments   []*segment // in the order of their ids, the active one last
 	doomed     []*segment // finished, to be deleted
-	bytes      int64      // of all segment files
+	bytes      int64      // of all segment files and the spare
 	setAside   int64      // bytes of the unreadable ones, not in bytes
 	unreadable int
 	sums       state         // Segments is unused
@@ -38,6 +38,7 @@ type Spool struct {
 	// Only the writer uses these.
 	active *active
 	lastID uint64
+	spare  chan *spare // has the spare, or will; nil if none is being made
 
 	checkpoint sync.Mutex // held while the state file is written and segments are deleted
 	saved      time.Time
@@ -56,6 +57,9 @@ func Open(dir string, opts Options) (*Spool, error) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	inv, err := takeInventory(opts.FS, dir)
+	if err == nil {
+		err = removeSpare(opts.FS, dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}

@@ -117,8 +117,8 @@ func (w *walker) search(off int64) (int64, header, error) {
 	return w.end.offset, header{}, nil
 }
 
-// header reads the header at off; not ok if there is none or its frame reaches
-// beyond the end.
+// header reads the header at off; not ok if there is none, its frame reaches
+// beyond the end, or so many records before it are not possible.
 func (w *walker) header(off int64) (header, bool, error) {
 	b, err := w.win.from(off, headerSize, w.end.offset)
 	if err != nil || len(b) < headerSize {
@@ -129,7 +129,8 @@ func (w *walker) header(off int64) (header, bool, error) {
 		return header{}, false, err
 	}
 	h, ok := parseHeader(b, w.salt, off)
-	return h, ok && h.size() <= w.end.offset-off, nil
+	ok = ok && h.size() <= w.end.offset-off && int64(h.index) <= off/headerSize
+	return h, ok, nil
 }
 
 // intact reads a frame's payload and compares its sum.
