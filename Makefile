@@ -36,7 +36,7 @@ image-test: image ## takes and returns a trace under the engine; .ci/docker brin
 	cd e2e && APPLIANCE_IMAGE=$(IMAGE) go test -count=1 ./image
 
 e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
-	.ci/peers/build traefik telemetrygen node
+	.ci/peers/build traefik telemetrygen node otelcol
 	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
 
 bench-peer: build ## side by side with the OpenTelemetry Collector

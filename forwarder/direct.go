@@ -84,6 +84,8 @@ func (d *Direct) enqueue(j *job) error {
 	select {
 	case d.jobs <- j:
 		return nil
+	case <-d.quit:
+		return errClosed
 	default:
 	}
 	patience := time.NewTimer(d.patience)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -138,8 +139,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return listenError("http.listen", a.conf.HTTP.Listen, err)
 	}
 
-	a.announce(text, a.receiver.Addr(), adminListener.Addr(), append(samplerNotes, tempoNotes...))
+	a.announce(text, a.receiver.Addr(), adminListener.Addr(), slices.Concat(config.Misspelled(os.Environ()), samplerNotes, tempoNotes))
 
+	limitMemory(int64(a.conf.Receiver.InflightBytes))
 	releaseStartPages()
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	background, stopBackground := context.WithCancel(failed)

@@ -167,6 +167,17 @@ func TestPrintHidesCredentials(t *testing.T) {
 	}
 }
 
+func TestMisspelledVariablesAreNamed(t *testing.T) {
+	got := Misspelled([]string{"APPLIANCE_RECEIVER_LISTEN=:1", "APPLIANCE_RECIEVER_LISTEN=:1", "APPLIANCE_CONFIG=x", "APPLIANCE_QQQQQQQQQ=", "PATH=/bin"})
+	want := []string{
+		"the variable APPLIANCE_RECIEVER_LISTEN stands for no key; did you mean APPLIANCE_RECEIVER_LISTEN?",
+		"the variable APPLIANCE_QQQQQQQQQ stands for no key",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestEveryKeyIsDocumentedAndNamedOnce(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range Keys() {

@@ -1,5 +1,21 @@
 package config
 
+import (
+	"iter"
+	"slices"
+)
+
+// closest is the name that differs from another by the fewest letters, if by no more than three.
+func closest(name string, names iter.Seq[string]) string {
+	best, distance := "", 4
+	for _, known := range slices.Sorted(names) {
+		if d := editDistance(name, known); d < distance {
+			best, distance = known, d
+		}
+	}
+	return best
+}
+
 // editDistance is Levenshtein's: the letters to insert, delete or replace to get from a to b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)

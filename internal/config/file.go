@@ -159,18 +159,17 @@ func orRoot(group string) string {
 	return group
 }
 
-// suggest names the known key that an unknown one most likely stands for: one of the same last name, or one
-// that differs by little.
+// suggest names the known key that an unknown one most likely stands for: one that differs by little, or one of the
+// same last name.
 func (f *file) suggest(path string) string {
-	best, distance := "", 4
+	best := closest(path, maps.Keys(f.keys))
+	if best == "" {
+		best = closest(path, maps.Keys(f.groups))
+	}
 	last := path[strings.LastIndexByte(path, '.')+1:]
-	for _, known := range append(slices.Sorted(maps.Keys(f.keys)), slices.Sorted(maps.Keys(f.groups))...) {
-		d := editDistance(path, known)
-		if d >= distance && known[strings.LastIndexByte(known, '.')+1:] == last {
-			d = 3
-		}
-		if d < distance {
-			best, distance = known, d
+	for _, known := range slices.Sorted(maps.Keys(f.keys)) {
+		if best == "" && strings.HasSuffix(known, "."+last) {
+			best = known
 		}
 	}
 	if best == "" {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"strings"
 )
@@ -29,6 +30,28 @@ type Loaded struct {
 	Config
 	File string            // that was read, empty for none
 	Set  map[string]string // path of key -> where
+}
+
+// Misspelled lists the variables of an environment (os.Environ) that begin with APPLIANCE_ and stand for no key, each
+// with what may have been meant. They are no error: other tools may use such names.
+func Misspelled(environ []string) []string {
+	known := map[string]Key{}
+	for _, k := range Keys() {
+		known[k.Env] = k
+	}
+	var notes []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := known[name]; ok || !strings.HasPrefix(name, "APPLIANCE_") || name == "APPLIANCE_CONFIG" {
+			continue
+		}
+		note := "the variable " + name + " stands for no key"
+		if best := closest(name, maps.Keys(known)); best != "" {
+			note += "; did you mean " + best + "?"
+		}
+		notes = append(notes, note)
+	}
+	return notes
 }
 
 // Load reads the sources over the defaults and validates the result. Errors are *Error, joined where there are several.

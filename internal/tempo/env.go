@@ -10,7 +10,7 @@ import (
 // childEnv is the parent's environment without what would make Tempo trace itself, and with its memory limit.
 func childEnv(parent []string, memoryLimit int64) []string {
 	env := slices.DeleteFunc(slices.Clone(parent), func(kv string) bool {
-		for _, prefix := range []string{"OTEL_", "JAEGER_", "GOMEMLIMIT=", "APPLIANCE_"} {
+		for _, prefix := range []string{"OTEL_", "JAEGER_", "GOMEMLIMIT=", "GOGC=", "APPLIANCE_"} {
 			if strings.HasPrefix(kv, prefix) {
 				return true
 			}
