@@ -67,6 +67,9 @@ func (l *loan) take(ctx context.Context, n int, patient bool) ([]byte, error) {
 
 // give ends the use of a buffer from take before the request ends.
 func (l *loan) give(b []byte) {
+	if cap(b) == 0 {
+		return
+	}
 	for i, lent := range l.lent {
 		if &lent[:1][0] == &b[:1][0] {
 			l.lent[i] = l.lent[len(l.lent)-1]

@@ -26,7 +26,7 @@ type Config struct {
 	PooledBytes int
 
 	// MaxConnections are served at a time; more wait to be accepted. An idle one
-	// takes about 16 KiB. Default 2048.
+	// takes about 20 KiB. Default 2048.
 	MaxConnections int
 	// MaxHeaderBytes bounds the request line and the header. Default 16 KiB.
 	MaxHeaderBytes int
