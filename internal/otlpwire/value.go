@@ -53,9 +53,10 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 	if !s.count(pos) {
 		return 0, 0, value, false
 	}
-	if keyTo, value, ok = s.plainKeyValue(pos, end); ok {
-		return pos + 2, keyTo, value, true
+	if keyFrom, keyTo, value, ok = s.plainKeyValue(pos, end); ok {
+		return keyFrom, keyTo, value, true
 	}
+	keyFrom, keyTo, value = 0, 0, scalar{}
 	for pos < end {
 		tag, from, to := s.field(pos, end)
 		if to < 0 {
@@ -80,32 +81,42 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 }
 
 // plainKeyValue recognises, without a loop over fields, the KeyValues that
-// requests are full of: key before value, lengths below 128, all text ASCII, the
-// value a string, bool or integer. The key then begins at pos+2.
-func (s *values) plainKeyValue(pos, end int) (keyTo int, value scalar, ok bool) {
+// requests are full of: key and value once each, as the SDKs order them or as the
+// Collector does (value first), lengths below 128, all text ASCII, the value a
+// string, bool or integer. When not ok, the rest means nothing.
+func (s *values) plainKeyValue(pos, end int) (keyFrom, keyTo int, value scalar, ok bool) {
 	b := s.b[pos:end]
-	if len(b) < 6 || b[0] != 1<<3|wireBytes || b[1] >= 0x80 {
+	if len(b) < 6 || b[1] >= 0x80 {
 		return
 	}
-	k := int(b[1]) + 2 // where the key ends
-	if k+4 > len(b) || b[k] != 2<<3|wireBytes || int(b[k+1]) != len(b)-k-2 {
+	second := int(b[1]) + 2 // where the second field begins
+	if second+2 > len(b) || int(b[second+1]) != len(b)-second-2 {
 		return
 	}
-	switch b[k+2] {
+	key, keyEnd, from, to := 0, second, second+2, len(b)
+	if b[0] == 2<<3|wireBytes && b[second] == 1<<3|wireBytes {
+		key, keyEnd, from, to = second, len(b), 2, second
+	} else if b[0] != 1<<3|wireBytes || b[second] != 2<<3|wireBytes {
+		return
+	}
+	if to-from < 2 {
+		return
+	}
+	switch b[from] {
 	case 1<<3 | wireBytes:
-		value = scalar{kind: textValue, from: pos + k + 4, to: end}
-		return pos + k, value, int(b[k+3]) == len(b)-k-4 && ascii(b) // the lengths with the text
+		value = scalar{kind: textValue, from: pos + from + 2, to: pos + to}
+		ok = int(b[from+1]) == to-from-2 && ascii(b) // the lengths with the text
 	case 2<<3 | wireVarint, 3<<3 | wireVarint:
-		n, next := uint64(b[k+3]), pos+k+4
+		n, next := uint64(b[from+1]), pos+from+2
 		if n >= 0x80 {
-			n, next = s.varint(pos+k+3, end)
+			n, next = s.varint(pos+from+1, pos+to)
 		}
-		if b[k+2] == 3<<3|wireVarint {
+		if b[from] == 3<<3|wireVarint {
 			value = scalar{kind: integerValue, bits: n}
 		}
-		return pos + k, value, next == end && ascii(b[:k+2])
+		ok = next == pos+to && ascii(b[key:keyEnd])
 	}
-	return
+	return pos + key + 2, pos + keyEnd, value, ok
 }
 
 // attribute scans a KeyValue of which nothing is wanted.
