@@ -3,6 +3,7 @@ package otlpwire
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -82,7 +83,27 @@ func BenchmarkFilterKeepAll(b *testing.B) {
 }
 
 func BenchmarkFilterTenPercentRewritten(b *testing.B) {
-	body := benchRequest(b, benchSpans)
+	benchmarkTenPercent(b, benchRequest(b, benchSpans))
+}
+
+// BenchmarkFilterTenPercentDescending has the fields in the order in which newer
+// Collectors write them.
+func BenchmarkFilterTenPercentDescending(b *testing.B) {
+	benchmarkTenPercent(b, descending(refRequest, benchRequest(b, benchSpans)))
+}
+
+// descending reverses the fields of a message and of those in it.
+func descending(m *refMessage, b []byte) (reversed []byte) {
+	for _, f := range slices.Backward(split(b)) {
+		if sub := m.messages[f.number]; sub != nil {
+			f.raw = message(f.number, descending(sub, f.content))
+		}
+		reversed = append(reversed, f.raw...)
+	}
+	return reversed
+}
+
+func benchmarkTenPercent(b *testing.B, body []byte) {
 	state := []byte("ot=th:e666;rv:0123456789abcd")
 	i := 0
 	visit := func(*Span) Verdict {

@@ -185,8 +185,23 @@ func TestFilterCopiesTheTraceStateAtOnce(t *testing.T) {
 	}
 }
 
+// TestFilterLengths rewrites to what makes lengths take one more byte.
+func TestFilterLengths(t *testing.T) {
+	for _, around := range []int{0, 0x80, 0x4000} {
+		for size := max(around-60, 1); size < around+20; size++ {
+			state := strings.Repeat("s", size)
+			for _, old := range [][]byte{nil, text(3, "a=1"), append(text(3, "a=1"), text(3, "b=2")...)} {
+				out, _ := filter(t, request(span(ids(1), old)), map[byte]Verdict{1: rewriteTo(state)})
+				if want := request(span(ids(1), text(3, state))); !bytes.Equal(out, want) {
+					t.Fatalf("%d bytes instead of %x: got %x\nwant %x", size, old, out, want)
+				}
+			}
+		}
+	}
+}
+
 func TestVisitorCannotGrowIntoTheRequest(t *testing.T) {
-	body := resourceSpans(resource("shop"), scopeSpans(span(ids(1), text(3, "a=1"), text(4, "parent01"), text(5, "name"))))
+	body := resourceSpans(resource("shop"), scopeSpans(span(ids(1), text(3, "a=1"), text(4, "parent01"), text(5, "name"), text(99, "what stands behind all of them"))))
 	before := slices.Clone(body)
 	var l Limits
 	_, err := l.Walk(body, func(sp *Span) {

@@ -304,6 +304,20 @@ func TestFromJSONDepth(t *testing.T) {
 	})
 }
 
+// TestFromJSONLengths writes what makes lengths take one more byte.
+func TestFromJSONLengths(t *testing.T) {
+	var l Limits
+	for _, around := range []int{0, 0x80, 0x4000} {
+		for size := max(around-60, 0); size < around+20; size++ {
+			name := strings.Repeat("n", size)
+			out, err := l.FromJSON(nil, []byte(jsonSpan(`,"name":"`+name+`"`)))
+			if want := request(span(ids(1), text(5, name))); err != nil || !bytes.Equal(out, want) {
+				t.Fatalf("%d bytes: got %x, %v\nwant %x", size, out, err, want)
+			}
+		}
+	}
+}
+
 // TestFromJSONDeepLengths decodes what is nested deeper than lengths are moved for.
 func TestFromJSONDeepLengths(t *testing.T) {
 	var l Limits

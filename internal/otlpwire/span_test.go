@@ -176,6 +176,8 @@ func TestInvalidSpans(t *testing.T) {
 		{"schema url of the scope", resourceSpans(scopeSpans(text(3, bad), span(ids(1)))), InvalidScope},
 
 		{"fine", span1(), 0},
+		{"fine, first half of the trace id zero", request(span(ids(1), message(1, append(make([]byte, 15), 1)))), 0},
+		{"fine, second half of the trace id zero", request(span(ids(1), message(1, append([]byte{1}, make([]byte, 15)...)))), 0},
 		{"fine, no parent", span1(text(4, "")), 0},
 		{"fine, zero parent", span1(message(4, make([]byte, 8))), 0},
 		{"fine, parent", span1(text(4, "12345678")), 0},
@@ -194,7 +196,7 @@ func TestInvalidSpans(t *testing.T) {
 			if len(spans) != 2 || spans[0].Invalid != tt.want || spans[1].Invalid != 0 {
 				t.Fatalf("got %+v", spans)
 			}
-			out, n := filter(t, body, map[byte]Verdict{1: {Keep: true}, 2: {Keep: true}})
+			out, n := filter(t, body, map[byte]Verdict{0: {Keep: true}, 1: {Keep: true}, 2: {Keep: true}})
 			if tt.want == 0 {
 				if !n.Unchanged || n.Kept != 2 {
 					t.Errorf("got %+v", n)
