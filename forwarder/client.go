@@ -1,12 +1,10 @@
 package forwarder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,25 +19,21 @@ const maxAnswer = 64 << 10
 
 // client posts OTLP/HTTP requests.
 type client struct {
-	http     *http.Client
-	endpoint func() (string, error) // base URL now; an error while there is none
+	transport *http.Transport
+	timeout   time.Duration
+	endpoint  func() (string, error) // URL now; an error while there is none
 }
 
 func newClient(endpoint func() (string, error), timeout time.Duration, connections int) *client {
 	return &client{
 		endpoint: endpoint,
-		http: &http.Client{
-			Timeout: timeout,
-			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-				MaxIdleConnsPerHost:   connections,
-				IdleConnTimeout:       30 * time.Second,
-				ExpectContinueTimeout: time.Second,
-				DisableCompression:    true,
-				WriteBufferSize:       64 << 10,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		timeout:  timeout,
+		transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dial,
+			MaxIdleConnsPerHost: connections,
+			IdleConnTimeout:     30 * time.Second,
+			DisableCompression:  true,
 		},
 	}
 }
@@ -63,36 +57,27 @@ func (c *client) post(ctx context.Context, tenant string, spans int, payloads []
 	if err != nil {
 		return &UnavailableError{Err: err}
 	}
-	body := func() io.Reader {
-		if len(payloads) == 1 {
-			return bytes.NewReader(payloads[0])
-		}
-		readers := make([]io.Reader, len(payloads))
-		for i, p := range payloads {
-			readers[i] = bytes.NewReader(p)
-		}
-		return io.MultiReader(readers...)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, body())
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, newBody(payloads))
 	if err != nil {
 		return &UnavailableError{Err: err}
 	}
-	req.ContentLength = 0
 	for _, p := range payloads {
 		req.ContentLength += int64(len(p))
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(body()), nil }
+	req.GetBody = func() (io.ReadCloser, error) { return newBody(payloads), nil }
+	if u := req.URL.User; u != nil {
+		password, _ := u.Password()
+		req.SetBasicAuth(u.Username(), password)
+	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	req.Header.Set("User-Agent", "appliance")
 	if tenant != "" {
 		req.Header.Set("X-Scope-OrgID", tenant)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req) // not a Client: it would follow redirects
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // the URL may carry credentials
-		}
 		return &UnavailableError{Err: err}
 	}
 	defer resp.Body.Close()

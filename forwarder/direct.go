@@ -3,6 +3,7 @@ package forwarder
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,7 +107,7 @@ func (d *Direct) enqueue(j *job) error {
 func (d *Direct) Close() {
 	close(d.quit)
 	d.workers.Wait()
-	d.client.http.CloseIdleConnections()
+	d.client.transport.CloseIdleConnections()
 }
 
 // Stats returns the counts so far.
@@ -126,6 +127,7 @@ func (d *Direct) work() {
 				return
 			}
 		}
+		runtime.Gosched() // lets senders that are as far as this one share its request; costs nothing when there are none
 		group := []*job{first}
 		size := len(first.payload)
 	gather:

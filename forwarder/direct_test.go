@@ -281,6 +281,44 @@ func TestBatchBehindAHangingRequestIsUnavailable(t *testing.T) {
 	}
 }
 
+// A request larger than any buffer, of payloads of all sizes, arrives byte for byte, also the second on a connection.
+func TestLargeSharedRequestArrivesWhole(t *testing.T) {
+	var got []byte
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != "u" || password != "p" {
+			t.Errorf("credentials %q %q", user, password)
+		}
+		var err error
+		if got, err = io.ReadAll(r.Body); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	var payloads [][]byte
+	spans := 0
+	for i := range 40 {
+		payloads = append(payloads, bytes.Repeat([]byte{byte(i)}, i*i*i))
+		spans++
+	}
+	want := bytes.Join(payloads, nil)
+	url := "http://u:p@" + srv.Listener.Addr().String() + "/"
+	c := newClient(func() (string, error) { return url, nil }, 5*time.Second, 1)
+	t.Cleanup(c.transport.CloseIdleConnections)
+	for range 3 {
+		got = nil
+		if err := c.post(t.Context(), "", spans, payloads); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%d bytes arrived, other than the %d sent", len(got), len(want))
+		}
+	}
+	if len(payloads[1]) != 1 {
+		t.Error("the senders' payloads were changed")
+	}
+}
+
 func TestTracesURL(t *testing.T) {
 	for in, want := range map[string]string{
 		"http://h:4318":             "http://h:4318/v1/traces",

@@ -10,7 +10,7 @@ const (
 	ownMemory = 36 << 20
 	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
 	// so that collecting it more often costs little and saves a third of the resident memory.
-	gcPercent = 50
+	gcPercent = 35
 )
 
 // limitMemory bounds the heap by the budget of receiver.inflight_bytes, so that buffers which are no longer used do not
