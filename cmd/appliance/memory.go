@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// ownMemory is what serve needs besides the bytes of the requests it handles.
-	ownMemory = 36 << 20
+	// ownMemory is what serve needs besides the bytes of the requests it handles: about 10 MiB that the initialisers
+	// hold, connections, stacks.
+	ownMemory = 20 << 20
 	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
 	// so that collecting it more often costs little and saves a third of the resident memory.
 	gcPercent = 35
