@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"appliance/internal/durable"
 	"appliance/internal/durable/crashfs"
@@ -119,7 +121,12 @@ func TestGroupCommit(t *testing.T) {
 		})
 	}
 	push(1)
-	<-enter
+	select {
+	case <-enter:
+	case <-time.After(10 * time.Second):
+		close(leave)
+		t.Fatal("appended without a sync")
+	}
 	const others = 50
 	for n := range others {
 		push(2 + n)
@@ -167,6 +174,21 @@ func TestOpenReadsLittle(t *testing.T) {
 	}
 	if read := counted.bytes.Load(); read > st.Bytes/20 {
 		t.Errorf("read %d of %d bytes", read, st.Bytes)
+	}
+}
+
+// After a power cut too: only the segment that was being written to is read whole.
+func TestFootersAreDurable(t *testing.T) {
+	fsys := crashfs.New()
+	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 4 << 10, NoSpare: true})
+	must(t, err)
+	appendNumbered(t, s, upTo(40)...)
+	after := fsys.PowerCut(crashfs.LoseAll, rand.New(rand.NewPCG(0, 0)))
+	_ = s.Close()
+	inv, err := takeInventory(after, "/spool")
+	must(t, err)
+	if len(inv.segments) < 4 || len(inv.unfooted) != 1 {
+		t.Errorf("%d of %d segments have no footer", len(inv.unfooted), len(inv.segments))
 	}
 }
 

@@ -50,9 +50,11 @@ func takeImage(t *testing.T, records int, sealed bool) image {
 	return img
 }
 
-// tiny makes small records, so that every byte can be tried.
+// tiny makes small records, so that every byte can be tried. Their payloads look
+// like the beginning of a frame.
 func tiny(n int) Record {
-	return Record{Tenant: fmt.Sprintf("t%d", n%2), Spans: n + 1, Time: epoch, Payload: bytes.Repeat([]byte{byte('a' + n)}, 5+n)}
+	payload := append(slices.Clone(marker), bytes.Repeat([]byte{byte('a' + n)}, 5+n)...)
+	return Record{Tenant: fmt.Sprintf("t%d", n%2), Spans: n + 1, Time: epoch, Payload: payload}
 }
 
 // put makes a filesystem with a segment file in it.
@@ -88,7 +90,7 @@ func TestFlippedBytes(t *testing.T) {
 	const records = 6
 	for _, sealed := range []bool{true, false} {
 		img := takeImage(t, records, sealed)
-		dataEnd := img.at[records-1].Offset + (&header{tenant: "t1", payload: 5 + records - 1}).size()
+		dataEnd := img.at[records-1].Offset + headerSize + 2 + int64(len(tiny(records-1).Payload))
 		end := dataEnd + 64 // and a little of the zeros behind
 		if sealed {
 			end = int64(len(img.bytes))
@@ -340,6 +342,22 @@ func TestDamagedState(t *testing.T) {
 		}
 		must(t, s.Close())
 		fsys = f
+	}
+}
+
+// A cursor is for one segment, not for another one that was given its id.
+func TestCursorOfAnotherSegment(t *testing.T) {
+	img := takeImage(t, 3, true)
+	fsys := put(t, img.identity, img.bytes)
+	other := identity{img.id, img.salt + 1}
+	b, err := encodeState(state{Segments: []cursor{{Segment: other.String(), Offset: img.at[2].Offset, Index: 2, Before: 3}}})
+	must(t, err)
+	must(t, durable.WriteFile(fsys, "/spool/"+stateName, b, 0o644))
+	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
+	must(t, err)
+	defer s.Close()
+	if got := readTiny(t, s); !slices.Equal(got, upTo(3)) {
+		t.Errorf("read %v", got)
 	}
 }
 

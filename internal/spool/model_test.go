@@ -214,6 +214,34 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 	}
 }
 
+// The process dies at any step, and then the machine does while the next
+// process repairs what it found.
+func TestPowerCutDuringRepair(t *testing.T) {
+	m, err := newModel(smallSegments)
+	must(t, err)
+	must(t, m.script())
+	for step := 1; step <= m.fsys.Steps(); step++ {
+		for repair := 1; repair <= 8; repair++ {
+			for seed, mode := range []crashfs.Mode{crashfs.LoseAll, crashfs.Scramble, crashfs.Scramble} {
+				rng := rand.New(rand.NewPCG(uint64(step*100+repair), uint64(seed)))
+				err := crashAt(step, func(f *crashfs.FS) *crashfs.FS {
+					killed := f.Kill()
+					killed.CrashAt(repair)
+					opts := smallSegments
+					opts.FS = killed
+					if s, err := Open(modelDir, opts); err == nil {
+						_ = s.Close()
+					}
+					return killed.PowerCut(mode, rng)
+				})
+				if err != nil {
+					t.Fatalf("step %d, repair %d, mode %d: %v", step, repair, mode, err)
+				}
+			}
+		}
+	}
+}
+
 func crashAt(step int, crashes ...func(*crashfs.FS) *crashfs.FS) error {
 	m := &model{opts: smallSegments, fsys: crashfs.New(), acked: map[int]Position{}, maybe: map[int]bool{}, released: map[int]bool{}}
 	m.fsys.CrashAt(step)

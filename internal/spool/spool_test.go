@@ -167,7 +167,7 @@ func TestFull(t *testing.T) {
 	const maxBytes = 64 << 10
 	s := open(t, t.TempDir(), Options{MaxBytes: maxBytes, SegmentBytes: 16 << 10, CheckpointEvery: -1})
 	var kept []int
-	for n := 0; ; n++ {
+	for n := range 1000 {
 		_, err := s.Append(ctx, numbered(n))
 		if errors.Is(err, ErrFull) {
 			break
@@ -176,7 +176,7 @@ func TestFull(t *testing.T) {
 		kept = append(kept, n)
 	}
 	// Small ones may still fit where a large one does not.
-	for {
+	for range 1000 {
 		if _, err := s.Append(ctx, Record{Tenant: "tenant-0", Payload: []byte("small")}); err != nil {
 			break
 		}
@@ -254,6 +254,44 @@ func TestCancelledAppend(t *testing.T) {
 		close(hang)
 		appendNumbered(t, s, 4)
 		if got := mustPass(t, s); !slices.Equal(got, []int{0, 2, 4}) {
+			t.Errorf("read %v", got)
+		}
+		must(t, s.Close())
+	})
+}
+
+// Until the payload is written, Append does not return, whatever its context.
+func TestPayloadIsUsedOnlyDuringAppend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := crashfs.New()
+		s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
+		must(t, err)
+		appendNumbered(t, s, 0)
+		hang := make(chan struct{})
+		fsys.Slow(func(op crashfs.Op) {
+			if op.Kind == crashfs.Write {
+				<-hang
+			}
+		})
+		returned := make(chan struct{})
+		c, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		go func() {
+			rec := numbered(1)
+			_, _ = s.Append(c, rec)
+			clear(rec.Payload)
+			close(returned)
+		}()
+		<-c.Done()
+		synctest.Wait()
+		select {
+		case <-returned:
+			t.Error("Append returned while its payload was being written")
+		default:
+		}
+		close(hang)
+		<-returned
+		if got := mustPass(t, s); got[0] != 0 || len(got) > 2 {
 			t.Errorf("read %v", got)
 		}
 		must(t, s.Close())
