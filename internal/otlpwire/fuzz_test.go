@@ -109,7 +109,7 @@ func stricterJSON(e *scanError, body []byte) bool {
 
 // looserJSON says whether FromJSON may accept what pdata refuses.
 func looserJSON(err error, body []byte) bool {
-	for _, reason := range []string{"invalid length for ID", "odd length hex string", "base64 decode"} {
+	for _, reason := range []string{"invalid length for ID", "odd length hex string", "base64 decode", "readNumberAsString: invalid number"} {
 		if strings.Contains(err.Error(), reason) {
 			return true
 		}

@@ -27,8 +27,9 @@ import (
 // "-Infinity" for doubleValue, integers out of range, identifiers with quotes
 // within their quotes, line breaks in base64, and what exceeds the Limits. It
 // ignores snake_case keys. It refuses less: identifiers of the wrong length, null
-// for numbers and booleans, and base64 that is URL-safe or not padded. Of three
-// halves of surrogate pairs in a row it pairs those that belong together.
+// for numbers and booleans, base64 that is URL-safe or not padded, and numbers
+// beyond float32 of unknown keys. Of three halves of surrogate pairs in a row it
+// pairs those that belong together.
 func (l *Limits) FromJSON(dst, body []byte) ([]byte, error) {
 	t := transcoder{limits: l.withDefaults(), out: dst}
 	t.b = body
