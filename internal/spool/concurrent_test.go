@@ -20,7 +20,7 @@ import (
 func TestConcurrentUse(t *testing.T) {
 	const appenders, each = 16, 60
 	dir := t.TempDir()
-	s := open(t, dir, Options{SegmentBytes: 64 << 10, CheckpointEvery: -1})
+	s := open(t, dir, Options{SegmentBytes: 64 << 10, CheckpointEvery: 20 * time.Millisecond})
 	var appending, using sync.WaitGroup
 	for a := range appenders {
 		appending.Go(func() {

@@ -121,7 +121,7 @@ func TestEveryCallFails(t *testing.T) {
 func TestDiskFullAndBack(t *testing.T) {
 	fsys := crashfs.New()
 	fsys.Capacity(40 << 10)
-	opts := Options{FS: fsys, SegmentBytes: 8 << 10}
+	opts := Options{FS: fsys, SegmentBytes: 8 << 10, NoSpare: true}
 	s, err := Open("/spool", opts)
 	must(t, err)
 	var kept []int

@@ -90,6 +90,6 @@ func readFooter(f durable.File, g *segment, size int64) (bool, error) {
 	}
 	g.end = mark{off, h.index, h.before}
 	g.total, g.oldest, g.torn = s.Total, s.Oldest, s.Torn
-	g.sealed, g.footed = true, true
+	g.sealed = true
 	return true, nil
 }

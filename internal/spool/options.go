@@ -16,17 +16,18 @@ type Options struct {
 	// SegmentBytes is the size of a segment, preallocated. Default 64 MiB, at most
 	// 1 GiB and a quarter of MaxBytes. A larger record gets a segment of its own.
 	SegmentBytes int64
-	// MaxGroupBytes bounds what is written and synced at once. Default 4 MiB; a larger record goes alone.
+	// MaxGroupBytes bounds what is written and synced at once. Default 4 MiB; a
+	// larger record goes alone.
 	MaxGroupBytes int64
-	// MaxGroupWait bounds how long a group waits for the others that were in the one before. Default
-	// 2 ms; it never waits longer than a sync takes, and not at all for a lone
-	// appender. Negative: never.
+	// MaxGroupWait bounds how long a group waits to become as large as the one
+	// before. Default 2 ms; it never waits longer than a commit takes, and not at
+	// all for a lone appender. Negative: never.
 	MaxGroupWait time.Duration
 	// CheckpointEvery bounds how often releases are made durable. Default 1 s;
 	// negative: at each Release.
 	CheckpointEvery time.Duration
-	// NoSpare leaves out preparing the next segment, which makes syncs faster and
-	// writes every byte of the disk twice.
+	// NoSpare leaves out preparing the next segment. Preparing makes syncs faster
+	// and writes every byte of the disk twice.
 	NoSpare bool
 	// QuarantineBytes bounds the copies of damaged data. Default 64 MiB.
 	QuarantineBytes int64
@@ -38,6 +39,12 @@ type Options struct {
 	now  func() time.Time
 	salt func() uint64
 }
+
+// Traces tell what users do: they are not for everybody on the machine.
+const (
+	dirMode  = 0o750
+	fileMode = 0o640
+)
 
 const maxSegment = 1 << 30
 

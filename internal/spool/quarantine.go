@@ -31,14 +31,14 @@ func (q *quarantine) keep(f io.ReaderAt, i identity, e extent) error {
 	if e.Bytes == 0 {
 		return nil
 	}
-	if err := durable.MkdirAll(q.fsys, q.dir, 0o755); err != nil {
+	if err := durable.MkdirAll(q.fsys, q.dir, dirMode); err != nil {
 		return err
 	}
 	to := q.name(i, e)
 	if err := q.makeRoom(e.Bytes, filepath.Base(to)); err != nil {
 		return err
 	}
-	out, err := q.fsys.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	out, err := q.fsys.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
 	if err != nil {
 		return err
 	}

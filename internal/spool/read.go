@@ -24,7 +24,7 @@ func (s *Spool) ReadAt(pos Position, buf []byte) (Entry, error) {
 		return Entry{}, err
 	}
 	defer s.release(g)
-	p, err := frameAt(f, g, pos.Offset, end)
+	p, err := g.walkTo(f, end).frameAt(pos)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -51,20 +51,24 @@ func (s *Spool) release(g *segment) {
 	}
 }
 
-// frameAt reads the header of the frame at off.
-func frameAt(f io.ReaderAt, g *segment, off int64, end mark) (piece, error) {
-	if off < segmentHeader || off >= end.offset {
-		return piece{}, fmt.Errorf("read %s: %w", Position{g.id, off}, ErrGone)
+// walkTo returns a walker for single frames, at places that are known.
+func (g *segment) walkTo(f io.ReaderAt, end mark) *walker {
+	return &walker{win: newWindow(f, headerSize+MaxTenant), salt: g.salt, end: end}
+}
+
+// frameAt reads the header of the record at pos.
+func (w *walker) frameAt(pos Position) (piece, error) {
+	if pos.Offset < segmentHeader || pos.Offset >= w.end.offset {
+		return piece{}, fmt.Errorf("read %s: %w", pos, ErrGone)
 	}
-	w := walker{win: newWindow(f, headerSize+MaxTenant), salt: g.salt, end: end}
-	h, ok, err := w.header(off)
+	h, ok, err := w.header(pos.Offset)
 	if err != nil {
 		return piece{}, err
 	}
 	if !ok || h.kind != kindRecord {
-		return piece{}, fmt.Errorf("read %s: %w", Position{g.id, off}, ErrDamaged)
+		return piece{}, fmt.Errorf("read %s: %w", pos, ErrDamaged)
 	}
-	return piece{extent: extent{off, h.size()}, header: h, index: h.index}, nil
+	return piece{extent: extent{pos.Offset, h.size()}, header: h, index: h.index}, nil
 }
 
 // readEntry reads the payload of a frame into buf. A payload that is damaged is

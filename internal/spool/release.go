@@ -1,20 +1,15 @@
 package spool
 
-import (
-	"errors"
-	"fmt"
-	"io"
-	"path/filepath"
-	"slices"
-	"syscall"
-
-	"appliance/internal/durable"
-)
+import "errors"
 
 // Release gives up records, in any order: they are proven to be elsewhere. A
-// record may be released again, also when its segment is gone. The release is
-// effective at once and durable by the next checkpoint; after a crash before it the record is read
-// again. A segment of which everything is released is deleted.
+// record may be released again, also when its segment is gone. A segment of
+// which everything is released is deleted.
+//
+// A release is effective at once, and durable after the next checkpoint in
+// which all records before it in its segment are released too; after a crash
+// before that, the record is read again. Checkpoints are made by Release when
+// they are due, also by one without positions, and by Close.
 //
 // An error means that some of positions may not have been released.
 func (s *Spool) Release(positions ...Position) error {
@@ -45,8 +40,9 @@ func (s *Spool) releaseFrom(positions []Position) error {
 		return err
 	}
 	defer s.release(g)
+	w := g.walkTo(f, end)
 	for _, pos := range positions {
-		p, err := frameAt(f, g, pos.Offset, end)
+		p, err := w.frameAt(pos)
 		switch {
 		case errors.Is(err, ErrGone):
 		case errors.Is(err, ErrDamaged):
@@ -71,167 +67,4 @@ func (s *Spool) markReleased(g *segment, p piece) {
 	g.done.set(p.index)
 	g.gone.add(p.tenant, p.counts())
 	g.dirty = true
-}
-
-// checkpointDue says that the state file is to be written now: releases have
-// waited for long enough, or there is a segment to delete.
-func (s *Spool) checkpointDue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.unsaved {
-		return true
-	}
-	dirty := false
-	for _, g := range s.segments {
-		if !g.dirty {
-			continue
-		}
-		if dirty = true; g.sealed && g.left() <= 0 {
-			return true
-		}
-	}
-	return dirty && s.opts.now().Sub(s.saved) >= s.opts.CheckpointEvery
-}
-
-// saveState moves the cursors up, makes them durable and then deletes the
-// segments that are finished. On a full disk it deletes them first: else the
-// space would never come back, and a crash at that moment costs but sums.
-func (s *Spool) saveState() error {
-	s.checkpoint.Lock()
-	defer s.checkpoint.Unlock()
-	s.mu.Lock()
-	segments := slices.Clone(s.segments)
-	s.saved = s.opts.now()
-	s.mu.Unlock()
-
-	var errs []error
-	for _, g := range segments {
-		if err := s.moveLow(g); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	s.doomFinished()
-	err := s.writeState()
-	if err == nil || diskFull(err) {
-		errs = append(errs, s.removeDoomed())
-	}
-	if diskFull(err) {
-		err = s.writeState()
-	}
-	err = errors.Join(append(errs, err)...)
-	s.mu.Lock()
-	s.unsaved = err != nil
-	s.mu.Unlock()
-	return err
-}
-
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// doomFinished takes the segments that are finished out of those that are read.
-func (s *Spool) doomFinished() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segments = slices.DeleteFunc(s.segments, func(g *segment) bool {
-		if !g.sealed || g.low.offset < g.end.offset {
-			return false
-		}
-		g.lost = g.total.minus(g.released) // now exact, also where a header was lost
-		g.gone = g.total
-		clear(g.damage)
-		s.doomed = append(s.doomed, g)
-		return true
-	})
-}
-
-// writeState writes the state file.
-func (s *Spool) writeState() error {
-	s.mu.Lock()
-	st := s.sums
-	for _, g := range slices.Concat(s.doomed, s.segments) {
-		if g.low != segmentStart {
-			st.Segments = append(st.Segments, cursor{g.String(), g.low.offset, g.low.index, g.low.before, g.released, g.lost})
-		}
-	}
-	b, err := encodeState(st)
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(s.opts.FS, filepath.Join(s.dir, stateName), b, 0o644)
-}
-
-// removeDoomed deletes segments; what fails is tried again at the next checkpoint.
-func (s *Spool) removeDoomed() error {
-	var errs []error
-	s.mu.Lock()
-	doomed := slices.Clone(s.doomed)
-	s.mu.Unlock()
-	for _, g := range doomed {
-		if err := durable.Remove(s.opts.FS, g.path); err != nil {
-			errs = append(errs, fmt.Errorf("delete segment %s: %w", g.identity, err))
-			continue
-		}
-		s.mu.Lock()
-		s.doomed = slices.DeleteFunc(s.doomed, func(h *segment) bool { return h == g })
-		s.bytes -= g.size
-		s.sums.Released.addAll(g.released)
-		s.sums.Lost.addAll(g.lost)
-		s.mu.Unlock()
-	}
-	return errors.Join(errs...)
-}
-
-// moveLow moves a segment's cursor to the first record that is not done.
-func (s *Spool) moveLow(g *segment) error {
-	s.mu.Lock()
-	if !g.dirty {
-		s.mu.Unlock()
-		return nil
-	}
-	f, err := g.acquire(s.opts.FS)
-	if err != nil {
-		s.mu.Unlock()
-		return fmt.Errorf("read segment %s: %w", g.identity, err)
-	}
-	g.dirty = false
-	w := g.walk(f, headerWindow)
-	s.mu.Unlock()
-	defer s.release(g)
-	for {
-		p, err := w.next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			s.mu.Lock()
-			g.dirty = true
-			s.mu.Unlock()
-			return fmt.Errorf("read segment %s: %w", g.identity, err)
-		}
-		if p.damaged {
-			s.note(f, g, damageOf(g, p))
-		}
-		if !s.pass(g, p, w.at) {
-			return nil
-		}
-	}
-}
-
-// pass moves the cursor of g over one piece to next, if it is done.
-func (s *Spool) pass(g *segment, p piece, next mark) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !p.damaged && !g.done.has(p.index) {
-		return false
-	}
-	if d, ok := g.damage[p.Offset]; ok {
-		g.lost.add(d.Tenant, d.Lost)
-		delete(g.damage, p.Offset)
-	} else {
-		g.released.add(p.tenant, p.counts())
-	}
-	g.low = next
-	return true
 }

@@ -6,9 +6,9 @@ import (
 )
 
 // repair seals a segment that has no footer, because its writer died, a sync
-// failed, or the footer is damaged. What is torn or damaged is copied to quarantine before the
-// tail is cut off. A segment that cannot be repaired now is left as it is: it
-// can be read, and the next Open tries again.
+// failed, or the footer is damaged. What is torn or damaged is copied to
+// quarantine before the tail is cut off. A segment that cannot be repaired now
+// is left as it is: it can be read, and the next Open tries again.
 func (s *Spool) repair(g *segment, found surveyed) {
 	f, err := s.opts.FS.OpenFile(g.path, os.O_RDWR, 0)
 	if err != nil {
@@ -29,7 +29,6 @@ func (s *Spool) repair(g *segment, found surveyed) {
 	// perhaps never synced.
 	if err = f.Sync(); err == nil {
 		g.size, err = seal(f, g, found.claim)
-		g.footed = err == nil
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		s.failed("seal segment", err)

@@ -91,20 +91,19 @@ type extent struct {
 
 func (e extent) end() int64 { return e.Offset + e.Bytes }
 
-// segment is one file and what is known of it. The fields below mu are guarded
-// by Spool.mu; the others never change.
+// segment is one file and what is known of it. Once a Spool has it, Spool.mu
+// guards all that can change.
 type segment struct {
 	identity
-	path string
-
-	size   int64    // bytes of the file
+	path   string
 	headed bool     // the header is whole
-	end    mark     // where the committed frames end; nothing behind it is read
-	sealed bool     // no more appends
-	footed bool     // sealed, and a footer says so on disk
-	total  Tally    // all that was committed, damaged since or not
-	oldest int64    // time of the first record, unix nanoseconds
 	torn   []extent // never acknowledged, to be passed over
+
+	size   int64 // bytes of the file
+	end    mark  // where the committed frames end; nothing behind it is read
+	sealed bool  // no more appends
+	total  Tally // all that was committed, damaged since or not
+	oldest int64 // time of the first record, unix nanoseconds
 
 	low      mark             // all before it is released or lost; the persistent cursor
 	released Tally            // before low

@@ -26,7 +26,6 @@ type Spool struct {
 	segments   []*segment // in the order of their ids, the active one last
 	doomed     []*segment // finished, to be deleted
 	bytes      int64      // of all segment files and the spare
-	setAside   int64      // bytes of the unreadable ones, not in bytes
 	unreadable int
 	sums       state         // Segments is unused
 	appended   Counts        // since Open
@@ -50,10 +49,11 @@ type Spool struct {
 // Open opens the spool in dir, which is made if it is missing, and repairs what
 // a crash left: a torn tail is cut off, the segment it is in is sealed. The
 // caller holds the lock of the directory. A full disk is no reason for an
-// error, a directory that cannot be written to is one.
+// error, nor is a segment that cannot be read: it is left alone and counted,
+// and the next Open tries again. A directory that cannot be written to is one.
 func Open(dir string, opts Options) (*Spool, error) {
 	opts = opts.withDefaults()
-	if err := durable.MkdirAll(opts.FS, dir, 0o755); err != nil {
+	if err := durable.MkdirAll(opts.FS, dir, dirMode); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	inv, err := takeInventory(opts.FS, dir)
@@ -71,13 +71,13 @@ func Open(dir string, opts Options) (*Spool, error) {
 		queue:      newQueue(),
 		stopped:    make(chan struct{}),
 		segments:   inv.segments,
-		setAside:   inv.setAside,
+		bytes:      inv.setAside,
 		unreadable: len(inv.unreadable),
 		sums:       inv.state,
 		lastID:     inv.lastID,
 	}
 	for _, err := range inv.unreadable {
-		s.failed("set segment aside", err)
+		s.failed("leave segment alone", err)
 	}
 	if inv.stateErr != nil {
 		s.failed("read all records again", inv.stateErr)

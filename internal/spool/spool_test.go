@@ -165,7 +165,7 @@ func TestLimits(t *testing.T) {
 
 func TestFull(t *testing.T) {
 	const maxBytes = 64 << 10
-	s := open(t, t.TempDir(), Options{MaxBytes: maxBytes, SegmentBytes: 16 << 10, CheckpointEvery: -1})
+	s := open(t, "/spool", Options{FS: crashfs.New(), MaxBytes: maxBytes, SegmentBytes: 16 << 10, CheckpointEvery: -1})
 	var kept []int
 	for n := range 1000 {
 		_, err := s.Append(ctx, numbered(n))
@@ -215,7 +215,7 @@ func (s *Spool) appendAll(count int) error {
 
 // A full spool whose active segment is all released must go on.
 func TestFullOfReleased(t *testing.T) {
-	s := open(t, t.TempDir(), Options{MaxBytes: 16 << 10, SegmentBytes: 16 << 10})
+	s := open(t, "/spool", Options{FS: crashfs.New(), MaxBytes: 16 << 10, SegmentBytes: 16 << 10})
 	for range 200 {
 		pos, err := s.Append(ctx, Record{Payload: make([]byte, 2000)})
 		must(t, err)

@@ -59,7 +59,7 @@ func (s *Spool) Status() (Status, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
-		Bytes:              s.bytes + s.setAside,
+		Bytes:              s.bytes,
 		MaxBytes:           s.opts.MaxBytes,
 		Torn:               s.sums.Torn,
 		Oldest:             oldest,
@@ -130,7 +130,7 @@ func Inspect(fsys durable.FS, dir string) (Status, error) {
 		log:        opts.Logger,
 		quarantine: quarantine{opts.FS, filepath.Join(dir, quarantineName), 0},
 		segments:   inv.segments,
-		setAside:   inv.setAside,
+		bytes:      inv.setAside,
 		unreadable: len(inv.unreadable),
 		sums:       inv.state,
 		lastErr:    inv.stateErr,

@@ -10,8 +10,8 @@ import (
 // survey reads all of a segment that has no footer and fills g with what it
 // finds. What is damaged it splits in two by the group marks of the frames:
 // bytes that were synced, hence acknowledged, are damage; bytes that no valid
-// frame vouches for were being written when the end came, and are torn. Every valid
-// frame is kept, torn ones around it or not.
+// frame vouches for were being written when the end came, and are torn. Every
+// valid frame is kept, torn ones around it or not.
 func survey(f durable.File, g *segment, size int64) (damage []Damage, claim int64, err error) {
 	w := walker{win: newWindow(f, wholeWindow), salt: g.salt, at: segmentStart, end: mark{offset: size}, open: true}
 	claim = segmentHeader

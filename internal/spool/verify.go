@@ -29,8 +29,9 @@ func (r Report) Sound() bool {
 		!slices.ContainsFunc(r.Damage, func(d Damage) bool { return !d.Torn })
 }
 
-// Verify reads every byte of the spool in dir and changes nothing. A server may be
-// running there: what it is writing just now can show as torn. fsys nil is durable.OS.
+// Verify reads every byte of the spool in dir and changes nothing. A server may
+// be running there: what it is writing just now can show as torn. fsys nil is
+// durable.OS.
 func Verify(fsys durable.FS, dir string) (Report, error) {
 	opts := Options{FS: fsys}.withDefaults()
 	inv, err := takeInventory(opts.FS, dir)
