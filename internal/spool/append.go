@@ -22,6 +22,9 @@ func (s *Spool) Append(ctx context.Context, rec Record) (Position, error) {
 	if rec.Spans < 0 || int64(rec.Spans) > 1<<32-1 {
 		return Position{}, fmt.Errorf("append %d spans: %w", rec.Spans, ErrTooLarge)
 	}
+	if need := segmentHeader + headerSize + int64(len(rec.Tenant)+len(rec.Payload)) + footerRoom; need > s.opts.MaxBytes {
+		return Position{}, fmt.Errorf("append %d bytes: %w for a spool of %d", len(rec.Payload), ErrTooLarge, s.opts.MaxBytes)
+	}
 	if err := ctx.Err(); err != nil {
 		return Position{}, err
 	}

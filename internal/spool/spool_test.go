@@ -186,6 +186,9 @@ func TestFull(t *testing.T) {
 		t.Errorf("%d records in %d bytes of %d", len(kept), st.Bytes, maxBytes)
 	}
 	segments := len(st.Segments)
+	if _, err := s.Append(ctx, Record{Payload: make([]byte, maxBytes)}); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("larger than the whole spool: %v", err)
+	}
 	for range 20 {
 		if _, err := s.Append(ctx, numbered(7)); !errors.Is(err, ErrFull) {
 			t.Fatalf("got %v", err)
