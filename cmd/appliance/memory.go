@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"os"
 	"runtime/debug"
+	"time"
 )
 
 const (
@@ -10,8 +12,8 @@ const (
 	// hold, connections, stacks.
 	ownMemory = 20 << 20
 	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
-	// so that collecting it more often costs little and saves a third of the resident memory.
-	gcPercent = 35
+	// so that collecting it more often costs little and saves resident memory.
+	gcPercent = 25
 )
 
 // limitMemory bounds the heap by the budget of receiver.inflight_bytes, so that buffers which are no longer used do not
@@ -22,5 +24,22 @@ func limitMemory(inflight int64) {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+}
+
+// pagesEvery is how often keepPagesFew looks; a release costs some hundred page faults.
+const pagesEvery = 2 * time.Second
+
+// keepPagesFew gives back, again and again, the code and read-only data that are not in constant use.
+func keepPagesFew(ctx context.Context) error {
+	tick := time.NewTicker(pagesEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			releasePages()
+		}
 	}
 }

@@ -168,6 +168,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return nil
 	})
 	parts.Go(func() error { return a.sayWhenReady(background, began) })
+	parts.Go(func() error { return keepPagesFew(background) })
 
 	select {
 	case <-ctx.Done():
