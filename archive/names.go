@@ -1,0 +1,71 @@
+package archive
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"appliance/internal/blockids"
+)
+
+// The layout of a store is Tempo's own, with one file more a block:
+//
+//	<tenant>/<block>/{data.parquet,bloom-N,index,...}  byte for byte as Tempo wrote them
+//	<tenant>/<block>/meta.json                         last but one: a Tempo sees no block before it
+//	<tenant>/<block>/manifest.json                     last: the block is archived
+//	catalog                                            a copy of what the manifests say; see catalog.go
+//	pin.<block>.<tenant>, prune.<block>.<tenant>       empty; see marks.go
+//	archiver-<hash>.json                               what an archiver remembers; see memory.go
+//
+// Only tenants are directories at the root, since a Tempo takes each for one.
+const (
+	ManifestName = "manifest.json"
+	MetaName     = blockids.MetaName
+
+	compactedMetaName = blockids.CompactedMetaName
+	dataName          = blockids.DataName
+)
+
+// The names that a block's own files may not have.
+func reservedName(file string) bool {
+	return file == ManifestName || file == compactedMetaName
+}
+
+// ObjectName is the name of a block's file in a store.
+func ObjectName(tenant, block, file string) string { return tenant + "/" + block + "/" + file }
+
+// CheckTenant returns an error unless a tenant's name is one that Tempo accepts, which makes it safe as the name
+// of a directory (dskit's tenant.ValidTenantID), and does not begin with a dot.
+func CheckTenant(tenant string) error {
+	if tenant == "" || len(tenant) > 150 || tenant[0] == '.' || strings.ContainsFunc(tenant, notInTenant) {
+		return fmt.Errorf("tenant %.160q is not a name of 1 to 150 characters that Tempo accepts", tenant)
+	}
+	return nil
+}
+
+func notInTenant(r rune) bool {
+	return !isAlphanumeric(r) && !strings.ContainsRune("!-_.*'()", r)
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// CheckBlock returns an error unless id is a UUID in its canonical form.
+func CheckBlock(id string) error {
+	if u, err := uuid.Parse(id); err != nil || u.String() != id {
+		return fmt.Errorf("block %.50q is not a UUID in lower case", id)
+	}
+	return nil
+}
+
+// CheckFile returns an error unless name can be that of a file inside a block's directory, and nothing else.
+func CheckFile(name string) error {
+	if name == "" || len(name) > 200 || name[0] == '.' || strings.ContainsFunc(name, notInFile) {
+		return fmt.Errorf("file %.210q of a block is not a name of letters, digits, dots and dashes", name)
+	}
+	return nil
+}
+
+func notInFile(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("-_.", r) }
