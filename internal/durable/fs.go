@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 )
 
 // FS is the part of a filesystem on which durability depends. Nothing but
@@ -18,6 +19,8 @@ type FS interface {
 	Mkdir(name string, perm fs.FileMode) error
 	// Rename replaces newname atomically.
 	Rename(oldname, newname string) error
+	// Link gives a file a second name; fs.ErrExist when newname is taken.
+	Link(oldname, newname string) error
 	// Remove removes a file or an empty directory.
 	Remove(name string) error
 	// SyncDir returns once the names in a directory are durable.
@@ -43,6 +46,13 @@ type File interface {
 	// Sync returns once everything written, and the size, is on stable storage
 	// (fdatasync). See the package comment on its errors.
 	Sync() error
+}
+
+// A Cloner is a File that can share the bytes of another.
+type Cloner interface {
+	// Clone makes the content that of src without copying bytes. Where the
+	// filesystem cannot, it returns an error and has changed nothing.
+	Clone(src *os.File) error
 }
 
 // ReadFile reads a whole file of at most limit bytes.

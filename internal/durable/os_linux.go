@@ -73,3 +73,13 @@ func (f osFile) Sync() error {
 		}
 	}
 }
+
+func (f osFile) Clone(src *os.File) error {
+	err := unix.IoctlFileClone(int(f.Fd()), int(src.Fd()))
+	runtime.KeepAlive(f.File)
+	runtime.KeepAlive(src)
+	if err != nil {
+		return &os.PathError{Op: "clone", Path: f.Name(), Err: err}
+	}
+	return nil
+}

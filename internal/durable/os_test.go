@@ -83,3 +83,44 @@ func TestMkdirAllOnDisk(t *testing.T) {
 		t.Errorf("left behind: %v", names)
 	}
 }
+
+func TestRootedStaysInside(t *testing.T) {
+	outside, inside := t.TempDir(), t.TempDir()
+	must(t, os.Symlink(outside, filepath.Join(inside, "door")))
+	root, err := os.OpenRoot(inside)
+	must(t, err)
+	defer root.Close()
+	fsys := durable.Rooted(root)
+
+	must(t, durable.MkdirAll(fsys, "a/b", 0o755))
+	must(t, durable.WriteFile(fsys, "a/b/file", []byte("content"), 0o644))
+	must(t, fsys.Link("a/b/file", "second"))
+	if err := fsys.Link("a/b/file", "second"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("linked over a file: %v", err)
+	}
+	if got := read(t, durable.OS, filepath.Join(inside, "second")); got != "content" {
+		t.Errorf("got %q", got)
+	}
+	names, err := fsys.ReadDir(".")
+	must(t, err)
+	if len(names) != 3 || names[0].Name() != "a" {
+		t.Errorf("got %v", names)
+	}
+	must(t, fsys.Rename("second", "third"))
+	must(t, durable.Remove(fsys, "third"))
+
+	for name, err := range map[string]error{
+		"door/x": durable.WriteFile(fsys, "door/x", nil, 0o644),
+		"..":     durable.WriteFile(fsys, "../x", nil, 0o644),
+		"link":   fsys.Link("a/b/file", "door/x"),
+		"mkdir":  fsys.Mkdir("door/d", 0o755),
+		"sync":   fsys.SyncDir("door"),
+	} {
+		if err == nil {
+			t.Errorf("%s: led out of the root", name)
+		}
+	}
+	if left, _ := os.ReadDir(outside); len(left) != 0 {
+		t.Errorf("written outside: %v", left)
+	}
+}

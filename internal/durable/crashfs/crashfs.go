@@ -34,6 +34,7 @@ const (
 	Create   Kind = "create"
 	Mkdir    Kind = "mkdir"
 	Rename   Kind = "rename"
+	Link     Kind = "link"
 	Remove   Kind = "remove"
 	SyncDir  Kind = "syncdir"
 	Write    Kind = "write"
@@ -217,6 +218,29 @@ func (f *FS) Rename(oldname, newname string) error {
 			to.change(newbase, n)
 			from.change(oldbase, nil)
 		}, nil
+	})
+}
+
+// Link gives a file a second name. Its bytes count twice while it has two.
+func (f *FS) Link(oldname, newname string) error {
+	f.mu.Lock()
+	from, oldbase, err := f.lookup("link", oldname)
+	var n *inode
+	if err == nil {
+		n, _ = from.now[oldbase].(*inode)
+	}
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return f.rename(Link, newname, func(to *dir, newbase string) (func(), error) {
+		switch {
+		case n == nil:
+			return nil, syscall.ENOENT
+		case to.now[newbase] != nil:
+			return nil, syscall.EEXIST
+		}
+		return func() { f.used += int64(len(n.data)); to.change(newbase, n) }, nil
 	})
 }
 

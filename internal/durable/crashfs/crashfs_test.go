@@ -172,3 +172,28 @@ func TestCrashAtStopsEverything(t *testing.T) {
 		t.Errorf("the last step must be able to happen: %q", got)
 	}
 }
+
+func TestLinkIsTwoNamesOfOneFile(t *testing.T) {
+	f := crashfs.New()
+	f.Capacity(100)
+	h := create(t, f, "/a")
+	write(t, h, 0, "content")
+	must(t, h.Sync())
+	must(t, f.Mkdir("/d", 0o755))
+	must(t, f.Link("/a", "/d/b"))
+	if err := f.Link("/a", "/d/b"); !errors.Is(err, os.ErrExist) {
+		t.Errorf("linked over a file: %v", err)
+	}
+	if err := f.Link("/missing", "/c"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("linked what is not there: %v", err)
+	}
+	must(t, f.SyncDir("/"))
+	must(t, f.Remove("/a"))
+	if got := content(t, f, "/d/b"); got != "content" {
+		t.Errorf("got %q", got)
+	}
+	after := f.PowerCut(crashfs.LoseAll, seeded(1))
+	if a, b := content(t, after, "/a"), content(t, after, "/d/b"); a != "content" || b != "(missing)" {
+		t.Errorf("names were not synced, got %q and %q", a, b)
+	}
+}
