@@ -109,6 +109,9 @@ func TestRootedStaysInside(t *testing.T) {
 	must(t, fsys.Rename("second", "third"))
 	must(t, durable.Remove(fsys, "third"))
 
+	if _, err := fsys.OpenFile("a/b", os.O_RDONLY, 0); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("opened a directory: %v", err)
+	}
 	for name, err := range map[string]error{
 		"door/x": durable.WriteFile(fsys, "door/x", nil, 0o644),
 		"..":     durable.WriteFile(fsys, "../x", nil, 0o644),

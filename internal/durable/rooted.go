@@ -1,12 +1,15 @@
 package durable
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // Rooted is the part of the operating system's filesystem below root. Names are
-// relative to it, and none leads out of it, by a symbolic link neither.
+// relative to it, and none leads out of it, by a symbolic link neither. Its
+// OpenFile refuses a directory.
 func Rooted(root *os.Root) FS { return rootedFS{root} }
 
 type rootedFS struct{ root *os.Root }
@@ -15,6 +18,13 @@ func (r rootedFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error
 	f, err := r.root.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return osFile{f}, nil
 }
