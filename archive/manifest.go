@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"appliance/archive/store"
 )
 
 // ManifestVersion is the version of the format that this package writes, and the only one it reads.
@@ -164,3 +167,28 @@ func checkSum(s string) error {
 }
 
 func hexSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:]) }
+
+// badManifestError is that of a manifest which is there and is not what was written.
+type badManifestError struct{ err error }
+
+func (e *badManifestError) Error() string { return e.err.Error() }
+func (e *badManifestError) Unwrap() error { return e.err }
+
+func isBadManifest(err error) bool {
+	var bad *badManifestError
+	return errors.As(err, &bad)
+}
+
+// readManifest is store.ErrNotExist when the block is not archived, and isBadManifest when its manifest is damaged.
+func readManifest(ctx context.Context, s store.Store, tenant, block string) (*Manifest, error) {
+	name := ObjectName(tenant, block, ManifestName)
+	text, err := store.ReadFile(ctx, s, name, maxManifestBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := DecodeManifest(text, tenant, block)
+	if err != nil {
+		return nil, &badManifestError{fmt.Errorf("read %s: %w", name, err)}
+	}
+	return m, nil
+}

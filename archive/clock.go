@@ -1,0 +1,66 @@
+package archive
+
+import (
+	"fmt"
+	"time"
+)
+
+// Rules on the wall clock, by which a block's age is told:
+//   - While we run, the wall clock must advance as the monotonic one does. Where the two part by more than
+//     clockTolerance between two looks (somebody set the clock, the machine slept), purging stops until they
+//     have kept step again for clockTrial. A second jump starts the trial anew.
+//   - At start there is only what was written down before. A clock that is behind that, or ahead by more than
+//     a trial, or nothing written down, begins with a trial as well.
+//
+// So a clock that is wrong for less than an hour purges nothing. One that is wrong for longer is believed: then a
+// block may go early, but still only archived and re-read.
+const (
+	clockTolerance = time.Minute
+	clockTrial     = time.Hour // or the retention, where that is shorter
+)
+
+// clock judges whether the wall clock can be trusted.
+type clock struct {
+	wall func() time.Time
+	mono func() time.Duration // since any moment
+	// trial is for how long a clock must keep step to be trusted.
+	trial time.Duration
+
+	lastWall time.Time
+	lastMono time.Duration
+	trialTo  time.Duration // on mono; trusted from then on
+	reason   string
+}
+
+// newClock starts with the wall time that an earlier run saw last, zero for none.
+func newClock(wall func() time.Time, mono func() time.Duration, trial time.Duration, seen time.Time) *clock {
+	c := &clock{wall: wall, mono: mono, trial: trial}
+	c.lastWall, c.lastMono = wall().Round(0), mono()
+	switch since := c.lastWall.Sub(seen); {
+	case seen.IsZero():
+		c.try("there is no record of the time before this start")
+	case since < -clockTolerance:
+		c.try(fmt.Sprintf("the clock is %s behind the last record of it", -since.Round(time.Second)))
+	case since > trial:
+		c.try(fmt.Sprintf("the last record of the time is %s old", since.Round(time.Second)))
+	}
+	return c
+}
+
+func (c *clock) try(reason string) {
+	c.trialTo, c.reason = c.lastMono+c.trial, reason
+}
+
+// look returns why the clock is not to be trusted, and "" where it is.
+func (c *clock) look() string {
+	wall, mono := c.wall().Round(0), c.mono()
+	drift := wall.Sub(c.lastWall) - (mono - c.lastMono)
+	c.lastWall, c.lastMono = wall, mono
+	if drift.Abs() > clockTolerance {
+		c.try(fmt.Sprintf("the clock jumped by %s", drift.Round(time.Second)))
+	}
+	if mono >= c.trialTo {
+		return ""
+	}
+	return fmt.Sprintf("%s; it is trusted again after %s of keeping step", c.reason, (c.trialTo - mono).Round(time.Second))
+}

@@ -1,0 +1,160 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"appliance/archive/store"
+)
+
+// A Source is the storage of a Tempo that blocks are copied from. Nothing is ever written to it through this
+// interface. A store.Store is one: the layout is the same, and reading it that way needs none of Tempo's code.
+type Source interface {
+	// List yields the direct children of dir, and none when it is not there.
+	List(ctx context.Context, dir string) iter.Seq2[store.Entry, error]
+	// Open opens a file, or returns store.ErrNotExist.
+	Open(ctx context.Context, name string) (store.Object, error)
+	// URL is where it is, without secrets.
+	URL() string
+	Close() error
+}
+
+// OpenSource opens the storage of a Tempo for reading: file:///path, a path, or s3://bucket/prefix?... with the
+// parameters and credentials that store.Open describes.
+func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, error) {
+	if strings.HasPrefix(rawURL, "s3:") {
+		s, err := store.Open(ctx, rawURL, store.Options{Logger: log})
+		if err != nil {
+			return nil, fmt.Errorf("open the source: %w", err)
+		}
+		return s, nil
+	}
+	dir := rawURL
+	if u, err := url.Parse(rawURL); err == nil && u.Scheme == "file" {
+		if u.Host != "" || u.Path == "" {
+			return nil, fmt.Errorf("open the source: %q is no file:///path", rawURL)
+		}
+		dir = u.Path
+	} else if strings.Contains(rawURL, "://") {
+		return nil, fmt.Errorf("open the source: %q is neither file:// nor s3://", rawURL)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the source: %w", err)
+	}
+	return &dirSource{root: root, url: (&url.URL{Scheme: "file", Path: dir}).String()}, nil
+}
+
+// dirSource reads a directory. It is not a directory store, because that one stages its writes there, and because
+// the store it copies to can share the bytes of an *os.File.
+type dirSource struct {
+	root *os.Root
+	url  string
+}
+
+func (d *dirSource) URL() string  { return d.url }
+func (d *dirSource) Close() error { return d.root.Close() }
+
+func (d *dirSource) List(ctx context.Context, dir string) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
+		entries, err := d.readDir(dir)
+		if err != nil {
+			yield(store.Entry{}, fmt.Errorf("list %s of %s: %w", dir, d.url, err))
+			return
+		}
+		for _, e := range entries {
+			if err := ctx.Err(); err != nil {
+				yield(store.Entry{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d *dirSource) readDir(dir string) ([]store.Entry, error) {
+	f, err := d.root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var entries []store.Entry
+	for _, e := range found {
+		if e.IsDir() {
+			entries = append(entries, store.Entry{Name: e.Name(), Dir: true})
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		} else if err != nil {
+			return nil, err
+		}
+		if info.Mode().IsRegular() {
+			entries = append(entries, store.Entry{Name: e.Name(), Size: info.Size()})
+		}
+	}
+	slices.SortFunc(entries, func(a, b store.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
+}
+
+func (d *dirSource) Open(_ context.Context, name string) (store.Object, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &dirObject{File: f, size: info.Size()}, nil
+}
+
+type dirObject struct {
+	*os.File
+	size int64
+}
+
+func (o *dirObject) Size() int64 { return o.size }
+
+func (o *dirObject) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, io.NewSectionReader(o.File, 0, o.size))
+	if err == nil && n < o.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// readSmall reads a whole file of at most limit bytes.
+func readSmall(ctx context.Context, src Source, name string, limit int64) ([]byte, error) {
+	o, err := src.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	if o.Size() > limit {
+		return nil, fmt.Errorf("read %s: %d bytes, more than the limit of %d", name, o.Size(), limit)
+	}
+	data := make([]byte, o.Size())
+	if n, err := o.ReadAt(data, 0); int64(n) < o.Size() {
+		return nil, fmt.Errorf("read %s: got %d of %d bytes: %w", name, n, o.Size(), err)
+	}
+	return data, nil
+}
