@@ -24,6 +24,7 @@ type Options struct {
 	Env     map[string]string // added to, and stronger than, what the harness sets
 	Args    []string          // after "serve"
 	Cgroup  string            // cgroup.procs of a control group to run in
+	Under   []string          // a command that runs the appliance as itself, such as strace -D
 }
 
 // Appliance is a running `appliance serve`.
@@ -48,7 +49,7 @@ func Launch(t testing.TB, o Options) *Appliance {
 	a := &Appliance{DataDir: o.DataDir, Intake: FreePort(t), Read: FreePort(t)}
 	if a.DataDir == "" {
 		a.DataDir = t.TempDir()
-		t.Cleanup(func() { endOrphans(t, a.DataDir) }) // runs after everything that was started with the directory is stopped
+		t.Cleanup(func() { EndOrphans(t, a.DataDir) }) // runs after everything that was started with the directory is stopped
 	}
 	env := map[string]string{
 		"APPLIANCE_DATA_DIR":        a.DataDir,
@@ -58,7 +59,7 @@ func Launch(t testing.TB, o Options) *Appliance {
 	}
 	maps.Copy(env, o.Env)
 
-	command := append([]string{Bin(t), "serve"}, o.Args...)
+	command := slices.Concat(o.Under, []string{Bin(t), "serve"}, o.Args)
 	if o.Cgroup != "" { // it has to be in the group before it has any memory
 		command = append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, o.Cgroup}, command...)
 	}
@@ -79,8 +80,8 @@ func cleanEnv() []string {
 	})
 }
 
-// endOrphans fails the test when something still works on a data directory, and ends it.
-func endOrphans(t testing.TB, dataDir string) {
+// EndOrphans fails the test when something still works on a data directory, and ends it.
+func EndOrphans(t testing.TB, dataDir string) {
 	t.Helper()
 	for _, k := range Mentioning(t, dataDir) {
 		t.Errorf("%s is left over", k)

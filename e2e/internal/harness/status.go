@@ -1,0 +1,72 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Status is the part of /api/v1/status that tests look at.
+type Status struct {
+	Ledger    Ledger `json:"ledger"`
+	Forwarder struct {
+		UnprovenSpans int64 `json:"unproven_spans"`
+		ResentSpans   int64 `json:"resent_spans"`
+	} `json:"forwarder"`
+	Tempo struct {
+		PID int `json:"pid"`
+	} `json:"tempo"`
+}
+
+// Ledger accounts for every span that was ever received.
+type Ledger struct {
+	Received    int64            `json:"received"`
+	Kept        int64            `json:"kept"`
+	SampledOut  map[string]int64 `json:"sampled_out"`
+	Rejected    map[string]int64 `json:"rejected"`
+	Pending     int64            `json:"pending"`
+	Proven      int64            `json:"proven"`
+	Discarded   map[string]int64 `json:"discarded"`
+	Damaged     int64            `json:"damaged"`
+	Unaccounted int64            `json:"unaccounted"`
+}
+
+// Discards is the sum over the reasons.
+func (l Ledger) Discards() int64 { return sum(l.Discarded) }
+
+// Balanced says which of the equations does not hold.
+func (l Ledger) Balanced() error {
+	if got := l.Kept + sum(l.SampledOut) + sum(l.Rejected); got != l.Received {
+		return fmt.Errorf("received is %d, kept + sampled out + rejected is %d: %+v", l.Received, got, l)
+	}
+	if got := l.Pending + l.Proven + l.Discards() + l.Damaged; got != l.Kept {
+		return fmt.Errorf("kept is %d, pending + proven + discarded + damaged is %d: %+v", l.Kept, got, l)
+	}
+	if l.Unaccounted != 0 {
+		return fmt.Errorf("%d spans are unaccounted: %+v", l.Unaccounted, l)
+	}
+	if l.Pending < 0 || l.Proven < 0 || l.Damaged < 0 {
+		return fmt.Errorf("less than none: %+v", l)
+	}
+	return nil
+}
+
+func sum(m map[string]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// Status reads /api/v1/status.
+func (a *Appliance) Status(ctx context.Context) (Status, error) {
+	var s Status
+	body, err := a.get(ctx, "/api/v1/status", "application/json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("decode status of %d bytes: %w", len(body), err)
+	}
+	return s, nil
+}

@@ -1,0 +1,156 @@
+package torture
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"appliance/e2e/internal/harness"
+	"appliance/e2e/internal/oracle"
+)
+
+// times is how often something is done: short by default, long with TORTURE=long.
+func times(short, long int) int {
+	if os.Getenv("TORTURE") == "long" {
+		return long
+	}
+	return short
+}
+
+// quickTempo lets blocks be finished within seconds, so that the proof of delivery, which is on them, comes as soon.
+const quickTempo = `
+ingester:
+  flush_check_period: 1s
+  max_block_duration: 4s
+storage:
+  trace:
+    blocklist_poll: 3s
+`
+
+// quick are options of an appliance with a Tempo as in quickTempo, more text below it.
+func quick(t testing.TB, dataDir string, env map[string]string, more ...string) harness.Options {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tempo.yaml")
+	if err := os.WriteFile(file, []byte(quickTempo+strings.Join(more, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{"APPLIANCE_TEMPO_CONFIG_FILE": file, "APPLIANCE_FORWARDER_RESEND_AFTER": "8s", "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
+	maps.Copy(all, env)
+	return harness.Options{DataDir: dataDir, Env: all}
+}
+
+// dataDir is a directory that outlives the appliances of a test.
+func dataDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() { harness.EndOrphans(t, dir) })
+	return dir
+}
+
+// kill ends a process, and waits until it and what it had started are gone.
+func kill(t testing.TB, a *harness.Appliance) {
+	t.Helper()
+	below := harness.Descendants(t, a.Pid)
+	a.Signal(t, syscall.SIGKILL)
+	gone(t, a, below)
+}
+
+func gone(t testing.TB, a *harness.Appliance, below []harness.Task) {
+	t.Helper()
+	<-a.Ended()
+	harness.Eventually(t, 20*time.Second, "children gone", func() error {
+		for _, k := range below {
+			if k.Runs() {
+				return fmt.Errorf("%s still runs", k)
+			}
+		}
+		return nil
+	})
+}
+
+// takes waits until the intake takes connections.
+func takes(t testing.TB, a *harness.Appliance) {
+	t.Helper()
+	harness.Eventually(t, 30*time.Second, "intake", func() error {
+		if !a.Alive() {
+			t.Fatalf("the appliance ended: %s", a.Output())
+		}
+		if !harness.Listens(a.Intake) {
+			return fmt.Errorf("nothing listens on %s", a.Intake)
+		}
+		return nil
+	})
+}
+
+// judge stops the load, waits until the ledger says that everything is proven, reads everything back, and fails the test when something
+// that was answered 200 is missing, or anything is corrupted or invented.
+func judge(t testing.TB, o *oracle.Oracle, a *harness.Appliance, patience time.Duration) oracle.Verdict {
+	t.Helper()
+	o.StopAll()
+	proven := drained(t, a, patience)
+	v := read(t, o, a)
+	t.Logf("measured: %s: %s; all proven after %.1f s", t.Name(), v, proven.Seconds())
+	if !v.Clean() {
+		t.Errorf("not everything was kept as it was sent: %s", strings.Join(v.Examples, "; "))
+	}
+	account(t, o, a)
+	return v
+}
+
+// read reads everything back.
+func read(t testing.TB, o *oracle.Oracle, a *harness.Appliance) oracle.Verdict {
+	t.Helper()
+	a.WaitReady(t)
+	v, err := o.Judge(t.Context(), a.Trace, 15*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range o.Counts().Wrong {
+		t.Errorf("a client got: %s", wrong)
+	}
+	return v
+}
+
+// drained waits until nothing is pending, and says how long that took.
+func drained(t testing.TB, a *harness.Appliance, patience time.Duration) time.Duration {
+	t.Helper()
+	began := time.Now()
+	harness.Eventually(t, patience, "everything proven", func() error {
+		s, err := a.Status(t.Context())
+		if err != nil {
+			return err
+		}
+		if err := s.Ledger.Balanced(); err != nil {
+			t.Fatal(err)
+		}
+		if s.Ledger.Pending > 0 {
+			return fmt.Errorf("%d spans are pending: %+v", s.Ledger.Pending, s)
+		}
+		return nil
+	})
+	return time.Since(began)
+}
+
+// account compares the ledger with what the clients know. A request that was not answered may have been kept.
+func account(t testing.TB, o *oracle.Oracle, a *harness.Appliance) harness.Ledger {
+	t.Helper()
+	s, err := a.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ledger.Balanced(); err != nil {
+		t.Error(err)
+	}
+	if c := o.Counts(); s.Ledger.Kept < c.Acked || s.Ledger.Kept > c.Tried {
+		t.Errorf("the ledger says that %d spans were kept; %d were answered 200, %d tried", s.Ledger.Kept, c.Acked, c.Tried)
+	}
+	if _, samples := a.Metrics(t); samples["appliance_unaccounted_spans"] != 0 {
+		t.Errorf("appliance_unaccounted_spans is %v", samples["appliance_unaccounted_spans"])
+	}
+	return s.Ledger
+}
