@@ -147,8 +147,8 @@ func (d *dirStore) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	err := durable.Remove(d.fsys, name)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return nil // what would be the directory is an object, and stays
+	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENOTEMPTY) {
+		return nil // an object stands where its directory would be, or a directory in its own place
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return d.fail("delete", name, err)

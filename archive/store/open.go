@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 )
 
 // Options are the same for every kind of store.
@@ -29,7 +30,40 @@ type Options struct {
 // that AWS_SHARED_CREDENTIALS_FILE names (~/.aws/credentials) with its AWS_PROFILE;
 // never from the URL.
 func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
-	return nil, errors.ErrUnsupported
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		// The error of Parse repeats the URL, and a secret that was put there by mistake.
+		return nil, errors.New("open store: the URL cannot be read; write file:///path or s3://bucket/prefix?endpoint=host:port")
+	}
+	switch u.Scheme {
+	case "":
+		return openDirURL(u, rawURL, o)
+	case "file":
+		return openDirURL(u, u.Path, o)
+	case "s3":
+		at, err := parseS3(u)
+		if err != nil {
+			return nil, fmt.Errorf("open store %s: %w", u.Redacted(), err)
+		}
+		s, err := openS3(ctx, at, o)
+		if err != nil {
+			return nil, fmt.Errorf("open store %s: %w", at, err)
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("open store %s: there are file:// and s3://, not %s://", u.Redacted(), u.Scheme)
+}
+
+func openDirURL(u *url.URL, dir string, o Options) (Store, error) {
+	switch {
+	case u.Host != "":
+		return nil, fmt.Errorf("open store %s: %q stands where a host would; write file:///path", u.Redacted(), u.Host)
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("open store %s: a directory takes no parameters", u.Redacted())
+	case dir == "":
+		return nil, errors.New("open store: no path; write file:///path")
+	}
+	return openDir(dir, o)
 }
 
 // ReadFile reads a whole object of at most limit bytes.
