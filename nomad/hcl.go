@@ -25,7 +25,10 @@ func HCL(job *api.Job) []byte {
 	return hclwrite.Format(w.buf.Bytes())
 }
 
-type hclWriter struct{ buf bytes.Buffer }
+type hclWriter struct {
+	buf   bytes.Buffer
+	depth int
+}
 
 func (w *hclWriter) open(name string, labels ...string) {
 	w.buf.WriteString(name)
@@ -33,11 +36,15 @@ func (w *hclWriter) open(name string, labels ...string) {
 		w.buf.WriteString(" " + quote(l))
 	}
 	w.buf.WriteString(" {\n")
+	w.depth++
 }
 
-func (w *hclWriter) close() { w.buf.WriteString("}\n") }
+func (w *hclWriter) close() {
+	w.buf.WriteString("}\n")
+	w.depth--
+}
 
-// body writes the fields of a struct: attributes first, then blocks, each kind in the order of the type.
+// body writes the fields of a struct: attributes in the order of the type, then blocks.
 func (w *hclWriter) body(v reflect.Value) {
 	empty := true
 	for _, f := range fieldsOf(v) {
@@ -46,7 +53,9 @@ func (w *hclWriter) body(v reflect.Value) {
 			empty = false
 		}
 	}
-	for _, f := range fieldsOf(v) {
+	fields := fieldsOf(v)
+	slices.SortStableFunc(fields, func(a, b hclField) int { return slices.Index(reading, a.name) - slices.Index(reading, b.name) })
+	for _, f := range fields {
 		if f.kind == "block" {
 			if !empty {
 				w.buf.WriteString("\n")
@@ -56,6 +65,10 @@ func (w *hclWriter) body(v reflect.Value) {
 		}
 	}
 }
+
+// reading is the order in which a person wants to read blocks; others come before these.
+var reading = []string{"constraint", "meta", "update", "group", "network", "volume", "restart", "reschedule", "ephemeral_disk",
+	"task", "config", "env", "identity", "template", "volume_mount", "resources", "service", "check"}
 
 type hclField struct {
 	name, kind string
@@ -144,17 +157,18 @@ func byText(a, b reflect.Value) int { return strings.Compare(a.String(), b.Strin
 
 func (w *hclWriter) attribute(name string, v reflect.Value) {
 	if s, ok := v.Interface().(string); ok && strings.Contains(s, "\n") {
-		fmt.Fprintf(&w.buf, "%s = <<-EOH\n%sEOH\n", name, heredoc(s))
+		indent := strings.Repeat("  ", w.depth)
+		fmt.Fprintf(&w.buf, "%s = <<-EOH\n%s%sEOH\n", name, heredoc(s, indent+"  "), indent)
 		return
 	}
 	fmt.Fprintf(&w.buf, "%s = %s\n", name, expression(v))
 }
 
 // heredoc prepares a text for <<-EOH, whose lines lose the indentation that they share.
-func heredoc(s string) string {
+func heredoc(s, indent string) string {
 	var b strings.Builder
 	for line := range strings.Lines(strings.TrimSuffix(s, "\n") + "\n") {
-		b.WriteString("  " + escapeTemplate(line))
+		b.WriteString(indent + escapeTemplate(line))
 	}
 	return b.String()
 }

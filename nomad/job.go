@@ -99,6 +99,7 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 		"APPLIANCE_RECEIVER_LISTEN": s.listen(portOTLP, 4318),
 		"APPLIANCE_HTTP_LISTEN":     s.listen(portHTTP, 3200),
 		"APPLIANCE_LOG_FORMAT":      "json",
+		nodeName:                    "${node.unique.name}",
 	}
 	if s.Tempo == TempoEmbedded {
 		t.Env["APPLIANCE_TEMPO_RETENTION"] = shortDuration(s.Retention)

@@ -46,7 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	if said := (*saidError)(nil); !errors.As(err, &said) {
+	code, silent, ok := codeOf(err)
+	if said := (*saidError)(nil); !errors.As(err, &said) && !silent {
 		fmt.Fprintln(stderr, "appliance: "+err.Error())
 	}
 	var usage *usageError
@@ -57,6 +58,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var conf *config.Error
 	if errors.As(err, &conf) {
 		return exitUsage
+	}
+	if ok {
+		return code
 	}
 	return exitError
 }
@@ -89,6 +93,7 @@ Start it with: appliance serve`,
 		newHealthCommand(),
 		newConfigCommand(),
 		newSamplerCommand(),
+		newNomadCommand(),
 		newVersionCommand(),
 		newTempoCommand(),
 	)

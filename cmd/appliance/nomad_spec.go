@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/spf13/cobra"
+
+	"appliance/nomad"
+)
+
+func newNomadSpecCommand() *cobra.Command {
+	f := &nomadFlags{}
+	var output string
+	c := &cobra.Command{
+		Use:   "spec",
+		Short: "Print the job",
+		Long: `Print the job, as HCL for nomad job run, or as JSON. Nothing is sent to Nomad.
+
+--tempo embedded, the default, is one task that holds everything. --tempo task runs Tempo as a group of its own, with its own memory and
+its own fate; the appliance finds it by its service name.`,
+		Example: `  appliance nomad spec --image registry.example/appliance:1.0 > tempo.nomad.hcl
+  appliance nomad spec --driver raw_exec --command /opt/appliance --data /var/lib/appliance
+  appliance nomad spec --set sampler.probability=0.1 --constraint 'node.class = storage'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.built(cmd)
+			if err != nil {
+				return err
+			}
+			job, err := s.Build()
+			if err != nil {
+				return err
+			}
+			for _, n := range s.Notes() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
+			}
+			switch output {
+			case "hcl":
+				_, err = cmd.OutOrStdout().Write(nomad.HCL(job))
+				return err
+			case "json":
+				out := json.NewEncoder(cmd.OutOrStdout())
+				out.SetIndent("", "  ")
+				return out.Encode(struct{ Job *api.Job }{job})
+			}
+			return &usageError{fmt.Errorf("--output %q is neither hcl nor json", output), "Try: appliance nomad spec --help"}
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "hcl", "hcl or json")
+	f.addSpec(c)
+	c.Flags().StringVar(&f.access.Region, "region", "", "region (NOMAD_REGION)")
+	c.Flags().StringVar(&f.access.Namespace, "namespace", "", "namespace (NOMAD_NAMESPACE)")
+	return c
+}

@@ -1,0 +1,98 @@
+package nomad
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// Access says how to reach Nomad. What is empty is taken from the NOMAD_* variables of Nomad's own command line.
+type Access struct {
+	Address, Region, Namespace, Token string
+
+	CACert, CAPath, ClientCert, ClientKey, TLSServerName string
+	TLSSkipVerify                                        bool
+}
+
+// Connect makes a client; nothing is sent yet.
+func (a Access) Connect() (*api.Client, error) {
+	conf := api.DefaultConfig()
+	conf.Address = cmp.Or(a.Address, conf.Address)
+	conf.Region = cmp.Or(a.Region, conf.Region)
+	conf.Namespace = cmp.Or(a.Namespace, conf.Namespace)
+	conf.SecretID = cmp.Or(a.Token, conf.SecretID)
+	tls := conf.TLSConfig
+	tls.CACert = cmp.Or(a.CACert, tls.CACert)
+	tls.CAPath = cmp.Or(a.CAPath, tls.CAPath)
+	tls.ClientCert = cmp.Or(a.ClientCert, tls.ClientCert)
+	tls.ClientKey = cmp.Or(a.ClientKey, tls.ClientKey)
+	tls.TLSServerName = cmp.Or(a.TLSServerName, tls.TLSServerName)
+	tls.Insecure = tls.Insecure || a.TLSSkipVerify
+	client, err := api.NewClient(conf)
+	if err != nil {
+		return nil, fmt.Errorf("reach Nomad at %s: %w", conf.Address, err)
+	}
+	return client, nil
+}
+
+// maxSocketPath is what the kernel takes as the path of a socket, without its final zero.
+const maxSocketPath = 107
+
+// ErrNoTask means that no task API was found.
+var ErrNoTask = errors.New("this is no Nomad task with a task API, and no address of Nomad is set")
+
+// InTask fills in the address for a process that runs as a task: an address that is set by a person, else the task API,
+// a socket that is always authenticated and works without any address or certificate.
+func (a Access) InTask() (Access, error) {
+	if a.Address != "" || os.Getenv("NOMAD_ADDR") != "" {
+		return a, nil
+	}
+	dir := os.Getenv("NOMAD_SECRETS_DIR")
+	if dir == "" {
+		return a, ErrNoTask
+	}
+	socket := filepath.Join(dir, "api.sock")
+	if _, err := os.Stat(socket); err != nil {
+		return a, fmt.Errorf("find the task API: %w", err)
+	}
+	if len(socket) > maxSocketPath {
+		return a, fmt.Errorf("the task API's socket has a path of %d bytes, and the kernel takes %d; set Nomad's data_dir to a shorter path, or nomad.address: %s", len(socket), maxSocketPath, socket)
+	}
+	a.Address = "unix://" + socket
+	return a, nil
+}
+
+// Readable says what an error of Nomad's API means and what to do about it.
+func Readable(err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer api.UnexpectedResponseError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	body := strings.TrimSpace(answer.Body())
+	switch {
+	case answer.StatusCode() == http.StatusForbidden:
+		return fmt.Errorf("Nomad refuses (403 %s): the token (NOMAD_TOKEN, --token) lacks a right; `appliance nomad policy` prints what is needed", body)
+	case answer.StatusCode() == http.StatusUnauthorized, strings.Contains(body, "ACL token not found"):
+		return fmt.Errorf("Nomad does not know the token (%d %s): check NOMAD_TOKEN or --token", answer.StatusCode(), body)
+	case answer.HasStatusCode():
+		return fmt.Errorf("Nomad answers %d: %s", answer.StatusCode(), body)
+	}
+	return err
+}
+
+func statusOf(err error) int {
+	var answer api.UnexpectedResponseError
+	if errors.As(err, &answer) {
+		return answer.StatusCode()
+	}
+	return 0
+}
