@@ -1,0 +1,69 @@
+package torture
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"appliance/e2e/internal/harness"
+	"appliance/e2e/internal/oracle"
+)
+
+// TestFlippedByte changes bytes anywhere in the segments while the appliance is down. Each costs the record it is in at most, and what
+// it cost is in the ledger.
+func TestFlippedByte(t *testing.T) {
+	const flips = 8
+	for range times(1, 25) {
+		t.Run("", func(t *testing.T) {
+			o, dir := oracle.New(t, 200), dataDir(t)
+			away := harness.Launch(t, quick(t, dir, map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + harness.FreePort(t)}))
+			takes(t, away)
+			o.Target(away.IntakeURL())
+			load := o.Start(clients)
+			wait(t, 2*time.Second)
+			load.Stop()
+			kill(t, away)
+			for range flips {
+				flip(t, filepath.Join(dir, "spool"))
+			}
+
+			a := harness.Start(t, quick(t, dir, nil))
+			drained(t, a, time.Minute)
+			v, ledger := read(t, o, a), account(t, o, a)
+			t.Logf("measured: %s: %d bytes flipped, %d spans damaged by the ledger: %s", t.Name(), flips, ledger.Damaged, v)
+			if v.Corrupted > 0 || v.Invented > 0 || len(v.MissingOf) > flips {
+				t.Errorf("%d flipped bytes cost spans of %d requests: %v", flips, len(v.MissingOf), v.Examples)
+			}
+			if ledger.Damaged < v.Missing {
+				t.Errorf("%d spans are missing, the ledger says that %d are damaged", v.Missing, ledger.Damaged)
+			}
+		})
+	}
+}
+
+// flip changes a byte of what was written to one of the segments.
+func flip(t *testing.T, spool string) {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(spool, "*.seg"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("no segments in %s: %v", spool, err)
+	}
+	name := segments[rand.IntN(len(segments))]
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(text, "\x00"))
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	at := rand.IntN(used)
+	if _, err := f.WriteAt([]byte{text[at] ^ byte(1+rand.IntN(255))}, int64(at)); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,130 @@
+package torture
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"appliance/e2e/internal/harness"
+	"appliance/e2e/internal/oracle"
+)
+
+// The memory that the job of the origin document has.
+const jobMemory = 450 << 20
+
+// TestOverload sends ten times what Tempo takes to an appliance that lives with its Tempo in 450 MB. The flood goes to disk.
+func TestOverload(t *testing.T) {
+	phase := time.Duration(times(15, 60)) * time.Second
+	flood := time.Duration(times(60, 300)) * time.Second
+	procs := harness.NewMemoryCgroup(t, jobMemory)
+	o := oracle.New(t, 600)
+	opts := quick(t, "", nil)
+	opts.Cgroup = procs
+	a := harness.Start(t, opts)
+	o.Target(a.IntakeURL())
+
+	// What Tempo takes: as much as it delivers with a queue before it, which 1.5 times that keeps filled.
+	m := meter{o: o, a: a}
+	rates := map[string]rate{}
+	step := func(name string, spansPerSecond float64, d time.Duration) rate {
+		l := o.Start(oracle.Shape{Clients: 16, SpansPerSecond: spansPerSecond})
+		wait(t, d/5) // until it is steady
+		r := m.over(t, 4*d/5)
+		l.Stop()
+		rates[name] = r
+		t.Logf("measured: %s: %s: offered %.0f spans/s: acknowledged %.0f, delivered %.0f, tempos %d, appliance %d MiB, tempo %d MiB, both at most %d MiB",
+			t.Name(), name, spansPerSecond, r.acked, r.delivered, m.tempos(t), m.resident(t, a.Pid), m.resident(t, m.tempo(t)), m.peak(t, procs))
+		return r
+	}
+	before := step("what Tempo takes", 20_000, phase)
+	over := step("ten times that", 10*before.delivered, flood)
+	if !a.Alive() {
+		t.Fatal("the appliance ended in the flood")
+	}
+	best := max(before.delivered, rates["what Tempo takes"].delivered)
+	t.Logf("measured: %s: goodput in the flood: delivered %.0f %% of the peak, acknowledged %.0f %%", t.Name(), 100*over.delivered/best, 100*over.acked/before.acked)
+	if over.delivered < 0.9*best {
+		t.Errorf("delivered %.0f spans/s in the flood, %.0f before it", over.delivered, best)
+	}
+	judge(t, o, a, 30*time.Minute)
+}
+
+// rate is in spans per second.
+type rate struct{ acked, delivered float64 }
+
+// meter takes rates.
+type meter struct {
+	o    *oracle.Oracle
+	a    *harness.Appliance
+	pids map[int]bool
+}
+
+// over measures for d.
+func (m *meter) over(t *testing.T, d time.Duration) rate {
+	t.Helper()
+	began, acked, delivered := time.Now(), m.o.Counts().Acked, m.delivered(t)
+	for time.Since(began) < d {
+		wait(t, min(time.Second, d))
+		m.tempo(t)
+	}
+	seconds := time.Since(began).Seconds()
+	return rate{float64(m.o.Counts().Acked-acked) / seconds, float64(m.delivered(t)-delivered) / seconds}
+}
+
+// delivered is how many spans Tempo has taken so far, proven or not.
+func (m *meter) delivered(t *testing.T) int64 {
+	t.Helper()
+	s, err := m.a.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Ledger.Proven + s.Forwarder.UnprovenSpans
+}
+
+// tempo is the pid of the Tempo of now.
+func (m *meter) tempo(t *testing.T) int {
+	t.Helper()
+	k, ok := m.a.TempoChild(t)
+	if !ok {
+		return 0
+	}
+	if m.pids == nil {
+		m.pids = map[int]bool{}
+	}
+	m.pids[k.Pid] = true
+	return k.Pid
+}
+
+// tempos is how many there were.
+func (m *meter) tempos(t *testing.T) int {
+	m.tempo(t)
+	return len(m.pids)
+}
+
+func (m *meter) resident(t *testing.T, pid int) uint64 {
+	t.Helper()
+	if pid == 0 {
+		return 0
+	}
+	return harness.MemoryOf(t, pid).Resident >> 20
+}
+
+// peak is the most memory that the control group had, page cache included.
+func (m *meter) peak(t *testing.T, procs string) int64 {
+	t.Helper()
+	for _, name := range []string{"memory.max_usage_in_bytes", "memory.peak"} {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(procs), name))
+		if err != nil {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n >> 20
+	}
+	return 0
+}

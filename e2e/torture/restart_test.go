@@ -1,0 +1,129 @@
+package torture
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"appliance/e2e/internal/harness"
+	"appliance/e2e/internal/oracle"
+)
+
+// TestRestart fills the spool while Tempo is away, ends the appliance in order and by force, and takes the time until it is ready again.
+func TestRestart(t *testing.T) {
+	const (
+		spoolBytes = 1 << 30
+		bound      = time.Second
+	)
+	o, dir := oracle.New(t, 20_000), dataDir(t) // large spans: the bytes matter here
+	env := map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + harness.FreePort(t)}
+	a := harness.Start(t, quick(t, dir, env))
+	o.Target(a.IntakeURL())
+	load := o.Start(oracle.Shape{Clients: 4, MaxBatch: 200, Plain: true})
+	harness.Eventually(t, 5*time.Minute, "a gibibyte in the spool", func() error {
+		if n := spooled(t, a); n < spoolBytes {
+			return fmt.Errorf("%d bytes", n)
+		}
+		return nil
+	})
+	load.Stop()
+	for _, end := range []struct {
+		name string
+		end  func()
+	}{
+		{"kill -9", func() { kill(t, a) }},
+		{"SIGTERM", func() { a.Stop(t) }},
+	} {
+		end.end()
+		began := time.Now()
+		a = harness.Launch(t, quick(t, dir, env))
+		for a.Ready() != nil {
+			if time.Since(began) > time.Minute {
+				t.Fatal("not ready for a minute")
+			}
+		}
+		took := time.Since(began)
+		ledger := account(t, o, a)
+		t.Logf("measured: %s: ready %d ms after a start on %d MiB of spool and %d spans, after %s", t.Name(), took.Milliseconds(), spooled(t, a)>>20, ledger.Pending, end.name)
+		if took > bound {
+			t.Errorf("ready after %s, the bound is %s", took, bound)
+		}
+		if c := o.Counts(); ledger.Pending < c.Acked {
+			t.Errorf("%d spans are pending, %d were answered 200", ledger.Pending, c.Acked)
+		}
+	}
+	if times(0, 1) == 0 {
+		return // to bring it all to Tempo takes minutes
+	}
+	a.Stop(t)
+	a = harness.Start(t, quick(t, dir, nil))
+	judge(t, o, a, 20*time.Minute)
+}
+
+// spooled is how many bytes of records wait.
+func spooled(t *testing.T, a *harness.Appliance) int64 {
+	t.Helper()
+	var bytes float64
+	_, samples := a.Metrics(t)
+	for name, v := range samples {
+		if strings.HasPrefix(name, "appliance_spool_bytes") {
+			bytes += v
+		}
+	}
+	return int64(bytes)
+}
+
+// TestStop ends an appliance while clients send. Each new connection must be answered: 200, then 503, and only when all is done is the
+// port closed. A connection that is refused is never tried again by some clients.
+func TestStop(t *testing.T) {
+	o := oracle.New(t, 200)
+	a := harness.Start(t, quick(t, "", nil))
+	o.Target(a.IntakeURL())
+	o.Start(clients)
+	wait(t, time.Second)
+
+	var seen []string // in order, each change once
+	var probing sync.WaitGroup
+	probing.Go(func() {
+		for last := ""; last != "refused"; {
+			now := probe(a.Intake)
+			if now != last {
+				seen = append(seen, now)
+			}
+			last = now
+		}
+	})
+	a.Signal(t, syscall.SIGTERM)
+	if code := a.ExitCode(t, 30*time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	probing.Wait()
+	o.StopAll()
+	t.Logf("measured: %s: a client saw %v, answers %v", t.Name(), seen, o.Counts().Answers)
+	if len(seen) < 2 || seen[len(seen)-2] != "503" {
+		t.Errorf("a client saw %v; just before the port is closed it must see 503", seen)
+	}
+	next := harness.Start(t, quick(t, a.DataDir, nil))
+	judge(t, o, next, time.Minute)
+}
+
+// probe sends an empty request on a connection of its own.
+func probe(addr string) string {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	resp, err := client.Post("http://"+addr+"/v1/traces", harness.Protobuf, strings.NewReader(""))
+	var op *net.OpError
+	switch {
+	case err == nil:
+		resp.Body.Close()
+		return fmt.Sprint(resp.StatusCode)
+	case errors.As(err, &op) && op.Op == "dial":
+		return "refused"
+	}
+	return "cut"
+}
