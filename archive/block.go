@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,7 +62,8 @@ func directories(ctx context.Context, src Source, dir string, check func(string)
 	}
 }
 
-// inspect reads a block's meta and lists its files. It is errUnfinished when there is no meta, or not all of one.
+// inspect reads a block's meta and lists its files. It is errUnfinished, with what files there are, when
+// there is no meta or not all of one.
 func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, error) {
 	b := &sourceBlock{tenant: tenant, id: id}
 	for e, err := range src.List(ctx, tenant+"/"+id) {
@@ -93,13 +95,13 @@ func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, 
 	}
 	text, err := readSmall(ctx, src, ObjectName(tenant, id, name), maxMetaBytes)
 	if errors.Is(err, store.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %d files and no %s", errUnfinished, len(b.files), MetaName)
+		return b, fmt.Errorf("%w: %d files and no %s", errUnfinished, len(b.files), MetaName)
 	} else if err != nil {
 		return nil, err
 	}
 	b.text = text
 	if b.meta, err = blockids.ParseMeta(text); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnfinished, err)
+		return b, fmt.Errorf("%w: %w", errUnfinished, err)
 	}
 	if b.meta.BlockID != id || b.meta.TenantID != tenant {
 		return nil, fmt.Errorf("%w: its %s is that of block %.50q of tenant %.160q", errDamaged, name, b.meta.BlockID, b.meta.TenantID)
@@ -118,6 +120,16 @@ func (b *sourceBlock) same(other *sourceBlock) bool {
 		}
 	}
 	return true
+}
+
+// print is equal for equal metas, names and sizes.
+func (b *sourceBlock) print() [sha256.Size]byte {
+	h := sha256.New()
+	h.Write(b.text)
+	for _, f := range b.files {
+		fmt.Fprintf(h, "\n%s %d", f.Name, f.Size)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 func (b *sourceBlock) file(name string) (store.Entry, bool) {

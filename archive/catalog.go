@@ -174,21 +174,34 @@ func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 			}
 			r := ref{tenant, block}
 			for ; i < len(known) && known[i].compare(r) < 0; i++ {
-				inv.missing = append(inv.missing, known[i])
+				inv.lacks(known[i])
 			}
 			if i < len(known) && known[i].ref == r {
-				inv.archived = append(inv.archived, known[i])
 				i++
-				continue
+				if !inv.marks.has(markPrune, r) {
+					inv.archived = append(inv.archived, known[i-1])
+					continue
+				}
 			}
 			unknown = append(unknown, r)
 		}
 	}
-	inv.missing = append(inv.missing, known[i:]...)
+	for ; i < len(known); i++ {
+		inv.lacks(known[i])
+	}
 	if err := inv.readManifests(ctx, s, unknown); err != nil {
 		return nil, err
 	}
 	return inv, nil
+}
+
+// lacks notes that the store has nothing of a block in the catalog, which is as it should be after a prune.
+func (inv *inventory) lacks(e entry) {
+	if inv.marks.has(markPrune, e.ref) {
+		inv.stale++
+		return
+	}
+	inv.missing = append(inv.missing, e)
 }
 
 func (inv *inventory) readManifests(ctx context.Context, s store.Store, refs []ref) error {

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"appliance/archive/store"
@@ -31,21 +32,22 @@ func covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, a
 			candidates = append(candidates, e)
 		}
 	}
-	passes := uint64(found.spans)/coverTokens + 1
-	for pass := range passes {
-		if ok, err := coveredPass(ctx, src, b, dst, candidates, pass, passes); err != nil || !ok {
+	s := share{seed: rand.Uint64(), of: uint64(found.spans)/coverTokens + 1}
+	for ; s.number < s.of; s.number++ {
+		if ok, err := s.covered(ctx, src, b, dst, candidates); err != nil || !ok {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-func coveredPass(ctx context.Context, src Source, b *sourceBlock, dst store.Store, candidates []entry, pass, passes uint64) (bool, error) {
+// share is a part of all tokens. The seed is a secret, so that nobody can choose ids whose tokens are those of others.
+type share struct{ seed, number, of uint64 }
+
+func (s share) covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, candidates []entry) (bool, error) {
 	var tokens []uint64
-	err := visitTokens(ctx, src, b.tenant, b.id, func(token uint64) bool {
-		if token%passes == pass {
-			tokens = append(tokens, token)
-		}
+	err := s.visit(ctx, src, b.tenant, b.id, func(token uint64) bool {
+		tokens = append(tokens, token)
 		return true
 	})
 	if err != nil {
@@ -59,30 +61,30 @@ func coveredPass(ctx context.Context, src Source, b *sourceBlock, dst store.Stor
 		if left == 0 {
 			break
 		}
-		err := visitTokens(ctx, dst, e.tenant, e.block, func(token uint64) bool {
-			if token%passes != pass {
-				return true
-			}
+		err := s.visit(ctx, dst, e.tenant, e.block, func(token uint64) bool {
 			if i, ok := slices.BinarySearch(tokens, token); ok && !seen[i] {
 				seen[i] = true
 				left--
 			}
 			return left > 0
 		})
-		if err != nil {
+		// An archived block that cannot be read covers nothing; then this one is copied.
+		if err != nil && ctx.Err() != nil {
 			return false, err
 		}
 	}
 	return left == 0, nil
 }
 
-func visitTokens(ctx context.Context, src Source, tenant, block string, visit func(uint64) bool) error {
+// visit calls visit for the tokens of a block that are in the share, until it returns false.
+func (s share) visit(ctx context.Context, src Source, tenant, block string, visit func(uint64) bool) error {
 	o, err := src.Open(ctx, ObjectName(tenant, block, dataName))
 	if err != nil {
 		return err
 	}
 	defer o.Close()
 	return blockids.Spans(o, o.Size(), func(traceID, spanID []byte, kind int64) bool {
-		return visit(blockids.Token(0, traceID, spanID, kind))
+		token := blockids.Token(s.seed, traceID, spanID, kind)
+		return token%s.of != s.number || visit(token)
 	})
 }

@@ -16,8 +16,8 @@ type mark string
 const (
 	// markPin keeps a block from being pruned.
 	markPin mark = "pin"
-	// markPrune is set before a block's files are deleted and goes after the last, so that a prune that was
-	// interrupted is finished by the next.
+	// markPrune is set before a block's files are deleted, so that what an interrupted prune leaves is finished by
+	// the next, and that a pruned block is not taken for a missing one. A later prune removes it.
 	markPrune mark = "prune"
 	// markDamaged says that verifying found a file that is not what the manifest says. Only a verification that
 	// finds the block whole takes it away.
@@ -58,4 +58,6 @@ func setMark(ctx context.Context, s store.Store, k mark, r ref) error {
 	return err
 }
 
-func clearMark(ctx context.Context, s store.Store, k mark, r ref) error { return s.Delete(ctx, k.name(r)) }
+func clearMark(ctx context.Context, s store.Store, k mark, r ref) error {
+	return s.Delete(ctx, k.name(r))
+}

@@ -1,0 +1,371 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// blockState is how far the archiver has come with a block of the source.
+type blockState int
+
+const (
+	statePending    blockState = iota // not archived, as far as we know
+	stateUnfinished                   // no block yet
+	stateDone                         // archived
+	stateCovered                      // its spans are archived in other blocks
+)
+
+// known is what an archiver knows of a block of its source.
+type known struct {
+	state      blockState
+	seen       time.Time // when we first saw it; monotonic
+	markedSeen time.Time // when we first saw it marked, zero if it is not
+	looked     uint64    // number of the scan that last saw it
+	end        time.Time
+	level      int
+	bytes      int64
+	files      int
+	print      [sha256.Size]byte // of what the source said of it
+	proven     bool              // this process has read the archived copy and the source, and found them equal
+}
+
+// Archiver copies the blocks of a source to a store, and purges those of the embedded Tempo. Run or RunOnce is called
+// once at a time; Status at any time. Several archivers may work on one store.
+type Archiver struct {
+	opt  Options
+	copy copier
+
+	mu      sync.Mutex // over what follows
+	known   map[ref]*known
+	status  Status
+	memory  memory
+	scanned time.Time // start of the last whole listing; monotonic
+
+	// Only Run and RunOnce, one at a time, touch these.
+	scans      uint64
+	recalled   bool
+	doubt      string       // why the archive is in doubt, from the pass that runs
+	distrusted map[ref]bool // archived copies that are damaged, or are not of the source's bytes
+	verified   map[ref]int64
+	fresh      int // manifests that the catalog lacks
+	cataloged  time.Time
+	remembered time.Time
+	asked      time.Time // when Tempo's settings were last looked at
+	clock      *clock
+}
+
+// New returns an Archiver that has done nothing yet.
+func New(o Options) (*Archiver, error) {
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
+	}
+	o.Source = taggedSource{o.Source}
+	a := &Archiver{
+		opt: o, known: map[ref]*known{}, distrusted: map[ref]bool{}, verified: map[ref]int64{},
+		memory: memory{Origin: o.Origin, Covered: map[string]string{}},
+		status: Status{Mode: "elsewhere", Source: o.Source.URL(), Store: o.Store.URL(), UnknownFormats: map[string]int64{}, Failures: map[string]int64{}},
+	}
+	if o.Embedded != nil {
+		a.status.Mode, a.status.Purge = "embedded", &PurgeStatus{}
+	}
+	a.copy = copier{
+		src: o.Source, dst: o.Store, origin: o.Origin, by: o.By, now: o.Wall,
+		moved:   func(int64) {},
+		damaged: func(tenant, id string) bool { return a.distrusted[ref{tenant, id}] },
+	}
+	return a, nil
+}
+
+// Run archives what appears in the source, and purges, until ctx ends; then it returns nil. Errors are counted and
+// logged, and what did not succeed is tried again with the next look.
+func (a *Archiver) Run(ctx context.Context) error {
+	a.cataloged = time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		a.pass(ctx, nil)
+		if a.opt.Embedded != nil {
+			a.purge(ctx)
+		}
+		a.remember(ctx, false)
+		timer.Reset(a.opt.Interval)
+	}
+}
+
+// Progress of RunOnce. Totals are those of the blocks that were due at its start.
+type Progress struct {
+	Tenant, Block       string // being copied
+	Blocks, BlocksTotal int
+	Bytes, BytesTotal   int64
+}
+
+// Outcome of RunOnce.
+type Outcome struct {
+	Archived, Covered, Failed int   // blocks
+	Bytes                     int64 // archived
+	Errors                    []error
+}
+
+// RunOnce archives everything that is due, and purges nothing. It calls progress, which may be nil, from time to time.
+// The error is that of the source or the store as a whole; those of single blocks are in the Outcome.
+func (a *Archiver) RunOnce(ctx context.Context, progress func(Progress)) (Outcome, error) {
+	out, err := a.pass(ctx, progress)
+	a.remember(ctx, true)
+	return out, errors.Join(err, ctx.Err())
+}
+
+// pass looks at the source and copies what is due.
+func (a *Archiver) pass(ctx context.Context, progress func(Progress)) (Outcome, error) {
+	a.doubt = ""
+	if err := a.recall(ctx); err != nil {
+		a.inDoubt(ctx, causeOf(err), err)
+		return Outcome{}, err
+	}
+	a.askTempo(ctx)
+	started := time.Now()
+	due, err := a.scan(ctx)
+	if err != nil {
+		a.inDoubt(ctx, causeOf(err), err)
+		return Outcome{}, err
+	}
+	a.noteScan(started)
+	out := a.archive(ctx, due, progress)
+	if out.Failed == 0 && ctx.Err() == nil {
+		a.update(func(s *Status) { s.LastSuccess = a.opt.Wall() })
+	}
+	return out, nil
+}
+
+// inDoubt counts a failure that keeps everything from being purged until the next pass.
+func (a *Archiver) inDoubt(ctx context.Context, cause string, err error) {
+	a.doubt = fmt.Sprintf("%s: %v", cause, err)
+	a.fail(ctx, cause, err)
+}
+
+// archive copies the blocks that are due, in their order.
+func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progress)) (out Outcome) {
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	p := Progress{BlocksTotal: len(due)}
+	for _, r := range due {
+		p.BytesTotal += a.known[r].bytes
+	}
+	a.copy.moved = func(n int64) { p.Bytes += n; progress(p) }
+	defer func() { a.copy.moved = func(int64) {} }()
+	var archived []entry // read when the first block of a higher level comes
+	for _, r := range due {
+		if ctx.Err() != nil {
+			return out
+		}
+		p.Tenant, p.Block = r.tenant, r.block
+		before := p.Bytes
+		m, err := a.archiveBlock(ctx, r, &archived)
+		switch {
+		case err != nil:
+			out.Failed++
+			out.Errors = append(out.Errors, fmt.Errorf("archive block %s: %w", r, err))
+			a.blockFailed(ctx, r, err)
+		case m == nil:
+			out.Covered++
+		default:
+			out.Archived++
+			out.Bytes += m.Bytes
+		}
+		p.Blocks++
+		p.Bytes = before + a.known[r].bytes // whether it was copied, failed or covered
+		progress(p)
+	}
+	return out
+}
+
+func (a *Archiver) blockFailed(ctx context.Context, r ref, err error) {
+	switch cause := causeOf(err); cause {
+	case CauseFull, CauseDenied, CauseStore:
+		a.inDoubt(ctx, cause, fmt.Errorf("archive block %s: %w", r, err))
+	default:
+		a.fail(ctx, cause, err, "tenant", r.tenant, "block", r.block)
+	}
+}
+
+// archiveBlock makes one block safe. It returns nil and no error when other archived blocks cover it.
+func (a *Archiver) archiveBlock(ctx context.Context, r ref, archived *[]entry) (*Manifest, error) {
+	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
+	if err != nil {
+		return nil, err
+	}
+	if b.meta.CompactionLevel > 0 && a.opt.Embedded == nil {
+		ok, err := a.isCovered(ctx, b, archived)
+		if err != nil || ok {
+			return nil, err
+		}
+	}
+	m, err := a.copy.copy(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	*archived = append(*archived, entryOf(m))
+	a.fresh++
+	a.update(func(s *Status) {
+		a.known[r].state, a.known[r].proven = stateDone, false
+		s.ArchivedBlocks++
+		s.ArchivedBytes += m.Bytes
+		if m.Derived != nil {
+			s.Conflicts++
+		}
+		if m.SpanDigest == "" {
+			s.UnknownFormats[m.Encoding]++
+		}
+	})
+	a.opt.Logger.Info("block is archived", "tenant", m.Tenant, "block", m.Block, "traces", m.Traces, "spans", m.Spans, "bytes", m.Bytes)
+	if m.Derived != nil {
+		a.opt.Logger.Warn("other bytes are archived under this id, so the block has got another", "tenant", m.Tenant, "source_block", r.block, "block", m.Block)
+	}
+	return m, nil
+}
+
+func (a *Archiver) isCovered(ctx context.Context, b *sourceBlock, archived *[]entry) (bool, error) {
+	if *archived == nil {
+		inv, err := takeInventory(ctx, a.opt.Store)
+		if err != nil {
+			return false, err
+		}
+		for _, e := range inv.archived {
+			if !inv.marks.has(markDamaged, e.ref) {
+				*archived = append(*archived, e)
+			}
+		}
+	}
+	ok, err := covered(ctx, a.opt.Source, b, a.opt.Store, *archived)
+	if err != nil || !ok {
+		return false, err
+	}
+	r := ref{b.tenant, b.id}
+	a.update(func(*Status) {
+		a.known[r].state = stateCovered
+		a.memory.Covered[r.String()] = hexSum(sha256.Sum256(b.text))
+	})
+	return true, nil
+}
+
+// remember writes down what a restart should know, and the catalog, when it is time.
+func (a *Archiver) remember(ctx context.Context, now bool) {
+	if a.recalled && (now || time.Since(a.remembered) >= rememberEvery) {
+		a.mu.Lock()
+		m := a.memory
+		a.mu.Unlock()
+		if err := m.save(ctx, a.opt.Store); err != nil {
+			a.fail(ctx, causeOf(err), err)
+		} else {
+			a.remembered = time.Now()
+		}
+	}
+	changes := a.fresh + len(a.verified)
+	if changes >= catalogEvery || changes > 0 && (now || time.Since(a.cataloged) >= catalogAfter) {
+		a.saveCatalog(ctx)
+	}
+}
+
+const (
+	rememberEvery = 5 * time.Minute
+	catalogEvery  = 64        // blocks that the catalog lacks; each costs a reader one small read
+	catalogAfter  = time.Hour // at the latest
+)
+
+// saveCatalog brings the catalog up to date with the store, whoever wrote to that.
+func (a *Archiver) saveCatalog(ctx context.Context) {
+	inv, err := takeInventory(ctx, a.opt.Store)
+	if err != nil {
+		a.fail(ctx, causeOf(err), err)
+		return
+	}
+	if inv.catalogErr != nil {
+		a.inDoubt(ctx, CauseCatalog, inv.catalogErr)
+	}
+	for r, at := range a.verified {
+		if e := inv.find(r); e != nil {
+			e.verified = max(e.verified, at)
+		}
+	}
+	if err := inv.save(ctx, a.opt.Store); err != nil {
+		a.fail(ctx, causeOf(err), err)
+		return
+	}
+	a.fresh, a.cataloged = 0, time.Now()
+	clear(a.verified)
+}
+
+// recall reads what an earlier run wrote down, once.
+func (a *Archiver) recall(ctx context.Context) error {
+	if a.recalled {
+		return nil
+	}
+	m, err := recall(ctx, a.opt.Store, a.opt.Origin)
+	if bad := (*json.SyntaxError)(nil); err != nil && !errors.As(err, &bad) {
+		return err
+	}
+	a.fail(ctx, CauseCatalog, err)
+	trial := clockTrial
+	if a.opt.Embedded != nil {
+		trial = min(trial, a.opt.Embedded.Retention)
+	}
+	start := time.Now()
+	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, trial, m.ScannedAt)
+	a.mu.Lock()
+	a.memory = m
+	a.mu.Unlock()
+	a.recalled = true
+	// A catalog that cannot be read casts doubt until it is rebuilt; better now than at the first purge.
+	text, err := store.ReadFile(ctx, a.opt.Store, catalogName, maxCatalogBytes)
+	if err == nil {
+		_, err = decodeCatalog(text)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotExist) {
+		a.inDoubt(ctx, CauseCatalog, err)
+		a.saveCatalog(ctx)
+	}
+	return nil
+}
+
+// taggedSource marks errors as those of the source.
+type taggedSource struct{ Source }
+
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func (s taggedSource) List(ctx context.Context, dir string) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
+		for e, err := range s.Source.List(ctx, dir) {
+			if err != nil {
+				err = &sourceError{err}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s taggedSource) Open(ctx context.Context, name string) (store.Object, error) {
+	o, err := s.Source.Open(ctx, name)
+	if err != nil {
+		return nil, &sourceError{fmt.Errorf("open %s of %s: %w", name, s.URL(), err)}
+	}
+	return o, nil
+}

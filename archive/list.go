@@ -1,0 +1,182 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// State says where a block stands.
+type State string
+
+// The states of a block.
+const (
+	StateArchived   State = "archived"
+	StatePending    State = "pending"    // in the source, and not archived yet
+	StateMissing    State = "missing"    // was archived, and the store has nothing of it any more
+	StateDamaged    State = "damaged"    // the last verification found it so, or its manifest is not readable
+	StateCovered    State = "covered"    // in the source after Tempo's compaction, its spans all archived in other blocks
+	StateIncomplete State = "incomplete" // in the store without a manifest: copied in part, or pruned in part
+	StateUnfinished State = "unfinished" // in the source without a whole meta.json: being written, or left by a crash
+)
+
+// Block is a line of the list.
+type Block struct {
+	Tenant          string    `json:"tenant"`
+	ID              string    `json:"block"`
+	State           State     `json:"state"`
+	Encoding        string    `json:"encoding,omitempty"`
+	CompactionLevel int       `json:"compaction_level"`
+	Start           time.Time `json:"start,omitzero"`
+	End             time.Time `json:"end,omitzero"`
+	Traces          int64     `json:"traces"`
+	Spans           int64     `json:"spans"` // 0 where they were not counted
+	Bytes           int64     `json:"bytes"`
+	ArchivedAt      time.Time `json:"archived_at,omitzero"`
+	VerifiedAt      time.Time `json:"verified_at,omitzero"` // when its data was last read and found right
+	Pinned          bool      `json:"pinned,omitempty"`
+	DerivedFrom     string    `json:"derived_from,omitempty"` // its id in the source, where that was taken
+	InSource        bool      `json:"in_source,omitempty"`
+	PurgesAt        time.Time `json:"purges_at,omitzero"` // when Tempo's retention ends; only for what is in the source
+}
+
+// Filter says which blocks are listed. The zero value is all of the store.
+type Filter struct {
+	Tenant string    // "" is all
+	State  State     // "" is all
+	Since  time.Time // blocks that end at or after it
+	Until  time.Time // blocks that start at or before it
+	// Source adds what is not archived yet, and what Retention, that of the source's Tempo, means for each block.
+	Source    Source
+	Origin    string // as in Options; empty: the source's URL
+	Retention time.Duration
+}
+
+// List returns blocks sorted by tenant, start and id. It reads the catalog, lists the store's blocks, and reads the
+// manifests of those that the catalog lacks.
+func (a *Archive) List(ctx context.Context, f Filter) ([]Block, error) {
+	inv, err := takeInventory(ctx, a.store)
+	if err != nil {
+		return nil, err
+	}
+	blocks := inv.blocks()
+	if f.Source != nil {
+		if blocks, err = a.addSource(ctx, blocks, f); err != nil {
+			return nil, err
+		}
+	}
+	blocks = slices.DeleteFunc(blocks, func(b Block) bool { return !f.takes(b) })
+	slices.SortFunc(blocks, func(x, y Block) int {
+		return cmp.Or(strings.Compare(x.Tenant, y.Tenant), x.Start.Compare(y.Start), strings.Compare(x.ID, y.ID))
+	})
+	return blocks, nil
+}
+
+func (f Filter) takes(b Block) bool {
+	return (f.Tenant == "" || b.Tenant == f.Tenant) && (f.State == "" || b.State == f.State) &&
+		(f.Since.IsZero() || !b.End.Before(f.Since)) && (f.Until.IsZero() || !b.Start.After(f.Until))
+}
+
+// block is the list's line of an archived block.
+func (inv *inventory) block(e *entry) Block {
+	b := Block{
+		Tenant: e.tenant, ID: e.block, State: StateArchived, Encoding: e.encoding, CompactionLevel: e.level,
+		Start: unix(e.start), End: unix(e.end), Traces: e.traces, Spans: e.spans, Bytes: e.bytes,
+		ArchivedAt: unix(e.archived), VerifiedAt: unix(e.verified), Pinned: inv.marks.has(markPin, e.ref), DerivedFrom: e.derivedFrom,
+	}
+	if inv.marks.has(markDamaged, e.ref) {
+		b.State = StateDamaged
+	}
+	return b
+}
+
+func (inv *inventory) blocks() []Block {
+	blocks := make([]Block, 0, len(inv.archived)+len(inv.missing)+len(inv.incomplete)+len(inv.damaged))
+	for i := range inv.archived {
+		blocks = append(blocks, inv.block(&inv.archived[i]))
+	}
+	for i := range inv.missing {
+		b := inv.block(&inv.missing[i])
+		b.State = StateMissing
+		blocks = append(blocks, b)
+	}
+	for _, r := range inv.incomplete {
+		blocks = append(blocks, Block{Tenant: r.tenant, ID: r.block, State: StateIncomplete, Pinned: inv.marks.has(markPin, r)})
+	}
+	for _, b := range inv.damaged {
+		blocks = append(blocks, Block{Tenant: b.tenant, ID: b.block, State: StateDamaged, Pinned: inv.marks.has(markPin, b.ref)})
+	}
+	return blocks
+}
+
+// addSource adds the blocks of a source that are not archived, and tells of the others that they are there.
+func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Block, error) {
+	src := f.Source
+	mem, err := recall(ctx, a.store, cmp.Or(f.Origin, src.URL()))
+	if err != nil && ctx.Err() != nil {
+		return nil, err // else it is as if nothing were remembered
+	}
+	archived := map[ref][]int{} // by id in the source
+	for i, b := range blocks {
+		r := ref{b.Tenant, cmp.Or(b.DerivedFrom, b.ID)}
+		archived[r] = append(archived[r], i)
+	}
+	purgesAt := func(end time.Time) time.Time {
+		if f.Retention <= 0 || end.IsZero() {
+			return time.Time{}
+		}
+		return end.Add(f.Retention)
+	}
+	for tenant, err := range tenants(ctx, src) {
+		if err != nil {
+			return nil, err
+		}
+		for id, err := range blockIDs(ctx, src, tenant) {
+			if err != nil {
+				return nil, err
+			}
+			there := false
+			for _, i := range archived[ref{tenant, id}] {
+				b := &blocks[i]
+				b.InSource, b.PurgesAt = true, purgesAt(b.End)
+				there = there || b.State == StateArchived
+			}
+			if there {
+				continue
+			}
+			b, err := pendingBlock(ctx, src, tenant, id)
+			if errors.Is(err, store.ErrNotExist) {
+				continue // it goes as we look
+			} else if err != nil {
+				return nil, err
+			}
+			b.PurgesAt = purgesAt(b.End)
+			if b.State == StatePending && mem.Covered[ref{tenant, id}.String()] != "" {
+				b.State = StateCovered
+			}
+			blocks = append(blocks, b)
+		}
+	}
+	return blocks, nil
+}
+
+func pendingBlock(ctx context.Context, src Source, tenant, id string) (Block, error) {
+	b, err := inspect(ctx, src, tenant, id)
+	switch {
+	case errors.Is(err, errUnfinished):
+		return Block{Tenant: tenant, ID: id, State: StateUnfinished, Bytes: b.bytes, InSource: true}, nil
+	case errors.Is(err, errDamaged):
+		return Block{Tenant: tenant, ID: id, State: StatePending, InSource: true}, nil
+	case err != nil:
+		return Block{}, err
+	}
+	return Block{
+		Tenant: tenant, ID: id, State: StatePending, Encoding: b.meta.Format, CompactionLevel: b.meta.CompactionLevel,
+		Start: b.meta.StartTime, End: b.meta.EndTime, Traces: b.meta.TotalObjects, Bytes: b.bytes, InSource: true,
+	}, nil
+}

@@ -1,0 +1,92 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"appliance/archive/store"
+	"appliance/internal/durable"
+)
+
+// Options say what an Archiver copies from where to where. Store and Source stay the caller's to close.
+type Options struct {
+	Store  store.Store
+	Source Source
+	// Embedded is set where the source is the storage of the appliance's own Tempo, of which the archiver alone
+	// deletes. Without it nothing is ever deleted.
+	Embedded *Embedded
+	// Origin names the source in manifests and in what is remembered. Two archivers of one source give the same,
+	// those of different sources different ones. Empty: the source's URL.
+	Origin string
+	// By names this archiver in manifests. Empty: the host's name.
+	By string
+	// Interval is the time between two looks at the source; 0 is 30 s. It should be well under CompactedRetention.
+	Interval time.Duration
+	// CompactedRetention is Tempo's compactor.compaction.compacted_block_retention: how long a block stays after it
+	// was marked. 0 is Tempo's default, 1 h. Where TempoURL answers, its value is used instead.
+	CompactedRetention time.Duration
+	// TempoURL is the HTTP address of the Tempo elsewhere, whose settings are looked at. Empty: they are not.
+	TempoURL string
+	// Logger hears of what somebody may have to act on; nil is silence.
+	Logger *slog.Logger
+	// Wall is the wall clock, nil for time.Now. It exists for tests.
+	Wall func() time.Time
+}
+
+// Embedded says how the storage of the appliance's own Tempo is purged.
+type Embedded struct {
+	// Dir is the directory that Source reads.
+	Dir string
+	// Retention is the age, by the end of its last span, from which a block may be purged.
+	Retention time.Duration
+	// Grace is the time from marking a block to deleting it: two of Tempo's blocklist polls and a query's timeout.
+	Grace time.Duration
+	// FS is nil for durable.OS.
+	FS durable.FS
+}
+
+const (
+	defaultInterval           = 30 * time.Second
+	defaultCompactedRetention = time.Hour
+)
+
+func (o Options) filled() (Options, error) {
+	if o.Store == nil || o.Source == nil {
+		return o, errors.New("an archiver needs a store and a source")
+	}
+	if o.Store.URL() == o.Source.URL() {
+		return o, fmt.Errorf("the archive and its source are both %s", o.Store.URL())
+	}
+	if e := o.Embedded; e != nil {
+		if e.Dir == "" || e.Retention <= 0 || e.Grace <= 0 {
+			return o, fmt.Errorf("purging %q needs a directory, a retention (%s) and a grace (%s)", e.Dir, e.Retention, e.Grace)
+		}
+		filled := *e
+		if filled.FS == nil {
+			filled.FS = durable.OS
+		}
+		o.Embedded = &filled
+	}
+	if o.Origin == "" {
+		o.Origin = o.Source.URL()
+	}
+	if o.By == "" {
+		o.By, _ = os.Hostname() // a manifest without it is no worse
+	}
+	if o.Interval <= 0 {
+		o.Interval = defaultInterval
+	}
+	if o.CompactedRetention <= 0 {
+		o.CompactedRetention = defaultCompactedRetention
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	return o, nil
+}

@@ -1,0 +1,161 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// relookBlocks is about how many blocks that were found archived are looked at again in one scan. All of a small
+// storage are, in case Tempo wrote one again under its id; of a large one, a part in turn.
+const relookBlocks = 2000
+
+// scan lists the source, sorts out what is archived, and returns the rest in the order of urgency.
+func (a *Archiver) scan(ctx context.Context) ([]ref, error) {
+	a.scans++
+	turns := uint64(len(a.known)/relookBlocks + 1)
+	for tenant, err := range tenants(ctx, a.opt.Source) {
+		if err != nil {
+			return nil, err
+		}
+		for block, err := range blockIDs(ctx, a.opt.Source, tenant) {
+			if err != nil {
+				return nil, err
+			}
+			r := ref{tenant, block}
+			k := a.know(r)
+			if (k.state == stateDone || k.state == stateCovered) && a.opt.Embedded == nil && turn(block, turns) != a.scans%turns {
+				continue
+			}
+			if err := a.look(ctx, r, k); err != nil {
+				return nil, err
+			}
+		}
+	}
+	a.forgetGone()
+	var due []ref
+	for r, k := range a.known {
+		if k.state == statePending {
+			due = append(due, r)
+		}
+	}
+	// Lower levels first, since they cover the higher; what Tempo will delete first before the rest.
+	slices.SortFunc(due, func(x, y ref) int {
+		p, q := a.known[x], a.known[y]
+		return cmp.Or(cmp.Compare(p.level, q.level), p.urgency().Compare(q.urgency()), p.end.Compare(q.end), x.compare(y))
+	})
+	return due, nil
+}
+
+// urgency is when Tempo began to count towards the block's end, and never for one that is not marked.
+func (k *known) urgency() time.Time {
+	if k.markedSeen.IsZero() {
+		return time.Unix(1<<40, 0)
+	}
+	return k.markedSeen
+}
+
+// turn tells in which of some scans a block is looked at again.
+func turn(block string, turns uint64) uint64 {
+	n, _ := strconv.ParseUint(block[:8], 16, 64) // a UUID
+	return n % turns
+}
+
+func (a *Archiver) know(r ref) *known {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.known[r]
+	if k == nil {
+		k = &known{state: stateUnfinished, seen: time.Now()}
+		a.known[r] = k
+	}
+	k.looked = a.scans
+	return k
+}
+
+// look reads a block's meta and finds out whether it is archived. An error is one of the store or of the whole source.
+func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
+	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
+	switch {
+	case errors.Is(err, errUnfinished):
+		a.update(func(*Status) { k.state, k.files = stateUnfinished, len(b.files) })
+		return nil
+	case errors.Is(err, store.ErrNotExist):
+		return nil // it goes as we look; the next scan will not see it
+	case errors.Is(err, errDamaged):
+		a.update(func(*Status) { k.state = statePending }) // copying it will say why it cannot be
+		return nil
+	case err != nil:
+		return err
+	}
+	archived := k.state == stateDone && k.print == b.print()
+	if !archived {
+		m, err := a.copy.committed(ctx, b)
+		if err != nil {
+			return err
+		}
+		archived = m != nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k.print = b.print()
+	k.end, k.level, k.bytes, k.files = b.meta.EndTime, b.meta.CompactionLevel, b.bytes, len(b.files)
+	switch {
+	case archived:
+		k.state = stateDone
+	case a.opt.Embedded == nil && a.memory.Covered[r.String()] == hexSum(sha256.Sum256(b.text)):
+		k.state = stateCovered
+	default:
+		k.state, k.proven = statePending, false
+	}
+	if !b.marked || b.unmarked {
+		k.markedSeen = time.Time{}
+	} else if k.markedSeen.IsZero() {
+		k.markedSeen = time.Now()
+	}
+	return nil
+}
+
+// forgetGone drops what the scan did not see. What goes before it was archived is a gap.
+func (a *Archiver) forgetGone() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r, k := range a.known {
+		if k.looked == a.scans {
+			continue
+		}
+		delete(a.known, r)
+		delete(a.memory.Covered, r.String())
+		if k.state != statePending {
+			continue
+		}
+		now := a.opt.Wall()
+		a.memory.addGap(Gap{From: now.Add(-time.Since(k.seen)), To: now, Reason: "the block was deleted before it was archived", Tenant: r.tenant, Block: r.block})
+		a.status.Failures[CauseGone]++
+		a.status.LastFailure, a.status.LastFailureAt = fmt.Sprintf("block %s was deleted from the source before it was archived", r), now
+		a.opt.Logger.Error("block was deleted from the source before it was archived", "tenant", r.tenant, "block", r.block)
+		a.remembered = time.Time{} // write it down now
+	}
+}
+
+// noteScan records that the source was listed whole, and a gap where that was too long ago.
+func (a *Archiver) noteScan(started time.Time) {
+	wall := a.opt.Wall().UTC().Truncate(time.Second)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	limit := a.opt.CompactedRetention
+	if last := a.memory.ScannedAt; a.opt.Embedded == nil && !last.IsZero() && wall.Sub(last) > limit {
+		reason := fmt.Sprintf("the source was not looked at for %s, and Tempo may delete a block %s after it marked it", wall.Sub(last), limit)
+		a.memory.addGap(Gap{From: last, To: wall, Reason: reason})
+		a.opt.Logger.Error("blocks may have been deleted from the source unseen", "from", last, "to", wall)
+		a.remembered = time.Time{}
+	}
+	a.memory.ScannedAt, a.status.LastScan, a.scanned = wall, wall, started
+}

@@ -1,0 +1,161 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// Status is what an Archiver knows of its work; its JSON is part of /api/v1/status. Counters are since the start.
+type Status struct {
+	Mode   string `json:"mode"` // embedded or elsewhere
+	Source string `json:"source"`
+	Store  string `json:"store"`
+	// HeadroomSeconds is the time until Tempo may delete something that is not archived; absent where it never does,
+	// since it is embedded and only the archiver deletes.
+	HeadroomSeconds *float64 `json:"headroom_seconds,omitempty"`
+	// LagSeconds is how long the oldest block that is not archived yet has been known.
+	LagSeconds  float64   `json:"lag_seconds"`
+	LastScan    time.Time `json:"last_scan,omitzero"`    // the source was listed whole
+	LastSuccess time.Time `json:"last_success,omitzero"` // and all of it was archived
+
+	SourceBlocks     int   `json:"source_blocks"`
+	SourceBytes      int64 `json:"source_bytes"`
+	PendingBlocks    int   `json:"pending_blocks"` // not archived yet
+	PendingBytes     int64 `json:"pending_bytes"`
+	CoveredBlocks    int   `json:"covered_blocks"`    // not copied: their spans are in other archived blocks
+	UnfinishedBlocks int   `json:"unfinished_blocks"` // directories without a whole meta.json
+
+	ArchivedBlocks int64            `json:"archived_blocks_total"`
+	ArchivedBytes  int64            `json:"archived_bytes_total"`
+	Conflicts      int64            `json:"conflicts_total"` // blocks kept under a derived id
+	UnknownFormats map[string]int64 `json:"unknown_formats_total,omitempty"`
+	Failures       map[string]int64 `json:"failures_total,omitempty"` // by cause, see Causes
+	LastFailure    string           `json:"last_failure,omitempty"`
+	LastFailureAt  time.Time        `json:"last_failure_at,omitzero"`
+	Gaps           []Gap            `json:"gaps,omitempty"` // also of earlier runs
+	Warnings       []Warning        `json:"warnings,omitempty"`
+	Purge          *PurgeStatus     `json:"purge,omitempty"` // of the embedded Tempo's storage
+}
+
+// PurgeStatus is what happens to blocks that are older than the retention.
+type PurgeStatus struct {
+	// Doubt says why nothing at all is purged now; empty when all is well.
+	Doubt string `json:"doubt,omitempty"`
+	// HeldBlocks are older than the retention and still in full use, for the doubt's sake or because they are not
+	// archived and proven.
+	HeldBlocks int   `json:"held_blocks"`
+	HeldBytes  int64 `json:"held_bytes"`
+	// MarkedBlocks wait until nobody can be reading them any more.
+	MarkedBlocks int   `json:"marked_blocks"`
+	PurgedBlocks int64 `json:"purged_blocks_total"`
+	PurgedBytes  int64 `json:"purged_bytes_total"`
+}
+
+// Causes of failures, as Status counts them.
+const (
+	CauseSource  = "source_unreadable"
+	CauseDamaged = "source_block_damaged"
+	CauseChanged = "source_block_changing"
+	CauseFull    = "store_full"
+	CauseDenied  = "store_denied"
+	CauseStore   = "store_unavailable"
+	CauseTaken   = "id_taken"
+	CauseCatalog = "catalog_unreadable"
+	CauseCopy    = "archived_copy_damaged"
+	CausePurge   = "purge_failed"
+	CauseGone    = "vanished_unarchived"
+)
+
+// Causes are all causes that Status.Failures counts.
+func Causes() []string {
+	return []string{CauseSource, CauseDamaged, CauseChanged, CauseFull, CauseDenied, CauseStore, CauseTaken, CauseCatalog, CauseCopy, CausePurge, CauseGone}
+}
+
+// causeOf tells why copying failed. What is not known to be the source's fault is taken to be the store's, so that
+// nothing is purged meanwhile.
+func causeOf(err error) string {
+	var src *sourceError
+	switch {
+	case errors.Is(err, errDamaged):
+		return CauseDamaged
+	case errors.Is(err, errChanged):
+		return CauseChanged
+	case errors.Is(err, errTaken):
+		return CauseTaken
+	case errors.As(err, &src):
+		return CauseSource
+	case errors.Is(err, store.ErrFull):
+		return CauseFull
+	case errors.Is(err, store.ErrDenied):
+		return CauseDenied
+	}
+	return CauseStore
+}
+
+// Status returns the state of the work. It does not wait for anything.
+func (a *Archiver) Status() Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.status
+	s.UnknownFormats, s.Failures = maps.Clone(s.UnknownFormats), maps.Clone(s.Failures)
+	s.Gaps, s.Warnings = slices.Clone(a.memory.Gaps), slices.Clone(s.Warnings)
+	if s.Purge != nil {
+		purge := *s.Purge
+		s.Purge = &purge
+	}
+	now := time.Now()
+	headroom := a.opt.CompactedRetention
+	for _, k := range a.known {
+		s.SourceBlocks++
+		s.SourceBytes += k.bytes
+		switch k.state {
+		case stateUnfinished:
+			s.UnfinishedBlocks++
+			continue
+		case stateCovered:
+			s.CoveredBlocks++
+			continue
+		case stateDone:
+			continue
+		}
+		s.PendingBlocks++
+		s.PendingBytes += k.bytes
+		s.LagSeconds = max(s.LagSeconds, now.Sub(k.seen).Seconds())
+		if !k.markedSeen.IsZero() {
+			headroom = min(headroom, a.opt.CompactedRetention-now.Sub(k.markedSeen)-a.opt.Interval)
+		}
+	}
+	if a.opt.Embedded == nil {
+		// A block that was not seen yet has been there for no longer than the last look.
+		if !a.scanned.IsZero() {
+			headroom = min(headroom, a.opt.CompactedRetention-now.Sub(a.scanned))
+		}
+		seconds := max(0, headroom.Seconds())
+		s.HeadroomSeconds = &seconds
+	}
+	return s
+}
+
+// update changes the status under its lock.
+func (a *Archiver) update(change func(s *Status)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change(&a.status)
+}
+
+// fail counts and logs a failure, once, unless it is only that the work ends.
+func (a *Archiver) fail(ctx context.Context, cause string, err error, attrs ...any) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	a.opt.Logger.Error("archiving did not succeed", append([]any{"cause", cause, "error", err}, attrs...)...)
+	a.update(func(s *Status) {
+		s.Failures[cause]++
+		s.LastFailure, s.LastFailureAt = err.Error(), a.opt.Wall()
+	})
+}

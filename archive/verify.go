@@ -1,0 +1,253 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+
+	"appliance/archive/store"
+)
+
+// Damage is what is wrong with an archived block.
+type Damage struct {
+	Tenant string `json:"tenant"`
+	Block  string `json:"block"`
+	File   string `json:"file"` // "" where it is the block as a whole
+	What   string `json:"what"`
+}
+
+// checkBlock holds a block's files in the store against its manifest. Without data it looks at names and sizes only.
+// The error is the store's.
+func checkBlock(ctx context.Context, s store.Store, m *Manifest, data bool) (damages []Damage, err error) {
+	damage := func(file, format string, args ...any) {
+		damages = append(damages, Damage{m.Tenant, m.Block, file, fmt.Sprintf(format, args...)})
+	}
+	sizes := map[string]int64{}
+	for e, err := range s.List(ctx, m.Tenant+"/"+m.Block) {
+		if err != nil {
+			return nil, err
+		}
+		if !e.Dir {
+			sizes[e.Name] = e.Size
+		}
+	}
+	for _, f := range m.Files {
+		size, ok := sizes[f.Name]
+		switch {
+		case !ok:
+			damage(f.Name, "is missing")
+		case size != f.Size:
+			damage(f.Name, "has %d bytes instead of %d", size, f.Size)
+		case data:
+			sum, err := readSum(ctx, s, ObjectName(m.Tenant, m.Block, f.Name))
+			if errors.Is(err, store.ErrNotExist) {
+				damage(f.Name, "is missing")
+			} else if err != nil {
+				return nil, err
+			} else if sum != f.SHA256 {
+				damage(f.Name, "has other bytes than were archived")
+			}
+		}
+	}
+	return damages, nil
+}
+
+func readSum(ctx context.Context, src Source, name string) (string, error) {
+	o, err := src.Open(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	defer o.Close()
+	return digest(o)
+}
+
+// VerifyOptions say how thorough Verify is.
+type VerifyOptions struct {
+	// ReadData reads every file and finds any changed bit. Without it only manifests, names and sizes are looked at.
+	ReadData bool
+	// Part of Parts (1 to Parts) is the share of the blocks that is verified; Parts 0 is all. Which part a block is
+	// in depends on its name alone, so that Parts runs have verified everything.
+	Part, Parts int
+	// Blocks are ids or unique prefixes of them; none is all.
+	Blocks   []string
+	Progress func(Progress)
+}
+
+// VerifyReport is what Verify found. Damage and Missing are what it looks for; the rest is worth knowing.
+type VerifyReport struct {
+	Blocks     int      `json:"blocks"` // looked at
+	Bytes      int64    `json:"bytes"`  // read
+	Damage     []Damage `json:"damage"`
+	Missing    []string `json:"missing"`    // tenant/block: in the catalog, and not in the store
+	Incomplete []string `json:"incomplete"` // tenant/block without a manifest: never archived, so nothing is lost by it
+	// CatalogError says that the catalog was damaged; it was written anew from the manifests.
+	CatalogError string `json:"catalog_error,omitempty"`
+}
+
+// Damaged says whether something that was archived is not there as it was.
+func (r *VerifyReport) Damaged() bool {
+	return len(r.Damage)+len(r.Missing) > 0 || r.CatalogError != ""
+}
+
+// Verify holds the archive against its manifests, and writes down what it found: List shows damaged blocks, and Prune
+// spares those that were not verified. The error is that of the store; damage is in the report.
+func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, error) {
+	inv, err := takeInventory(ctx, a.store)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := inv.choose(o)
+	if err != nil {
+		return nil, err
+	}
+	rep := &VerifyReport{Damage: []Damage{}, Missing: []string{}, Incomplete: []string{}}
+	if inv.catalogErr != nil {
+		rep.CatalogError = inv.catalogErr.Error()
+	}
+	if len(o.Blocks) == 0 {
+		for _, e := range inv.missing {
+			rep.Missing = append(rep.Missing, e.String())
+		}
+		for _, r := range inv.incomplete {
+			if !inv.marks.has(markPrune, r) {
+				rep.Incomplete = append(rep.Incomplete, r.String())
+			}
+		}
+	}
+	for _, b := range inv.damaged {
+		if len(o.Blocks) == 0 && o.takes(b.ref) {
+			rep.Damage = append(rep.Damage, Damage{b.tenant, b.block, ManifestName, b.err.Error()})
+			if err := setMark(ctx, a.store, markDamaged, b.ref); err != nil {
+				return rep, err
+			}
+		}
+	}
+	p := Progress{BlocksTotal: len(chosen)}
+	for _, e := range chosen {
+		p.BytesTotal += e.bytes
+	}
+	for _, e := range chosen {
+		if o.Progress != nil {
+			p.Tenant, p.Block = e.tenant, e.block
+			o.Progress(p)
+		}
+		if err := a.verifyOne(ctx, inv, e, o.ReadData, rep); err != nil {
+			return rep, errors.Join(err, a.saveVerified(ctx, inv, o, rep))
+		}
+		p.Blocks++
+		p.Bytes += e.bytes
+	}
+	if o.Progress != nil && p.Blocks > 0 {
+		o.Progress(p)
+	}
+	return rep, a.saveVerified(ctx, inv, o, rep)
+}
+
+func (a *Archive) verifyOne(ctx context.Context, inv *inventory, e *entry, data bool, rep *VerifyReport) error {
+	rep.Blocks++
+	var damages []Damage
+	m, err := readManifest(ctx, a.store, e.tenant, e.block)
+	switch {
+	case errors.Is(err, store.ErrNotExist):
+		damages = []Damage{{e.tenant, e.block, ManifestName, "is missing"}}
+	case isBadManifest(err):
+		damages = []Damage{{e.tenant, e.block, ManifestName, err.Error()}}
+	case err != nil:
+		return err
+	default:
+		if damages, err = checkBlock(ctx, a.store, m, data); err != nil {
+			return err
+		}
+		if data {
+			rep.Bytes += m.Bytes
+		}
+	}
+	if len(damages) > 0 {
+		e.verified = 0
+		rep.Damage = append(rep.Damage, damages...)
+		return setMark(ctx, a.store, markDamaged, e.ref)
+	}
+	if !data {
+		return nil
+	}
+	e.verified = a.now().Unix()
+	if inv.marks.has(markDamaged, e.ref) {
+		return clearMark(ctx, a.store, markDamaged, e.ref)
+	}
+	return nil
+}
+
+// saveVerified writes down which blocks were verified. A catalog that another wrote meanwhile loses, which costs one
+// more verification.
+func (a *Archive) saveVerified(ctx context.Context, inv *inventory, o VerifyOptions, rep *VerifyReport) error {
+	if !o.ReadData && len(rep.Damage) == 0 && inv.stale == 0 && inv.catalogErr == nil {
+		return nil
+	}
+	return inv.save(ctx, a.store)
+}
+
+// choose returns the archived blocks that are to be verified.
+func (inv *inventory) choose(o VerifyOptions) ([]*entry, error) {
+	if o.Parts < 0 || o.Parts > 0 && (o.Part < 1 || o.Part > o.Parts) {
+		return nil, fmt.Errorf("there is no part %d of %d", o.Part, o.Parts)
+	}
+	var chosen []*entry
+	if len(o.Blocks) > 0 {
+		for _, prefix := range o.Blocks {
+			e, err := inv.resolve(prefix)
+			if err != nil {
+				return nil, err
+			}
+			chosen = append(chosen, e)
+		}
+		return chosen, nil
+	}
+	for i := range inv.archived {
+		if e := &inv.archived[i]; o.takes(e.ref) {
+			chosen = append(chosen, e)
+		}
+	}
+	return chosen, nil
+}
+
+func (o VerifyOptions) takes(r ref) bool {
+	if o.Parts <= 1 {
+		return true
+	}
+	h := fnv.New64a()
+	h.Write([]byte(r.String()))
+	return h.Sum64()%uint64(o.Parts) == uint64(o.Part-1)
+}
+
+// prove reads the archived copy of b, and what b's source still has, whole, and says whether they are equal. When they
+// are not, the block is taken for not archived and copied again, under a derived id.
+func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
+	m, err := a.copy.committed(ctx, b)
+	if err != nil || m == nil {
+		return false, err
+	}
+	r := ref{m.Tenant, m.Block}
+	damages, err := checkBlock(ctx, a.opt.Store, m, true)
+	if err != nil {
+		return false, err
+	}
+	if len(damages) > 0 {
+		d := damages[0]
+		a.distrusted[r] = true
+		a.fail(ctx, CauseCopy, fmt.Errorf("archived block %s is damaged: %s %s", r, d.File, d.What))
+		return false, setMark(ctx, a.opt.Store, markDamaged, r)
+	}
+	a.verified[r] = a.opt.Wall().Unix()
+	for _, f := range b.files {
+		sum, err := readSum(ctx, a.opt.Source, ObjectName(b.tenant, b.id, f.Name))
+		if err != nil {
+			return false, err
+		}
+		if want, _ := m.File(f.Name); want.SHA256 != sum {
+			a.distrusted[r] = true
+			return false, nil
+		}
+	}
+	return true, nil
+}
