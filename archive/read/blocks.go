@@ -42,14 +42,14 @@ type tenantBlocks struct {
 	took    time.Duration // to read the list
 }
 
-// A Window says which blocks to ask.
-type Window struct {
-	Start, End int64                   // Unix seconds; both 0: all
-	Skip       func(block string) bool // true for blocks that are answered for by somebody else; may be nil
+// A window says which blocks to ask.
+type window struct {
+	start, end int64                   // Unix seconds; both 0: all
+	skip       func(block string) bool // true for blocks that are answered for by somebody else; may be nil
 }
 
 // blocks lists the committed blocks of a window, the newest first, and the blocks whose manifest cannot be read.
-func (r *Reader) blocks(ctx context.Context, tenant string, w Window) ([]*block, []error, error) {
+func (r *Reader) blocks(ctx context.Context, tenant string, w window) ([]*block, []error, error) {
 	if err := archive.CheckTenant(tenant); err != nil {
 		return nil, nil, err
 	}
@@ -59,10 +59,10 @@ func (r *Reader) blocks(ctx context.Context, tenant string, w Window) ([]*block,
 	}
 	chosen := make([]*block, 0, len(all))
 	for _, b := range all {
-		if w.Start|w.End != 0 && (b.start > w.End || b.end < w.Start) {
+		if w.start|w.end != 0 && (b.start > w.end || b.end < w.start) {
 			continue
 		}
-		if w.Skip != nil && !b.twin && w.Skip(b.id.String()) {
+		if w.skip != nil && !b.twin && w.skip(b.id.String()) {
 			continue
 		}
 		chosen = append(chosen, b)

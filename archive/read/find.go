@@ -16,15 +16,15 @@ import (
 
 const probes = 16 // Bloom filters that are asked at once for one trace; little memory, and mostly waiting on a remote store
 
-// FindTrace returns all spans of a trace, from all blocks of the window, each span once. An id is 1 to 16 bytes. The trace is nil where no
-// block has it. Status is PARTIAL, and Message says why, where a block could not be read or the trace is larger than
-// MaxTraceBytes; missing names the blocks.
-func (r *Reader) FindTrace(ctx context.Context, tenant string, id []byte, w Window) (*tempopb.TraceByIDResponse, []error, error) {
+// FindTrace returns all spans of a trace, each once, from all blocks that overlap with start to end (Unix seconds; both 0: all time). An id is 1 to
+// 16 bytes. The trace is nil where no block has it. Status is PARTIAL, and Message says why, where a block could not be
+// read or the trace is larger than MaxTraceBytes; missing names the blocks.
+func (r *Reader) FindTrace(ctx context.Context, tenant string, id []byte, start, end int64, skip func(block string) bool) (*tempopb.TraceByIDResponse, []error, error) {
 	if len(id) == 0 || len(id) > 16 {
 		return nil, nil, &RequestError{fmt.Errorf("a trace id has 1 to 16 bytes, not %d", len(id))}
 	}
 	id = util.PadTraceIDTo16Bytes(id)
-	blocks, missing, err := r.blocks(ctx, tenant, w)
+	blocks, missing, err := r.blocks(ctx, tenant, window{start: start, end: end, skip: skip})
 	if err != nil {
 		return nil, nil, err
 	}

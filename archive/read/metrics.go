@@ -7,7 +7,6 @@ import (
 
 	"github.com/grafana/tempo/pkg/tempopb"
 	"github.com/grafana/tempo/pkg/traceql"
-	"github.com/grafana/tempo/pkg/util"
 	"github.com/grafana/tempo/tempodb/backend"
 )
 
@@ -42,7 +41,7 @@ func (r *Reader) QueryRange(ctx context.Context, tenant string, req *tempopb.Que
 	if err != nil {
 		return nil, nil, &RequestError{err}
 	}
-	window := Window{Start: int64(asked.Start / 1e9), End: int64(asked.End/1e9) + 1, Skip: skip}
+	window := window{start: int64(asked.Start / 1e9), end: int64(asked.End/1e9) + 1, skip: skip}
 	blocks, missing, err := r.blocks(ctx, tenant, window)
 	if err != nil {
 		return nil, nil, err
@@ -51,11 +50,7 @@ func (r *Reader) QueryRange(ctx context.Context, tenant string, req *tempopb.Que
 		if open.BlockMeta().ReplicationFactor == backend.MetricsGeneratorReplicationFactor {
 			return nil
 		}
-		err := eval.Do(ctx, open.fetcher(), uint64(b.start)*1e9, uint64(b.end)*1e9, maxSeries)
-		if errors.Is(err, util.ErrUnsupported) {
-			return nil
-		}
-		return err
+		return eval.Do(ctx, open.fetcher(), uint64(b.start)*1e9, uint64(b.end)*1e9, maxSeries)
 	})
 	if err != nil {
 		return nil, nil, err

@@ -66,6 +66,9 @@ type RequestError struct{ Err error }
 func (e *RequestError) Error() string { return e.Err.Error() }
 func (e *RequestError) Unwrap() error { return e.Err }
 
+// BadRequest marks the error for those that answer HTTP.
+func (e *RequestError) BadRequest() {}
+
 // errEnough ends a search that has all it may return.
 var errEnough = errors.New("enough")
 

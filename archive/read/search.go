@@ -11,7 +11,6 @@ import (
 	"github.com/grafana/tempo/pkg/search"
 	"github.com/grafana/tempo/pkg/tempopb"
 	"github.com/grafana/tempo/pkg/traceql"
-	"github.com/grafana/tempo/pkg/util"
 )
 
 const (
@@ -19,6 +18,8 @@ const (
 	DefaultLimit = 20
 	// MaxLimit is how many a search returns at most.
 	MaxLimit = 10_000
+	// maxSpans is how many matching spans of a trace a search shows at most, as in Tempo.
+	maxSpans = 100
 )
 
 // ErrTooMuch is among the missing where a search stopped at MaxResultBytes.
@@ -31,6 +32,7 @@ var ErrTooMuch = errors.New("the answer is larger than allowed and was cut; ask 
 func (r *Reader) Search(ctx context.Context, tenant string, req *tempopb.SearchRequest, skip func(block string) bool, progress func(*tempopb.SearchResponse) error) (*tempopb.SearchResponse, []error, error) {
 	asked := *req
 	asked.Limit = min(cmp.Or(asked.Limit, DefaultLimit), MaxLimit)
+	asked.SpansPerSpanSet = min(asked.SpansPerSpanSet, maxSpans)
 	mostRecent := false
 	if api.IsTraceQLQuery(&asked) {
 		expr, _, _, _, _, err := traceql.Compile(asked.Query)
@@ -39,7 +41,7 @@ func (r *Reader) Search(ctx context.Context, tenant string, req *tempopb.SearchR
 		}
 		mostRecent, _ = expr.Hints.GetBool(traceql.HintMostRecent, false)
 	}
-	blocks, missing, err := r.blocks(ctx, tenant, Window{Start: int64(asked.Start), End: int64(asked.End), Skip: skip})
+	blocks, missing, err := r.blocks(ctx, tenant, window{start: int64(asked.Start), end: int64(asked.End), skip: skip})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,11 +113,7 @@ func searchBlock(ctx context.Context, req *tempopb.SearchRequest, open *openBloc
 	if !api.IsTraceQLQuery(req) {
 		return open.Search(ctx, req, searchOptions())
 	}
-	found, err := traceql.NewEngine().ExecuteSearch(ctx, req, open.fetcher())
-	if errors.Is(err, util.ErrUnsupported) {
-		return &tempopb.SearchResponse{}, nil // an encoding of before TraceQL, as in Tempo
-	}
-	return found, err
+	return traceql.NewEngine().ExecuteSearch(ctx, req, open.fetcher())
 }
 
 // fetcher is the block as traceql wants it.

@@ -68,7 +68,7 @@ func (r *Reader) tagNames(ctx context.Context, tenant string, req *tempopb.Searc
 	if scope == traceql.AttributeScopeUnknown {
 		return nil, nil, &RequestError{fmt.Errorf("unknown scope %q", req.Scope)}
 	}
-	blocks, missing, err := r.blocks(ctx, tenant, Window{Start: int64(req.Start), End: int64(req.End), Skip: skip})
+	blocks, missing, err := r.blocks(ctx, tenant, window{start: int64(req.Start), end: int64(req.End), skip: skip})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,7 +158,7 @@ func (r *Reader) SearchTagValues(ctx context.Context, tenant string, req *tempop
 
 // tagValues calls visit for each block of the request's time range until it is enough.
 func (r *Reader) tagValues(ctx context.Context, tenant string, req *tempopb.SearchTagValuesRequest, skip func(string) bool, enough func() bool, visit func(context.Context, *openBlock, func(uint64)) error) (uint64, []error, error) {
-	blocks, missing, err := r.blocks(ctx, tenant, Window{Start: int64(req.Start), End: int64(req.End), Skip: skip})
+	blocks, missing, err := r.blocks(ctx, tenant, window{start: int64(req.Start), end: int64(req.End), skip: skip})
 	if err != nil {
 		return 0, nil, err
 	}
