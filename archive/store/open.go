@@ -66,8 +66,18 @@ func openDirURL(u *url.URL, dir string, o Options) (Store, error) {
 	return openDir(dir, o)
 }
 
-// ReadFile reads a whole object of at most limit bytes.
+// ReadFile reads a whole object of at most limit bytes, one version of it, also
+// while it is being replaced.
 func ReadFile(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
+	for {
+		data, err := readOnce(ctx, s, name, limit)
+		if !errors.Is(err, ErrReplaced) {
+			return data, err
+		}
+	}
+}
+
+func readOnce(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
 	o, err := s.Open(ctx, name)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,10 @@ type s3Store struct {
 	backoff   time.Duration // before the second attempt; it grows from there
 	stall     time.Duration // without progress, after which an attempt is given up
 	partSize  int64         // of the parts of large objects, at least
+	// idle is how long an upload of another process must have stood still before we
+	// go on with it. Should that process live after all, the ETags by which completing
+	// names the parts keep the two from mixing.
+	idle time.Duration
 
 	unconditional atomic.Bool // the server cannot create conditionally
 
@@ -67,7 +71,7 @@ func openS3(ctx context.Context, at s3Location, o Options) (*s3Store, error) {
 	}
 	s := &s3Store{
 		core: core, transport: transport, end: end, at: at, limit: newLimit(o.BytesPerSecond), logger: logger,
-		attempts: 6, backoff: 100 * time.Millisecond, stall: time.Minute, partSize: 8 << 20,
+		attempts: 6, backoff: 100 * time.Millisecond, stall: time.Minute, partSize: 8 << 20, idle: time.Minute,
 		interrupted: map[string]string{},
 	}
 	for _, err := range s.List(ctx, ".") {

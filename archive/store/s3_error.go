@@ -21,10 +21,10 @@ func response(err error) (minio.ErrorResponse, bool) {
 }
 
 // Codes of errors that another attempt may not meet: the request was garbled or
-// cut on its way, or met one of another writer.
+// cut on its way. (409 is a request that met another, and passes too.)
 var passingCodes = []string{
 	"XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "BadDigest", "InvalidDigest", "IncompleteBody", "RequestTimeout",
-	"SlowDown", "ConditionalRequestConflict", "OperationAborted",
+	"SlowDown",
 }
 
 // passing says whether another attempt may succeed.
@@ -36,7 +36,7 @@ func passing(err error) bool {
 		switch r.StatusCode {
 		case http.StatusNotImplemented, http.StatusInsufficientStorage:
 			return false
-		case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusConflict:
 			return true
 		}
 		return r.StatusCode >= 500 && !full(r)

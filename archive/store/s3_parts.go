@@ -18,11 +18,7 @@ import (
 
 const (
 	maxParts    = 10_000   // that S3 allows in one upload
-	maxPartSize = 64 << 20 // that we hold in memory
-	// uploadIdle is how long an upload that another process began must have stood
-	// still before we go on with it. If the process lives after all, the parts that
-	// completing names by their ETags keep the two from mixing.
-	uploadIdle = time.Minute
+	maxPartSize = 64 << 20 // in bytes, that we hold in memory
 )
 
 // An upload is an object in parts on its way.
@@ -115,7 +111,7 @@ func (s *s3Store) resumable(ctx context.Context, name string) (upload, error) {
 		if err != nil {
 			return upload{}, err
 		}
-		if candidate.UploadID == ours || time.Since(last) > uploadIdle {
+		if candidate.UploadID == ours || time.Since(last) > s.idle {
 			return upload{id: candidate.UploadID, kept: kept}, nil
 		}
 	}

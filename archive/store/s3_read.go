@@ -129,7 +129,7 @@ func (o *s3Object) get(ctx context.Context, off, end int64) (io.ReadCloser, erro
 	}
 	body, _, header, err := o.s.core.GetObject(ctx, o.s.at.bucket, o.s.key(o.name), opts)
 	if r, _ := response(err); r.Code == "PreconditionFailed" {
-		return nil, sourceError{errors.New("the object was replaced while it was read; open it again")}
+		return nil, sourceError{ErrReplaced}
 	}
 	if err != nil {
 		return nil, err
@@ -148,7 +148,7 @@ func (o *s3Object) WriteTo(w io.Writer) (int64, error) {
 		err := o.s.try(o.ctx, func(ctx context.Context, progress *progress) error {
 			n, err := o.stream(ctx, progress, w, done)
 			done += n
-			if n > 0 && passing(err) {
+			if err != nil && n > 0 && passing(err) {
 				return nil // some progress: the attempts count anew
 			}
 			return err

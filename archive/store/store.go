@@ -15,6 +15,9 @@ var (
 	ErrExists = fs.ErrExist
 	// ErrNotExist says that there is no object of that name. It is fs.ErrNotExist.
 	ErrNotExist = fs.ErrNotExist
+	// ErrReplaced says that Replace came between Open and a read of a remote
+	// object. Open it again; ReadFile does.
+	ErrReplaced = errors.New("the object was replaced while it was read")
 	// ErrFull says that the store has no space left. Nothing of the object that
 	// did not fit remains.
 	ErrFull = errors.New("no space left in the store")

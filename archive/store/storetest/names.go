@@ -43,7 +43,8 @@ func testReplaceRace(t *testing.T, s store.Store) {
 	}
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
-	for reads := 0; ; reads++ {
+	defer wg.Wait()
+	for {
 		got, err := store.ReadFile(t.Context(), s, "catalog", size)
 		must(t, err)
 		if len(got) != size || strings.Count(string(got), string(got[:1])) != size {
