@@ -21,13 +21,11 @@ const maxAnswer = 64 << 10
 type client struct {
 	transport *http.Transport
 	timeout   time.Duration
-	endpoint  func() (string, error) // URL now; an error while there is none
 }
 
-func newClient(endpoint func() (string, error), timeout time.Duration, connections int) *client {
+func newClient(timeout time.Duration, connections int) *client {
 	return &client{
-		endpoint: endpoint,
-		timeout:  timeout,
+		timeout: timeout,
 		transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         dial,
@@ -51,17 +49,13 @@ func TracesURL(base string) (string, error) {
 }
 
 // post sends the payloads as one request; protobuf messages of one type merge when they are concatenated. It returns
-// nil, an *UnavailableError or a *RejectedError.
-func (c *client) post(ctx context.Context, tenant string, spans int, payloads [][]byte) error {
-	endpoint, err := c.endpoint()
-	if err != nil {
-		return &UnavailableError{Err: err}
-	}
+// nil, an *unavailableError, a *refusedError or a *partialError.
+func (c *client) post(ctx context.Context, endpoint, tenant string, payloads [][]byte) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, newBody(payloads))
 	if err != nil {
-		return &UnavailableError{Err: err}
+		return &unavailableError{err: err}
 	}
 	for _, p := range payloads {
 		req.ContentLength += int64(len(p))
@@ -78,33 +72,33 @@ func (c *client) post(ctx context.Context, tenant string, spans int, payloads []
 	}
 	resp, err := c.transport.RoundTrip(req) // not a Client: it would follow redirects
 	if err != nil {
-		return &UnavailableError{Err: err}
+		return &unavailableError{lost: true, err: err}
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return &UnavailableError{Err: fmt.Errorf("read Tempo's answer: %w", err)}
+		return &unavailableError{lost: true, err: fmt.Errorf("read Tempo's answer: %w", err)}
 	}
-	return judge(resp.StatusCode, resp.Header, answer, spans)
+	return judge(resp.StatusCode, resp.Header, answer)
 }
 
 // judge sorts an answer by the rules of the OTLP/HTTP specification, widened by what Tempo does: 500 stands for rate
-// limits too, and a wrong address or token is our operator's mistake, for which no client should lose data.
-func judge(status int, header http.Header, answer []byte, spans int) error {
+// limits too, and a wrong address or token is our operator's mistake, for which no data should be lost.
+func judge(status int, header http.Header, answer []byte) error {
 	switch status {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
 		resp := ptraceotlp.NewExportResponse()
 		if err := resp.UnmarshalProto(answer); err != nil {
-			return nil // the status is the acknowledgement
+			return &unavailableError{err: fmt.Errorf("what answers is no OTLP receiver: %s", excerpt(status, answer))}
 		}
 		if n := resp.PartialSuccess().RejectedSpans(); n > 0 {
-			return &RejectedError{Spans: int(min(n, int64(spans))), Reason: resp.PartialSuccess().ErrorMessage()}
+			return &partialError{spans: int(min(n, 1<<30)), reason: resp.PartialSuccess().ErrorMessage()}
 		}
 		return nil
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
-		return &RejectedError{Spans: spans, Reason: excerpt(status, answer)}
+		return &refusedError{reason: excerpt(status, answer)}
 	}
-	return &UnavailableError{RetryAfter: retryAfter(header), Err: errors.New(excerpt(status, answer))}
+	return &unavailableError{retryAfter: retryAfter(header), err: errors.New(excerpt(status, answer))}
 }
 
 func retryAfter(h http.Header) time.Duration {

@@ -1,6 +1,15 @@
-// Package forwarder hands batches of spans to Tempo over OTLP/HTTP and says what became of them.
+// Package forwarder brings spans from the spool to Tempo, and gives a record of the spool up only once its spans are
+// proven to be safe elsewhere.
 //
-// It promises to sort every answer into one of three: kept (Tempo acknowledged it), unavailable (not now, the
-// sender tries again) and rejected (never, counted in spans). A batch is never dropped, and never blamed for what
-// another batch in the same request did wrong.
+// It promises:
+//   - a record leaves the spool when each of its spans was found in a durable block (Options.Blocks), or, with a Tempo
+//     whose blocks cannot be read, when it was acknowledged and Tempo has since had the time to write it to its own
+//     disk without ending; or when Tempo itself said that it discarded the spans, which is counted by reason;
+//   - there is no deadline after which data is dropped: what Tempo does not take, or does not show in time, is sent again;
+//   - one bad span does not hold back those beside it;
+//   - memory is bounded by the requests in flight, one large record, a bit for each span that is sent and not proven,
+//     and a word for each of half a million spans while a block is compared.
+//
+// Duplicates arise where an acknowledgement was lost or a proof came late. Tempo's readers see them as one span; the
+// forwarder counts what it sends again.
 package forwarder

@@ -5,21 +5,27 @@ import (
 	"time"
 )
 
-// UnavailableError says that Tempo did not take a batch now and may take it later.
-type UnavailableError struct {
-	RetryAfter time.Duration // what Tempo asked for, 0 where it said nothing
-	Err        error
+// unavailableError says that Tempo did not take a request now and may take it later.
+type unavailableError struct {
+	retryAfter time.Duration // what Tempo asked for, 0 where it said nothing
+	lost       bool          // the connection broke, so that Tempo may have ended
+	err        error
 }
 
-func (e *UnavailableError) Error() string { return "tempo is unavailable: " + e.Err.Error() }
-func (e *UnavailableError) Unwrap() error { return e.Err }
+func (e *unavailableError) Error() string { return "tempo is unavailable: " + e.err.Error() }
+func (e *unavailableError) Unwrap() error { return e.err }
 
-// RejectedError says that Tempo will never take these spans.
-type RejectedError struct {
-	Spans  int
-	Reason string // Tempo's own words
+// refusedError says that Tempo will not take a request as it is.
+type refusedError struct{ reason string }
+
+func (e *refusedError) Error() string { return "tempo refuses: " + e.reason }
+
+// partialError says that Tempo took a request but for some spans, which it does not name.
+type partialError struct {
+	spans  int
+	reason string // Tempo's own words
 }
 
-func (e *RejectedError) Error() string {
-	return fmt.Sprintf("tempo rejected %d spans: %s", e.Spans, e.Reason)
+func (e *partialError) Error() string {
+	return fmt.Sprintf("tempo rejected %d spans: %s", e.spans, e.reason)
 }

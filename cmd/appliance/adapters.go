@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
-	"appliance/forwarder"
 	"appliance/internal/otlpwire"
+	"appliance/internal/spool"
 	"appliance/receiver"
 	"appliance/sampler"
 )
@@ -20,18 +21,22 @@ func (s samplerFor) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, uin
 
 func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally)(t[:])) }
 
-// sinkTo hands batches to Tempo while the client waits.
-type sinkTo struct{ f *forwarder.Direct }
+// sinkTo keeps batches in the spool.
+type sinkTo struct{ *spool.Spool }
 
 func (s sinkTo) Keep(ctx context.Context, b receiver.Batch) error {
-	err := s.f.Send(ctx, b.Tenant, b.Spans, b.Payload)
-	var unavailable *forwarder.UnavailableError
-	var rejected *forwarder.RejectedError
+	// A client that leaves does not stop what is being written: its spans are kept and counted, and it sends them again.
+	_, err := s.Append(context.WithoutCancel(ctx), spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
 	switch {
-	case errors.As(err, &unavailable):
-		return &receiver.UnavailableError{RetryAfter: unavailable.RetryAfter, Err: unavailable.Err}
-	case errors.As(err, &rejected):
-		return &receiver.RejectedError{Spans: rejected.Spans, Reason: rejected.Reason}
+	case err == nil:
+		return nil
+	case errors.Is(err, spool.ErrTooLarge):
+		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes"}
+	case errors.Is(err, spool.ErrFull):
+		return &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
 	}
-	return err
+	return &receiver.UnavailableError{Err: err}
 }
+
+// fullRetry is what clients are told to wait while the spool is full.
+const fullRetry = 5 * time.Second

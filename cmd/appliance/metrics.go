@@ -2,9 +2,12 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"appliance/forwarder"
+	"appliance/internal/ledger"
 	"appliance/internal/otlpwire"
+	"appliance/internal/spool"
 	"appliance/internal/telemetry"
 	"appliance/receiver"
 	"appliance/sampler"
@@ -37,6 +40,20 @@ func (a *appliance) metrics() []telemetry.Metric {
 	forwarded := func(name, help string, read func(forwarder.Stats) int64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(float64(read(a.forwarder.Stats()))) }}
 	}
+	accounted := func(name, help string, read func(ledger.Account) int64) telemetry.Metric {
+		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
+			if l, err := a.account(); err == nil {
+				e(float64(read(l)))
+			}
+		}}
+	}
+	spooled := func(name, help string, read func(spool.Status) float64) telemetry.Metric {
+		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
+			if s, err := a.spool.Status(); err == nil {
+				e(read(s))
+			}
+		}}
+	}
 	families := []telemetry.Metric{
 		spans("appliance_receiver_spans_total", "Spans of requests answered 200: kept, sampled out and rejected together.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Received)) }),
@@ -55,7 +72,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 				for reason, label := range invalidLabels {
 					e(float64(s.Invalid[reason]), label)
 				}
-				e(float64(s.Refused), "refused_by_tempo")
+				e(float64(s.Refused), "too_large")
 			}),
 		spans("appliance_receiver_requests_total", "Requests by status code of the answer.", "code",
 			func(s receiver.Stats, e emit) {
@@ -105,9 +122,52 @@ func (a *appliance) metrics() []telemetry.Metric {
 		},
 
 		forwarded("appliance_forwarder_requests_total", "Requests sent to Tempo.", func(s forwarder.Stats) int64 { return s.Requests }),
-		forwarded("appliance_forwarder_failures_total", "Requests that Tempo did not acknowledge.", func(s forwarder.Stats) int64 { return s.Failures }),
-		forwarded("appliance_forwarder_delivered_spans_total", "Spans that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.Spans }),
-		forwarded("appliance_forwarder_delivered_bytes_total", "Bytes of OTLP that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.Bytes }),
+		forwarded("appliance_forwarder_failures_total", "Requests that Tempo did not acknowledge, and other errors on the way to it.", func(s forwarder.Stats) int64 { return s.Failures }),
+		forwarded("appliance_forwarder_acked_spans_total", "Spans that Tempo acknowledged, the first time or again.", func(s forwarder.Stats) int64 { return s.AckedSpans }),
+		forwarded("appliance_forwarder_acked_bytes_total", "Bytes of OTLP that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.AckedBytes }),
+		forwarded("appliance_forwarder_blocks_total", "Blocks of Tempo's in which spans were looked for.", func(s forwarder.Stats) int64 { return s.Blocks }),
+		forwarded("appliance_forwarder_unproven_spans", "Spans that Tempo acknowledged and that are not known to be in a block yet.", func(s forwarder.Stats) int64 { return s.UnprovenSpans }),
+		forwarded("appliance_forwarder_inflight_requests", "Requests to Tempo in flight.", func(s forwarder.Stats) int64 { return int64(s.InFlight) }),
+		gauge("appliance_forwarder_inflight_limit", "Requests to Tempo that may be in flight now; it follows what Tempo can take.",
+			func() float64 { return a.forwarder.Stats().Limit }),
+		{
+			Name: "appliance_forwarder_resent_spans_total", Labels: []string{"reason"},
+			Help: "Spans sent to Tempo again, by reason. Readers see a span that is stored twice as one.",
+			Read: func(e func(float64, ...string)) {
+				for reason, n := range a.forwarder.Stats().Resent {
+					e(float64(n), reason)
+				}
+			},
+		},
+
+		accounted("appliance_received_spans_total", "Spans received over all runs: kept, sampled out and rejected.", func(l ledger.Account) int64 { return l.Received }),
+		accounted("appliance_kept_spans_total", "Spans kept over all runs: pending, proven, discarded, damaged and unaccounted for.", func(l ledger.Account) int64 { return l.Kept }),
+		accounted("appliance_pending_spans", "Spans in the spool.", func(l ledger.Account) int64 { return l.Pending }),
+		accounted("appliance_proven_spans_total", "Spans found in a block that survives any crash.", func(l ledger.Account) int64 { return l.Proven }),
+		{
+			Name: "appliance_discarded_spans_total", Labels: []string{"tenant", "reason"}, Help: "Spans that Tempo discarded, by its reason.",
+			Read: func(e func(float64, ...string)) {
+				if l, err := a.account(); err == nil {
+					for tenant, t := range l.Tenants {
+						for reason, n := range t.Discarded {
+							e(float64(n), tenant, reason)
+						}
+					}
+				}
+			},
+		},
+		accounted("appliance_damaged_spans_total", "Spans that the disk has damaged in the spool.", func(l ledger.Account) int64 { return l.Damaged }),
+		accounted("appliance_unaccounted_spans", "Spans that were acknowledged and of which nothing is known; 0, or something is wrong.", func(l ledger.Account) int64 { return l.Unaccounted }),
+		spooled("appliance_spool_bytes", "Disk space of the spool.", func(s spool.Status) float64 { return float64(s.Bytes) }),
+		spooled("appliance_spool_max_bytes", "Configured limit of the spool.", func(s spool.Status) float64 { return float64(s.MaxBytes) }),
+		spooled("appliance_spool_oldest_seconds", "Age of the oldest span in the spool.", func(s spool.Status) float64 {
+			if s.Oldest.IsZero() {
+				return 0
+			}
+			return max(0, time.Since(s.Oldest).Seconds())
+		}),
+		spooled("appliance_spool_syncs_total", "Groups of requests that were synced at once.", func(s spool.Status) float64 { return float64(s.Syncs) }),
+		spooled("appliance_spool_quarantined_bytes", "Copies of damaged data.", func(s spool.Status) float64 { return float64(s.QuarantinedBytes) }),
 
 		{
 			Name: "appliance_build_info", Labels: []string{"version", "commit", "tempo"}, Help: "1, with the versions as labels.",

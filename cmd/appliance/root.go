@@ -69,8 +69,9 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "appliance",
 		Short: "Distributed tracing you can trust: OTLP in, Grafana Tempo behind it",
-		Long: `appliance takes traces over OTLP/HTTP (Traefik, any OpenTelemetry SDK), samples them consistently and hands them to
-Grafana Tempo, which it runs itself unless it is told of one elsewhere. Grafana reads them on the read API.
+		Long: `appliance takes traces over OTLP/HTTP (Traefik, any OpenTelemetry SDK), samples them consistently, keeps them on disk
+and brings them to Grafana Tempo, which it runs itself unless it is told of one elsewhere. Grafana reads them on the
+read API.
 
 Start it with: appliance serve`,
 		SilenceUsage:  true,
@@ -90,8 +91,10 @@ Start it with: appliance serve`,
 	})
 	root.AddCommand(
 		newServeCommand(),
+		newStatusCommand(),
 		newHealthCommand(),
 		newConfigCommand(),
+		newSpoolCommand(),
 		newSamplerCommand(),
 		newNomadCommand(),
 		newVersionCommand(),

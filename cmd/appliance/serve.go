@@ -20,9 +20,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"appliance/forwarder"
+	"appliance/internal/blockdir"
 	"appliance/internal/config"
 	"appliance/internal/durable"
+	"appliance/internal/ledger"
 	"appliance/internal/query"
+	"appliance/internal/spool"
 	"appliance/internal/telemetry"
 	"appliance/internal/tempo"
 	"appliance/receiver"
@@ -30,13 +33,11 @@ import (
 )
 
 const (
-	drainDeadline   = 20 * time.Second // for requests in flight when stopping
-	tempoDeadline   = 20 * time.Second // for the embedded Tempo to write its blocks
-	closeDeadline   = 2 * time.Second  // for connections to close
-	forwardInFlight = 2                // requests to Tempo at once; what waits meanwhile shares the next
-	forwardBytes    = 4 << 20          // of the batches that share a request
-	forwardTimeout  = 5 * time.Second  // with the next, below the 10 s after which OTLP clients give up
-	forwardPatience = 4 * time.Second
+	inflightDeadline = 20 * time.Second // for requests in flight when stopping
+	tempoDeadline    = 20 * time.Second // for the embedded Tempo to end
+	closeDeadline    = 2 * time.Second  // for connections to close
+	tempoPatience    = 10 * time.Second // for the first start of the embedded Tempo; then we are ready without it
+	ledgerEvery      = time.Second      // how often the ledger is saved
 )
 
 func newServeCommand() *cobra.Command {
@@ -44,6 +45,7 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the appliance",
 		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, Tempo's read API on http.listen.
+Every span answered 200 is on disk, and stays there until it is found in a block of Tempo's that survives any crash.
 Without forwarder.tempo_url it runs its own Tempo with all files below data_dir.
 SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads the sampler's configuration again.`,
 		Args: cobra.NoArgs,
@@ -71,19 +73,24 @@ type appliance struct {
 	reload func() (config.Loaded, error)
 	stderr io.Writer
 	logger *slog.Logger
+	began  time.Time
 
+	spool     *spool.Spool
+	ledger    *ledger.Ledger
+	blocks    *blockdir.Dir // of the embedded Tempo
 	sampler   *sampler.Sampler
-	forwarder *forwarder.Direct
+	forwarder *forwarder.Forwarder
 	receiver  *receiver.Receiver
 	tempo     *tempo.Supervisor // nil with a Tempo elsewhere
 	query     *query.Handler    // nil where there is no Tempo to read from
 	stopping  atomic.Bool
+	started   atomic.Bool // Tempo has been ready once, or had its time
 }
 
 // serve builds everything, top to bottom, runs it until ctx is done or a part fails, and stops it in this order: not
 // ready, refuse intake, finish what is in flight, stop Tempo, close the ports.
 func (a *appliance) serve(ctx context.Context, text bool) error {
-	began := time.Now()
+	a.began = time.Now()
 	samplerConf, samplerNotes, err := samplerConfig(a.conf)
 	if err != nil {
 		return err
@@ -112,13 +119,14 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 			StopWithin: tempoDeadline, Logger: a.logger,
 		})
 	}
-	endpoint, err := a.endpoint()
-	if err != nil {
+	if err := a.openSpool(); err != nil {
 		return err
 	}
-	a.forwarder = forwarder.NewDirect(forwarder.Options{Endpoint: endpoint, InFlight: forwardInFlight, MaxBytes: forwardBytes, Timeout: forwardTimeout, Patience: forwardPatience})
-	defer a.forwarder.Close()
-	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.forwarder}, a.logger); err != nil {
+	defer a.spool.Close()
+	if a.forwarder, err = a.newForwarder(settings); err != nil {
+		return err
+	}
+	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.spool}, a.logger); err != nil {
 		return err
 	}
 	if embedded || a.conf.Tempo.QueryURL != "" {
@@ -158,7 +166,15 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 			parts.Go(func() error { return err })
 		}
 	}()
+	forwarded := make(chan struct{})
+	go func() {
+		defer close(forwarded)
+		if err := a.forwarder.Run(background); err != nil {
+			parts.Go(func() error { return err })
+		}
+	}()
 	parts.Go(func() error { return a.sampler.Run(background) })
+	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
@@ -167,7 +183,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		}
 		return nil
 	})
-	parts.Go(func() error { return a.sayWhenReady(background, began) })
+	parts.Go(func() error { return a.sayWhenReady(background) })
 	parts.Go(func() error { return keepPagesFew(background) })
 
 	select {
@@ -180,10 +196,18 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	// connection.
 	a.stopping.Store(true)
 	a.receiver.Drain()
-	a.awaitInflight(drainDeadline)
+	a.awaitInflight(inflightDeadline)
+	a.drain(context.WithoutCancel(ctx))
 	stopBackground()
+	<-forwarded
 	stopTempo()
 	<-tempoDone
+	if err := a.spool.Close(); err != nil {
+		a.logger.Error("the spool was not closed in order; nothing acknowledged is lost", "err", err)
+	}
+	if err := a.ledger.Save(a.counts()); err != nil {
+		a.logger.Error("counts of spans that were not kept are not saved", "err", err)
+	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeDeadline)
 	defer cancel()
 	if err := a.receiver.Shutdown(closing); err != nil {
@@ -193,7 +217,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		admin.Close()
 	}
 	err = parts.Wait()
-	a.logger.Info("stopped", "ran", time.Since(began).Round(time.Millisecond).String())
+	a.logger.Info("stopped", "ran", time.Since(a.began).Round(time.Millisecond).String())
 	return err
 }
 
@@ -212,65 +236,55 @@ func (a *appliance) awaitInflight(deadline time.Duration) {
 	}
 }
 
-// endpoint says where batches go: a Tempo elsewhere, or the embedded one on the port that it has now.
-func (a *appliance) endpoint() (func() (string, error), error) {
-	if a.tempo == nil {
-		to, err := forwarder.TracesURL(a.conf.Forwarder.TempoURL)
-		return func() (string, error) { return to, nil }, err
+// drain brings what is in the spool to Tempo's blocks, for as long as the deadline allows.
+func (a *appliance) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.conf.Forwarder.DrainDeadline)
+	defer cancel()
+	began := time.Now()
+	err := a.forwarder.Drain(ctx)
+	st, statusErr := a.spool.Status()
+	if err = errors.Join(err, statusErr); err != nil {
+		a.logger.Info("some spans stay in the spool; the next start goes on with them", "pending_spans", st.Pending.Spans, "why", err)
+		return
 	}
-	return func() (string, error) {
-		state, err := a.readyTempo()
-		return state.OTLP() + "/v1/traces", err
-	}, nil
+	a.logger.Debug("everything in the spool is proven", "took", time.Since(began).Round(time.Millisecond).String())
 }
 
 // backend says where queries go.
 func (a *appliance) backend() (query.Backend, error) {
-	if a.tempo == nil {
-		u, err := url.Parse(a.conf.Tempo.QueryURL)
-		if err != nil {
-			return query.Backend{}, err
-		}
-		return query.Backend{HTTP: u, GRPC: hostPort(u), TLS: u.Scheme == "https"}, nil
-	}
-	state, err := a.readyTempo()
+	u, grpc, err := a.readURL()
 	if err != nil {
 		return query.Backend{}, err
 	}
-	u, err := url.Parse(state.HTTP())
-	return query.Backend{HTTP: u, GRPC: state.GRPC()}, err
+	return query.Backend{HTTP: u, GRPC: grpc, TLS: u.Scheme == "https"}, nil
 }
 
-func (a *appliance) readyTempo() (tempo.State, error) {
-	state := a.tempo.State()
-	switch {
-	case state.Ready:
-		return state, nil
-	case state.PID == 0 && state.Err != nil:
-		return state, fmt.Errorf("the embedded Tempo ended (%w) and is started again", state.Err)
-	}
-	return state, errors.New("the embedded Tempo is starting")
-}
-
-// ready says whether a trace can be written and read, and if not, why.
+// ready says whether spans are taken, and if not, why. A Tempo that is away later is no reason: the spool takes them, and
+// whoever is told that we are not ready would lose the way to it.
 func (a *appliance) ready() error {
-	if a.stopping.Load() {
+	switch {
+	case a.stopping.Load():
 		return errors.New("stopping")
-	}
-	if a.tempo != nil {
+	case !a.started.Load():
 		_, err := a.readyTempo()
 		return err
 	}
 	return nil
 }
 
-func (a *appliance) sayWhenReady(ctx context.Context, began time.Time) error {
+func (a *appliance) sayWhenReady(ctx context.Context) error {
 	if a.tempo != nil {
-		if _, err := a.tempo.WaitReady(ctx); err != nil {
-			return nil // stopped before
+		patience, cancel := context.WithTimeout(ctx, tempoPatience)
+		defer cancel()
+		if _, err := a.tempo.WaitReady(patience); err != nil {
+			if ctx.Err() != nil {
+				return nil // stopped before
+			}
+			a.logger.Warn("tempo is not ready yet; spans are taken and kept meanwhile", "waited", tempoPatience.String())
 		}
 	}
-	a.logger.Info("ready", "after", time.Since(began).Round(time.Millisecond).String())
+	a.started.Store(true)
+	a.logger.Info("ready", "after", time.Since(a.began).Round(time.Millisecond).String())
 	return nil
 }
 
@@ -291,8 +305,9 @@ func (a *appliance) adminServer() (*http.Server, error) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	mux.HandleFunc("GET "+statusPath, a.serveStatus)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "appliance "+version+"\n\n/api/...   Tempo's read API: the URL of a Tempo data source in Grafana is this one\n/ready     is a trace taken and returned now?\n/healthz   is the process alive?\n/metrics   for Prometheus\n")
+		fmt.Fprint(w, "appliance "+version+"\n\n/api/...   Tempo's read API: the URL of a Tempo data source in Grafana is this one\n/ready     are spans taken now?\n/healthz   is the process alive?\n/api/v1/status   what became of every span (appliance status)\n/metrics   for Prometheus\n")
 	})
 	if a.query != nil {
 		mux.Handle("/api/", a.query)

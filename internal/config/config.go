@@ -58,12 +58,15 @@ type Sampler struct {
 
 // Spool is the durable queue on disk.
 type Spool struct {
-	MaxBytes Bytes `yaml:"max_bytes" doc:"Disk space for spans that Tempo has not taken yet. When it is full, clients are answered 503."`
+	MaxBytes Bytes `yaml:"max_bytes" doc:"Disk space for spans that are not proven to be safe in a block yet. When it is full, clients are answered 503."`
 }
 
 // Forwarder sends what was kept to Tempo.
 type Forwarder struct {
-	TempoURL string `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere. Empty: the embedded Tempo."`
+	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere. Empty: the embedded Tempo."`
+	ResendAfter   time.Duration `yaml:"resend_after" doc:"Time after which spans that Tempo acknowledged and that are in none of its blocks are sent again. 0: a minute more than the embedded Tempo takes for a block."`
+	Settle        time.Duration `yaml:"settle" doc:"With a Tempo elsewhere: time after which what it acknowledged counts as written, if it has not ended since. More than its ingester.flush_check_period."`
+	DrainDeadline time.Duration `yaml:"drain_deadline" doc:"When stopping: time to bring what is in the spool to Tempo's blocks. The rest stays in the spool for the next start."`
 }
 
 // HTTP is the read API and everything for operators.
@@ -112,11 +115,12 @@ func Default() Config {
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 		},
-		Sampler: Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second},
-		Spool:   Spool{MaxBytes: 4 << 30},
-		HTTP:    HTTP{Listen: ":3200"},
-		Tempo:   Tempo{Retention: 24 * time.Hour, MemoryLimit: 320 << 20},
-		Archive: Archive{Enabled: true},
-		Log:     Log{Level: "info", Format: "auto"},
+		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second},
+		Spool:     Spool{MaxBytes: 4 << 30},
+		Forwarder: Forwarder{Settle: 30 * time.Second, DrainDeadline: 10 * time.Second},
+		HTTP:      HTTP{Listen: ":3200"},
+		Tempo:     Tempo{Retention: 24 * time.Hour, MemoryLimit: 320 << 20},
+		Archive:   Archive{Enabled: true},
+		Log:       Log{Level: "info", Format: "auto"},
 	}
 }

@@ -42,12 +42,11 @@ func tuned(s Settings) node {
 			"max_attribute_bytes":               0, // Tempo's default cuts attributes at 2 KiB
 		},
 		"ingester": node{
-			"lifecycler":           node{"min_ready_duration": "0s", "final_sleep": "0s", "join_after": "0s"},
-			"flush_check_period":   "2s", // until then a trace is only in memory, and no search finds it
-			"concurrent_flushes":   1,
-			"max_block_bytes":      20 << 20,
-			"max_block_duration":   "5m",
-			"flush_object_storage": true,
+			"lifecycler":         node{"min_ready_duration": "0s", "final_sleep": "0s", "join_after": "0s"},
+			"flush_check_period": "2s", // until then a trace is only in memory, and no search finds it
+			"concurrent_flushes": 1,
+			"max_block_bytes":    20 << 20,
+			"max_block_duration": "5m",
 		},
 		"compactor": node{"compaction": node{
 			"block_retention": s.Retention.String(),
@@ -100,10 +99,13 @@ func forced(s Settings, p Ports) node {
 				"max_request_body_size": 64 << 20,
 			}}}},
 		},
-		"ingester": node{"lifecycler": node{
-			"address": loopback,
-			"ring":    node{"replication_factor": 1, "kvstore": node{"store": "inmemory"}},
-		}},
+		"ingester": node{
+			"flush_object_storage": true,
+			"lifecycler": node{
+				"address": loopback,
+				"ring":    node{"replication_factor": 1, "kvstore": node{"store": "inmemory"}},
+			},
+		},
 		"compactor": node{"ring": node{"kvstore": node{"store": ""}}}, // alone, it needs no ring and no minute to see it stable
 		"querier":   node{"frontend_worker": node{"frontend_address": fmt.Sprintf("%s:%d", loopback, p.GRPC)}},
 		"metrics_generator": node{
@@ -114,6 +116,7 @@ func forced(s Settings, p Ports) node {
 		"storage": node{"trace": node{
 			"wal":   node{"path": filepath.Join(s.Dir, "wal")},
 			"local": node{"path": filepath.Join(s.Dir, "blocks")},
+			"block": node{"version": "vParquet4"}, // whose identifiers the proof of delivery reads
 		}},
 	}
 }
@@ -136,6 +139,23 @@ func Generate(s Settings, p Ports) (config []byte, notes []string, err error) {
 	}
 	config, err = yaml.Marshal(merged)
 	return config, notes, err
+}
+
+// BlockDuration is how long Tempo collects spans before it writes them to a block.
+func (s Settings) BlockDuration() (time.Duration, error) {
+	config, _, err := Generate(s, Ports{})
+	if err != nil {
+		return 0, err
+	}
+	var merged struct {
+		Ingester struct {
+			MaxBlockDuration time.Duration `yaml:"max_block_duration"`
+		} `yaml:"ingester"`
+	}
+	if err := yaml.Unmarshal(config, &merged); err != nil {
+		return 0, fmt.Errorf("read ingester.max_block_duration: %w", err)
+	}
+	return merged.Ingester.MaxBlockDuration, nil
 }
 
 // overlay writes over's leaves into base. A null, such as a bare `ingester:`, leaves base as it is; Tempo's own

@@ -117,6 +117,11 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What an earlier run had in its write-ahead log is in the spool and is sent again. Replaying it would write blocks
+	// that are complete once more, in place, from a log that was never synced.
+	if err := os.RemoveAll(filepath.Join(s.settings.Dir, "wal")); err != nil {
+		return fmt.Errorf("remove Tempo's write-ahead log: %w", err)
+	}
 	path := filepath.Join(s.settings.Dir, "tempo.yaml")
 	if err := os.WriteFile(path, config, 0o600); err != nil {
 		return fmt.Errorf("write Tempo's configuration: %w", err)

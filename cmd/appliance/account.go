@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"appliance/internal/ledger"
+	"appliance/sampler"
+)
+
+// counts is what the receiver has counted in this run, for the ledger.
+func (a *appliance) counts() ledger.Counts {
+	s := a.receiver.Stats()
+	c := ledger.Counts{Kept: int64(s.Kept), SampledOut: map[string]int64{}, Rejected: map[string]int64{}}
+	for _, r := range sampler.Reasons() {
+		if n := s.Decisions[r]; n > 0 && !r.Keeps() {
+			c.SampledOut[r.String()] = int64(n)
+		}
+	}
+	for reason, label := range invalidLabels {
+		if n := s.Invalid[reason]; n > 0 {
+			c.Rejected[label] = int64(n)
+		}
+	}
+	if s.Refused > 0 {
+		c.Rejected["too_large"] = int64(s.Refused)
+	}
+	return c
+}
+
+// account draws up the ledger.
+func (a *appliance) account() (ledger.Account, error) {
+	run := a.counts() // before the spool, see Balance
+	st, err := a.spool.Status()
+	return a.ledger.Balance(run, st), err
+}
+
+// keepLedger saves the ledger now and then.
+func (a *appliance) keepLedger(ctx context.Context) error {
+	tick := time.NewTicker(ledgerEvery)
+	defer tick.Stop()
+	var last error
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			err := a.ledger.Save(a.counts())
+			if err != nil && last == nil {
+				a.logger.Error("a crash now would forget counts of spans that were not kept", "err", err)
+			}
+			last = err
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"appliance/forwarder"
+	"appliance/internal/blockdir"
+	"appliance/internal/durable"
+	"appliance/internal/ledger"
+	"appliance/internal/spool"
+	"appliance/internal/tempo"
+)
+
+const (
+	resendSlack   = time.Minute // more than the embedded Tempo takes from the cut of a block to its meta.json
+	defaultTenant = "single-tenant"
+	busyCheck     = 200 * time.Millisecond
+)
+
+// openSpool opens what is kept and the account of it, and puts the embedded Tempo's blocks in order.
+func (a *appliance) openSpool() (err error) {
+	began := time.Now()
+	a.spool, err = spool.Open(filepath.Join(a.conf.DataDir, "spool"), spool.Options{MaxBytes: int64(a.conf.Spool.MaxBytes), Logger: a.logger})
+	if err != nil {
+		return fmt.Errorf("open the spool: %w", err)
+	}
+	st, err := a.spool.Status()
+	if err != nil {
+		return fmt.Errorf("read the spool's state: %w", err)
+	}
+	if a.ledger, err = ledger.Open(durable.OS, filepath.Join(a.conf.DataDir, "ledger.json"), st); err != nil {
+		a.logger.Error("the ledger of earlier runs is damaged", "err", err)
+	}
+	if a.tempo == nil {
+		return nil
+	}
+	a.blocks = blockdir.New(tempoDir(a.conf), nil, a.logger)
+	since := time.Now()
+	if !st.Oldest.IsZero() {
+		since = st.Oldest
+	}
+	found, err := a.blocks.Recover(since)
+	if err != nil {
+		return fmt.Errorf("put Tempo's blocks in order: %w", err)
+	}
+	if st.Pending.Spans > 0 || found.Sealed+found.Damaged+found.Unfinished > 0 {
+		a.logger.Info("went on from the last run", "pending_spans", st.Pending.Spans, "blocks", found.Blocks, "newly_synced", found.Sealed,
+			"damaged", found.Damaged, "unfinished", found.Unfinished, "took", time.Since(began).Round(time.Millisecond).String())
+	}
+	return nil
+}
+
+// newForwarder ties the spool to the Tempo that takes the spans.
+func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder, error) {
+	target, err := a.target()
+	if err != nil {
+		return nil, err
+	}
+	o := forwarder.Options{
+		Spool: a.spool, Target: target, Discarded: a.ledger.Discard, Logger: a.logger,
+		ResendAfter: a.conf.Forwarder.ResendAfter, Settle: a.conf.Forwarder.Settle,
+	}
+	if base := a.conf.Tempo.QueryURL; a.tempo == nil && base != "" {
+		o.Discards = func(ctx context.Context, tenant string) (map[string]int64, error) {
+			return tempo.Discards(ctx, base, storedTenant(tenant))
+		}
+	}
+	if a.tempo != nil {
+		if o.ResendAfter == 0 {
+			block, err := settings.BlockDuration()
+			if err != nil {
+				return nil, err
+			}
+			o.ResendAfter = block + resendSlack
+		}
+		o.Blocks = a.newBlocks
+		o.Flush = func(ctx context.Context) error {
+			state, err := a.readyTempo()
+			if err != nil {
+				return err
+			}
+			return tempo.Flush(ctx, state.HTTP())
+		}
+		o.Discards = func(ctx context.Context, tenant string) (map[string]int64, error) {
+			state, err := a.readyTempo()
+			if err != nil {
+				return nil, err
+			}
+			return tempo.Discards(ctx, state.HTTP(), storedTenant(tenant))
+		}
+		o.Busy = (&memoryValve{state: a.tempo.State, limit: int64(a.conf.Tempo.MemoryLimit)}).closed
+	}
+	return forwarder.New(o), nil
+}
+
+// target says where spans go: a Tempo elsewhere, or the embedded one on the port that it has now.
+func (a *appliance) target() (func() (forwarder.Target, error), error) {
+	if a.tempo == nil {
+		to, err := forwarder.TracesURL(a.conf.Forwarder.TempoURL)
+		return func() (forwarder.Target, error) { return forwarder.Target{URL: to}, nil }, err
+	}
+	return func() (forwarder.Target, error) {
+		state, err := a.readyTempo()
+		return forwarder.Target{URL: state.OTLP() + "/v1/traces", Process: fmt.Sprintf("%d@%d", state.PID, state.Since.UnixNano())}, err
+	}, nil
+}
+
+// newBlocks are the embedded Tempo's, as the forwarder wants them.
+func (a *appliance) newBlocks(ctx context.Context) ([]forwarder.Block, error) {
+	found, err := a.blocks.Next(ctx)
+	blocks := make([]forwarder.Block, len(found))
+	for i, b := range found {
+		blocks[i] = block{b}
+	}
+	return blocks, err
+}
+
+type block struct{ blockdir.Block }
+
+func (b block) Covers(tenant string, sent time.Time) bool {
+	return b.Tenant == storedTenant(tenant) && !b.Written.Before(sent)
+}
+
+// storedTenant is the tenant under which Tempo stores what comes without one.
+func storedTenant(tenant string) string {
+	if tenant == "" {
+		return defaultTenant
+	}
+	return tenant
+}
+
+// readURL is where queries go, over HTTP and gRPC.
+func (a *appliance) readURL() (*url.URL, string, error) {
+	if a.tempo == nil {
+		u, err := url.Parse(a.conf.Tempo.QueryURL)
+		if err != nil {
+			return nil, "", err
+		}
+		return u, hostPort(u), nil
+	}
+	state, err := a.readyTempo()
+	if err != nil {
+		return nil, "", err
+	}
+	u, err := url.Parse(state.HTTP())
+	return u, state.GRPC(), err
+}
+
+func (a *appliance) readyTempo() (tempo.State, error) {
+	state := a.tempo.State()
+	switch {
+	case state.Ready:
+		return state, nil
+	case state.PID == 0 && state.Err != nil:
+		return state, fmt.Errorf("the embedded Tempo ended (%w) and is started again", state.Err)
+	}
+	return state, errors.New("the embedded Tempo is starting")
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"appliance/internal/spool"
+)
+
+func newSpoolCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "spool",
+		Short: "Look into the spool on disk, with or without a running appliance",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand())
+	return c
+}
+
+func newSpoolStatusCommand() *cobra.Command {
+	return spoolCommand("status", "Show what is in the spool", "", func(w io.Writer, dir, output string) error {
+		st, err := spool.Inspect(nil, dir)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			return writeJSON(w, st)
+		}
+		fmt.Fprintf(w, "%s  %s in %d segments\n", dir, humanize.IBytes(uint64(st.Bytes)), len(st.Segments))
+		row := func(name string, c spool.Counts) {
+			fmt.Fprintf(w, "  %-10s %15s spans %12s records\n", name, humanize.Comma(c.Spans), humanize.Comma(c.Records))
+		}
+		row("pending", st.Pending.Counts)
+		row("released", st.Released.Counts)
+		row("lost", st.Lost.Counts)
+		if !st.Oldest.IsZero() {
+			fmt.Fprintf(w, "  oldest pending record: %s\n", st.Oldest.Format(time.RFC3339))
+		}
+		for _, g := range st.Segments {
+			sealed := "open"
+			if g.Sealed {
+				sealed = "sealed"
+			}
+			fmt.Fprintf(w, "  %-24s %9s  %12s spans, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)), humanize.Comma(g.Total.Spans), humanize.Comma(g.Pending.Spans), sealed)
+		}
+		if st.UnreadableSegments > 0 {
+			return &codeError{exitPartial, fmt.Errorf("%d segments cannot be read; see: appliance spool verify", st.UnreadableSegments)}
+		}
+		return nil
+	})
+}
+
+func newSpoolVerifyCommand() *cobra.Command {
+	return spoolCommand("verify", "Read every byte of the spool and say what is damaged",
+		"Nothing is changed. What a running appliance is writing just now can show as torn, which is no damage.\nExit code 3 says that something is damaged that was acknowledged.",
+		func(w io.Writer, dir, output string) error {
+			r, err := spool.Verify(nil, dir)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				if err := writeJSON(w, r); err != nil {
+					return err
+				}
+			} else {
+				fmt.Fprintf(w, "%s: %s spans in %s records are intact, of %s in %d segments\n", dir, humanize.Comma(r.Intact.Spans), humanize.Comma(r.Intact.Records), humanize.IBytes(uint64(r.Bytes)), r.Segments)
+				for _, d := range r.Damage {
+					what := fmt.Sprintf("%d spans in %d records lost", d.Lost.Spans, d.Lost.Records)
+					if d.Torn {
+						what = "torn by a crash, nothing acknowledged was in it"
+					} else if d.Lost.Records == 0 {
+						what = "nothing lost"
+					}
+					fmt.Fprintf(w, "  damaged: %s, %d bytes: %s\n", d.Position, d.Bytes, what)
+				}
+				for _, name := range r.Unreadable {
+					fmt.Fprintf(w, "  cannot be read: %s\n", name)
+				}
+				if r.State != "" {
+					fmt.Fprintf(w, "  state: %s\n", r.State)
+				}
+			}
+			if !r.Sound() {
+				return &codeError{exitPartial, fmt.Errorf("the spool is damaged; the rest of it is intact, and serve goes on with that and keeps a copy of what is damaged in %s", filepath.Join(dir, "quarantine"))}
+			}
+			return nil
+		})
+}
+
+// spoolCommand is a command on the spool of data_dir.
+func spoolCommand(use, short, long string, run func(w io.Writer, dir, output string) error) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   use,
+		Short: short,
+		Long:  long,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return &usageError{fmt.Errorf("-o %q is neither text nor json", output), "Try: appliance spool " + use + " --help"}
+			}
+			conf, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
+		},
+	}
+	if long == "" {
+		c.Long = short + "."
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return addConfigFlags(c)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"appliance/forwarder"
+	"appliance/internal/ledger"
+)
+
+const (
+	statusPath  = "/api/v1/status"
+	maxStatus   = 4 << 20 // bytes of its answer
+	watchEvery  = time.Second
+	statusLimit = 5 * time.Second // for an answer
+)
+
+// status is what GET /api/v1/status answers; `appliance status` prints it.
+type status struct {
+	Version   string          `json:"version"`
+	Uptime    float64         `json:"uptime_seconds"`
+	Ready     bool            `json:"ready"`
+	NotReady  string          `json:"not_ready,omitempty"` // why
+	Tempo     tempoStatus     `json:"tempo"`
+	Ledger    ledger.Account  `json:"ledger"`
+	Spool     spoolStatus     `json:"spool"`
+	Forwarder forwarderStatus `json:"forwarder"`
+	Sampler   samplerStatus   `json:"sampler"`
+}
+
+type tempoStatus struct {
+	Where    string `json:"where"` // embedded or elsewhere
+	URL      string `json:"url,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+	Ready    bool   `json:"ready"`
+	Restarts int64  `json:"restarts"`
+	Error    string `json:"error,omitempty"`
+}
+
+type spoolStatus struct {
+	Bytes              int64     `json:"bytes"`
+	MaxBytes           int64     `json:"max_bytes"`
+	PendingRecords     int64     `json:"pending_records"`
+	Oldest             time.Time `json:"oldest,omitzero"` // when the oldest of them was received
+	Segments           int       `json:"segments"`
+	UnreadableSegments int       `json:"unreadable_segments"`
+	QuarantinedBytes   int64     `json:"quarantined_bytes"`
+	LastError          string    `json:"last_error,omitempty"`
+}
+
+type forwarderStatus struct {
+	// Proof is how a record leaves the spool: blocks (its spans were found in a block that survives any crash) or settled
+	// (a Tempo elsewhere acknowledged them and has had the time to write them).
+	Proof string `json:"proof"`
+	forwarder.Stats
+}
+
+type samplerStatus struct {
+	Probability          float64 `json:"probability"`
+	TargetSpansPerSecond float64 `json:"target_spans_per_second"`
+}
+
+func (a *appliance) status() (status, error) {
+	account, err := a.account()
+	if err != nil {
+		return status{}, err
+	}
+	st, err := a.spool.Status()
+	if err != nil {
+		return status{}, err
+	}
+	s := status{
+		Version: version, Uptime: time.Since(a.began).Seconds(), Ready: true, Ledger: account,
+		Tempo: tempoStatus{Where: "elsewhere", URL: redacted(a.conf.Forwarder.TempoURL), Ready: true},
+		Spool: spoolStatus{
+			Bytes: st.Bytes, MaxBytes: st.MaxBytes, PendingRecords: st.Pending.Records, Oldest: st.Oldest, Segments: len(st.Segments),
+			UnreadableSegments: st.UnreadableSegments, QuarantinedBytes: st.QuarantinedBytes, LastError: st.LastError,
+		},
+		Forwarder: forwarderStatus{Proof: "settled", Stats: a.forwarder.Stats()},
+		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target},
+	}
+	if err := a.ready(); err != nil {
+		s.Ready, s.NotReady = false, err.Error()
+	}
+	if a.tempo != nil {
+		state := a.tempo.State()
+		s.Tempo = tempoStatus{Where: "embedded", PID: state.PID, Ready: state.Ready, Restarts: a.tempo.Restarts()}
+		if state.Err != nil {
+			s.Tempo.Error = state.Err.Error()
+		}
+		s.Forwarder.Proof = "blocks"
+	}
+	return s, nil
+}
+
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Redacted()
+}
+
+func (a *appliance) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	s, err := a.status()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	_ = enc.Encode(s) // the client has gone
+}
+
+func newStatusCommand() *cobra.Command {
+	var target, output string
+	var watch bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show what became of every span, and how the spool, Tempo and the forwarder are",
+		Long: `Ask a running appliance what became of every span:
+
+  received = kept + sampled out + rejected
+  kept     = pending + proven + discarded by Tempo + damaged + unaccounted
+
+pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash. unaccounted is 0,
+or something is wrong. Exit code 3 says that spans are damaged or unaccounted for.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return &usageError{fmt.Errorf("-o %q is neither text nor json", output), "Try: appliance status --help"}
+			}
+			if target == "" {
+				conf, err := loadConfig(cmd)
+				if err != nil {
+					return err
+				}
+				target = "http://" + reachable(conf.HTTP.Listen)
+			}
+			return showStatus(cmd.Context(), cmd.OutOrStdout(), strings.TrimSuffix(target, "/")+statusPath, output, watch)
+		},
+	}
+	c.Flags().StringVar(&target, "url", "", "base URL of the appliance (default: http.listen on this machine)")
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every second")
+	return addConfigFlags(c)
+}
+
+func showStatus(ctx context.Context, out io.Writer, target, output string, watch bool) error {
+	f, isFile := out.(interface{ Fd() uintptr })
+	clearScreen := watch && output == "text" && isFile && isatty.IsTerminal(f.Fd())
+	var last *status
+	for {
+		body, s, err := fetchStatus(ctx, target)
+		if err != nil {
+			return err
+		}
+		if clearScreen {
+			fmt.Fprint(out, "\x1b[H\x1b[2J")
+		}
+		if output == "json" {
+			_, err = out.Write(body)
+		} else {
+			_, err = io.WriteString(out, statusText(s, last))
+		}
+		if err != nil {
+			return err
+		}
+		if !watch {
+			if s.Ledger.Unaccounted != 0 || s.Ledger.Damaged != 0 {
+				return &codeError{exitPartial, fmt.Errorf("%d spans are damaged and %d unaccounted for", s.Ledger.Damaged, s.Ledger.Unaccounted)}
+			}
+			return nil
+		}
+		last = &s
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(watchEvery):
+		}
+	}
+}
+
+func fetchStatus(ctx context.Context, target string) ([]byte, status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusLimit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return nil, status{}, &usageError{fmt.Errorf("--url %q is not a URL", target), "Try: appliance status --help"}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, status{}, fmt.Errorf("no appliance answers at %s: %w; start one with: appliance serve", target, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatus))
+	if err != nil {
+		return nil, status{}, fmt.Errorf("read the status: %w", err)
+	}
+	var s status
+	if resp.StatusCode != http.StatusOK {
+		return nil, s, fmt.Errorf("%s answers %s", target, resp.Status)
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, s, fmt.Errorf("%s does not answer as an appliance does: %w", target, err)
+	}
+	return body, s, nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// statusText is a status for a person. last, of a second before, gives rates; nil for none.
+func statusText(s status, last *status) string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	span := func(name string, n, before int64, note string) {
+		rate := ""
+		if last != nil && n != before {
+			rate = fmt.Sprintf("%+d", n-before)
+		}
+		line := fmt.Sprintf("  %-14s %15s %10s  %s", name, humanize.Comma(n), rate, note)
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	ready := "ready"
+	if !s.Ready {
+		ready = "not ready: " + s.NotReady
+	}
+	row("appliance", "%s, up %s, %s", s.Version, (time.Duration(s.Uptime) * time.Second).String(), ready)
+	row("tempo", "%s", tempoText(s.Tempo))
+	row("sampling", "%s", samplingText(s.Sampler.Probability, s.Sampler.TargetSpansPerSecond))
+	b.WriteString("\nspans\n")
+	was := &s
+	if last != nil {
+		was = last
+	}
+	l, w := s.Ledger, was.Ledger
+	span("received", l.Received, w.Received, "")
+	span("sampled out", sumOf(l.SampledOut), sumOf(w.SampledOut), reasons(l.SampledOut))
+	span("rejected", sumOf(l.Rejected), sumOf(w.Rejected), reasons(l.Rejected))
+	span("kept", l.Kept, w.Kept, "")
+	span("  pending", l.Pending, w.Pending, pendingText(s))
+	span("  proven", l.Proven, w.Proven, "")
+	span("  discarded", sumOf(l.Discarded), sumOf(w.Discarded), reasons(l.Discarded))
+	if l.Damaged != 0 {
+		span("  damaged", l.Damaged, w.Damaged, "by the disk; see `appliance spool verify`")
+	}
+	span("  unaccounted", l.Unaccounted, w.Unaccounted, "")
+	if len(l.Tenants) > 1 {
+		b.WriteString("\ntenants\n")
+		for _, name := range slices.Sorted(maps.Keys(l.Tenants)) {
+			t := l.Tenants[name]
+			fmt.Fprintf(&b, "  %-14s kept %s, pending %s, proven %s, discarded %s\n", name, humanize.Comma(t.Kept), humanize.Comma(t.Pending), humanize.Comma(t.Proven), humanize.Comma(sumOf(t.Discarded)))
+		}
+	}
+	b.WriteString("\n")
+	row("spool", "%s", spoolText(s.Spool))
+	f := s.Forwarder
+	resent := int64(0)
+	for _, n := range f.Resent {
+		resent += n
+	}
+	row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(resent))
+	if f.LastError != "" {
+		row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
+	}
+	return b.String()
+}
+
+func tempoText(t tempoStatus) string {
+	text := t.Where
+	switch {
+	case t.URL != "":
+		text += " at " + t.URL
+	case t.PID != 0:
+		text += fmt.Sprintf(", pid %d", t.PID)
+	}
+	if !t.Ready {
+		text += ", not ready"
+	}
+	if t.Restarts > 0 {
+		text += fmt.Sprintf(", ended %d times by itself (%s)", t.Restarts, t.Error)
+	}
+	return text
+}
+
+func pendingText(s status) string {
+	if s.Ledger.Pending == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%s with Tempo and not in a block yet", humanize.Comma(s.Forwarder.UnprovenSpans))
+	if !s.Spool.Oldest.IsZero() {
+		text += fmt.Sprintf(", oldest %s", time.Since(s.Spool.Oldest).Round(time.Second))
+	}
+	return text
+}
+
+func spoolText(s spoolStatus) string {
+	text := fmt.Sprintf("%s of %s", humanize.IBytes(uint64(s.Bytes)), humanize.IBytes(uint64(s.MaxBytes)))
+	if s.UnreadableSegments > 0 {
+		text += fmt.Sprintf(", %d segments cannot be read", s.UnreadableSegments)
+	}
+	if s.QuarantinedBytes > 0 {
+		text += fmt.Sprintf(", %s in quarantine", humanize.IBytes(uint64(s.QuarantinedBytes)))
+	}
+	if s.LastError != "" {
+		text += ", last error: " + s.LastError
+	}
+	return text
+}
+
+// reasons lists counts by reason, the largest first.
+func reasons(m map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(m), func(a, b string) int {
+		if m[a] != m[b] {
+			return int(m[b] - m[a])
+		}
+		return strings.Compare(a, b)
+	})
+	parts := make([]string, 0, len(names))
+	for _, name := range names {
+		if m[name] != 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", name, humanize.Comma(m[name])))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func sumOf(m map[string]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}

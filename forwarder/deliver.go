@@ -1,0 +1,185 @@
+package forwarder
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	refusedPause = time.Minute // before what Tempo refused as a whole is sent again
+	refusedTries = 32          // requests of which not one was taken; halving finds one bad span among 2^16 with fewer
+)
+
+// deliver sends a batch until Tempo has taken it, and hands it to the proof; or gives up since ctx is done or Tempo
+// refuses all of it, in which case it is sent again later.
+func (f *Forwarder) deliver(ctx context.Context, b *batch) {
+	if len(b.payload) > f.o.BatchBytes {
+		select {
+		case f.large <- struct{}{}:
+			defer func() { <-f.large }()
+		case <-ctx.Done():
+			return
+		}
+	}
+	probe := b.overdue > 0 && f.o.Discards != nil
+	if probe {
+		f.alone.Lock()
+		defer f.alone.Unlock()
+	}
+	before := f.discards(ctx, b, probe)
+	b.refused, b.partial, b.discards = 0, 0, nil
+	began := time.Now()
+	d := delivery{f: f, probe: probe, shipment: b.shipment}
+	err := d.send(ctx, b)
+	if ctx.Err() != nil {
+		return
+	}
+	if d.taken == 0 {
+		f.stats.failed(err)
+		f.o.Logger.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
+		f.stats.resent(resentRefused, b.spans)
+		f.again(b.shipment, refusedPause)
+		return
+	}
+	b.sent, b.refused = began, d.refusedSpans
+	if probe && before != nil {
+		b.discards = risen(before, f.discards(ctx, b, probe))
+	}
+	f.stats.took(b.spans-b.refused, len(b.payload))
+	f.acknowledged(b.shipment)
+}
+
+// discards asks Tempo what it has discarded; nil where it does not say.
+func (f *Forwarder) discards(ctx context.Context, b *batch, probe bool) map[string]int64 {
+	if !probe {
+		return nil
+	}
+	n, err := f.o.Discards(ctx, b.tenant)
+	if err != nil {
+		f.o.Logger.Debug("tempo does not say what it discards", "err", err)
+		return nil
+	}
+	if n == nil {
+		n = map[string]int64{}
+	}
+	return n
+}
+
+func risen(before, after map[string]int64) map[string]int64 {
+	rise := map[string]int64{}
+	for reason, n := range after {
+		if d := n - before[reason]; d > 0 {
+			rise[reason] = d
+		}
+	}
+	return rise
+}
+
+// delivery is the requests that one shipment takes.
+type delivery struct {
+	f            *Forwarder
+	shipment     *shipment
+	probe        bool
+	taken        int // requests
+	refused      int // requests
+	refusedSpans int // of which each was refused alone
+}
+
+// send sends a batch, in halves where Tempo refuses the whole. The error says why a request was refused.
+func (d *delivery) send(ctx context.Context, b *batch) error {
+	err := d.post(ctx, b)
+	var refused *refusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	d.refused++
+	switch {
+	case d.taken == 0 && d.refused >= refusedTries:
+		return err
+	case b.spans == 1:
+		d.refusedSpans++
+		d.f.o.Logger.Debug("tempo refuses a span", "tenant", b.tenant, "err", err)
+		return err
+	}
+	halves, spans, splitErr := b.split()
+	if splitErr != nil {
+		return splitErr
+	}
+	for i := range halves {
+		if spans[i] == 0 || d.taken == 0 && d.refused >= refusedTries {
+			continue
+		}
+		if halfErr := d.send(ctx, &batch{shipment: b.shipment, payload: halves[i], spans: spans[i]}); halfErr != nil {
+			err = halfErr
+		}
+	}
+	return err
+}
+
+// post sends one request until Tempo takes or refuses it.
+func (d *delivery) post(ctx context.Context, b *batch) error {
+	f := d.f
+	for {
+		if err := f.pace.ready(ctx); err != nil {
+			return err
+		}
+		target, err := f.o.Target()
+		if err != nil {
+			f.stats.failed(err)
+			f.pace.away()
+			continue
+		}
+		err = d.once(ctx, target, b)
+		var unavailable *unavailableError
+		var partial *partialError
+		switch {
+		case errors.As(err, &partial):
+			d.shipment.partial += partial.spans
+			f.o.Logger.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
+			fallthrough
+		case err == nil:
+			d.taken++
+			// Where it takes several requests, the last process that took one: an earlier one has ended.
+			if d.shipment.process != target.Process && d.taken > 1 {
+				d.shipment.process = mixedProcess
+			} else {
+				d.shipment.process = target.Process
+			}
+			return nil
+		case !errors.As(err, &unavailable):
+			return err // refused
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.stats.failed(err)
+		f.pace.failed(unavailable.retryAfter)
+		if unavailable.lost {
+			f.mu.Lock()
+			f.broke = time.Now()
+			f.mu.Unlock()
+		}
+	}
+}
+
+// mixedProcess is no process: two took parts of a shipment, and the first of them has ended.
+const mixedProcess = "mixed"
+
+func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
+	f := d.f
+	if !d.probe {
+		f.alone.RLock()
+		defer f.alone.RUnlock()
+	}
+	f.stats.inFlight.Add(1)
+	defer f.stats.inFlight.Add(-1)
+	began := time.Now()
+	err := f.client.post(ctx, target.URL, b.tenant, [][]byte{b.payload})
+	f.stats.requests.Add(1)
+	var unavailable *unavailableError
+	if !errors.As(err, &unavailable) {
+		f.pace.took(time.Since(began))
+	}
+	return err
+}

@@ -1,0 +1,196 @@
+package forwarder
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Forwarder moves what is in a spool to Tempo.
+type Forwarder struct {
+	o      Options
+	client *client
+	pace   *pace
+	seed   uint64
+	alone  sync.RWMutex  // held for writing by a request that must be the only one
+	large  chan struct{} // held by a request above BatchBytes
+	stats  counters
+
+	mu       sync.Mutex
+	acked    []*shipment   // that prove has not taken over yet
+	queue    []*shipment   // to be sent again
+	queued   chan struct{} // closed when queue grows
+	broke    time.Time     // when a connection was last lost
+	draining chan struct{} // closed by Drain
+}
+
+// New makes a Forwarder; Run sets it to work.
+func New(o Options) *Forwarder {
+	o = o.withDefaults()
+	return &Forwarder{
+		o:        o,
+		client:   newClient(o.Timeout, o.MaxInFlight),
+		pace:     newPace(o.MaxInFlight, o.Busy),
+		seed:     rand.Uint64(),
+		large:    make(chan struct{}, 1),
+		queued:   make(chan struct{}),
+		draining: make(chan struct{}),
+	}
+}
+
+// Run sends and proves until ctx is done. What is not proven then stays in the spool, and is sent again by the next
+// Forwarder. It is called once.
+func (f *Forwarder) Run(ctx context.Context) error {
+	defer f.client.transport.CloseIdleConnections()
+	f.recover(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { f.sendNew(ctx, g); return nil })
+	g.Go(func() error { f.sendAgain(ctx, g); return nil })
+	g.Go(func() error { f.proveAll(ctx); return nil })
+	return g.Wait()
+}
+
+// Drain returns once everything in the spool is proven, or ctx is done. It asks Tempo to write what it holds, so it is
+// for the end of a run.
+func (f *Forwarder) Drain(ctx context.Context) error {
+	close(f.draining)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var flushed time.Time
+	for {
+		st, err := f.o.Spool.Status()
+		if err != nil {
+			return err
+		}
+		if st.Pending.Records == 0 {
+			return nil
+		}
+		// Once all is sent; and again, for what was on its way.
+		if f.o.Flush != nil && f.Stats().UnprovenSpans >= st.Pending.Spans && time.Since(flushed) > time.Second {
+			flushed = time.Now()
+			if err := f.o.Flush(ctx); err != nil && ctx.Err() == nil {
+				f.o.Logger.Debug("tempo does not flush", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// sendNew sends the records of the spool for the first time in this run.
+func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
+	r := newBatcher(f.o.Spool, f.o.BatchBytes, f.o.Linger)
+	defer r.close()
+	for {
+		if f.pace.acquire(ctx) != nil {
+			return
+		}
+		b, err := r.next(ctx)
+		if err != nil {
+			f.pace.release()
+			if !f.readFailed(ctx, err) {
+				return
+			}
+			continue
+		}
+		g.Go(func() error {
+			defer r.give(b)
+			defer f.pace.release()
+			f.deliver(ctx, b)
+			return nil
+		})
+	}
+}
+
+// sendAgain sends what the proof found missing.
+func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
+	for {
+		s := f.next(ctx)
+		if s == nil || f.pace.acquire(ctx) != nil {
+			return
+		}
+		g.Go(func() error {
+			defer f.pace.release()
+			b, err := rebuild(f.o.Spool, s)
+			switch {
+			case err != nil:
+				f.o.Logger.Error("a record cannot be read from the spool; trying again", "err", err)
+				f.again(s, readPause)
+			case s.missing() == 0: // what was missing is damaged, and counted by the spool
+				f.acknowledged(s)
+			default:
+				f.deliver(ctx, b)
+			}
+			return nil
+		})
+	}
+}
+
+const readPause = time.Second
+
+// readFailed is called when the spool cannot be read; it says whether to go on.
+func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
+	if ctx.Err() != nil || errors.Is(err, errSpoolClosed) {
+		return false
+	}
+	f.stats.failed(err)
+	f.o.Logger.Error("the spool cannot be read; trying again", "err", err)
+	select {
+	case <-time.After(readPause):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// again queues a shipment to be sent again after a pause.
+func (f *Forwarder) again(s *shipment, pause time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.notBefore = time.Now().Add(pause)
+	f.queue = append(f.queue, s)
+	close(f.queued)
+	f.queued = make(chan struct{})
+}
+
+// next takes the first shipment of the queue whose time has come, nil when ctx is done.
+func (f *Forwarder) next(ctx context.Context) *shipment {
+	for {
+		f.mu.Lock()
+		wait := time.Hour
+		for i, s := range f.queue {
+			if d := time.Until(s.notBefore); d > 0 {
+				wait = min(wait, d)
+				continue
+			}
+			f.queue = append(f.queue[:i:i], f.queue[i+1:]...)
+			f.mu.Unlock()
+			return s
+		}
+		queued := f.queued
+		f.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case <-queued:
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+		timer.Stop()
+	}
+}
+
+// acknowledged hands a shipment to the proof.
+func (f *Forwarder) acknowledged(s *shipment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.acked = append(f.acked, s)
+}

@@ -1,0 +1,309 @@
+package forwarder
+
+import (
+	"context"
+	"time"
+
+	"appliance/internal/otlpwire"
+	"appliance/internal/spool"
+)
+
+const (
+	recoverSpans = 1 << 20               // oldest ones in the spool that are looked for before anything is sent
+	drainEvery   = 50 * time.Millisecond // how often Blocks is asked while draining
+	warnEvery    = time.Minute
+)
+
+// proof is what proveAll goes by. It is for one goroutine.
+type proof struct {
+	f        *Forwarder
+	unproven []*shipment // acknowledged, in no particular order
+	buf      []byte
+	tokens   *tokens // made when a block comes, given back to the heap when there are none
+	warned   time.Time
+}
+
+// proveAll gives up shipments that are proven and sends the others again when it is time.
+func (f *Forwarder) proveAll(ctx context.Context) {
+	p := &proof{f: f}
+	every := f.o.ProveEvery
+	draining := f.draining
+	for {
+		p.round(ctx)
+		select {
+		case <-time.After(every):
+		case <-draining:
+			every, draining = drainEvery, nil
+		case <-ctx.Done():
+			p.round(context.WithoutCancel(ctx)) // what came last, so that less is sent twice
+			return
+		}
+	}
+}
+
+// round is one look at everything.
+func (p *proof) round(ctx context.Context) {
+	f := p.f
+	f.mu.Lock()
+	p.unproven = append(p.unproven, f.acked...)
+	f.acked = nil
+	broke := f.broke
+	f.mu.Unlock()
+	target, err := f.o.Target() // before the blocks: what an ended process has written is looked at once more
+	known := err == nil
+	if f.o.Blocks != nil {
+		p.checkBlocks(ctx)
+	}
+	now := time.Now()
+	keep := p.unproven[:0]
+	for _, s := range p.unproven {
+		switch p.judge(s, known, target.Process, broke, now) {
+		case wait:
+			keep = append(keep, s)
+		case done:
+			if !p.release(s) {
+				keep = append(keep, s)
+			}
+		case resendEnded:
+			p.resend(s, resentRestart)
+		case resendOverdue:
+			p.resend(s, resentOverdue)
+		}
+	}
+	clear(p.unproven[len(keep):])
+	p.unproven = keep
+	if err := f.o.Spool.Release(); err != nil { // a checkpoint, when one is due
+		f.stats.failed(err)
+	}
+	p.count()
+}
+
+type verdict int
+
+const (
+	wait verdict = iota
+	done
+	resendEnded
+	resendOverdue
+)
+
+// judge says what is to become of a shipment.
+func (p *proof) judge(s *shipment, known bool, process string, broke, now time.Time) verdict {
+	o := &p.f.o
+	missing := s.missing()
+	if missing == 0 {
+		return done
+	}
+	ended := known && s.process != process
+	if o.Blocks == nil {
+		if process == "" {
+			ended = broke.After(s.sent) && broke.Before(s.sent.Add(o.Settle))
+		}
+		switch {
+		case ended:
+			return resendEnded
+		case now.Sub(s.sent) < o.Settle:
+			return wait
+		}
+		p.charge(s, "refused", min(s.refused, missing))
+		p.charge(s, "partial_success", min(s.partial, s.missing()))
+		return done
+	}
+	switch {
+	case ended:
+		return resendEnded
+	case now.Sub(s.sent) < o.ResendAfter:
+		return wait
+	}
+	if discarded := sum(s.discards); discarded+int64(s.refused) >= int64(missing) {
+		p.charge(s, "refused", min(s.refused, missing))
+		for reason, n := range s.discards {
+			p.charge(s, reason, int(min(n, int64(s.missing()))))
+		}
+		return done
+	}
+	return resendOverdue
+}
+
+// charge counts spans as discarded by Tempo. Which of those that are not proven they are makes no difference.
+func (p *proof) charge(s *shipment, reason string, spans int) {
+	if spans <= 0 {
+		return
+	}
+	for i := range s.spans {
+		if spans == 0 {
+			return
+		}
+		if !s.isProven(i) {
+			s.prove(i)
+			spans--
+			s.charged = addTo(s.charged, reason)
+		}
+	}
+}
+
+func addTo(m map[string]int, reason string) map[string]int {
+	if m == nil {
+		m = map[string]int{}
+	}
+	m[reason]++
+	return m
+}
+
+func sum(m map[string]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}
+
+// release gives a shipment up. False means that it has to be tried again.
+func (p *proof) release(s *shipment) bool {
+	f := p.f
+	if err := f.o.Spool.Release(s.positions()...); err != nil {
+		f.stats.failed(err)
+		f.o.Logger.Error("the spool cannot give up proven records; trying again", "err", err)
+		return false
+	}
+	discarded := 0
+	for reason, n := range s.charged {
+		f.o.Discarded(s.tenant, reason, n)
+		f.stats.discarded(reason, n)
+		discarded += n
+		p.warn("tempo discarded spans; see its limits (overrides) for the reason", "reason", reason, "spans", n, "tenant", s.tenant)
+	}
+	f.stats.proven.Add(int64(s.spans - discarded))
+	return true
+}
+
+func (p *proof) resend(s *shipment, why resentReason) {
+	f := p.f
+	f.stats.resent(why, s.missing())
+	if why == resentOverdue {
+		s.overdue++
+		p.warn("spans that tempo acknowledged did not appear in its blocks; sending them again", "spans", s.missing(), "tenant", s.tenant, "times", s.overdue)
+	}
+	f.again(s, 0)
+}
+
+// warn logs at most once a minute.
+func (p *proof) warn(msg string, args ...any) {
+	if time.Since(p.warned) < warnEvery {
+		return
+	}
+	p.warned = time.Now()
+	p.f.o.Logger.Warn(msg, args...)
+}
+
+// checkBlocks proves what is in the blocks that are new.
+func (p *proof) checkBlocks(ctx context.Context) {
+	f := p.f
+	blocks, err := f.o.Blocks(ctx)
+	if err != nil && ctx.Err() == nil {
+		f.stats.failed(err)
+		f.o.Logger.Error("tempo's blocks cannot be made durable; what is in them stays in the spool", "err", err)
+	}
+	for _, b := range blocks {
+		if err := p.checkBlock(b, p.unproven); err != nil && ctx.Err() == nil {
+			f.stats.failed(err)
+			f.o.Logger.Error("a block proves nothing; what is in it is sent again", "err", err)
+		}
+		f.stats.blocks.Add(1)
+	}
+	if len(blocks) == 0 {
+		p.tokens = nil
+	}
+}
+
+// checkBlock compares a block with shipments, some of its spans at a time.
+func (p *proof) checkBlock(b Block, shipments []*shipment) error {
+	var some []*shipment
+	for _, s := range shipments {
+		if s.missing() > 0 && b.Covers(s.tenant, s.sent) {
+			some = append(some, s)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	if p.tokens == nil {
+		p.tokens = newTokens(p.f.seed)
+	}
+	t := p.tokens
+	t.clear()
+	var failed error
+	err := b.Spans(func(traceID, spanID []byte, kind int64) bool {
+		t.add(t.token(traceID, spanID, kind))
+		if t.n == maxTokens {
+			failed = p.compare(some)
+			t.clear()
+		}
+		return failed == nil
+	})
+	if err == nil {
+		err = failed
+	}
+	if err == nil && t.n > 0 {
+		err = p.compare(some)
+	}
+	return err
+}
+
+func (p *proof) compare(shipments []*shipment) error {
+	t := p.tokens
+	for _, s := range shipments {
+		if s.missing() == 0 {
+			continue
+		}
+		var err error
+		p.buf, err = s.check(p.f.o.Spool, p.buf, func(span *otlpwire.Span) bool {
+			return t.has(t.token(span.TraceID, span.SpanID, int64(span.Kind)))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover looks for the oldest records of the spool in the blocks that are there, before anything is sent: an earlier
+// run may have ended between a proof and its release.
+func (f *Forwarder) recover(ctx context.Context) {
+	if f.o.Blocks == nil {
+		return
+	}
+	p := &proof{f: f}
+	var pending []*shipment
+	open := map[string]*shipment{} // by tenant
+	spans := 0
+	for info, err := range f.o.Spool.Pending(spool.Position{}) {
+		if err != nil || spans >= recoverSpans || ctx.Err() != nil {
+			break // what is not looked for is sent again, no more
+		}
+		s := open[info.Tenant]
+		e := spool.Entry{Position: info.Position, Record: spool.Record{Tenant: info.Tenant}}
+		if s == nil || !s.fits(e) || s.bytes >= f.o.BatchBytes {
+			s = &shipment{sent: info.Time}
+			open[info.Tenant] = s
+			pending = append(pending, s)
+		}
+		s.add(info.Position, info.Tenant, info.Spans, info.Bytes)
+		spans += info.Spans
+	}
+	p.unproven = pending
+	p.checkBlocks(ctx)
+	for _, s := range pending {
+		if s.missing() == 0 {
+			p.release(s)
+		}
+	}
+}
+
+// count publishes what is sent and not proven.
+func (p *proof) count() {
+	var spans int64
+	for _, s := range p.unproven {
+		spans += int64(s.spans)
+	}
+	p.f.stats.unproven.Store(spans)
+}

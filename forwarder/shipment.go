@@ -1,0 +1,134 @@
+package forwarder
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"appliance/internal/otlpwire"
+	"appliance/internal/spool"
+)
+
+// shipment is consecutive records of one tenant and one segment that share a request, until they are proven. A
+// million spans in flight are a few hundred of them, so they are kept small: two bytes a record, a bit a span.
+type shipment struct {
+	tenant  string
+	first   spool.Position
+	steps   []byte // of each record: uvarints of the bytes from the one before, and of its spans
+	last    int64  // offset of the last record
+	records int
+	spans   int
+	bytes   int
+
+	proven      []uint64 // a bit for each span; nil for none
+	provenSpans int
+
+	// Of the last request that was acknowledged:
+	sent     time.Time        // when it began
+	process  string           // Target.Process
+	refused  int              // spans that Tempo refused while it took those beside them
+	partial  int              // spans that Tempo said it rejected
+	discards map[string]int64 // what Tempo says it discarded of it, where it was asked
+	charged  map[string]int   // of the spans marked proven, those that Tempo discarded
+
+	overdue   int       // times that the proof did not come
+	notBefore time.Time // is it sent again
+}
+
+// fits says whether a record can join the shipment.
+func (s *shipment) fits(e spool.Entry) bool {
+	return s.records == 0 || (e.Tenant == s.tenant && e.Segment == s.first.Segment && e.Offset > s.last)
+}
+
+func (s *shipment) add(pos spool.Position, tenant string, spans, bytes int) {
+	if s.records == 0 {
+		s.first, s.tenant, s.last = pos, tenant, pos.Offset
+	}
+	s.steps = binary.AppendUvarint(s.steps, uint64(pos.Offset-s.last))
+	s.steps = binary.AppendUvarint(s.steps, uint64(spans))
+	s.last = pos.Offset
+	s.records++
+	s.spans += spans
+	s.bytes += bytes
+}
+
+// each calls visit for each record with its position and spans.
+func (s *shipment) each(visit func(pos spool.Position, spans int) error) error {
+	pos, steps := s.first, s.steps
+	for range s.records {
+		step, n := binary.Uvarint(steps)
+		spans, m := binary.Uvarint(steps[n:])
+		steps = steps[n+m:]
+		pos.Offset += int64(step)
+		if err := visit(pos, int(spans)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// positions lists the records.
+func (s *shipment) positions() []spool.Position {
+	list := make([]spool.Position, 0, s.records)
+	_ = s.each(func(pos spool.Position, _ int) error { list = append(list, pos); return nil }) // fails only if visit does
+	return list
+}
+
+func (s *shipment) isProven(i int) bool { return s.proven != nil && s.proven[i/64]>>(i%64)&1 == 1 }
+
+func (s *shipment) prove(i int) {
+	if s.isProven(i) {
+		return
+	}
+	if s.proven == nil {
+		s.proven = make([]uint64, (s.spans+63)/64)
+	}
+	s.proven[i/64] |= 1 << (i % 64)
+	s.provenSpans++
+}
+
+// missing is how many spans are not proven.
+func (s *shipment) missing() int { return s.spans - s.provenSpans }
+
+// wire scans the records, which went through the receiver's limits or earlier ones.
+var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 1 << 30}
+
+// read calls visit with each record that can be read and the number of its first span. The spans of a record that
+// cannot be read any more are done with: the spool has counted it as lost, or released it.
+func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, first int) error) ([]byte, error) {
+	first := 0
+	err := s.each(func(pos spool.Position, spans int) error {
+		e, err := log.ReadAt(pos, buf)
+		switch {
+		case errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone):
+			for i := range spans {
+				s.prove(first + i)
+			}
+		case err != nil:
+			return err
+		default:
+			buf = e.Payload
+			if err := visit(e, first); err != nil {
+				return fmt.Errorf("scan record %s: %w", pos, err)
+			}
+		}
+		first += spans
+		return nil
+	})
+	return buf, err
+}
+
+// check proves the spans for which found is true. It reads the records again: their identifiers are held nowhere else.
+func (s *shipment) check(log *spool.Spool, buf []byte, found func(*otlpwire.Span) bool) ([]byte, error) {
+	return s.read(log, buf, func(e spool.Entry, i int) error {
+		end := i + e.Spans
+		_, err := wire.Walk(e.Payload, func(span *otlpwire.Span) {
+			if i < end && !s.isProven(i) && found(span) {
+				s.prove(i)
+			}
+			i++
+		})
+		return err
+	})
+}

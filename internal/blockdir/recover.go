@@ -1,0 +1,119 @@
+package blockdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"appliance/internal/blockids"
+	"appliance/internal/durable"
+)
+
+// Recovered is what Recover found.
+type Recovered struct {
+	Blocks     int // in place
+	Sealed     int // of these, now: they had no mark and are whole
+	Damaged    int // moved to damaged/
+	Unfinished int // removed: without meta.json
+}
+
+// Recover puts the directory in order after whatever ended the last run. Tempo must not be running. Next will return
+// the blocks written at or after since.
+func (d *Dir) Recover(since time.Time) (Recovered, error) {
+	var r Recovered
+	if err := durable.MkdirAll(d.fs, d.path(blocksName), 0o755); err != nil {
+		return r, err
+	}
+	sealed, first, err := d.marks()
+	if err != nil {
+		return r, err
+	}
+	err = d.each(func(k key) error {
+		b, err := d.read(k)
+		switch {
+		case err != nil:
+			return err
+		case b == nil:
+			return d.recoverIncomplete(k, &r)
+		case !sealed[k]:
+			// Blocks of a Tempo that ran here before the first of our marks are taken as they are.
+			if err := d.verify(k, b.Meta); err != nil && !first {
+				r.Damaged++
+				return d.setAside(k, err)
+			}
+			if err := d.seal(k); err != nil {
+				return err
+			}
+			r.Sealed++
+		}
+		r.Blocks++
+		delete(sealed, k)
+		if b.Written.Before(since) {
+			d.known[k] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return r, err
+	}
+	for k := range sealed { // of blocks that are gone
+		if err := durable.Remove(d.fs, d.path(sealedName, k.tenant, k.id)); err != nil {
+			return r, err
+		}
+	}
+	return r, durable.MkdirAll(d.fs, d.path(sealedName), 0o755)
+}
+
+func (d *Dir) verify(k key, m blockids.Meta) error {
+	return blockids.Verify(func(name string) (blockids.File, error) {
+		return d.fs.OpenFile(d.path(blocksName, k.tenant, k.id, name), os.O_RDONLY, 0)
+	}, m)
+}
+
+// recoverIncomplete handles a directory without a meta.json that can be read: one that Tempo has marked for deletion
+// stays, one that it was writing is removed, since what was to be in it is in the spool.
+func (d *Dir) recoverIncomplete(k key, r *Recovered) error {
+	dir := d.path(blocksName, k.tenant, k.id)
+	entries, err := d.fs.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		switch e.Name() {
+		case blockids.CompactedMetaName:
+			return nil
+		case blockids.MetaName:
+			r.Damaged++
+			return d.setAside(k, errors.New("its meta.json cannot be read"))
+		}
+	}
+	for _, e := range entries {
+		if err := d.fs.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove an unfinished block: %w", err)
+		}
+	}
+	r.Unfinished++
+	return durable.Remove(d.fs, dir)
+}
+
+// setAside moves a damaged block out of Tempo's sight, where a person can look at it.
+func (d *Dir) setAside(k key, why error) error {
+	if err := durable.MkdirAll(d.fs, d.path(damagedName), 0o755); err != nil {
+		return err
+	}
+	to := d.path(damagedName, k.tenant+"-"+k.id)
+	for n := 2; ; n++ {
+		if _, err := d.fs.ReadDir(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		to = d.path(damagedName, fmt.Sprintf("%s-%s-%d", k.tenant, k.id, n))
+	}
+	if err := durable.Rename(d.fs, d.path(blocksName, k.tenant, k.id), to); err != nil {
+		return fmt.Errorf("move a damaged block aside: %w", err)
+	}
+	d.logger.Error("a block that was not synced before the last run ended is damaged and was moved aside; its spans are sent again from the spool", "block", k.id, "tenant", k.tenant, "to", to, "err", why)
+	return nil
+}

@@ -1,0 +1,171 @@
+// Package ledger accounts for every span: received = kept + sampled out + rejected, and kept = pending + proven +
+// discarded by Tempo + damaged + unaccounted, of which the last must be 0.
+//
+// It promises that the account balances after any crash. What became of kept spans is counted by the spool, in the
+// files that hold them, so it is exact; the counts of spans that were not kept, and of those that Tempo discarded, are
+// saved once a second, and a crash may forget the last second of them. Kept spans are counted a second time, by the
+// receiver as it answers 200: what the spool has fewer of is unaccounted.
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"sync"
+
+	"appliance/internal/durable"
+	"appliance/internal/spool"
+)
+
+const maxFile = 8 << 20
+
+// Counts is what is saved.
+type Counts struct {
+	Kept       int64                       `json:"kept"` // acknowledged
+	SampledOut map[string]int64            `json:"sampled_out,omitempty"`
+	Rejected   map[string]int64            `json:"rejected,omitempty"`
+	Discarded  map[string]map[string]int64 `json:"discarded,omitempty"` // by tenant and reason
+}
+
+// Ledger is the account over all runs with one data directory.
+type Ledger struct {
+	fs   durable.FS
+	path string
+
+	saving sync.Mutex // held while the file is written
+	saved  string
+
+	mu        sync.Mutex
+	earlier   Counts                      // of earlier runs
+	discarded map[string]map[string]int64 // of all runs
+}
+
+// Open reads what earlier runs have saved at path. kept is what the spool has ever kept: it counts more than the file,
+// which a crash leaves up to a second behind. A file that cannot be read is reported as an error beside a Ledger that
+// begins anew.
+func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
+	l := &Ledger{fs: fsys, path: path}
+	text, err := durable.ReadFile(fsys, path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	} else if err == nil {
+		if err = json.Unmarshal(text, &l.earlier); err != nil {
+			l.earlier = Counts{}
+			err = fmt.Errorf("read %s, so counts of spans that were not kept begin anew: %w", path, err)
+		}
+	}
+	l.earlier.Kept = max(l.earlier.Kept, total(kept))
+	l.discarded = l.earlier.Discarded
+	if l.discarded == nil {
+		l.discarded = map[string]map[string]int64{}
+	}
+	return l, err
+}
+
+func total(st spool.Status) int64 { return st.Pending.Spans + st.Released.Spans + st.Lost.Spans }
+
+// Discard enters spans of a tenant that Tempo discarded.
+func (l *Ledger) Discard(tenant, reason string, spans int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.discarded[tenant] == nil {
+		l.discarded[tenant] = map[string]int64{}
+	}
+	l.discarded[tenant][reason] += int64(spans)
+}
+
+// Save writes the counts of all runs, given those of this one.
+func (l *Ledger) Save(run Counts) error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.mu.Lock()
+	all := Counts{
+		Kept: l.earlier.Kept + run.Kept, SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
+		Discarded: l.discarded,
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("encode the ledger: %w", err)
+	}
+	if string(text) == l.saved {
+		return nil
+	}
+	if err := durable.WriteFile(l.fs, l.path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("save the ledger: %w", err)
+	}
+	l.saved = string(text)
+	return nil
+}
+
+// Account is the ledger at one moment, in spans.
+type Account struct {
+	Received    int64             `json:"received"`
+	Kept        int64             `json:"kept"`
+	SampledOut  map[string]int64  `json:"sampled_out"`
+	Rejected    map[string]int64  `json:"rejected"`
+	Pending     int64             `json:"pending"`   // in the spool
+	Proven      int64             `json:"proven"`    // in blocks of Tempo's that survive any crash
+	Discarded   map[string]int64  `json:"discarded"` // by Tempo
+	Damaged     int64             `json:"damaged"`   // in the spool, by the disk
+	Unaccounted int64             `json:"unaccounted"`
+	Tenants     map[string]Tenant `json:"tenants"`
+}
+
+// Tenant is the part of an Account that is known by tenant.
+type Tenant struct {
+	Kept      int64            `json:"kept"`
+	Pending   int64            `json:"pending"`
+	Proven    int64            `json:"proven"`
+	Discarded map[string]int64 `json:"discarded,omitempty"`
+	Damaged   int64            `json:"damaged"`
+}
+
+// Balance draws up the account. run must have been read before st, so that st holds all that run counts as kept.
+func (l *Ledger) Balance(run Counts, st spool.Status) Account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := Account{
+		SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
+		Pending: st.Pending.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
+	}
+	for _, reasons := range l.discarded {
+		a.Discarded = add(a.Discarded, reasons)
+	}
+	a.Unaccounted = max(0, l.earlier.Kept+run.Kept-total(st))
+	a.Kept = total(st) + a.Unaccounted
+	a.Proven = max(0, st.Released.Spans-sum(a.Discarded))
+	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected)
+	tenants := map[string]bool{}
+	for _, tally := range []spool.Tally{st.Pending, st.Released, st.Lost} {
+		for name := range tally.Tenants {
+			tenants[name] = true
+		}
+	}
+	for name := range tenants {
+		pending, released, lost := st.Pending.Tenants[name].Spans, st.Released.Tenants[name].Spans, st.Lost.Tenants[name].Spans
+		a.Tenants[name] = Tenant{
+			Kept: pending + released + lost, Pending: pending, Damaged: lost,
+			Proven: max(0, released-sum(l.discarded[name])), Discarded: maps.Clone(l.discarded[name]),
+		}
+	}
+	return a
+}
+
+func add(a, b map[string]int64) map[string]int64 {
+	out := make(map[string]int64, len(a)+len(b))
+	maps.Copy(out, a)
+	for k, n := range b {
+		out[k] += n
+	}
+	return out
+}
+
+func sum(m map[string]int64) (n int64) {
+	for _, v := range m {
+		n += v
+	}
+	return n
+}

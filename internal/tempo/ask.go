@@ -1,0 +1,81 @@
+package tempo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+)
+
+const (
+	askTimeout = 5 * time.Second
+	maxMetrics = 16 << 20 // bytes of a Tempo's /metrics
+)
+
+// Flush asks the Tempo at base, such as http://127.0.0.1:3200, to write everything it holds to blocks now.
+func Flush(ctx context.Context, base string) error {
+	body, err := ask(ctx, http.MethodPost, base+"/flush")
+	if err != nil {
+		return fmt.Errorf("ask Tempo to flush: %w", err)
+	}
+	return body.Close()
+}
+
+// Discards returns how many spans of a tenant the Tempo at base has discarded since its start, by reason.
+func Discards(ctx context.Context, base, tenant string) (map[string]int64, error) {
+	body, err := ask(ctx, http.MethodGet, base+"/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("ask Tempo for its metrics: %w", err)
+	}
+	defer body.Close()
+	var parser expfmt.TextParser
+	families, err := parser.TextToMetricFamilies(io.LimitReader(body, maxMetrics))
+	if err != nil {
+		return nil, fmt.Errorf("read Tempo's metrics: %w", err)
+	}
+	discards := map[string]int64{}
+	for _, m := range families["tempo_discarded_spans_total"].GetMetric() {
+		labels := map[string]string{}
+		for _, l := range m.GetLabel() {
+			labels[l.GetName()] = l.GetValue()
+		}
+		if labels["tenant"] == tenant {
+			discards[labels["reason"]] += int64(m.GetCounter().GetValue())
+		}
+	}
+	return discards, nil
+}
+
+func ask(ctx context.Context, method, url string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	if resp.StatusCode >= 300 {
+		resp.Body.Close()
+		cancel()
+		return nil, fmt.Errorf("it answers %s", resp.Status)
+	}
+	return &askBody{resp.Body, cancel}, nil
+}
+
+// askBody ends its request's context when it is closed.
+type askBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *askBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
