@@ -58,6 +58,7 @@ type Archiver struct {
 	fresh      int // manifests that the catalog lacks
 	cataloged  time.Time
 	remembered time.Time
+	swept      time.Time
 	asked      time.Time // when Tempo's settings were last looked at
 	clock      *clock
 }
@@ -102,9 +103,26 @@ func (a *Archiver) Run(ctx context.Context) error {
 			a.purge(ctx)
 		}
 		a.remember(ctx, false)
+		a.sweep(ctx)
 		timer.Reset(a.opt.Interval)
 	}
 }
+
+// sweep removes once a day what copying that was interrupted left out of sight.
+func (a *Archiver) sweep(ctx context.Context) {
+	if !a.swept.IsZero() && time.Since(a.swept) < sweepAge {
+		return
+	}
+	a.swept = time.Now()
+	if n, err := a.opt.Store.Sweep(ctx, sweepAge); err != nil {
+		a.fail(ctx, causeOf(err), err)
+	} else if n > 0 {
+		a.opt.Logger.Info("the rest of interrupted copies is removed", "count", n)
+	}
+}
+
+// sweepAge is longer than any copy takes.
+const sweepAge = 24 * time.Hour
 
 // Progress of RunOnce. Totals are those of the blocks that were due at its start.
 type Progress struct {
@@ -329,13 +347,12 @@ func (a *Archiver) recall(ctx context.Context) error {
 	a.memory = m
 	a.mu.Unlock()
 	a.recalled = true
-	// A catalog that cannot be read casts doubt until it is rebuilt; better now than at the first purge.
+	// A catalog that is damaged casts doubt until it is rebuilt; better now than at the first purge.
 	text, err := store.ReadFile(ctx, a.opt.Store, catalogName, maxCatalogBytes)
 	if err == nil {
 		_, err = decodeCatalog(text)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotExist) {
-		a.inDoubt(ctx, CauseCatalog, err)
 		a.saveCatalog(ctx)
 	}
 	return nil

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -43,11 +42,15 @@ type entry struct {
 	derivedFrom          string // "" where the block has its own id
 }
 
-// ref names a block. Its order is that of the catalog.
+// ref names a block. Its order is that in which a store lists, where a directory's name counts as if it ended in a
+// slash: tenant a-b comes before tenant a.
 type ref struct{ tenant, block string }
 
 func (r ref) compare(o ref) int {
-	return cmp.Or(strings.Compare(r.tenant, o.tenant), strings.Compare(r.block, o.block))
+	if r.tenant != o.tenant {
+		return strings.Compare(r.tenant+"/", o.tenant+"/")
+	}
+	return strings.Compare(r.block, o.block)
 }
 
 func (r ref) String() string { return r.tenant + "/" + r.block }

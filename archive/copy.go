@@ -51,15 +51,17 @@ type copier struct {
 // not read data.
 func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, error) {
 	m, err := readManifest(ctx, c.dst, b.tenant, b.id)
-	if errors.Is(err, store.ErrNotExist) {
-		return nil, nil
-	} else if ctx.Err() != nil || err != nil && !isBadManifest(err) {
+	switch {
+	case err == nil && c.isOf(m, b):
+		return m, nil
+	case errors.Is(err, store.ErrNotExist):
+		if there, err := c.sizes(ctx, b.tenant, b.id); err != nil || len(there) == 0 {
+			return nil, err
+		}
+	case err != nil && !isBadManifest(err):
 		return nil, err
 	}
-	if err == nil && c.isOf(m, b) {
-		return m, nil
-	}
-	// Something else has the id; this block may be archived under a derived one.
+	// Something else has the id, or the rest of an interrupted copy; this block may be archived under a derived one.
 	content, err := c.contents(ctx, b)
 	if err != nil {
 		return nil, err

@@ -140,11 +140,14 @@ func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Bl
 			if err != nil {
 				return nil, err
 			}
-			there := false
+			there, part := false, -1
 			for _, i := range archived[ref{tenant, id}] {
 				b := &blocks[i]
 				b.InSource, b.PurgesAt = true, purgesAt(b.End)
 				there = there || b.State == StateArchived
+				if b.State == StateIncomplete {
+					part = i
+				}
 			}
 			if there {
 				continue
@@ -159,7 +162,11 @@ func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Bl
 			if b.State == StatePending && mem.Covered[ref{tenant, id}.String()] != "" {
 				b.State = StateCovered
 			}
-			blocks = append(blocks, b)
+			if part >= 0 {
+				blocks[part] = b // one line for what is being copied
+			} else {
+				blocks = append(blocks, b)
+			}
 		}
 	}
 	return blocks, nil

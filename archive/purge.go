@@ -23,6 +23,10 @@ import (
 // are counted by the monotonic clock from when this process saw the mark. While the archive is in doubt nothing moves.
 func (a *Archiver) purge(ctx context.Context) {
 	doubt := a.doubt
+	if a.clock == nil { // nothing was ever read from the store
+		a.update(func(s *Status) { s.Purge.Doubt = doubt })
+		return
+	}
 	if distrust := a.clock.look(); doubt == "" && distrust != "" {
 		doubt = "clock: " + distrust
 	}

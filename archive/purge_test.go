@@ -1,0 +1,458 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"appliance/archive/store"
+	"appliance/internal/durable"
+)
+
+// appliance runs an archiver of the embedded Tempo under a fake clock.
+type appliance struct {
+	*bench
+	mu     sync.Mutex
+	offset time.Duration // of the wall clock
+	a      *Archiver
+	stop   func()
+}
+
+const (
+	testRetention = 24 * time.Hour
+	testGrace     = 15 * time.Minute
+)
+
+// wall is the fake clock moved to some time before the blocks are due.
+func (p *appliance) wall() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fake := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) // where synctest begins
+	return theTime.Add(fake + p.offset)
+}
+
+func (p *appliance) jump(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.offset += by
+}
+
+// start begins a process; stop ends it. change may replace parts.
+func (p *appliance) start(change func(*Options)) {
+	p.t.Helper()
+	p.a = p.archiver(func(o *Options) {
+		o.Embedded = &Embedded{Dir: p.src, Retention: testRetention, Grace: testGrace}
+		o.Wall, o.Interval = p.wall, time.Minute
+		if change != nil {
+			change(o)
+		}
+	})
+	ctx, cancel := context.WithCancel(p.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := p.a.Run(ctx); err != nil {
+			p.t.Error(err)
+		}
+	}()
+	p.stop = func() { cancel(); <-done }
+}
+
+// after lets the fake time pass.
+func (p *appliance) after(d time.Duration) Status {
+	p.t.Helper()
+	timer := time.NewTimer(d)
+	<-timer.C
+	synctest.Wait()
+	return p.a.Status()
+}
+
+// inSource are the blocks of which anything is left.
+func (p *appliance) inSource() []string {
+	p.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(p.src, tenant))
+	must(p.t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func embedded(t *testing.T, run func(t *testing.T, p *appliance)) {
+	t.Helper()
+	p := &appliance{bench: newBench(t, levelZeroDir(t))}
+	synctest.Test(t, func(t *testing.T) {
+		outer := p.t
+		p.t = t
+		defer func() { p.t = outer }()
+		defer func() { p.stop() }() // the last one
+		run(t, p)
+	})
+}
+
+func TestPurge(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		// A clock of which nothing is known is on trial for an hour.
+		s := p.after(clockTrial - time.Minute)
+		if s.PendingBlocks != 0 || s.ArchivedBlocks != 3 || s.Purge.HeldBlocks != 3 || s.Purge.HeldBytes != s.SourceBytes || !strings.Contains(s.Purge.Doubt, "no record") || s.HeadroomSeconds != nil {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+		s = p.after(2 * time.Minute)
+		if s.Purge.MarkedBlocks != 3 || s.Purge.HeldBlocks != 0 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+		for _, id := range levelZero {
+			if _, err := os.Stat(filepath.Join(p.src, tenant, id, compactedMetaName)); err != nil {
+				t.Error(err)
+			}
+		}
+		if s = p.after(testGrace - 5*time.Minute); s.Purge.MarkedBlocks != 3 || len(p.inSource()) != 3 {
+			t.Fatalf("cleared before the grace: %+v", s.Purge)
+		}
+		s = p.after(10 * time.Minute)
+		if s.Purge.PurgedBlocks != 3 || s.Purge.MarkedBlocks != 0 || s.SourceBlocks != 0 || len(p.inSource()) != 0 || len(s.Failures) != 0 {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+		p.whole(levelZero...)
+		// What was re-read counts as verified.
+		p.stop()
+		p.a.remember(t.Context(), true)
+		for _, b := range p.list(Filter{}) {
+			if b.VerifiedAt.IsZero() {
+				t.Errorf("%+v", b)
+			}
+		}
+		p.start(nil)
+	})
+}
+
+// Younger blocks stay, however long we run.
+func TestPurgeKeepsTheYoung(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.offset = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
+		p.start(nil)
+		if s := p.after(23 * time.Hour); s.Purge.MarkedBlocks+s.Purge.HeldBlocks != 0 || len(p.inSource()) != 3 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+		if s := p.after(2 * time.Hour); s.Purge.PurgedBlocks != 3 {
+			t.Fatalf("%+v", s.Purge)
+		}
+	})
+}
+
+// The grace begins anew when the process does, and the clock needs no trial after a short pause.
+func TestPurgeOverARestart(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(clockTrial + time.Minute)
+		p.stop()
+		p.start(nil)
+		if s := p.after(testGrace - time.Minute); s.Purge.PurgedBlocks != 0 || s.Purge.MarkedBlocks != 3 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+		if s := p.after(2 * time.Minute); s.Purge.PurgedBlocks != 3 {
+			t.Fatalf("%+v", s.Purge)
+		}
+	})
+}
+
+func TestClockJumps(t *testing.T) {
+	young := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
+	for name, c := range map[string]struct {
+		jump    time.Duration
+		restart bool
+		doubt   string
+	}{
+		"forward":                   {25 * time.Hour, false, "jumped by 25h"},
+		"back":                      {-25 * time.Hour, false, "jumped by -25h"},
+		"forward while not running": {25 * time.Hour, true, "the last record of the time is 25h"},
+		"back while not running":    {-25 * time.Hour, true, "behind the last record"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				p.offset = young
+				if c.jump < 0 {
+					p.offset += 47 * time.Hour // so that the blocks are due in spite of it
+				}
+				p.start(func(o *Options) { o.Embedded.Retention += max(0, -2*c.jump) })
+				p.after(2 * time.Hour)
+				if c.restart {
+					p.stop()
+				}
+				p.jump(c.jump)
+				if c.restart {
+					p.start(nil)
+				} else if c.jump < 0 {
+					p.a.opt.Embedded.Retention = time.Hour
+				}
+				if s := p.after(50 * time.Minute); !strings.Contains(s.Purge.Doubt, c.doubt) || s.Purge.MarkedBlocks != 0 || len(p.inSource()) != 3 {
+					t.Fatalf("%+v", s.Purge)
+				}
+				// A second jump back to the truth begins a new trial.
+				p.jump(-c.jump)
+				if s := p.after(50 * time.Minute); s.Purge.Doubt == "" || s.Purge.MarkedBlocks != 0 {
+					t.Fatalf("%+v", s.Purge)
+				}
+				if s := p.after(12 * time.Minute); s.Purge.Doubt != "" {
+					t.Fatalf("%+v", s.Purge)
+				}
+			})
+		})
+	}
+}
+
+// A full or failing store: nothing is purged, and it is said.
+func TestStoreFails(t *testing.T) {
+	for cause, failure := range map[string]error{CauseFull: store.ErrFull, CauseDenied: store.ErrDenied, CauseStore: errors.New("connection reset")} {
+		t.Run(cause, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				broken := true
+				var mu sync.Mutex
+				set := func(v bool) { mu.Lock(); broken = v; mu.Unlock() }
+				p.start(func(o *Options) {
+					o.Store = &faultyStore{p.store, func(op, name string) error {
+						mu.Lock()
+						defer mu.Unlock()
+						if broken && op == "put" && strings.Contains(name, blockB) {
+							return failure
+						}
+						return nil
+					}}
+				})
+				s := p.after(3 * time.Hour)
+				if !strings.Contains(s.Purge.Doubt, cause) || s.Purge.HeldBlocks != 3 || s.PendingBlocks != 1 || s.Failures[cause] < 100 || s.LagSeconds < 3*3600-60 || len(p.inSource()) != 3 {
+					t.Fatalf("%+v, %+v", s, s.Purge)
+				}
+				set(false)
+				if s := p.after(time.Hour); s.Purge.PurgedBlocks != 3 || s.Purge.Doubt != "" {
+					t.Fatalf("%+v", s.Purge)
+				}
+				p.whole(levelZero...)
+			})
+		})
+	}
+}
+
+// A store that cannot be read when a block is to be proven.
+func TestStoreCannotBeRead(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		var mu sync.Mutex
+		broken := false
+		p.start(func(o *Options) {
+			o.Store = &faultyStore{p.store, func(op, name string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if broken && op == "open" {
+					return errors.New("input/output error")
+				}
+				return nil
+			}}
+		})
+		p.after(time.Minute)
+		mu.Lock()
+		broken = true
+		mu.Unlock()
+		s := p.after(3 * time.Hour)
+		if s.Purge.Doubt == "" || s.Purge.HeldBlocks != 3 || s.Failures[CausePurge] == 0 {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+	})
+}
+
+// failingFS fails the calls that purging makes.
+type failingFS struct {
+	durable.FS
+	fault func(op, name string) error
+}
+
+func (f *failingFS) Rename(from, to string) error {
+	if err := f.fault("rename", from); err != nil {
+		return err
+	}
+	return f.FS.Rename(from, to)
+}
+
+func (f *failingFS) Remove(name string) error {
+	if err := f.fault("remove", name); err != nil {
+		return err
+	}
+	return f.FS.Remove(name)
+}
+
+func (f *failingFS) SyncDir(name string) error {
+	if err := f.fault("sync", name); err != nil {
+		return err
+	}
+	return f.FS.SyncDir(name)
+}
+
+// A full or failing disk under Tempo's blocks: it is counted, and finished when it heals.
+func TestSourceDiskFails(t *testing.T) {
+	for _, op := range []string{"rename", "remove", "sync"} {
+		t.Run(op, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				var mu sync.Mutex
+				broken := true
+				p.start(func(o *Options) {
+					o.Embedded.FS = &failingFS{durable.OS, func(got, name string) error {
+						mu.Lock()
+						defer mu.Unlock()
+						if broken && got == op && strings.Contains(name, blockB) {
+							return syscall.ENOSPC
+						}
+						return nil
+					}}
+				})
+				s := p.after(3 * time.Hour)
+				if s.Purge.PurgedBlocks != 2 || s.Failures[CausePurge] == 0 || !strings.Contains(s.LastFailure, "no space") {
+					t.Fatalf("%+v, %+v", s, s.Purge)
+				}
+				mu.Lock()
+				broken = false
+				mu.Unlock()
+				if s := p.after(time.Hour); s.Purge.PurgedBlocks != 3 {
+					t.Fatalf("%+v", s.Purge)
+				}
+				p.whole(levelZero...)
+			})
+		})
+	}
+}
+
+// A damaged archived copy is no copy: the block is archived again before it goes.
+func TestDamagedCopyIsReplacedBeforePurge(t *testing.T) {
+	for _, file := range []string{dataName, "bloom-0", "index", MetaName, ManifestName} {
+		t.Run(file, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				p.start(nil)
+				p.after(time.Minute)
+				flip(t, filepath.Join(p.dst, tenant, blockA, file), 20)
+				s := p.after(3 * time.Hour)
+				if s.Purge.PurgedBlocks != 3 || s.Conflicts != 1 {
+					t.Fatalf("%+v, %+v", s, s.Purge)
+				}
+				whole := 0
+				for _, b := range p.list(Filter{}) {
+					if b.DerivedFrom == blockA && b.State == StateArchived {
+						whole++
+					}
+				}
+				rep := p.verify()
+				if whole != 1 || len(rep.Damage) != 1 || rep.Damage[0].Block != blockA || rep.Damage[0].File != file {
+					t.Errorf("%d whole, %+v", whole, rep)
+				}
+				if got := states(p.list(Filter{}))[blockA]; got != StateDamaged {
+					t.Errorf("the damaged copy is listed as %s", got)
+				}
+			})
+		})
+	}
+}
+
+// So is one whose manifest or files somebody took away, before or after the mark.
+func TestTakenAwayCopy(t *testing.T) {
+	for name, at := range map[string]time.Duration{"before the mark": time.Minute, "after the mark": clockTrial + time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				p.start(nil)
+				p.after(at)
+				must(t, os.RemoveAll(filepath.Join(p.dst, tenant, blockA)))
+				if s := p.after(3 * time.Hour); s.Purge.PurgedBlocks != 3 || s.ArchivedBlocks != 4 {
+					t.Fatalf("%+v, %+v", s, s.Purge)
+				}
+				p.whole(levelZero...)
+			})
+		})
+	}
+}
+
+// A block that was written again with other bytes of equal sizes and an equal meta.json is found when it is proven.
+func TestSourceDiffersFromCopy(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(time.Minute)
+		flip(t, filepath.Join(p.src, tenant, blockA, "bloom-0"), 5000)
+		want := tree(t, filepath.Join(p.src, tenant, blockA), nil)
+		s := p.after(3 * time.Hour)
+		if s.Purge.PurgedBlocks != 3 || s.Conflicts != 1 {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+		p.whole(levelZero...)
+		for _, b := range p.list(Filter{}) {
+			if b.DerivedFrom == blockA {
+				got := tree(t, filepath.Join(p.dst, tenant, b.ID), nil)
+				if got["bloom-0"] != want["bloom-0"] {
+					t.Error("the bytes that were purged are not archived")
+				}
+			}
+		}
+	})
+}
+
+func TestBothMetasWhenPurging(t *testing.T) {
+	for name, same := range map[string]bool{"equal": true, "different": false} {
+		t.Run(name, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				dir := filepath.Join(p.src, tenant, blockA)
+				text, err := os.ReadFile(filepath.Join(dir, MetaName))
+				must(t, err)
+				if !same {
+					text = append(text, '\n')
+				}
+				must(t, os.WriteFile(filepath.Join(dir, compactedMetaName), text, 0o644))
+				p.start(nil)
+				s := p.after(3 * time.Hour)
+				if same != (s.Purge.PurgedBlocks == 3) || !same && (s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 1 || s.Failures[CausePurge] == 0) {
+					t.Fatalf("%+v, %+v", s, s.Purge)
+				}
+				p.whole(levelZero...)
+			})
+		})
+	}
+}
+
+// A damaged catalog stops purging until it was rebuilt.
+func TestDamagedCatalogStopsPurging(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(2*time.Minute + clockTrial/2)
+		p.stop()
+		must(t, p.store.Replace(t.Context(), catalogName, []byte("garbage")))
+		p.start(nil)
+		s := p.after(time.Second)
+		if s.Failures[CauseCatalog] != 1 || !strings.Contains(s.Purge.Doubt, CauseCatalog) {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+		if s := p.after(2 * time.Hour); s.Purge.PurgedBlocks != 3 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+		if inv, err := takeInventory(t.Context(), p.store); err != nil || inv.catalogErr != nil || len(inv.missing) != 0 {
+			t.Errorf("%+v, %v", inv, err)
+		}
+	})
+}
+
+// An empty directory that a crash left goes; one of a block that is being written stays.
+func TestRemains(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(time.Minute)
+		must(t, os.RemoveAll(filepath.Join(p.src, tenant, blockA)))
+		must(t, os.Mkdir(filepath.Join(p.src, tenant, blockA), 0o755))
+		fresh := "00000000-0000-4000-8000-000000000000"
+		must(t, os.Mkdir(filepath.Join(p.src, tenant, fresh), 0o755))
+		s := p.after(3 * time.Hour)
+		if left := p.inSource(); len(left) != 1 || left[0] != fresh || s.UnfinishedBlocks != 1 {
+			t.Errorf("%v, %+v", left, s)
+		}
+	})
+}
