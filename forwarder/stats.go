@@ -26,7 +26,8 @@ type Stats struct {
 	AckedBytes    int64            `json:"acked_bytes"`  // of OTLP
 	ProvenSpans   int64            `json:"proven_spans"` // that left the spool since they are safe
 	Discarded     map[string]int64 `json:"discarded_spans"`
-	Resent        map[string]int64 `json:"resent_spans"`   // by reason
+	ResentSpans   int64            `json:"resent_spans"`
+	Resent        map[string]int64 `json:"resent_by_reason"`
 	Blocks        int64            `json:"blocks"`         // that were looked into
 	UnprovenSpans int64            `json:"unproven_spans"` // acknowledged by Tempo, and still in the spool with those beside them
 
@@ -78,6 +79,7 @@ func (f *Forwarder) Stats() Stats {
 	}
 	for why, name := range resentNames {
 		s.Resent[name] = c.again[why].Load()
+		s.ResentSpans += s.Resent[name]
 	}
 	s.InFlight, s.Limit = int(c.inFlight.Load()), f.pace.now()
 	c.mu.Lock()

@@ -58,11 +58,7 @@ func statusText(s status, last *status) string {
 	b.WriteString("\n")
 	row("spool", "%s", spoolText(s.Spool))
 	f := s.Forwarder
-	resent := int64(0)
-	for _, n := range f.Resent {
-		resent += n
-	}
-	row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(resent))
+	row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(f.ResentSpans))
 	if f.LastError != "" {
 		row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
 	}
