@@ -140,6 +140,9 @@ func (m *Manifest) check() error {
 	if err := errors.Join(CheckTenant(m.Tenant), CheckBlock(m.Block)); err != nil {
 		return err
 	}
+	if CheckFile(m.Encoding) != nil { // the catalog separates fields by tabs
+		return fmt.Errorf("manifest of block %s has the encoding %.50q", m.Block, m.Encoding)
+	}
 	if m.Derived != nil {
 		if err := errors.Join(CheckBlock(m.Derived.Block), checkSum(m.Derived.MetaSHA256)); err != nil {
 			return err
