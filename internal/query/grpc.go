@@ -19,19 +19,19 @@ import (
 // maxMessage bounds a gRPC message, in bytes.
 const maxMessage = 64 << 20
 
-// grpcServer is tempopb.StreamingQuerier in front of Tempo's.
+// grpcServer is tempopb.StreamingQuerier in front of Tempo's and the archive.
 type grpcServer struct {
-	server  *grpc.Server
-	backend func() (Backend, error)
+	server *grpc.Server
+	api    *Handler
 
 	mu   sync.Mutex
 	conn *grpc.ClientConn
 	to   Backend // of conn
 }
 
-func newGRPCServer(backend func() (Backend, error)) *grpcServer {
+func newGRPCServer(api *Handler) *grpcServer {
 	s := &grpcServer{
-		backend: backend,
+		api: api,
 		// Tempo's messages need its own codec; given here, it is not registered for the whole process.
 		server: grpc.NewServer(grpc.ForceServerCodec(gogocodec.NewCodec()), grpc.MaxRecvMsgSize(1<<20), grpc.MaxSendMsgSize(maxMessage)),
 	}
@@ -50,7 +50,7 @@ func (s *grpcServer) close() {
 
 // client returns a client of the Tempo that answers now; a restarted one has another address.
 func (s *grpcServer) client() (tempopb.StreamingQuerierClient, error) {
-	b, err := s.backend()
+	b, err := s.api.backend()
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
@@ -75,19 +75,16 @@ func (s *grpcServer) client() (tempopb.StreamingQuerierClient, error) {
 	return tempopb.NewStreamingQuerierClient(s.conn), nil
 }
 
-// relay opens Tempo's stream for req and copies it to the caller's.
-func relay[Req, Resp any, From interface{ Recv() (*Resp, error) }](
-	s *grpcServer, req *Req, to interface {
-		Context() context.Context
-		Send(*Resp) error
-	},
-	open func(tempopb.StreamingQuerierClient, context.Context, *Req, ...grpc.CallOption) (From, error),
-) error {
+// opener starts one of the methods of a client.
+type opener[Req any, From any] func(tempopb.StreamingQuerierClient, context.Context, *Req, ...grpc.CallOption) (From, error)
+
+// receive asks Tempo and calls each with every message that it answers.
+func receive[Req, Resp any, From interface{ Recv() (*Resp, error) }](ctx context.Context, s *grpcServer, req *Req, open opener[Req, From], each func(*Resp) error) error {
 	client, err := s.client()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(to.Context())
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if in, ok := metadata.FromIncomingContext(ctx); ok {
 		out := metadata.MD{}
@@ -108,48 +105,14 @@ func relay[Req, Resp any, From interface{ Recv() (*Resp, error) }](
 		if err != nil {
 			return err
 		}
-		if err := to.Send(msg); err != nil {
+		if err := each(msg); err != nil {
 			return err
 		}
 	}
 }
 
-// Search streams the results of a TraceQL search.
-func (s *grpcServer) Search(req *tempopb.SearchRequest, to tempopb.StreamingQuerier_SearchServer) error {
-	req.Limit = min(req.Limit, MaxLimit)
-	req.Query = boundQuery(req.Query)
-	return relay(s, req, to, tempopb.StreamingQuerierClient.Search)
-}
-
-// SearchTags streams tag names.
-func (s *grpcServer) SearchTags(req *tempopb.SearchTagsRequest, to tempopb.StreamingQuerier_SearchTagsServer) error {
-	return relay(s, req, to, tempopb.StreamingQuerierClient.SearchTags)
-}
-
-// SearchTagsV2 streams tag names by scope.
-func (s *grpcServer) SearchTagsV2(req *tempopb.SearchTagsRequest, to tempopb.StreamingQuerier_SearchTagsV2Server) error {
-	return relay(s, req, to, tempopb.StreamingQuerierClient.SearchTagsV2)
-}
-
-// SearchTagValues streams the values of a tag.
-func (s *grpcServer) SearchTagValues(req *tempopb.SearchTagValuesRequest, to tempopb.StreamingQuerier_SearchTagValuesServer) error {
-	return relay(s, req, to, tempopb.StreamingQuerierClient.SearchTagValues)
-}
-
-// SearchTagValuesV2 streams the typed values of a tag.
-func (s *grpcServer) SearchTagValuesV2(req *tempopb.SearchTagValuesRequest, to tempopb.StreamingQuerier_SearchTagValuesV2Server) error {
-	return relay(s, req, to, tempopb.StreamingQuerierClient.SearchTagValuesV2)
-}
-
-// MetricsQueryRange streams a TraceQL metrics query over time.
-func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempopb.StreamingQuerier_MetricsQueryRangeServer) error {
-	req.Exemplars = min(req.Exemplars, maxExemplars)
-	req.Query = boundQuery(req.Query)
-	return relay(s, req, to, tempopb.StreamingQuerierClient.MetricsQueryRange)
-}
-
-// MetricsQueryInstant streams a TraceQL metrics query at one instant.
+// MetricsQueryInstant streams a TraceQL metrics query at one instant, which is Tempo's alone to answer.
 func (s *grpcServer) MetricsQueryInstant(req *tempopb.QueryInstantRequest, to tempopb.StreamingQuerier_MetricsQueryInstantServer) error {
 	req.Query = boundQuery(req.Query)
-	return relay(s, req, to, tempopb.StreamingQuerierClient.MetricsQueryInstant)
+	return receive(to.Context(), s, req, tempopb.StreamingQuerierClient.MetricsQueryInstant, to.Send)
 }

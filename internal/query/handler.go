@@ -22,21 +22,35 @@ type Backend struct {
 type Options struct {
 	// Backend returns the Tempo to ask, or an error while there is none.
 	Backend func() (Backend, error)
-	Logger  *slog.Logger
+	// Archive is asked too, unless it is nil.
+	Archive Archive
+	// Held returns, for a tenant, a function that says whether Tempo answers for a block itself, as of now, so that the
+	// archive need not. It is right to say no at any time, and wrong to say yes for a block that Tempo may purge within a
+	// minute. nil: the archive is asked for all blocks.
+	Held func(tenant string) func(block string) bool
+	// MultiTenant says that X-Scope-OrgID names the tenant; else there is only SingleTenant.
+	MultiTenant bool
+	Logger      *slog.Logger
 }
 
 // Handler answers the read API.
 type Handler struct {
-	backend func() (Backend, error)
-	logger  *slog.Logger
-	http    *http.ServeMux
-	proxy   *httputil.ReverseProxy
-	grpc    *grpcServer
+	backend     func() (Backend, error)
+	archive     Archive
+	held        func(tenant string) func(block string) bool
+	multiTenant bool
+	logger      *slog.Logger
+	http        *http.ServeMux
+	proxy       *httputil.ReverseProxy
+	grpc        *grpcServer
 }
 
 // New makes a Handler. Close frees its connections.
 func New(o Options) *Handler {
-	h := &Handler{backend: o.Backend, logger: o.Logger, http: http.NewServeMux(), grpc: newGRPCServer(o.Backend)}
+	h := &Handler{
+		backend: o.Backend, archive: o.Archive, held: o.Held, multiTenant: o.MultiTenant, logger: o.Logger, http: http.NewServeMux(),
+	}
+	h.grpc = newGRPCServer(h)
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite:       h.rewrite,
 		ErrorHandler:  h.unreachable,
@@ -50,19 +64,26 @@ func New(o Options) *Handler {
 	h.http.HandleFunc("GET /api/echo", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "echo")
 	})
-	for _, pattern := range []string{
-		"GET /api/status/buildinfo",
-		"GET /api/traces/{trace}",
-		"GET /api/v2/traces/{trace}",
-		"GET /api/search",
-		"GET /api/search/tags",
-		"GET /api/v2/search/tags",
-		"GET /api/search/tag/{tag}/values",
-		"GET /api/v2/search/tag/{tag}/values",
-		"GET /api/metrics/query_range",
-		"GET /api/metrics/query",
+	for pattern, answer := range map[string]http.HandlerFunc{
+		"GET /api/status/buildinfo":           h.pass,
+		"GET /api/traces/{trace}":             h.trace(false),
+		"GET /api/v2/traces/{trace}":          h.trace(true),
+		"GET /api/search":                     h.search,
+		"GET /api/search/tags":                h.tags,
+		"GET /api/v2/search/tags":             h.tagsV2,
+		"GET /api/search/tag/{tag}/values":    h.tagValues,
+		"GET /api/v2/search/tag/{tag}/values": h.tagValuesV2,
+		"GET /api/metrics/query_range":        h.queryRange,
+		"GET /api/metrics/query":              h.pass,
 	} {
-		h.http.HandleFunc(pattern, h.pass)
+		if h.archive == nil {
+			answer = h.pass
+		}
+		h.http.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if wellFormed(w, r) {
+				answer(w, r)
+			}
+		})
 	}
 	return h
 }
@@ -82,20 +103,36 @@ func (h *Handler) Close() {
 	h.grpc.close()
 }
 
-// pass hands a request of a known path to Tempo.
-func (h *Handler) pass(w http.ResponseWriter, r *http.Request) {
+// wellFormed refuses what must not reach Tempo.
+func wellFormed(w http.ResponseWriter, r *http.Request) bool {
 	if r.Header.Get("Upgrade") != "" {
 		http.Error(w, "this API does not upgrade connections", http.StatusBadRequest)
-		return
+		return false
 	}
 	if id := r.PathValue("trace"); id != "" && !isTraceID(id) {
 		http.Error(w, "a trace id is 1 to 32 hexadecimal digits", http.StatusBadRequest)
-		return
+		return false
 	}
 	if tag := r.PathValue("tag"); tag == "." || tag == ".." {
 		http.Error(w, "no such tag", http.StatusBadRequest)
-		return
+		return false
 	}
+	return true
+}
+
+// archivedTenant is whose blocks the archive is asked for. Where it is not ok, Tempo has answered alone.
+func (h *Handler) archivedTenant(w http.ResponseWriter, r *http.Request) (string, bool) {
+	tenant, err := h.tenantOf(r.Header.Get("X-Scope-OrgID"))
+	if err != nil {
+		partial(w, err)
+		h.pass(w, r)
+		return "", false
+	}
+	return tenant, true
+}
+
+// pass hands a request of a known path to Tempo.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request) {
 	b, err := h.backend()
 	if err != nil {
 		refuse(w, err)
@@ -106,24 +143,27 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request) {
 
 type backendKey struct{}
 
-// rewrite builds the request to Tempo anew: its path from the matched pattern, its parameters bounded.
 func (h *Handler) rewrite(pr *httputil.ProxyRequest) {
-	b := pr.In.Context().Value(backendKey{}).(Backend)
-	_, pattern, _ := strings.Cut(pr.In.Pattern, " ")
+	h.direct(pr.Out, pr.In, pr.In.Context().Value(backendKey{}).(Backend))
+}
+
+// direct sends out to Tempo: its path is built anew from the matched pattern, its parameters bounded.
+func (h *Handler) direct(out, in *http.Request, b Backend) {
+	_, pattern, _ := strings.Cut(in.Pattern, " ")
 	path := strings.NewReplacer(
-		"{trace}", pr.In.PathValue("trace"),
-		"{tag}", url.PathEscape(pr.In.PathValue("tag")),
+		"{trace}", in.PathValue("trace"),
+		"{tag}", url.PathEscape(in.PathValue("tag")),
 	).Replace(pattern)
 	target := *b.HTTP
-	if out, err := url.Parse(strings.TrimSuffix(target.Path, "/") + path); err == nil {
-		target.Path, target.RawPath = out.Path, out.RawPath
+	if u, err := url.Parse(strings.TrimSuffix(target.Path, "/") + path); err == nil {
+		target.Path, target.RawPath = u.Path, u.RawPath
 	}
-	target.RawQuery = bound(pr.In.URL.Query()).Encode()
-	pr.Out.URL = &target
-	pr.Out.Host = ""
+	target.RawQuery = bound(in.URL.Query()).Encode()
+	out.URL = &target
+	out.Host = ""
 	if target.User != nil {
 		password, _ := target.User.Password()
-		pr.Out.SetBasicAuth(target.User.Username(), password)
+		out.SetBasicAuth(target.User.Username(), password)
 		target.User = nil
 	}
 }
