@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -21,12 +20,6 @@ const (
 	small = 10_000
 	large = 3*8<<20 + 4567 // four parts
 )
-
-func random(size int) []byte {
-	b := make([]byte, size)
-	_, _ = io.ReadFull(rand.NewChaCha8([32]byte{byte(size)}), b)
-	return b
-}
 
 func put(ctx context.Context, s store.Store, name string, data []byte) error {
 	_, err := s.Put(ctx, name, struct{ io.Reader }{bytes.NewReader(data)}, int64(len(data)))

@@ -31,7 +31,7 @@ type faulty struct {
 	sent    atomic.Int64 // bytes of the bodies of PUT that reached the proxy
 }
 
-const testStall = 2 * time.Second
+const testStall = 500 * time.Millisecond
 
 func newFaulty(t *testing.T) *faulty {
 	t.Helper()
