@@ -113,7 +113,7 @@ func (f *fakeArchive) SearchTagValuesV2(_ context.Context, tenant string, req *t
 
 func (f *fakeArchive) QueryRange(_ context.Context, tenant string, _ *tempopb.QueryRangeRequest, skip func(string) bool) (*tempopb.QueryRangeResponse, []error, error) {
 	f.ask(tenant, skip)
-	return &tempopb.QueryRangeResponse{Series: f.series}, f.missing, f.err
+	return proto.Clone(&tempopb.QueryRangeResponse{Series: f.series}).(*tempopb.QueryRangeResponse), f.missing, f.err
 }
 
 func clone(tr *tempopb.Trace) *tempopb.Trace {
