@@ -6,11 +6,11 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
 
 FUZZED = internal/otlpwire internal/spool receiver sampler
 
-.PHONY: build test race race-packages lint image image-test e2e bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e store-test bench-peer docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -38,6 +38,9 @@ image-test: image ## takes and returns a trace under the engine; .ci/docker brin
 e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
 	.ci/peers/build traefik telemetrygen node otelcol
 	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
+
+store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
+	.ci/store-test
 
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol

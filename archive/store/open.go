@@ -43,7 +43,7 @@ func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
 	case "s3":
 		at, err := parseS3(u)
 		if err != nil {
-			return nil, fmt.Errorf("open store %s: %w", u.Redacted(), err)
+			return nil, fmt.Errorf("open store %s: %w", bare(u), err)
 		}
 		s, err := openS3(ctx, at, o)
 		if err != nil {
@@ -51,15 +51,20 @@ func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
 		}
 		return s, nil
 	}
-	return nil, fmt.Errorf("open store %s: there are file:// and s3://, not %s://", u.Redacted(), u.Scheme)
+	return nil, fmt.Errorf("open store %s: there are file:// and s3://, not %s://", bare(u), u.Scheme)
+}
+
+// bare is a URL as far as it cannot contain a secret, whatever was put there by mistake.
+func bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 func openDirURL(u *url.URL, dir string, o Options) (Store, error) {
 	switch {
 	case u.Host != "":
-		return nil, fmt.Errorf("open store %s: %q stands where a host would; write file:///path", u.Redacted(), u.Host)
+		return nil, fmt.Errorf("open store %s: %q stands where a host would; write file:///path", bare(u), u.Host)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("open store %s: a directory takes no parameters", u.Redacted())
+		return nil, fmt.Errorf("open store %s: a directory takes no parameters", bare(u))
 	case dir == "":
 		return nil, errors.New("open store: no path; write file:///path")
 	}

@@ -53,13 +53,20 @@ func passing(err error) bool {
 		return false
 	}
 	var local sourceError
-	return !errors.As(err, &local)
+	return !errors.As(err, &local) && !errors.Is(err, notS3{})
 }
 
 // sourceError is an error of the caller's, or of what he does, that no attempt of ours mends.
 type sourceError struct{ error }
 
 func (e sourceError) Unwrap() error { return e.error }
+
+// notS3 is an answer of something else.
+type notS3 struct{}
+
+func (notS3) Error() string {
+	return "the endpoint does not answer as S3 does; check endpoint= in the URL"
+}
 
 func full(r minio.ErrorResponse) bool {
 	return r.StatusCode == http.StatusInsufficientStorage || slices.Contains([]string{"QuotaExceeded", "XMinioStorageFull", "NoSpaceLeftOnDevice"}, r.Code)
@@ -95,13 +102,13 @@ func (s *s3Store) s3Error(err error) error {
 		return fmt.Errorf("%w: %w", ErrExists, err)
 	case full(r):
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case r.Code == "InvalidAccessKeyId", r.Code == "SignatureDoesNotMatch", r.Code == "ExpiredToken", r.Code == "InvalidToken":
+	case r.Code == "InvalidAccessKeyId", r.Code == "SignatureDoesNotMatch", r.Code == "ExpiredToken", r.Code == "InvalidToken", r.Code == "XAdminUserNotFound":
 		return fmt.Errorf("%w: check the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %s: %w", ErrDenied, r.Code, err)
 	case r.Code == "AuthorizationHeaderMalformed", r.Code == "InvalidRegion", r.Code == "PermanentRedirect", r.Code == "IllegalLocationConstraintException":
 		return fmt.Errorf("the bucket is in another region; set region= in the URL: %w", err)
 	case r.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w: allow s3:ListBucket, ListBucketMultipartUploads, GetObject, PutObject, DeleteObject and AbortMultipartUpload on bucket %s: %w", ErrDenied, s.at.bucket, err)
-	case r.StatusCode == http.StatusNotFound:
+	case r.Code == "NoSuchKey":
 		return fmt.Errorf("%w: %w", ErrNotExist, err)
 	}
 	return fmt.Errorf("the endpoint answered %d %s: %w", r.StatusCode, r.Code, err)

@@ -60,6 +60,9 @@ func (s *s3Store) page(ctx context.Context, prefix, token string) (minio.ListBuc
 	}()
 	select {
 	case a := <-answers:
+		if a.err == nil && a.result.Name == "" { // any XML, or a web page, reads as an empty list
+			return a.result, notS3{}
+		}
 		return a.result, a.err
 	case <-ctx.Done():
 		return minio.ListBucketV2Result{}, ctx.Err()

@@ -104,6 +104,6 @@ func (l s3Location) String() string {
 	if l.pathStyle != "" {
 		query.Set("path_style", l.pathStyle)
 	}
-	u := url.URL{Scheme: "s3", Host: l.bucket, Path: "/" + strings.TrimSuffix(l.prefix, "/"), RawQuery: query.Encode()}
+	u := url.URL{Scheme: "s3", Host: l.bucket, Path: strings.TrimSuffix("/"+l.prefix, "/"), RawQuery: query.Encode()}
 	return u.String()
 }
