@@ -5,7 +5,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
@@ -61,9 +63,14 @@ func (o *diffWriter) line(depth int, kind, format string, args ...any) {
 
 func (o *diffWriter) fields(depth int, fields []*api.FieldDiff) {
 	for _, f := range fields {
+		f := *f
+		f.Old, f.New = readableValue(f.Name, f.Old), readableValue(f.Name, f.New)
 		switch f.Type {
 		case "None":
 		case "Added":
+			if f.New == "false" || f.New == "0" {
+				continue // a default that the server filled in
+			}
 			o.line(depth, f.Type, "%s: %q%s", f.Name, f.New, notes(f.Annotations))
 		case "Deleted":
 			o.line(depth, f.Type, "%s: %q%s", f.Name, f.Old, notes(f.Annotations))
@@ -82,6 +89,17 @@ func (o *diffWriter) objects(depth int, objects []*api.ObjectDiff) {
 		o.fields(depth+1, b.Fields)
 		o.objects(depth+1, b.Objects)
 	}
+}
+
+// durations are the fields that the server writes in nanoseconds.
+var durations = []string{"Delay", "MaxDelay", "Interval", "Timeout", "Grace", "KillTimeout", "ShutdownDelay", "HealthyDeadline",
+	"MinHealthyTime", "ProgressDeadline", "Stagger", "Splay", "TTL"}
+
+func readableValue(field, value string) string {
+	if ns, err := strconv.ParseInt(value, 10, 64); err == nil && ns != 0 && slices.Contains(durations, field) {
+		return shortDuration(time.Duration(ns))
+	}
+	return value
 }
 
 func notes(annotations []string) string {

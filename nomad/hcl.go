@@ -127,9 +127,15 @@ func (w *hclWriter) blocks(name string, v reflect.Value) {
 		w.close()
 	default:
 		w.open(name, labelOf(v)...)
-		if v.Type() == reflect.TypeFor[api.NetworkResource]() {
-			w.network(v.Interface().(api.NetworkResource))
-		} else {
+		switch b := v.Interface().(type) {
+		case api.NetworkResource:
+			w.network(b)
+		case api.Task: // its default identity is a block like those with names
+			if b.Identity != nil {
+				b.Identities = append([]*api.WorkloadIdentity{b.Identity}, b.Identities...)
+			}
+			w.body(reflect.ValueOf(b))
+		default:
 			w.body(v)
 		}
 		w.close()
@@ -146,8 +152,12 @@ func (w *hclWriter) network(n api.NetworkResource) {
 		if i > 0 {
 			w.buf.WriteString("\n")
 		}
-		w.open("port", p.Label)
-		p.Label = ""
+		label := p.Label
+		if p.Label = ""; p == (api.Port{}) {
+			w.buf.WriteString("port " + quote(label) + " {}\n")
+			continue
+		}
+		w.open("port", label)
 		w.body(reflect.ValueOf(p))
 		w.close()
 	}

@@ -2,7 +2,9 @@ package nomad
 
 import (
 	"cmp"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +93,7 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 	})}
 
 	t := s.task("appliance", s.Image, s.Command, []string{portOTLP, portHTTP}, []string{"serve"})
-	t.Identities = []*api.WorkloadIdentity{{Env: true}} // NOMAD_TOKEN, for the task API
+	t.Identity = &api.WorkloadIdentity{Env: true} // NOMAD_TOKEN, for the task API
 	t.Resources = &api.Resources{CPU: new(s.CPU), MemoryMB: new(s.Memory), MemoryMaxMB: optional(s.MemoryMax)}
 	t.Services = s.services()
 	t.Env = map[string]string{
@@ -177,7 +179,8 @@ func (s Spec) published() bool { return s.Driver == DriverDocker && s.Network ==
 
 func (s Spec) network(ports map[string]port) *api.NetworkResource {
 	n := &api.NetworkResource{}
-	for label, p := range ports {
+	for _, label := range slices.Sorted(maps.Keys(ports)) {
+		p := ports[label]
 		entry := api.Port{Label: label}
 		if s.published() {
 			entry.To = p.to

@@ -152,6 +152,9 @@ func (l *Leaser) term(ctx context.Context, began time.Time, work func(context.Co
 		return ctx.Err() != nil, nil
 	}
 	l.release(ctx)
+	if ctx.Err() != nil {
+		return true, nil // it was told to end
+	}
 	return true, err
 }
 

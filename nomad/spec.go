@@ -216,9 +216,6 @@ func (s Spec) Notes() []string {
 	if s.Driver == DriverDocker && filepath.IsAbs(s.data()) {
 		notes = append(notes, fmt.Sprintf("the nodes must allow docker volumes (plugin \"docker\" { config { volumes { enabled = true } } }), and user %d must be able to write %s", imageUID, s.data()))
 	}
-	if s.MemoryMax > 0 {
-		notes = append(notes, "memory_max has an effect where the scheduler allows memory oversubscription (nomad operator scheduler set-config -memory-oversubscription true)")
-	}
 	return notes
 }
 

@@ -67,10 +67,12 @@ func writePlan(w io.Writer, p *nomad.Plan) error {
 	if err := nomad.WriteDiff(w, p.Diff, p.Updates, colored(w)); err != nil {
 		return err
 	}
-	if w := strings.TrimSpace(p.Warnings); w != "" {
-		p.Warnings = "\nNomad warns:\n  " + strings.ReplaceAll(w, "\n", "\n  ") + "\n"
+	var text string
+	for line := range strings.Lines(p.Warnings) {
+		if warning, ok := strings.CutPrefix(strings.TrimSpace(line), "* "); ok {
+			text += "\nNomad warns: " + warning + "\n"
+		}
 	}
-	text := p.Warnings
 	if lines := nomad.Explain(p.Failed); len(lines) > 0 {
 		text += "\nNot all can be placed:\n  " + strings.Join(lines, "\n  ") + "\n"
 	}
