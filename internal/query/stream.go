@@ -50,7 +50,7 @@ func (s *grpcServer) Search(req *tempopb.SearchRequest, to tempopb.StreamingQuer
 	ranged := asked
 	ranged.Start, ranged.End = recent(req.Start, req.End)
 	round := 0
-	err := s.both(to, false, func(ctx context.Context) error {
+	_, err := s.both(to, false, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.Search, add(0))
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		round++
@@ -111,13 +111,12 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 		return receive(to.Context(), s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, to.Send)
 	}
 	var live, archived *tempopb.QueryRangeResponse
-	var missing []error
-	err := s.both(to, true, func(ctx context.Context) error {
+	missing, err := s.both(to, true, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, func(resp *tempopb.QueryRangeResponse) error {
 			live = joinSeries([]*tempopb.QueryRangeResponse{resp, cmp.Or(live, &tempopb.QueryRangeResponse{})}, nil) // each message has what changed
 			return nil
 		})
-	}, func(ctx context.Context, tenant string, _ func(string) bool) (_ []error, err error) {
+	}, func(ctx context.Context, tenant string, _ func(string) bool) (missing []error, err error) {
 		archived, missing, err = s.api.archive.QueryRange(ctx, tenant, req, nil)
 		return missing, err
 	})
@@ -142,7 +141,7 @@ func mergeStream[Req, Resp any, T interface {
 	if s.api.archive == nil {
 		return receive(to.Context(), s, req, open, func(resp *Resp) error { return to.Send(T(resp)) })
 	}
-	err := s.both(to, false, func(ctx context.Context) error {
+	_, err := s.both(to, false, func(ctx context.Context) error {
 		return receive(ctx, s, req, open, func(resp *Resp) error { return merged.AddTypedResponse(T(resp)) })
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		resp, missing, err := archived(ctx, tenant, skip)
@@ -162,16 +161,16 @@ func mergeStream[Req, Resp any, T interface {
 }
 
 // both asks Tempo and the archive at the same time. Its error is that of a question that cannot be answered, or that
-// neither of them answers; what is missing otherwise is in the trailer. ours says that what Tempo refuses may still be a
+// neither of them answers; what is missing otherwise is in the trailer too. ours says that what Tempo refuses may still be a
 // question for the archive.
-func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) error {
+func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) (missing []error, err error) {
 	ctx, cancel := context.WithCancel(to.Context())
 	defer cancel()
 	in, _ := metadata.FromIncomingContext(ctx)
 	tenant, err := s.api.tenantOf(cmp.Or(append(in.Get("x-scope-orgid"), "")...))
 	if err != nil {
 		to.SetTrailer(metadata.Pairs(partialTrailer, inALine([]error{err})))
-		return enough(live(ctx))
+		return []error{err}, enough(live(ctx))
 	}
 	held := s.api.heldBy(tenant)
 	liveErr := make(chan error, 1)
@@ -186,16 +185,16 @@ func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Con
 	if errors.Is(archiveErr, errFull) {
 		cancel()
 		<-liveErr
-		return nil
+		return nil, nil
 	}
 	tempoErr := <-liveErr
 	switch {
 	case errors.Is(tempoErr, errFull):
-		return nil
+		return nil, nil
 	case isRefusal(tempoErr) && (!ours || archiveErr != nil) || to.Context().Err() != nil:
-		return tempoErr
+		return nil, tempoErr
 	case tempoErr != nil && archiveErr != nil:
-		return s.neither(tempoErr, archiveErr)
+		return nil, s.neither(tempoErr, archiveErr)
 	case tempoErr != nil:
 		s.api.logger.Warn("read API answers from the archive alone, since tempo does not", "err", tempoErr)
 		missing = append(missing, fmt.Errorf("tempo does not answer: %w", tempoErr))
@@ -212,7 +211,7 @@ func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Con
 	if len(missing) > 0 {
 		to.SetTrailer(metadata.Pairs(partialTrailer, inALine(missing)))
 	}
-	return nil
+	return missing, nil
 }
 
 // enough makes errFull the success that it is.
