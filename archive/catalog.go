@@ -166,6 +166,7 @@ func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 		return nil, err
 	}
 	var unknown []ref
+	halfPruned := map[ref]int64{} // when they were verified
 	i := 0
 	for tenant, err := range tenants(ctx, s) {
 		if err != nil {
@@ -185,6 +186,7 @@ func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 					inv.archived = append(inv.archived, known[i-1])
 					continue
 				}
+				halfPruned[r] = known[i-1].verified
 			}
 			unknown = append(unknown, r)
 		}
@@ -194,6 +196,11 @@ func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 	}
 	if err := inv.readManifests(ctx, s, unknown); err != nil {
 		return nil, err
+	}
+	for r, verified := range halfPruned {
+		if e := inv.find(r); e != nil {
+			e.verified = verified
+		}
 	}
 	return inv, nil
 }
