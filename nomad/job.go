@@ -50,7 +50,7 @@ func (s Spec) Build() (*api.Job, error) {
 		HealthCheck:      new("checks"),
 		MinHealthyTime:   new(10 * time.Second),
 		HealthyDeadline:  new(s.HealthyDeadline),
-		ProgressDeadline: new(2 * s.HealthyDeadline),
+		ProgressDeadline: new(max(2*s.HealthyDeadline, 2*killTimeout)), // Nomad wants it longer than kill_timeout
 		AutoRevert:       new(true),
 	}
 	job.AddTaskGroup(s.applianceGroup())
