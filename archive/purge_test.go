@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -166,43 +167,44 @@ func TestPurgeOverARestart(t *testing.T) {
 }
 
 func TestClockJumps(t *testing.T) {
+	// A jump forward makes young blocks look old. A jump back does not, so there the blocks are due from the start, and the
+	// jump comes while the clock is still on trial.
 	young := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
 	for name, c := range map[string]struct {
 		jump    time.Duration
 		restart bool
+		offset  time.Duration
+		before  time.Duration
 		doubt   string
 	}{
-		"forward":                   {25 * time.Hour, false, "jumped by 25h"},
-		"back":                      {-25 * time.Hour, false, "jumped by -25h"},
-		"forward while not running": {25 * time.Hour, true, "the last record of the time is 25h"},
-		"back while not running":    {-25 * time.Hour, true, "behind the last record"},
+		"forward":                   {25 * time.Hour, false, young, 2 * time.Hour, "jumped by 25h"},
+		"back":                      {-25 * time.Hour, false, 0, 50 * time.Minute, "jumped by -25h"},
+		"forward while not running": {25 * time.Hour, true, young, 2 * time.Hour, "the last record of the time is 25h"},
+		"back while not running":    {-25 * time.Hour, true, 0, 50 * time.Minute, "behind the last record"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
-				p.offset = young
-				if c.jump < 0 {
-					p.offset += 47 * time.Hour // so that the blocks are due in spite of it
+				p.offset = c.offset
+				p.start(nil)
+				if s := p.after(c.before); s.Purge.MarkedBlocks != 0 {
+					t.Fatalf("%+v", s.Purge)
 				}
-				p.start(func(o *Options) { o.Embedded.Retention += max(0, -2*c.jump) })
-				p.after(2 * time.Hour)
 				if c.restart {
 					p.stop()
 				}
 				p.jump(c.jump)
 				if c.restart {
 					p.start(nil)
-				} else if c.jump < 0 {
-					p.a.opt.Embedded.Retention = time.Hour
 				}
-				if s := p.after(50 * time.Minute); !strings.Contains(s.Purge.Doubt, c.doubt) || s.Purge.MarkedBlocks != 0 || len(p.inSource()) != 3 {
+				if s := p.after(50 * time.Minute); !strings.Contains(s.Purge.Doubt, c.doubt) || s.Purge.HeldBlocks != 3 || len(p.inSource()) != 3 {
 					t.Fatalf("%+v", s.Purge)
 				}
-				// A second jump back to the truth begins a new trial.
-				p.jump(-c.jump)
-				if s := p.after(50 * time.Minute); s.Purge.Doubt == "" || s.Purge.MarkedBlocks != 0 {
+				// A second jump, however far, begins a new trial.
+				p.jump(2 * time.Hour)
+				if s := p.after(50 * time.Minute); !strings.Contains(s.Purge.Doubt, "jumped by 2h") || s.Purge.HeldBlocks != 3 {
 					t.Fatalf("%+v", s.Purge)
 				}
-				if s := p.after(12 * time.Minute); s.Purge.Doubt != "" {
+				if s := p.after(12 * time.Minute); s.Purge.Doubt != "" || s.Purge.MarkedBlocks != 3 {
 					t.Fatalf("%+v", s.Purge)
 				}
 			})
@@ -453,6 +455,31 @@ func TestRemains(t *testing.T) {
 		s := p.after(3 * time.Hour)
 		if left := p.inSource(); len(left) != 1 || left[0] != fresh || s.UnfinishedBlocks != 1 {
 			t.Errorf("%v, %+v", left, s)
+		}
+	})
+}
+
+// The order in which a block is cleared: its files, then the directory is synced, and only then the meta.
+func TestClearSyncsBeforeTheMetaGoes(t *testing.T) {
+	embedded(t, func(t *testing.T, p *appliance) {
+		var mu sync.Mutex
+		var calls []string
+		p.start(func(o *Options) {
+			o.Embedded.FS = &failingFS{durable.OS, func(op, name string) error {
+				if strings.Contains(name, blockA) {
+					mu.Lock()
+					calls = append(calls, op+" "+filepath.Base(name))
+					mu.Unlock()
+				}
+				return nil
+			}}
+		})
+		p.after(2 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		want := []string{"rename meta.json", "sync " + blockA, "remove bloom-0", "remove data.parquet", "remove index", "sync " + blockA, "remove " + compactedMetaName, "sync " + blockA, "remove " + blockA}
+		if !slices.Equal(calls, want) {
+			t.Errorf("%q", calls)
 		}
 	})
 }

@@ -83,7 +83,7 @@ func causeOf(err error) string {
 	switch {
 	case errors.Is(err, errDamaged):
 		return CauseDamaged
-	case errors.Is(err, errChanged):
+	case errors.Is(err, errChanged), errors.Is(err, errUnfinished):
 		return CauseChanged
 	case errors.Is(err, errTaken):
 		return CauseTaken
