@@ -18,14 +18,16 @@ import (
 
 // Options of a Reader. Zero means the default.
 type Options struct {
-	// Parallel is how many blocks are searched at once, all requests together. Each takes about 10 MiB. Default 2.
+	// Parallel is how many blocks are searched at once, all requests together. Each takes a few MiB, and in a search
+	// for thousands of traces about 15. Default 2.
 	Parallel int
 	// MaxTraceBytes bounds a trace that is put together of several blocks, in bytes of its protobuf; what is above is
 	// left out and the answer is partial. Default 50 MiB, which is what the embedded Tempo takes.
 	MaxTraceBytes int
 	// MaxResultBytes bounds what a search or a list of tags collects, in bytes of its protobuf. Default 16 MiB.
 	MaxResultBytes int
-	// Refresh is how long the list of blocks may be old, in seconds of the clock. Default 1 s.
+	// Refresh is how old the list of blocks may be; a list that took long to read may be older, up to ten times what it
+	// took. Default 1 s.
 	Refresh time.Duration
 }
 
@@ -69,6 +71,9 @@ func (e *RequestError) Unwrap() error { return e.Err }
 // BadRequest marks the error for those that answer HTTP.
 func (e *RequestError) BadRequest() {}
 
+// abort ends a search with an error of the one who asked.
+type abort struct{ error }
+
 // errEnough ends a search that has all it may return.
 var errEnough = errors.New("enough")
 
@@ -78,7 +83,7 @@ func searchOptions() common.SearchOptions {
 }
 
 // each calls visit for blocks, in their order, a few at a time, until all are visited or visit returns errEnough. The
-// blocks that fail are returned as Missing. The error is ctx's, or one that is the request's own fault.
+// blocks that fail are returned as Missing. The error is ctx's, or that of an abort.
 func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, visit func(context.Context, *block, *openBlock) error) ([]error, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -93,13 +98,14 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, visit
 		}
 		wg.Go(func() {
 			defer r.open.Release(1)
+			var aborted *abort
 			switch err := r.visit(ctx, tenant, b, visit); {
 			case err == nil:
 			case ctx.Err() != nil:
 			case errors.Is(err, errEnough):
 				cancel(errEnough)
-			case errors.As(err, new(*RequestError)):
-				cancel(err)
+			case errors.As(err, &aborted):
+				cancel(aborted.error)
 			case r.pruned(ctx, tenant, b):
 			default:
 				mu.Lock()

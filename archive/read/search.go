@@ -100,7 +100,7 @@ func (s *searching) block(ctx context.Context, b *block, open *openBlock) error 
 	if s.progress != nil {
 		metrics := s.metrics
 		if err := s.progress(&tempopb.SearchResponse{Traces: changed, Metrics: &metrics}); err != nil {
-			return &RequestError{err}
+			return &abort{err}
 		}
 	}
 	if s.left < 0 {

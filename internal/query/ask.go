@@ -40,8 +40,8 @@ type question[T any] struct {
 
 // answer asks both and writes the answer.
 func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant string, q question[T]) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
 	held := h.heldBy(tenant)
 	type reply struct {
 		resp *http.Response
@@ -49,9 +49,12 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 	}
 	live := make(chan reply, 1)
 	go func() {
-		late := time.AfterFunc(patience, cancel)
+		late := time.AfterFunc(patience, func() { cancel(fmt.Errorf("no answer within %s", patience)) })
 		defer late.Stop()
 		resp, err := h.askTempo(r.WithContext(ctx))
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		live <- reply{resp, err}
 	}()
 	archiveCtx, giveUp := context.WithTimeout(r.Context(), patience)
