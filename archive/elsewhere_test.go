@@ -150,13 +150,13 @@ func TestUnsafeSettings(t *testing.T) {
 		settings  []string
 		compacted time.Duration
 	}{
-		"defaults":  {"compactor:\n  compaction:\n    block_retention: 336h0m0s\n    compacted_block_retention: 1h0m0s\n", nil, time.Hour},
-		"nothing":   {"server: {}\n", nil, time.Hour},
-		"zero":      {"compactor:\n  compaction:\n    block_retention: 0s\n", []string{retentionKey}, time.Hour},
-		"short":     {"compactor:\n  compaction:\n    block_retention: 1m0s\n    compacted_block_retention: 10s\n", []string{retentionKey, compactedKey}, 10 * time.Second},
-		"disabled":  {"compactor:\n  disabled: true\n  compaction:\n    block_retention: 0s\n", nil, time.Hour},
-		"the rest":  {"target: all\ncompactor:\n  ring:\n    kvstore: {store: \"\"}\n  compaction:\n    v2_in_buffer_bytes: 5242880\n    compacted_block_retention: 10m0s\n", nil, 10 * time.Minute},
-		"many docs": {"---\ncompactor:\n  compaction:\n    block_retention: 0s\n", []string{retentionKey}, time.Hour},
+		"defaults":   {"compactor:\n  compaction:\n    block_retention: 336h0m0s\n    compacted_block_retention: 1h0m0s\n", nil, time.Hour},
+		"nothing":    {"server: {}\n", nil, time.Hour},
+		"zero":       {"compactor:\n  compaction:\n    block_retention: 0s\n", []string{retentionKey}, time.Hour},
+		"short":      {"compactor:\n  compaction:\n    block_retention: 1m0s\n    compacted_block_retention: 10s\n", []string{retentionKey, compactedKey}, 10 * time.Second},
+		"disabled":   {"compactor:\n  disabled: true\n  compaction:\n    block_retention: 0s\n", nil, time.Hour},
+		"the rest":   {"target: all\ncompactor:\n  ring:\n    kvstore: {store: \"\"}\n  compaction:\n    v2_in_buffer_bytes: 5242880\n    compacted_block_retention: 10m0s\n", nil, 10 * time.Minute},
+		"as printed": {"GET /status/config\n---\ntarget: all\ncompactor:\n  compaction:\n    block_retention: 0s\n", []string{retentionKey}, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tempo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

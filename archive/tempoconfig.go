@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -101,6 +102,10 @@ func CheckTempo(ctx context.Context, baseURL string, interval time.Duration) ([]
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxConfigBytes))
 	if err != nil || res.StatusCode != http.StatusOK {
 		return nil, 0, fmt.Errorf("ask Tempo for its configuration: status %d, %d bytes: %w", res.StatusCode, len(text), err)
+	}
+	// Tempo prints the request before the document.
+	if _, document, ok := bytes.Cut(text, []byte("---\n")); ok {
+		text = document
 	}
 	var settings tempoSettings
 	if err := yaml.Unmarshal(text, &settings); err != nil {
