@@ -72,13 +72,18 @@ func TestFilesAreShared(t *testing.T) {
 
 	// A source that is written again meanwhile is refused, or hashed as it is kept.
 	rewind(t, f, 0)
-	fsys.before = func() { _ = os.WriteFile(name, data[:10], 0o600) }
-	s = store.OnFS(fsys, store.Options{})
-	if err := put("b", len(data)); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the source shrank: %v", err)
-	}
-	if got := state(t, s, "b"); got != "(missing)" {
-		t.Errorf("%d bytes are there", len(got))
+	for _, meanwhile := range [][]byte{data[:10], random(len(data) + 10)} {
+		fsys.before = func() { _ = os.WriteFile(name, meanwhile, 0o600) }
+		s = store.OnFS(fsys, store.Options{})
+		if err := put("b", len(data)); err == nil {
+			t.Errorf("the source became %d bytes of %d", len(meanwhile), len(data))
+		}
+		if got := state(t, s, "b"); got != "(missing)" {
+			t.Errorf("%d bytes are there", len(got))
+		}
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		t.Fatal(err)

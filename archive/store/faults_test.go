@@ -211,6 +211,27 @@ func TestInterruptedUploadIsResumed(t *testing.T) {
 	}
 }
 
+// A server may have forgotten the upload when it is asked for the second time to
+// complete it.
+func TestAnswerToCompletingIsLost(t *testing.T) {
+	f := newFaulty(t)
+	var completions atomic.Int64
+	f.set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		switch {
+		case r.Method != http.MethodPost || !r.URL.Query().Has("uploadId"):
+			next.ServeHTTP(w, r)
+		case completions.Add(1) == 1:
+			loseAnswer(w, r, next)
+		default:
+			answer(404, "NoSuchUpload")(w, r, next)
+		}
+	})
+	f.keeps(t, "a", large)
+	if completions.Load() != 2 {
+		t.Errorf("%d requests to complete", completions.Load())
+	}
+}
+
 // A server that knows no conditional writes is one of those we live with.
 func TestServerWithoutConditions(t *testing.T) {
 	f := newFaulty(t)

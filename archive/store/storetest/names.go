@@ -23,6 +23,16 @@ func testReplace(t *testing.T, s store.Store) {
 	put(t, s, "a/object", []byte("put"))
 	must(t, s.Replace(t.Context(), "a/object", []byte("replaced")))
 	holds(t, s, "a/object", []byte("replaced"))
+
+	// Who has it open reads the old version, or is told.
+	old, err := s.Open(t.Context(), "a/object")
+	must(t, err)
+	defer func() { must(t, old.Close()) }()
+	must(t, s.Replace(t.Context(), "a/object", []byte("REPLACED")))
+	p := make([]byte, 8)
+	if n, err := old.ReadAt(p, 0); !errors.Is(err, store.ErrReplaced) && string(p[:n]) != "replaced" {
+		t.Errorf("read %q, %v", p[:n], err)
+	}
 	lists(t, s, "a", store.Entry{Name: "catalog", Size: 3 << 20}, store.Entry{Name: "object", Size: 8})
 }
 
