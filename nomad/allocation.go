@@ -1,6 +1,9 @@
 package nomad
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 // nodeName is the one thing that Nomad does not tell a task by itself; Build adds it.
 const nodeName = "NOMAD_NODE_NAME"
@@ -27,3 +30,6 @@ func (a Allocation) Attributes() []Attribute {
 
 // Attribute is a name and its value.
 type Attribute struct{ Key, Value string }
+
+// Label is the attribute's name as a label of a metric: without dots, and without the prefix that the metric has.
+func (a Attribute) Label() string { return strings.TrimPrefix(a.Key, "nomad.") }

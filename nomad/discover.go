@@ -41,14 +41,15 @@ func Discover(client *api.Client, service string, logger *slog.Logger) *Discover
 }
 
 // Address is host:port of an instance of the service: the one that was given last as long as it is registered, and the
-// last known one while none is or Nomad does not answer. It never blocks.
-func (d *Discovery) Address() (string, error) {
+// last known one while none is or Nomad does not answer. run tells one run of the instance from the next, since a task
+// that is started again is registered again. It never blocks.
+func (d *Discovery) Address() (address, run string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.known {
-		return "", d.err
+		return "", "", d.err
 	}
-	return hostPort(&d.current), nil
+	return hostPort(&d.current), fmt.Sprintf("%s@%d", d.current.ID, d.current.ModifyIndex), nil
 }
 
 // Run follows the service until ctx ends.

@@ -82,7 +82,7 @@ func TestDiscovery(t *testing.T) {
 		t.Helper()
 		deadline := time.Now().Add(3 * time.Second)
 		for {
-			got, err := d.Address()
+			got, _, err := d.Address()
 			if err != nil {
 				got = err.Error()
 			}
@@ -98,7 +98,7 @@ func TestDiscovery(t *testing.T) {
 	stays := func(want string) {
 		t.Helper()
 		<-time.After(50 * time.Millisecond)
-		if got, err := d.Address(); got != want || err != nil {
+		if got, _, err := d.Address(); got != want || err != nil {
 			t.Fatalf("the address is %s, %v; want %s", got, err, want)
 		}
 	}

@@ -63,7 +63,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 
 // warnUnused names the settings that somebody made and that do nothing yet.
 func (a *appliance) warnUnused(say func(key string)) {
-	for _, key := range []string{"archive.enabled", "archive.store", "archive.source", "archive.keep", "nomad.address", "nomad.namespace", "nomad.lock"} {
+	for _, key := range []string{"archive.enabled", "archive.store", "archive.source", "archive.keep"} {
 		if _, set := a.conf.Set[key]; set {
 			say(key)
 		}

@@ -67,7 +67,11 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 	}
 	if base := a.conf.Tempo.QueryURL; a.tempo == nil && base != "" {
 		o.Discards = func(ctx context.Context, tenant string) (map[string]int64, error) {
-			return tempo.Discards(ctx, base, storedTenant(tenant))
+			at, _, err := a.nomad.locate(base)
+			if err != nil {
+				return nil, err
+			}
+			return tempo.Discards(ctx, at, storedTenant(tenant))
 		}
 	}
 	if a.tempo != nil {
@@ -102,7 +106,10 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 func (a *appliance) target() (func() (forwarder.Target, error), error) {
 	if a.tempo == nil {
 		to, err := forwarder.TracesURL(a.conf.Forwarder.TempoURL)
-		return func() (forwarder.Target, error) { return forwarder.Target{URL: to}, nil }, err
+		return func() (forwarder.Target, error) {
+			at, run, err := a.nomad.locate(to)
+			return forwarder.Target{URL: at, Process: run}, err
+		}, err
 	}
 	return func() (forwarder.Target, error) {
 		state, err := a.readyTempo()
@@ -137,7 +144,11 @@ func storedTenant(tenant string) string {
 // readURL is where queries go, over HTTP and gRPC.
 func (a *appliance) readURL() (*url.URL, string, error) {
 	if a.tempo == nil {
-		u, err := url.Parse(a.conf.Tempo.QueryURL)
+		at, _, err := a.nomad.locate(a.conf.Tempo.QueryURL)
+		if err != nil {
+			return nil, "", err
+		}
+		u, err := url.Parse(at)
 		if err != nil {
 			return nil, "", err
 		}

@@ -83,6 +83,7 @@ type appliance struct {
 	receiver  *receiver.Receiver
 	tempo     *tempo.Supervisor // nil with a Tempo elsewhere
 	query     *query.Handler    // nil where there is no Tempo to read from
+	nomad     nomadTask
 	stopping  atomic.Bool
 	started   atomic.Bool // Tempo has been ready once, or had its time
 }
@@ -105,6 +106,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	}
 	defer unlock()
 
+	if err := a.joinNomad(); err != nil {
+		return err
+	}
 	if a.sampler, err = sampler.New(samplerConf); err != nil {
 		return err
 	}
@@ -173,6 +177,8 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 			parts.Go(func() error { return err })
 		}
 	}()
+	parts.Go(func() error { return a.nomad.follow(background) })
+	parts.Go(func() error { return a.nomad.alone(background, a.archiving) })
 	parts.Go(func() error { return a.sampler.Run(background) })
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })

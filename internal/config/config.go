@@ -63,7 +63,7 @@ type Spool struct {
 
 // Forwarder sends what was kept to Tempo.
 type Forwarder struct {
-	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere. Empty: the embedded Tempo."`
+	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere, or nomad://SERVICE to follow a service of Nomad. Empty: the embedded Tempo."`
 	ResendAfter   time.Duration `yaml:"resend_after" doc:"Time after which spans that Tempo acknowledged and that are in none of its blocks are sent again. 0: a minute more than the embedded Tempo takes for a block."`
 	Settle        time.Duration `yaml:"settle" doc:"With a Tempo elsewhere: time after which what it acknowledged counts as written, if it has not ended since. More than its ingester.flush_check_period."`
 	DrainDeadline time.Duration `yaml:"drain_deadline" doc:"When stopping: time to bring what is in the spool to Tempo's blocks. The rest stays in the spool for the next start."`
@@ -79,7 +79,7 @@ type Tempo struct {
 	ConfigFile  string        `yaml:"config_file" flag:"true" doc:"A Tempo configuration (YAML) of your own, merged into that of the embedded Tempo."`
 	Retention   time.Duration `yaml:"retention" doc:"Time after which the embedded Tempo deletes a block."`
 	MemoryLimit Bytes         `yaml:"memory_limit" doc:"GOMEMLIMIT of the embedded Tempo."`
-	QueryURL    string        `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading."`
+	QueryURL    string        `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading; or nomad://SERVICE."`
 }
 
 // Archive keeps blocks longer than Tempo does.

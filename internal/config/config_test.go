@@ -42,7 +42,7 @@ func TestEachBadFileNamesLineColumnAndRemedy(t *testing.T) {
 		{"syntax", "a: [", `c.yaml:1:4: sequence end token ']' not found`},
 		{"two documents", "data_dir: a\n---\ndata_dir: b\n", `c.yaml:3:9: a second YAML document; put everything into one`},
 		{"variable", "data_dir: /x/${NOT_SET}\n", `c.yaml:1:11: data_dir: the environment variable NOT_SET is not set; set it, or write ${NOT_SET:-default}`},
-		{"URL keeps its password", "forwarder: {tempo_url: 'ftp://u:geheim@h'}\n", `c.yaml:1:24: forwarder.tempo_url: "ftp://u:xxxxx@h" is not a URL; write it like http://tempo.example:4318`},
+		{"URL keeps its password", "forwarder: {tempo_url: 'ftp://u:geheim@h'}\n", `c.yaml:1:24: forwarder.tempo_url: "ftp://u:xxxxx@h" is not a URL; write it like http://tempo.example:4318, or nomad://SERVICE for a service that Nomad knows`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, c.yaml, nil, nil)

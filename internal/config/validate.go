@@ -29,12 +29,15 @@ func (l *Loaded) validate() error {
 			bad(path, "%q has no port from 0 to 65535, but %q (%d)", value, port, n)
 		}
 	}
-	httpURL := func(path, value string) {
+	tempoURL := func(path, value string) {
 		if value == "" {
 			return
 		}
-		if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			bad(path, "%q is not a URL; write it like http://tempo.example:4318", redactURL(value))
+		switch u, err := url.Parse(value); {
+		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "nomad":
+			bad(path, "%q is not a URL; write it like http://tempo.example:4318, or nomad://SERVICE for a service that Nomad knows", redactURL(value))
+		case u.Scheme == "nomad" && (u.Port() != "" || u.User != nil):
+			bad(path, "%q is not nomad://SERVICE: Nomad knows the port", redactURL(value))
 		}
 	}
 	share := func(path string, p float64) {
@@ -86,8 +89,8 @@ func (l *Loaded) validate() error {
 	if c.Spool.MaxBytes < 1<<20 {
 		bad("spool.max_bytes", "%v is less than 1MiB", c.Spool.MaxBytes)
 	}
-	httpURL("forwarder.tempo_url", c.Forwarder.TempoURL)
-	httpURL("tempo.query_url", c.Tempo.QueryURL)
+	tempoURL("forwarder.tempo_url", c.Forwarder.TempoURL)
+	tempoURL("tempo.query_url", c.Tempo.QueryURL)
 	if c.Tempo.Retention < time.Minute {
 		bad("tempo.retention", "%v is less than 1m: Tempo would delete traces at once", c.Tempo.Retention)
 	}

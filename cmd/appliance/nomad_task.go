@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"appliance/internal/telemetry"
+	"appliance/nomad"
+)
+
+// nomadTask is what serve has of a Nomad cluster: which allocation it is, the services that nomad:// URLs name, and the
+// lock by which one of several replicas archives. Without any of them it is empty.
+type nomadTask struct {
+	allocation nomad.Allocation
+	allocated  bool
+	services   map[string]*nomad.Discovery
+	leaser     *nomad.Leaser
+}
+
+// joinNomad builds what the configuration asks of Nomad. Nothing is sent yet; a Nomad that is away keeps nobody from
+// starting.
+func (a *appliance) joinNomad() error {
+	n := &a.nomad
+	if n.allocation, n.allocated = nomad.CurrentAllocation(); n.allocated {
+		for _, attribute := range n.allocation.Attributes() {
+			a.logger = a.logger.With(attribute.Key, attribute.Value)
+		}
+	}
+	wanted := map[string]bool{}
+	for _, raw := range []string{a.conf.Forwarder.TempoURL, a.conf.Tempo.QueryURL} {
+		if u, err := url.Parse(raw); err == nil && u.Scheme == "nomad" {
+			wanted[u.Hostname()] = true
+		}
+	}
+	if len(wanted) == 0 && a.conf.Nomad.Lock == "" {
+		return nil
+	}
+	access, err := nomad.Access{Address: a.conf.Nomad.Address, Namespace: a.conf.Nomad.Namespace}.InTask()
+	if err != nil {
+		return fmt.Errorf("reach Nomad for nomad:// addresses or nomad.lock: %w", err)
+	}
+	client, err := access.Connect()
+	if err != nil {
+		return err
+	}
+	n.services = map[string]*nomad.Discovery{}
+	for service := range wanted {
+		n.services[service] = nomad.Discover(client, service, a.logger)
+	}
+	if a.conf.Nomad.Lock != "" {
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("name ourselves as the holder of nomad.lock: %w", err)
+		}
+		holder := cmp.Or(n.allocation.ID, fmt.Sprintf("%s:%d", host, os.Getpid()))
+		n.leaser = nomad.NewLeaser(nomad.LeaserOptions{Client: client, Path: a.conf.Nomad.Lock, Holder: holder, Logger: a.logger})
+	}
+	return nil
+}
+
+// follow keeps the addresses of services up to date until ctx ends.
+func (n *nomadTask) follow(ctx context.Context) error {
+	var all errgroup.Group
+	for _, d := range n.services {
+		all.Go(func() error { return d.Run(ctx) })
+	}
+	return all.Wait()
+}
+
+// alone runs work while no other replica does: under nomad.lock where that is set, and right away where it is not.
+func (n *nomadTask) alone(ctx context.Context, work func(context.Context) error) error {
+	if n.leaser == nil {
+		return work(ctx)
+	}
+	return n.leaser.Run(ctx, work)
+}
+
+// locate puts the address that a service has now in the place of nomad://SERVICE, and says which run of it that is.
+// Other URLs stay as they are.
+func (n *nomadTask) locate(raw string) (located, run string, err error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "nomad" {
+		return raw, "", err
+	}
+	address, run, err := n.services[u.Hostname()].Address()
+	if err != nil {
+		return "", "", err
+	}
+	u.Scheme, u.Host = "http", address
+	return u.String(), run, nil
+}
+
+// metrics are those of a task.
+func (n *nomadTask) metrics() []telemetry.Metric {
+	var names []string
+	for _, attribute := range n.allocation.Attributes() {
+		names = append(names, attribute.Label())
+	}
+	leasing := func(read func(*nomad.Leaser) float64) func(func(float64, ...string)) {
+		return func(emit func(float64, ...string)) {
+			if n.leaser != nil {
+				emit(read(n.leaser))
+			}
+		}
+	}
+	return []telemetry.Metric{
+		{
+			Name: "appliance_nomad_allocation_info", Labels: names, Help: "1 in a task of Nomad, with the allocation as labels.",
+			Read: func(emit func(float64, ...string)) {
+				var values []string
+				for _, attribute := range n.allocation.Attributes() {
+					values = append(values, attribute.Value)
+				}
+				if n.allocated {
+					emit(1, values...)
+				}
+			},
+		},
+		{
+			Name: "appliance_nomad_lock_held", Help: "1 while this replica holds nomad.lock, and so is the one that archives.",
+			Read: leasing(func(l *nomad.Leaser) float64 {
+				if l.Holding() {
+					return 1
+				}
+				return 0
+			}),
+		},
+		{
+			Name: "appliance_nomad_lock_terms_total", Help: "Times this replica has got nomad.lock.",
+			Read: leasing(func(l *nomad.Leaser) float64 { return float64(l.Terms()) }),
+		},
+	}
+}
+
+// archiving is what only one replica does at a time.
+func (a *appliance) archiving(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
