@@ -6,7 +6,7 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/blockids ./internal/ledger
 
 FUZZED = internal/otlpwire internal/spool receiver sampler
 

@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
-// maxAnswer bounds what is read of Tempo's answer, in bytes.
+// maxAnswer bounds what Tempo may answer, in bytes.
 const maxAnswer = 64 << 10
 
 // client posts OTLP/HTTP requests.
@@ -75,9 +75,12 @@ func (c *client) post(ctx context.Context, endpoint, tenant string, payloads [][
 		return &unavailableError{lost: true, err: err}
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return &unavailableError{lost: true, err: fmt.Errorf("read Tempo's answer: %w", err)}
+	}
+	if len(answer) > maxAnswer && resp.StatusCode < http.StatusMultipleChoices {
+		return &unavailableError{err: fmt.Errorf("what answers is no OTLP receiver: HTTP %d with more than %d bytes", resp.StatusCode, maxAnswer)}
 	}
 	return judge(resp.StatusCode, resp.Header, answer)
 }

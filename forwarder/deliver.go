@@ -3,6 +3,7 @@ package forwarder
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 )
 
@@ -27,9 +28,10 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 		f.alone.Lock()
 		defer f.alone.Unlock()
 	}
-	before := f.discards(ctx, b, probe)
+	if b.sent.IsZero() {
+		b.sent = time.Now()
+	}
 	b.refused, b.partial, b.discards = 0, 0, nil
-	began := time.Now()
 	d := delivery{f: f, probe: probe, shipment: b.shipment}
 	err := d.send(ctx, b)
 	if ctx.Err() != nil {
@@ -39,41 +41,21 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 		f.stats.failed(err)
 		f.o.Logger.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
 		f.stats.resent(resentRefused, b.spans)
-		f.again(b.shipment, refusedPause)
+		f.again(b.shipment, f.pause)
 		return
 	}
-	b.sent, b.refused = began, d.refusedSpans
-	if probe && before != nil {
-		b.discards = risen(before, f.discards(ctx, b, probe))
-	}
+	b.refused = d.refusedSpans
 	f.stats.took(b.spans-b.refused, len(b.payload))
 	f.acknowledged(b.shipment)
 }
 
-// discards asks Tempo what it has discarded; nil where it does not say.
-func (f *Forwarder) discards(ctx context.Context, b *batch, probe bool) map[string]int64 {
-	if !probe {
-		return nil
-	}
+// discards asks Tempo what it has discarded; false where it does not say.
+func (f *Forwarder) discards(ctx context.Context, b *batch) (map[string]int64, bool) {
 	n, err := f.o.Discards(ctx, b.tenant)
 	if err != nil {
 		f.o.Logger.Debug("tempo does not say what it discards", "err", err)
-		return nil
 	}
-	if n == nil {
-		n = map[string]int64{}
-	}
-	return n
-}
-
-func risen(before, after map[string]int64) map[string]int64 {
-	rise := map[string]int64{}
-	for reason, n := range after {
-		if d := n - before[reason]; d > 0 {
-			rise[reason] = d
-		}
-	}
-	return rise
+	return n, err == nil
 }
 
 // delivery is the requests that one shipment takes.
@@ -106,7 +88,8 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 	if splitErr != nil {
 		return splitErr
 	}
-	for i := range halves {
+	first := rand.IntN(2) // where most spans are bad, another try finds other ones
+	for _, i := range [2]int{first, 1 - first} {
 		if spans[i] == 0 || d.taken == 0 && d.refused >= refusedTries {
 			continue
 		}
@@ -121,7 +104,7 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 func (d *delivery) post(ctx context.Context, b *batch) error {
 	f := d.f
 	for {
-		if err := f.pace.ready(ctx); err != nil {
+		if err := f.pace.ready(ctx, len(b.payload)); err != nil {
 			return err
 		}
 		target, err := f.o.Target()
@@ -130,6 +113,12 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 			f.pace.away()
 			continue
 		}
+		var before map[string]int64 // just before: Tempo counts those of a request that it answers with 429 too
+		asked := false
+		if d.probe {
+			before, asked = f.discards(ctx, b)
+		}
+		began := time.Now()
 		err = d.once(ctx, target, b)
 		var unavailable *unavailableError
 		var partial *partialError
@@ -139,12 +128,10 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 			f.o.Logger.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
 			fallthrough
 		case err == nil:
-			d.taken++
-			// Where it takes several requests, the last process that took one: an earlier one has ended.
-			if d.shipment.process != target.Process && d.taken > 1 {
-				d.shipment.process = mixedProcess
-			} else {
-				d.shipment.process = target.Process
+			d.took(target, began)
+			if asked {
+				after, _ := f.discards(ctx, b)
+				d.shipment.addDiscards(before, after)
 			}
 			return nil
 		case !errors.As(err, &unavailable):
@@ -165,6 +152,18 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 
 // mixedProcess is no process: two took parts of a shipment, and the first of them has ended.
 const mixedProcess = "mixed"
+
+// took enters a request that was taken.
+func (d *delivery) took(target Target, began time.Time) {
+	s := d.shipment
+	s.acked = time.Now()
+	switch d.taken++; {
+	case d.taken == 1:
+		s.began, s.process = began, target.Process
+	case s.process != target.Process:
+		s.process = mixedProcess
+	}
+}
 
 func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 	f := d.f

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +19,10 @@ type Forwarder struct {
 	seed   uint64
 	alone  sync.RWMutex  // held for writing by a request that must be the only one
 	large  chan struct{} // held by a request above BatchBytes
+	pause  time.Duration // before what Tempo refused as a whole is sent again
 	stats  counters
+
+	unflushed atomic.Int64 // bytes acknowledged since the last flush
 
 	mu       sync.Mutex
 	acked    []*shipment   // that prove has not taken over yet
@@ -34,9 +38,10 @@ func New(o Options) *Forwarder {
 	return &Forwarder{
 		o:        o,
 		client:   newClient(o.Timeout, o.MaxInFlight),
-		pace:     newPace(o.MaxInFlight, o.Busy),
+		pace:     newPace(&o),
 		seed:     rand.Uint64(),
 		large:    make(chan struct{}, 1),
+		pause:    refusedPause,
 		queued:   make(chan struct{}),
 		draining: make(chan struct{}),
 	}
@@ -70,11 +75,9 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 			return nil
 		}
 		// Once all is sent; and again, for what was on its way.
-		if f.o.Flush != nil && f.Stats().UnprovenSpans >= st.Pending.Spans && time.Since(flushed) > time.Second {
+		if f.Stats().UnprovenSpans >= st.Pending.Spans && time.Since(flushed) > time.Second {
 			flushed = time.Now()
-			if err := f.o.Flush(ctx); err != nil && ctx.Err() == nil {
-				f.o.Logger.Debug("tempo does not flush", "err", err)
-			}
+			f.flush(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -84,21 +87,38 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 	}
 }
 
+// flush asks Tempo to make a block of what it has.
+func (f *Forwarder) flush(ctx context.Context) {
+	f.unflushed.Store(0)
+	if f.o.Flush == nil {
+		return
+	}
+	if err := f.o.Flush(ctx); err != nil && ctx.Err() == nil {
+		f.o.Logger.Debug("tempo does not flush", "err", err)
+	}
+}
+
 // sendNew sends the records of the spool for the first time in this run.
 func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
 	r := newBatcher(f.o.Spool, f.o.BatchBytes, f.o.Linger)
 	defer r.close()
+	failures := 0
 	for {
-		if f.pace.acquire(ctx) != nil {
-			return
-		}
 		b, err := r.next(ctx)
 		if err != nil {
-			f.pace.release()
 			if !f.readFailed(ctx, err) {
 				return
 			}
+			if failures++; failures%readTries == 0 {
+				f.o.Logger.Error("what the disk does not give stays in the spool until the next start", "err", err)
+				r.reader.Skip()
+			}
 			continue
+		}
+		failures = 0
+		// After the record has come: what waits for records must not keep what is sent again from going.
+		if f.pace.acquire(ctx) != nil {
+			return
 		}
 		g.Go(func() error {
 			defer r.give(b)
@@ -133,7 +153,10 @@ func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
-const readPause = time.Second
+const (
+	readPause = time.Second
+	readTries = 5 // of a record that the disk does not give, before those behind it
+)
 
 // readFailed is called when the spool cannot be read; it says whether to go on.
 func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
@@ -193,4 +216,6 @@ func (f *Forwarder) acknowledged(s *shipment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.acked = append(f.acked, s)
+	f.pace.held.Add(int64(s.bytes))
+	f.unflushed.Add(int64(s.bytes))
 }

@@ -41,6 +41,10 @@ type Options struct {
 	Discarded func(tenant, reason string, spans int)
 	// Busy says that Tempo needs a pause, such as for its memory. nil: never.
 	Busy func() bool
+	// BytesPerSecond is what Tempo can digest, and Window how many bytes it may hold that are not proven; half of it is
+	// made a block by Flush. 0: no limit.
+	BytesPerSecond int64
+	Window         int64
 
 	ResendAfter time.Duration // after the acknowledgement, for what is in no block
 	Settle      time.Duration // without Blocks: after it what was acknowledged is on Tempo's disk

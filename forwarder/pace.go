@@ -2,12 +2,16 @@ package forwarder
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
+	shareMin    = 1.0 / 16 // of the rate, at the start and after each fright
+	shareGrowth = 1.2      // a second
 	backoffMin  = 100 * time.Millisecond
 	backoffMax  = 15 * time.Second
 	busyPause   = 50 * time.Millisecond
@@ -15,10 +19,15 @@ const (
 )
 
 // pace decides how many requests are in flight, and when. The number grows by one for each round of requests that
-// Tempo took quickly and is halved when it did not (AIMD); a failure makes all wait.
+// Tempo took quickly and is halved when it did not (AIMD); a failure makes all wait. Since Tempo acknowledges before it
+// has done the work, speed of its answers says little of what it can digest: bytes per second and bytes that are not
+// proven are limited too.
 type pace struct {
-	max  int
-	busy func() bool
+	max    int
+	busy   func() bool
+	rate   float64      // bytes per second at the most; 0 for any
+	window int64        // bytes that may be unproven; 0 for any
+	held   atomic.Int64 // bytes that are
 
 	mu       sync.Mutex
 	limit    float64
@@ -27,10 +36,16 @@ type pace struct {
 	resume   time.Time     // nothing is sent before
 	backoff  time.Duration
 	halved   time.Time
+	share    float64 // of rate that is used now, lowered while Tempo is busy
+	credit   float64 // bytes that may go at once; negative after a large request
+	counted  time.Time
 }
 
-func newPace(maxInFlight int, busy func() bool) *pace {
-	return &pace{max: maxInFlight, busy: busy, limit: 1, changed: make(chan struct{})}
+func newPace(o *Options) *pace {
+	return &pace{
+		max: o.MaxInFlight, busy: o.Busy, rate: float64(o.BytesPerSecond), window: o.Window,
+		limit: 1, share: shareMin, counted: time.Now(), changed: make(chan struct{}),
+	}
 }
 
 // acquire waits for the right to have one request more in flight.
@@ -59,21 +74,13 @@ func (p *pace) release() {
 	p.wake()
 }
 
-// ready waits until a request may go: after a backoff, and while Tempo is busy. Where there is a backoff one request
-// goes first and the others wait for what becomes of it.
-func (p *pace) ready(ctx context.Context) error {
+// ready waits until a request of so many bytes may go: after a backoff, when Tempo is not busy, and there is room. Where
+// there is a backoff one request goes first and the others wait for what becomes of it.
+func (p *pace) ready(ctx context.Context, bytes int) error {
 	for {
-		p.mu.Lock()
-		wait := time.Until(p.resume)
-		if wait <= 0 && p.backoff > 0 {
-			p.resume = time.Now().Add(p.backoff) // for the others
-		}
-		p.mu.Unlock()
+		wait := p.ask(bytes)
 		if wait <= 0 {
-			if !p.busy() {
-				return ctx.Err()
-			}
-			wait = busyPause
+			return ctx.Err()
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -83,6 +90,42 @@ func (p *pace) ready(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// ask returns how long to wait before asking again; 0 means that the request may go, and is counted.
+func (p *pace) ask(bytes int) time.Duration {
+	busy := p.busy()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.refill(now, busy)
+	if wait := p.resume.Sub(now); wait > 0 {
+		return wait
+	}
+	if busy || p.window > 0 && p.held.Load() >= p.window {
+		return busyPause
+	}
+	if p.rate > 0 && p.credit <= 0 {
+		return min(busyPause, time.Duration(-p.credit/(p.rate*p.share)*float64(time.Second))+time.Millisecond)
+	}
+	p.credit -= float64(bytes)
+	if p.backoff > 0 {
+		p.resume = now.Add(p.backoff) // for the others
+	}
+	return 0
+}
+
+// refill adds what may go since the last look.
+func (p *pace) refill(now time.Time, busy bool) {
+	seconds := now.Sub(p.counted).Seconds()
+	p.counted = now
+	if busy {
+		p.share = max(shareMin, p.share*math.Pow(2, -2*seconds)) // halved every half second
+	} else {
+		p.share = min(1, p.share*math.Pow(shareGrowth, seconds))
+	}
+	rate := p.rate * p.share
+	p.credit = min(p.credit+rate*seconds, rate/10) // a tenth of a second at once
 }
 
 // took enters a request that Tempo acknowledged.
@@ -103,6 +146,7 @@ func (p *pace) failed(retryAfter time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.halve()
+	p.share = shareMin
 	p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
 	wait := max(retryAfter, p.backoff)
 	p.resume = time.Now().Add(wait/2 + rand.N(wait)) // from half to one and a half of it

@@ -12,6 +12,8 @@ const (
 	recoverSpans = 1 << 20               // oldest ones in the spool that are looked for before anything is sent
 	drainEvery   = 50 * time.Millisecond // how often Blocks is asked while draining
 	warnEvery    = time.Minute
+	cheapBytes   = 4 << 20 // unproven in all; so much can be sent again at any time
+	slowFactor   = 10      // times ResendAfter, after which Tempo has lost what is in no block
 )
 
 // proof is what proveAll goes by. It is for one goroutine.
@@ -19,7 +21,8 @@ type proof struct {
 	f        *Forwarder
 	unproven []*shipment // acknowledged, in no particular order
 	buf      []byte
-	tokens   *tokens // made when a block comes, given back to the heap when there are none
+	tokens   *tokens   // made when a block comes, given back to the heap when there are none
+	newest   time.Time // when the newest shipment was sent of which a block had something
 	warned   time.Time
 }
 
@@ -44,20 +47,24 @@ func (f *Forwarder) proveAll(ctx context.Context) {
 // round is one look at everything.
 func (p *proof) round(ctx context.Context) {
 	f := p.f
+	target, err := f.o.Target() // before the blocks: what an ended process has written is looked at once more
+	known := err == nil
+	var blocks []Block
+	if f.o.Blocks != nil {
+		blocks = p.newBlocks(ctx)
+	}
+	before := len(p.unproven)
 	f.mu.Lock()
-	p.unproven = append(p.unproven, f.acked...)
+	p.unproven = append(p.unproven, f.acked...) // after the blocks, each of which is looked into once
 	f.acked = nil
 	broke := f.broke
 	f.mu.Unlock()
-	target, err := f.o.Target() // before the blocks: what an ended process has written is looked at once more
-	known := err == nil
-	if f.o.Blocks != nil {
-		p.checkBlocks(ctx)
-	}
+	p.checkBlocks(ctx, blocks)
 	now := time.Now()
 	keep := p.unproven[:0]
-	for _, s := range p.unproven {
-		switch p.judge(s, known, target.Process, broke, now) {
+	for i, s := range p.unproven {
+		// A newer process than target may have taken those that have just come.
+		switch p.judge(s, known && i < before, target.Process, broke, now) {
 		case wait:
 			keep = append(keep, s)
 		case done:
@@ -76,6 +83,9 @@ func (p *proof) round(ctx context.Context) {
 		f.stats.failed(err)
 	}
 	p.count()
+	if w := f.o.Window; w > 0 && f.unflushed.Load() >= w/2 {
+		f.flush(ctx)
+	}
 }
 
 type verdict int
@@ -91,38 +101,55 @@ const (
 func (p *proof) judge(s *shipment, known bool, process string, broke, now time.Time) verdict {
 	o := &p.f.o
 	missing := s.missing()
-	if missing == 0 {
+	if missing <= s.refused+s.partial { // Tempo has named these: nothing that it took is missing
+		p.charge(s, "refused", min(s.refused, missing))
+		p.charge(s, "partial_success", s.missing())
 		return done
 	}
 	ended := known && s.process != process
 	if o.Blocks == nil {
 		if process == "" {
-			ended = broke.After(s.sent) && broke.Before(s.sent.Add(o.Settle))
+			ended = broke.After(s.began) && broke.Before(s.acked.Add(o.Settle))
 		}
 		switch {
 		case ended:
 			return resendEnded
-		case now.Sub(s.sent) < o.Settle:
+		case now.Sub(s.acked) < o.Settle || !known: // has it ended?
 			return wait
 		}
-		p.charge(s, "refused", min(s.refused, missing))
-		p.charge(s, "partial_success", min(s.partial, s.missing()))
+		p.charge(s, "refused", s.refused)
+		p.charge(s, "partial_success", s.partial)
 		return done
 	}
 	switch {
 	case ended:
 		return resendEnded
-	case now.Sub(s.sent) < o.ResendAfter:
+	case now.Sub(s.acked) < o.ResendAfter:
 		return wait
 	}
 	if discarded := sum(s.discards); discarded+int64(s.refused) >= int64(missing) {
-		p.charge(s, "refused", min(s.refused, missing))
+		p.charge(s, "refused", s.refused)
 		for reason, n := range s.discards {
 			p.charge(s, reason, int(min(n, int64(s.missing()))))
 		}
 		return done
 	}
 	return resendOverdue
+}
+
+// isOverdue says that a shipment should have been in a block by now. Tempo makes blocks in the order in which it got the
+// spans: as long as nothing that was sent later is in one, and it has much to do, it may just be slow, and sending
+// again would only give it more to do.
+func (p *proof) isOverdue(s *shipment, now time.Time) bool {
+	o := &p.f.o
+	age := now.Sub(s.sent)
+	switch {
+	case age < o.ResendAfter:
+		return false
+	case p.newest.After(s.sent), p.f.pace.held.Load() < cheapBytes:
+		return true
+	}
+	return age > slowFactor*o.ResendAfter
 }
 
 // charge counts spans as discarded by Tempo. Which of those that are not proven they are makes no difference.
@@ -165,6 +192,7 @@ func (p *proof) release(s *shipment) bool {
 		f.o.Logger.Error("the spool cannot give up proven records; trying again", "err", err)
 		return false
 	}
+	f.pace.held.Add(-int64(s.bytes))
 	discarded := 0
 	for reason, n := range s.charged {
 		f.o.Discarded(s.tenant, reason, n)
@@ -172,8 +200,21 @@ func (p *proof) release(s *shipment) bool {
 		discarded += n
 		p.warn("tempo discarded spans; see its limits (overrides) for the reason", "reason", reason, "spans", n, "tenant", s.tenant)
 	}
-	f.stats.proven.Add(int64(s.spans - discarded))
+	f.stats.proven.Add(int64(s.spans - discarded - s.damaged))
 	return true
+}
+
+// releaseRecords gives up those records of a shipment of which each span is proven.
+func (p *proof) releaseRecords(s *shipment) {
+	positions, spans := s.provenRecords()
+	if len(positions) == 0 {
+		return
+	}
+	if err := p.f.o.Spool.Release(positions...); err != nil {
+		p.f.stats.failed(err) // they are sent again
+		return
+	}
+	p.f.stats.proven.Add(int64(spans - s.damaged))
 }
 
 func (p *proof) resend(s *shipment, why resentReason) {
@@ -183,6 +224,7 @@ func (p *proof) resend(s *shipment, why resentReason) {
 		s.overdue++
 		p.warn("spans that tempo acknowledged did not appear in its blocks; sending them again", "spans", s.missing(), "tenant", s.tenant, "times", s.overdue)
 	}
+	f.pace.held.Add(-int64(s.bytes))
 	f.again(s, 0)
 }
 
@@ -195,14 +237,20 @@ func (p *proof) warn(msg string, args ...any) {
 	p.f.o.Logger.Warn(msg, args...)
 }
 
-// checkBlocks proves what is in the blocks that are new.
-func (p *proof) checkBlocks(ctx context.Context) {
+// newBlocks returns the blocks that have become durable.
+func (p *proof) newBlocks(ctx context.Context) []Block {
 	f := p.f
 	blocks, err := f.o.Blocks(ctx)
 	if err != nil && ctx.Err() == nil {
 		f.stats.failed(err)
 		f.o.Logger.Error("tempo's blocks cannot be made durable; what is in them stays in the spool", "err", err)
 	}
+	return blocks
+}
+
+// checkBlocks proves what is in blocks.
+func (p *proof) checkBlocks(ctx context.Context, blocks []Block) {
+	f := p.f
 	for _, b := range blocks {
 		if err := p.checkBlock(b, p.unproven); err != nil && ctx.Err() == nil {
 			f.stats.failed(err)
@@ -256,11 +304,15 @@ func (p *proof) compare(shipments []*shipment) error {
 			continue
 		}
 		var err error
+		before := s.provenSpans
 		p.buf, err = s.check(p.f.o.Spool, p.buf, func(span *otlpwire.Span) bool {
 			return t.has(t.token(span.TraceID, span.SpanID, int64(span.Kind)))
 		})
 		if err != nil {
 			return err
+		}
+		if s.provenSpans > before && s.sent.After(p.newest) {
+			p.newest = s.sent
 		}
 	}
 	return nil
@@ -291,11 +343,9 @@ func (f *Forwarder) recover(ctx context.Context) {
 		spans += info.Spans
 	}
 	p.unproven = pending
-	p.checkBlocks(ctx)
+	p.checkBlocks(ctx, p.newBlocks(ctx))
 	for _, s := range pending {
-		if s.missing() == 0 {
-			p.release(s)
-		}
+		p.releaseRecords(s)
 	}
 }
 

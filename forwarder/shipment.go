@@ -24,16 +24,20 @@ type shipment struct {
 	proven      []uint64 // a bit for each span; nil for none
 	provenSpans int
 
-	// Of the last request that was acknowledged:
-	sent     time.Time        // when it began
+	sent time.Time // when Tempo may have seen it for the first time
+
+	// Of the last delivery that was acknowledged:
+	began    time.Time        // the first request that Tempo took
+	acked    time.Time        // when it took the last one
 	process  string           // Target.Process
 	refused  int              // spans that Tempo refused while it took those beside them
 	partial  int              // spans that Tempo said it rejected
 	discards map[string]int64 // what Tempo says it discarded of it, where it was asked
-	charged  map[string]int   // of the spans marked proven, those that Tempo discarded
 
-	overdue   int       // times that the proof did not come
-	notBefore time.Time // is it sent again
+	charged   map[string]int // of the spans marked proven, those that Tempo discarded
+	damaged   int            // of the spans marked proven, those that cannot be read any more
+	overdue   int            // times that the proof did not come
+	notBefore time.Time      // is it sent again
 }
 
 // fits says whether a record can join the shipment.
@@ -75,6 +79,24 @@ func (s *shipment) positions() []spool.Position {
 	return list
 }
 
+// provenRecords lists the records of which each span is proven, and how many spans they have.
+func (s *shipment) provenRecords() (list []spool.Position, spans int) {
+	first := 0
+	_ = s.each(func(pos spool.Position, n int) error { // fails only if visit does
+		whole := true
+		for i := range n {
+			whole = whole && s.isProven(first+i)
+		}
+		first += n
+		if whole {
+			list = append(list, pos)
+			spans += n
+		}
+		return nil
+	})
+	return list, spans
+}
+
 func (s *shipment) isProven(i int) bool { return s.proven != nil && s.proven[i/64]>>(i%64)&1 == 1 }
 
 func (s *shipment) prove(i int) {
@@ -86,6 +108,28 @@ func (s *shipment) prove(i int) {
 	}
 	s.proven[i/64] |= 1 << (i % 64)
 	s.provenSpans++
+}
+
+// lose is done with spans that cannot be read any more. Which of them Tempo refused is not known.
+func (s *shipment) lose(first, spans int) {
+	before := s.provenSpans
+	for i := range spans {
+		s.prove(first + i)
+	}
+	s.damaged += s.provenSpans - before
+	s.refused, s.partial, s.discards = 0, 0, nil
+}
+
+// addDiscards adds what a count of Tempo's has risen by, of each reason.
+func (s *shipment) addDiscards(before, after map[string]int64) {
+	for reason, n := range after {
+		if rise := n - before[reason]; rise > 0 {
+			if s.discards == nil {
+				s.discards = map[string]int64{}
+			}
+			s.discards[reason] += rise
+		}
+	}
 }
 
 // missing is how many spans are not proven.
@@ -102,9 +146,7 @@ func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, 
 		e, err := log.ReadAt(pos, buf)
 		switch {
 		case errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone):
-			for i := range spans {
-				s.prove(first + i)
-			}
+			s.lose(first, spans)
 		case err != nil:
 			return err
 		default:

@@ -1,0 +1,380 @@
+package forwarder
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"appliance/internal/spool"
+)
+
+// id is a span as the proof tells it from others.
+type id struct {
+	Trace [16]byte
+	Span  [8]byte
+	Kind  int32
+}
+
+// numbered is the span with a number.
+func numbered(n int) id {
+	s := id{Kind: int32(1 + n%5)}
+	binary.BigEndian.PutUint64(s.Trace[8:], uint64(n/3)+1)
+	binary.BigEndian.PutUint64(s.Span[:], uint64(n)+1)
+	return s
+}
+
+// upTo lists the spans from the one with number first on.
+func upTo(first, n int) []id {
+	list := make([]id, n)
+	for i := range list {
+		list[i] = numbered(first + i)
+	}
+	return list
+}
+
+// payload is a request with spans, some of them in a resource of their own.
+func payload(spans []id) []byte {
+	traces := ptrace.NewTraces()
+	var in ptrace.SpanSlice
+	for i, s := range spans {
+		if i%7 == 0 {
+			rs := traces.ResourceSpans().AppendEmpty()
+			rs.Resource().Attributes().PutStr("service.name", "shop")
+			in = rs.ScopeSpans().AppendEmpty().Spans()
+		}
+		sp := in.AppendEmpty()
+		sp.SetTraceID(s.Trace)
+		sp.SetSpanID(s.Span)
+		sp.SetKind(ptrace.SpanKind(s.Kind))
+		sp.SetName("work")
+	}
+	out, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// spansOf reads a request with another decoder than the forwarder's.
+func spansOf(body []byte) ([]id, error) {
+	req := ptraceotlp.NewExportRequest()
+	if err := req.UnmarshalProto(body); err != nil {
+		return nil, err
+	}
+	var list []id
+	for _, rs := range req.Traces().ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, s := range ss.Spans().All() {
+				list = append(list, id{s.TraceID(), s.SpanID(), int32(s.Kind())})
+			}
+		}
+	}
+	return list, nil
+}
+
+// request is one that the Tempo of a test got.
+type request struct {
+	tenant string
+	spans  []id
+	at     time.Time
+}
+
+// tempo is a Tempo that can be made to answer anything.
+type tempo struct {
+	t *testing.T
+	*httptest.Server
+
+	mu       sync.Mutex
+	process  string
+	answer   func(w http.ResponseWriter, r *http.Request, got request) bool // nil, or true to take the request
+	requests []request
+	held     map[string][]id        // acknowledged and in no block, by tenant
+	blocks   []Block                // that Blocks has not returned yet
+	inBlock  map[string]map[id]bool // that Blocks has returned, by tenant
+	flushes  int
+	rounds   int // calls to Blocks
+	discards map[string]map[string]int64
+	charged  map[string]int // tenant/reason
+	autoFlow bool           // a block after each request
+}
+
+// newTempo also lets the test run beside others: most of their time is waiting.
+func newTempo(t *testing.T) *tempo {
+	t.Parallel()
+	k := &tempo{
+		t: t, process: "1", held: map[string][]id{}, inBlock: map[string]map[id]bool{}, discards: map[string]map[string]int64{}, charged: map[string]int{},
+	}
+	k.Server = httptest.NewServer(k)
+	t.Cleanup(k.Server.Close)
+	return k
+}
+
+func (k *tempo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it broke off
+	}
+	spans, err := spansOf(body)
+	if err != nil {
+		k.t.Errorf("the forwarder sent no OTLP: %v", err)
+	}
+	got := request{r.Header.Get("X-Scope-OrgID"), spans, time.Now()}
+	k.mu.Lock()
+	k.requests = append(k.requests, got)
+	answer := k.answer
+	k.mu.Unlock()
+	if answer != nil && !answer(w, r, got) {
+		return
+	}
+	k.take(got.tenant, spans)
+}
+
+func (k *tempo) take(tenant string, spans []id) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held[tenant] = append(k.held[tenant], spans...)
+	if k.autoFlow {
+		k.cutLocked()
+	}
+}
+
+// block is spans that are safe.
+type block struct {
+	tenant string
+	spans  []id
+}
+
+func (b block) Covers(tenant string, _ time.Time) bool { return tenant == b.tenant }
+
+func (b block) Spans(visit func(traceID, spanID []byte, kind int64) bool) error {
+	for _, s := range b.spans {
+		if !visit(s.Trace[:], s.Span[:], int64(s.Kind)) {
+			break
+		}
+	}
+	return nil
+}
+
+// cut makes a block of everything that is held.
+func (k *tempo) cut() { k.mu.Lock(); defer k.mu.Unlock(); k.cutLocked() }
+
+func (k *tempo) cutLocked() {
+	for tenant, spans := range k.held {
+		k.blocks = append(k.blocks, block{tenant, spans})
+		delete(k.held, tenant)
+	}
+}
+
+// write makes a block of certain spans.
+func (k *tempo) write(tenant string, spans ...id) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.blocks = append(k.blocks, block{tenant, spans})
+}
+
+// end is the end of the process with all that it held.
+func (k *tempo) end() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.held)
+	k.process += "'"
+}
+
+func (k *tempo) answering(answer func(w http.ResponseWriter, r *http.Request, got request) bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.answer = answer
+}
+
+func (k *tempo) target() (Target, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return Target{URL: k.URL + "/v1/traces", Process: k.process}, nil
+}
+
+func (k *tempo) newBlocks(context.Context) ([]Block, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rounds++
+	list := k.blocks
+	k.blocks = nil
+	for _, b := range list {
+		b, ok := b.(block)
+		if !ok {
+			continue
+		}
+		if k.inBlock[b.tenant] == nil {
+			k.inBlock[b.tenant] = map[id]bool{}
+		}
+		for _, s := range b.spans {
+			k.inBlock[b.tenant][s] = true
+		}
+	}
+	return list, nil
+}
+
+// discard counts spans as Tempo does for which it answers 200.
+func (k *tempo) discard(tenant, reason string, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.discards[tenant] == nil {
+		k.discards[tenant] = map[string]int64{}
+	}
+	k.discards[tenant][reason] += int64(n)
+}
+
+func (k *tempo) askDiscards(_ context.Context, tenant string) (map[string]int64, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.discards[tenant]), nil
+}
+
+func (k *tempo) discarded(tenant, reason string, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.charged[tenant+"/"+reason] += n
+}
+
+func (k *tempo) charges() map[string]int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.charged)
+}
+
+// got lists the requests so far.
+func (k *tempo) got() []request {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.requests)
+}
+
+// times counts how often each span was received.
+func (k *tempo) times() map[id]int {
+	n := map[id]int{}
+	for _, r := range k.got() {
+		for _, s := range r.spans {
+			n[s]++
+		}
+	}
+	return n
+}
+
+// passes waits until Blocks was asked n times more.
+func (k *tempo) passes(n int) {
+	k.t.Helper()
+	k.mu.Lock()
+	until := k.rounds + n
+	k.mu.Unlock()
+	eventually(k.t, fmt.Sprintf("%d rounds of the proof", n), func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.rounds >= until
+	})
+}
+
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("it took too long: %s", what)
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func openSpool(t testing.TB, dir string) *spool.Spool {
+	t.Helper()
+	s, err := spool.Open(dir, spool.Options{MaxBytes: 64 << 20, SegmentBytes: 1 << 20, NoSpare: true, CheckpointEvery: -1})
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func keep(t testing.TB, s *spool.Spool, tenant string, spans ...id) spool.Position {
+	t.Helper()
+	pos, err := s.Append(t.Context(), spool.Record{Tenant: tenant, Spans: len(spans), Time: time.Now(), Payload: payload(spans)})
+	must(t, err)
+	return pos
+}
+
+func status(t testing.TB, s *spool.Spool) spool.Status {
+	t.Helper()
+	st, err := s.Status()
+	must(t, err)
+	return st
+}
+
+// options are those of most tests: nothing is sent again by itself, and all is quick.
+func (k *tempo) options(s *spool.Spool) Options {
+	return Options{
+		Spool: s, Target: k.target, Blocks: k.newBlocks, Discarded: k.discarded,
+		ResendAfter: time.Hour, Settle: time.Hour, Timeout: 5 * time.Second, Linger: 10 * time.Millisecond, ProveEvery: 2 * time.Millisecond,
+	}
+}
+
+// start runs a forwarder until the test ends, or stop is called.
+func start(t *testing.T, o Options) (f *Forwarder, stop func()) {
+	t.Helper()
+	f = New(o)
+	f.pause = 20 * time.Millisecond
+	return f, run(t, f)
+}
+
+func run(t *testing.T, f *Forwarder) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Error("Run does not end")
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// empty waits until nothing is pending.
+func empty(t *testing.T, s *spool.Spool) {
+	t.Helper()
+	eventually(t, "the spool gets empty", func() bool { return status(t, s).Pending.Records == 0 })
+}
+
+// gets waits until Tempo got n spans in all.
+func (k *tempo) gets(n int) {
+	k.t.Helper()
+	eventually(k.t, fmt.Sprintf("tempo gets %d spans", n), func() bool {
+		total := 0
+		for _, r := range k.got() {
+			total += len(r.spans)
+		}
+		return total >= n
+	})
+}
