@@ -19,7 +19,11 @@ import (
 const (
 	resendSlack   = time.Minute // more than the embedded Tempo takes from the cut of a block to its meta.json
 	defaultTenant = "single-tenant"
-	busyCheck     = 200 * time.Millisecond
+
+	// Tempo keeps what it is sent as objects of several times the size until its next look at them, and sorts it into
+	// blocks later.
+	digestSeconds = 20 // for as many bytes as its memory limit
+	windowShare   = 4  // of its memory limit may be sent and not be in a block
 )
 
 // openSpool opens what is kept and the account of it, and puts the embedded Tempo's blocks in order.
@@ -97,7 +101,10 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 			}
 			return tempo.Discards(ctx, state.HTTP(), storedTenant(tenant))
 		}
-		o.Busy = (&memoryValve{state: a.tempo.State, limit: int64(a.conf.Tempo.MemoryLimit)}).closed
+		limit := int64(a.conf.Tempo.MemoryLimit)
+		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit}).closed
+		o.BytesPerSecond = limit / digestSeconds
+		o.Window = limit / windowShare
 	}
 	return forwarder.New(o), nil
 }

@@ -1,45 +1,29 @@
 package main
 
-import (
-	"sync"
-	"time"
+import "sync/atomic"
 
-	"appliance/internal/tempo"
-)
-
-// memoryValve holds the forwarder back while the embedded Tempo has more memory than its limit allows: what it is sent
-// then would only bring the kernel to end it.
+// memoryValve holds the forwarder back while Tempo has more in use than leaves its garbage collector room: what it is
+// sent then brings the kernel to end it. The size of the process says nothing; the runtime lets that grow up to the
+// limit in any case.
 type memoryValve struct {
-	state func() tempo.State
-	limit int64 // GOMEMLIMIT of Tempo, bytes
-
-	mu   sync.Mutex
-	at   time.Time // of the last look
-	shut bool
+	live  func() int64 // bytes of Tempo's heap in use after the last collection
+	limit int64        // GOMEMLIMIT of Tempo, bytes
+	shut  atomic.Bool
 }
 
-// The runtime holds Tempo's heap at the limit for as long as it can, so that being near it means nothing; above it,
-// what is alive does not fit any more.
+// The collector lets a heap become twice what was in use, so that beyond half of the limit it has to work without end.
+const (
+	valveShuts = 0.45 // of the limit
+	valveOpens = 0.38
+)
+
 func (v *memoryValve) closed() bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if time.Since(v.at) < busyCheck {
-		return v.shut
-	}
-	v.at = time.Now()
-	state := v.state()
-	if state.PID == 0 {
-		v.shut = false
-		return false
-	}
-	resident, err := tempo.Resident(state.PID)
+	share := float64(v.live()) / float64(v.limit)
 	switch {
-	case err != nil:
-		v.shut = false // it has just ended, or this is not Linux
-	case v.shut:
-		v.shut = resident > v.limit*9/10
-	default:
-		v.shut = resident > v.limit
+	case share > valveShuts:
+		v.shut.Store(true)
+	case share < valveOpens:
+		v.shut.Store(false)
 	}
-	return v.shut
+	return v.shut.Load()
 }

@@ -14,6 +14,9 @@ import (
 // maxLogLine is where a line of Tempo's output is cut, in bytes.
 const maxLogLine = 64 << 10
 
+// LiveHeapPrefix begins a line in which the child says how many bytes were alive after its last garbage collection.
+const LiveHeapPrefix = "appliance-live-heap="
+
 // relay reads Tempo's output line by line into logger until r ends. seen is called for each parsed line.
 // Tempo's info lines become debug lines of ours: at info level a person wants to read about the appliance. So do its
 // warnings once ctx is done, when its parts complain that the others are stopping.
@@ -31,6 +34,10 @@ func relay(ctx context.Context, r io.Reader, logger *slog.Logger, seen func(msg 
 }
 
 func relayLine(ctx context.Context, line []byte, logger *slog.Logger, seen func(string, map[string]string)) {
+	if live, ok := bytes.CutPrefix(line, []byte(LiveHeapPrefix)); ok {
+		seen(LiveHeapPrefix, map[string]string{"bytes": string(live)})
+		return
+	}
 	fields := map[string]string{}
 	var attrs []slog.Attr
 	dec := logfmt.NewDecoder(bytes.NewReader(line))

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -27,6 +28,7 @@ type Supervisor struct {
 	logger      *slog.Logger
 
 	restarts atomic.Int64
+	liveHeap atomic.Int64 // bytes
 
 	mu      sync.Mutex
 	state   State
@@ -89,6 +91,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := s.runOnce(ctx)
+		s.liveHeap.Store(0)
 		s.set(State{Err: err})
 		if ctx.Err() != nil {
 			break
@@ -146,7 +149,12 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	relayed.Go(func() {
 		defer output.Close()
 		relay(ctx, output, s.logger, func(msg string, fields map[string]string) {
-			if msg == "module stopped" && fields["module"] == "ingester" {
+			switch {
+			case msg == LiveHeapPrefix:
+				if live, err := strconv.ParseInt(fields["bytes"], 10, 64); err == nil {
+					s.liveHeap.Store(live)
+				}
+			case msg == "module stopped" && fields["module"] == "ingester":
 				once.Do(func() { close(ingesterStopped) })
 			}
 		})
@@ -257,6 +265,9 @@ func (s *Supervisor) State() State {
 	defer s.mu.Unlock()
 	return s.state
 }
+
+// LiveHeap is how many bytes of the child's heap were in use after its last garbage collection, 0 while none runs.
+func (s *Supervisor) LiveHeap() int64 { return s.liveHeap.Load() }
 
 // Restarts counts the times that a child ended without being asked to.
 func (s *Supervisor) Restarts() int64 { return s.restarts.Load() }

@@ -69,6 +69,8 @@ func Run(configPath string, lifeline io.Reader) error {
 		return fmt.Errorf("raise oom_score_adj: %w", err)
 	}
 
+	go reportHeap(os.Stdout)
+
 	release, commit := Version()
 	version.Version, version.Revision, version.Branch = release, commit, "embedded in appliance"
 	encoding.RegisterCodec(gogocodec.NewCodec())
