@@ -32,7 +32,7 @@ func TestFlippedByte(t *testing.T) {
 
 			a := harness.Start(t, quick(t, dir, nil))
 			drained(t, a, time.Minute)
-			v, ledger := read(t, o, a), account(t, o, a)
+			v, ledger := inBlocks(t, o, filepath.Join(dir, "tempo", "blocks")), account(t, o, a)
 			t.Logf("measured: %s: %d bytes flipped, %d spans damaged by the ledger: %s", t.Name(), flips, ledger.Damaged, v)
 			if v.Corrupted > 0 || v.Invented > 0 || len(v.MissingOf) > flips {
 				t.Errorf("%d flipped bytes cost spans of %d requests: %v", flips, len(v.MissingOf), v.Examples)

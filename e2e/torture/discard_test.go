@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestDiscarded(t *testing.T) {
 	wait(t, 3*time.Second)
 	load.Stop()
 	proven := drained(t, a, 2*time.Minute)
-	v, ledger := read(t, o, a), account(t, o, a)
+	v, ledger := inBlocks(t, o, filepath.Join(a.DataDir, "tempo", "blocks")), account(t, o, a)
 	t.Logf("measured: %s: %s; discarded by the ledger: %v; nothing pending after %.1f s", t.Name(), v, ledger.Discarded, proven.Seconds())
 	if v.Corrupted > 0 || v.Invented > 0 {
 		t.Errorf("corrupted or invented: %v", v.Examples)

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -89,27 +90,45 @@ func takes(t testing.TB, a *harness.Appliance) {
 
 // judge stops the load, waits until the ledger says that everything is proven, reads everything back, and fails the test when something
 // that was answered 200 is missing, or anything is corrupted or invented.
-func judge(t testing.TB, o *oracle.Oracle, a *harness.Appliance, patience time.Duration) oracle.Verdict {
+func judge(t testing.TB, o *oracle.Oracle, a *harness.Appliance, patience time.Duration) {
 	t.Helper()
 	o.StopAll()
 	proven := drained(t, a, patience)
-	v := read(t, o, a)
-	t.Logf("measured: %s: %s; all proven after %.1f s", t.Name(), v, proven.Seconds())
-	if !v.Clean() {
-		t.Errorf("not everything was kept as it was sent: %s", strings.Join(v.Examples, "; "))
-	}
+	v := inBlocks(t, o, filepath.Join(a.DataDir, "tempo", "blocks"))
+	t.Logf("measured: %s: all proven %.1f s after the load, in blocks: %s", t.Name(), proven.Seconds(), v)
+	clean(t, v)
+	clean(t, answered(t, o, a))
 	account(t, o, a)
-	return v
 }
 
-// read reads everything back.
-func read(t testing.TB, o *oracle.Oracle, a *harness.Appliance) oracle.Verdict {
+func clean(t testing.TB, v oracle.Verdict) {
 	t.Helper()
-	a.WaitReady(t)
-	v, err := o.Judge(t.Context(), a.Trace, 15*time.Second)
+	if !v.Clean() {
+		t.Errorf("not everything was kept as it was sent: %s: %s", v, strings.Join(v.Examples, "; "))
+	}
+}
+
+// inBlocks reads all of Tempo's finished blocks, as another program.
+func inBlocks(t testing.TB, o *oracle.Oracle, dir string) oracle.Verdict {
+	t.Helper()
+	v, err := o.JudgeBlocks(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return v
+}
+
+// answered reads traces through the read API: some, since Tempo takes up to a second of CPU for each; all in the long form.
+func answered(t testing.TB, o *oracle.Oracle, a *harness.Appliance) oracle.Verdict {
+	t.Helper()
+	a.WaitReady(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(times(3, 60))*time.Minute)
+	defer cancel()
+	v, err := o.Judge(ctx, a.Trace, times(12, 0), 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("measured: %s: through the read API: %s", t.Name(), v)
 	for _, wrong := range o.Counts().Wrong {
 		t.Errorf("a client got: %s", wrong)
 	}

@@ -66,3 +66,6 @@ func port(hostPort string) string {
 	_, p, _ := net.SplitHostPort(hostPort)
 	return p
 }
+
+// blocks is the directory of its storage.
+func (m *tempo) blocks() string { return filepath.Join(m.dir, "blocks") }

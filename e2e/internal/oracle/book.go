@@ -25,12 +25,13 @@ type record struct {
 	request []uint32 // by span: the number of its batch
 }
 
-// Shape of the traces: most are short and end soon, some stay open as long as the load lasts.
+// Shape of the traces: most end soon, some stay open as long as the load lasts. They are large, because Tempo takes about as long to read
+// back a trace of one span as one of a thousand.
 const (
-	openShort  = 12
-	shortSpans = 300 // at most
-	openLong   = 6
-	longSpans  = 6000
+	openShort  = 6
+	shortSpans = 2000 // at most
+	openLong   = 3
+	longSpans  = 20_000
 	longShare  = 0.15 // of the runs
 )
 

@@ -15,7 +15,8 @@ func (f *formula) encode(buf []byte, runs []run) []byte {
 	for _, r := range runs {
 		scope = scope[:0]
 		for i := range r.spans {
-			span = f.span(place{r.trace, r.from + i}).appendTo(span[:0], f, r.trace)
+			c := f.span(place{r.trace, r.from + i})
+			span = c.appendTo(span[:0])
 			scope = field(scope, 2, span)
 		}
 		resource := field(nil, 1, field(nil, 1, stringAttribute(nil, "service.name", f.service(r.trace))))
@@ -24,11 +25,11 @@ func (f *formula) encode(buf []byte, runs []run) []byte {
 	return buf
 }
 
-func (c content) appendTo(b []byte, f *formula, trace uint64) []byte {
+func (c *content) appendTo(b []byte) []byte {
 	b = field(b, 1, c.traceID[:])
 	b = field(b, 2, c.spanID[:])
-	if len(c.parent) > 0 {
-		b = field(b, 4, c.parent)
+	if c.parent != [8]byte{} {
+		b = field(b, 4, c.parent[:])
 	}
 	b = field(b, 5, []byte(c.name))
 	b = protowire.AppendVarint(protowire.AppendTag(b, 6, protowire.VarintType), uint64(c.kind))
@@ -43,12 +44,11 @@ func (c content) appendTo(b []byte, f *formula, trace uint64) []byte {
 		b = field(b, 9, stringAttribute(nil, "oracle.text", c.text))
 	}
 	if c.event != "" {
-		event := protowire.AppendFixed64(protowire.AppendTag(nil, 1, protowire.Fixed64Type), c.start)
+		event := protowire.AppendFixed64(protowire.AppendTag(nil, 1, protowire.Fixed64Type), c.eventAt)
 		b = field(b, 11, field(event, 2, []byte(c.event)))
 	}
-	if c.linked {
-		other := f.traceID(trace - 1)
-		b = field(b, 13, field(field(nil, 1, other[:]), 2, c.spanID[:]))
+	if c.links > 0 {
+		b = field(b, 13, field(field(nil, 1, c.linkTrace[:]), 2, c.linkSpan[:]))
 	}
 	if c.status != 0 {
 		var status []byte

@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,19 +18,19 @@ import (
 // Reader reads a trace by its id, 32 hexadecimal digits. harness.ErrNotFound says that there is none.
 type Reader func(ctx context.Context, id string) (*tempopb.Trace, error)
 
-// Verdict is what a reading of everything gave, in spans.
+// Verdict is what a reading gave, in spans.
 type Verdict struct {
 	Traces     int
-	Sent       int64 // different spans
-	Acked      int64 // of them answered 200, each counted once
-	Found      int64 // of the acked
+	Acked      int64 // different ones answered 200
+	Found      int64 // of them
 	Extra      int64 // of those that were not answered 200, found nevertheless
 	Missing    int64
 	Corrupted  int64
 	Invented   int64
-	Duplicated int64
+	Duplicated int64 // twice in one answer or block
+	Copies     int64 // in one more block
 
-	// MissingOf counts what is missing by the number of the request that it was last sent in.
+	// MissingOf counts what is missing by the number of the request that it was sent in.
 	MissingOf map[uint32]int64
 	Examples  []string // of what is wrong
 	Took      time.Duration
@@ -38,55 +40,11 @@ type Verdict struct {
 func (v Verdict) Clean() bool { return v.Missing == 0 && v.Corrupted == 0 && v.Invented == 0 }
 
 func (v Verdict) String() string {
-	return fmt.Sprintf("%d traces, %d spans sent, %d answered 200, of which found %d, missing %d, corrupted %d, invented %d, duplicated %d; found of those not answered 200: %d; read in %.1f s",
-		v.Traces, v.Sent, v.Acked, v.Found, v.Missing, v.Corrupted, v.Invented, v.Duplicated, v.Extra, v.Took.Seconds())
+	return fmt.Sprintf("%d traces, %d spans answered 200, of which found %d, missing %d, corrupted %d, invented %d, duplicated %d; %d copies, %d that were not answered 200; read in %.1f s",
+		v.Traces, v.Acked, v.Found, v.Missing, v.Corrupted, v.Invented, v.Duplicated, v.Copies, v.Extra, v.Took.Seconds())
 }
 
-// finding is what one reading of one trace gave.
-type finding struct {
-	trace                                    uint64
-	acked, found, extra                      int64
-	missing, corrupted, invented, duplicated int64
-	missingOf                                []uint32
-	examples                                 []string
-	err                                      error
-}
-
-const readers = 4
-
-// Judge reads every trace that was sent to, again and again while something is missing, until patience ends. No load may be running.
-func (o *Oracle) Judge(ctx context.Context, read Reader, patience time.Duration) (Verdict, error) {
-	began := time.Now()
-	o.book.mu.Lock()
-	v := Verdict{Traces: len(o.book.traces), Sent: o.book.sent, MissingOf: map[uint32]int64{}}
-	o.book.mu.Unlock()
-	todo := make([]uint64, v.Traces)
-	for i := range todo {
-		todo[i] = uint64(i) + 1
-	}
-	deadline := began.Add(patience)
-	for {
-		incomplete := todo[:0:0]
-		for _, f := range o.readAll(ctx, read, todo) {
-			if (f.missing > 0 || f.err != nil) && time.Now().Before(deadline) && ctx.Err() == nil {
-				incomplete = append(incomplete, f.trace)
-				continue
-			}
-			if f.err != nil {
-				return v, fmt.Errorf("read trace %d of %d: %w", f.trace, v.Traces, f.err)
-			}
-			v.add(f)
-		}
-		if todo = incomplete; len(todo) == 0 {
-			break
-		}
-		pause(ctx, 500*time.Millisecond)
-	}
-	v.Took = time.Since(began)
-	return v, ctx.Err()
-}
-
-func (v *Verdict) add(f finding) {
+func (v *Verdict) add(f *finding) {
 	v.Acked += f.acked
 	v.Found += f.found
 	v.Extra += f.extra
@@ -94,6 +52,7 @@ func (v *Verdict) add(f finding) {
 	v.Corrupted += f.corrupted
 	v.Invented += f.invented
 	v.Duplicated += f.duplicated
+	v.Copies += f.copies
 	for _, n := range f.missingOf {
 		v.MissingOf[n]++
 	}
@@ -102,18 +61,109 @@ func (v *Verdict) add(f finding) {
 	}
 }
 
-func (o *Oracle) readAll(ctx context.Context, read Reader, traces []uint64) []finding {
-	findings := make([]finding, len(traces))
+// JudgeBlocks reads all finished blocks below a directory of Tempo's, which takes some seconds for a million spans. Blocks may also have
+// traces of other oracles. No load may be running.
+func (o *Oracle) JudgeBlocks(dir string) (Verdict, error) {
+	began := time.Now()
+	traces := o.traces()
+	findings := make([]*finding, len(traces))
+	numbers := make(map[[16]byte]int, len(traces))
+	for i, rec := range traces {
+		findings[i] = &finding{trace: uint64(i) + 1, seenIn: make([]uint32, len(rec.acked))}
+		numbers[o.f.traceID(uint64(i)+1)] = i
+	}
+	v := Verdict{Traces: len(traces), MissingOf: map[uint32]int64{}}
+	paths, err := blocks(dir)
+	if err != nil {
+		return v, err
+	}
+	for source, path := range paths {
+		err := readBlock(path, func(c content) {
+			switch i, ok := numbers[c.traceID]; {
+			case ok:
+				findings[i].see(&o.f, source, c)
+			case o.f.owns(c.traceID):
+				v.Invented++
+				v.Examples = append(v.Examples, fmt.Sprintf("trace %x was never sent", c.traceID))
+			}
+		})
+		if err != nil {
+			return v, err
+		}
+	}
+	for i, f := range findings {
+		f.conclude(traces[i])
+		v.add(f)
+	}
+	v.Took = time.Since(began)
+	return v, nil
+}
+
+// Judge reads traces one by one: the longest, and others by chance, limit in all; 0 means every one. Those of which something is missing
+// are read again until patience ends. No load may be running.
+func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience time.Duration) (Verdict, error) {
+	began := time.Now()
+	traces := o.traces()
+	todo := choose(traces, limit)
+	v := Verdict{Traces: len(todo), MissingOf: map[uint32]int64{}}
+	deadline := began.Add(patience)
+	for len(todo) > 0 {
+		var again []int
+		for _, f := range o.readAll(ctx, read, traces, todo) {
+			late := time.Now().After(deadline) || ctx.Err() != nil
+			switch {
+			case !late && (f.missing > 0 || f.err != nil):
+				again = append(again, int(f.trace)-1)
+			case f.err != nil:
+				return v, fmt.Errorf("read trace %d of %d: %w", f.trace, len(traces), f.err)
+			default:
+				v.add(f)
+			}
+		}
+		if todo = again; len(todo) > 0 {
+			pause(ctx, 500*time.Millisecond)
+		}
+	}
+	v.Took = time.Since(began)
+	return v, ctx.Err()
+}
+
+// traces is what was sent to each, nothing of which changes while no load is running.
+func (o *Oracle) traces() []record {
+	o.book.mu.Lock()
+	defer o.book.mu.Unlock()
+	return slices.Clone(o.book.traces)
+}
+
+// choose returns the indices of all traces, or of the longest third of limit and of others by chance.
+func choose(traces []record, limit int) []int {
+	all := make([]int, len(traces))
+	for i := range all {
+		all[i] = i
+	}
+	if limit == 0 || len(all) <= limit {
+		return all
+	}
+	slices.SortFunc(all, func(a, b int) int { return len(traces[b].acked) - len(traces[a].acked) })
+	rest := all[limit/3:]
+	rand.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	return all[:limit]
+}
+
+const readers = 4
+
+func (o *Oracle) readAll(ctx context.Context, read Reader, traces []record, todo []int) []*finding {
+	findings := make([]*finding, len(todo))
 	next := make(chan int)
 	var all sync.WaitGroup
-	for range min(readers, len(traces)) {
+	for range min(readers, len(todo)) {
 		all.Go(func() {
 			for i := range next {
-				findings[i] = o.readOne(ctx, read, traces[i])
+				findings[i] = o.readOne(ctx, read, uint64(todo[i])+1, traces[todo[i]])
 			}
 		})
 	}
-	for i := range traces {
+	for i := range todo {
 		next <- i
 	}
 	close(next)
@@ -121,53 +171,15 @@ func (o *Oracle) readAll(ctx context.Context, read Reader, traces []uint64) []fi
 	return findings
 }
 
-func (o *Oracle) readOne(ctx context.Context, read Reader, number uint64) finding {
-	f := finding{trace: number}
+func (o *Oracle) readOne(ctx context.Context, read Reader, number uint64, rec record) *finding {
+	f := &finding{trace: number, seenIn: make([]uint32, len(rec.acked))}
 	id := o.f.traceID(number)
 	got, err := read(ctx, hex.EncodeToString(id[:]))
 	if err != nil && !errors.Is(err, harness.ErrNotFound) {
 		f.err = err
 		return f
 	}
-	o.book.mu.Lock()
-	rec := o.book.traces[number-1] // nothing is added to it while no load is running
-	o.book.mu.Unlock()
-	seen := make([]uint8, len(rec.acked))
-	for _, rs := range got.GetResourceSpans() {
-		service := serviceOf(rs)
-		for _, ss := range rs.ScopeSpans {
-			for _, s := range ss.Spans {
-				index, ok := o.f.indexOf(number, s.SpanId)
-				if !ok || int(index) >= len(seen) {
-					f.invented++
-					f.examples = append(f.examples, fmt.Sprintf("trace %x: span %x was never sent", id, s.SpanId))
-					continue
-				}
-				if seen[index]++; seen[index] == 2 {
-					f.duplicated++
-				}
-				if err := o.f.check(place{number, index}, service, s); err != nil {
-					f.corrupted++
-					f.examples = append(f.examples, fmt.Sprintf("trace %x: span %d: %v", id, index, err))
-				}
-			}
-		}
-	}
-	for i, acked := range rec.acked {
-		switch {
-		case acked && seen[i] > 0:
-			f.acked++
-			f.found++
-		case acked:
-			f.acked++
-			f.missing++
-			f.missingOf = append(f.missingOf, rec.request[i])
-		case seen[i] > 0:
-			f.extra++
-		}
-	}
-	if f.missing > 0 {
-		f.examples = append(f.examples, fmt.Sprintf("trace %x: %d of %d spans answered 200 are missing", id, f.missing, f.acked))
-	}
+	spansOf(got, func(c content) { f.see(&o.f, 0, c) })
+	f.conclude(rec)
 	return f
 }

@@ -88,7 +88,9 @@ func TestJudge(t *testing.T) {
 		spoil func(*perfect)
 		want  func(Verdict) bool
 	}{
-		{"nothing", func(*perfect) {}, func(v Verdict) bool { return v.Clean() && v.Duplicated == 0 && v.Found == v.Acked && v.Found > 0 }},
+		{"nothing", func(*perfect) {}, func(v Verdict) bool {
+			return v.Clean() && v.Duplicated == 0 && v.Found == v.Acked && v.Found > 0 && v.Extra == 0
+		}},
 		{"a span is gone", func(p *perfect) {
 			s := p.scopes()[0]
 			s.Spans = s.Spans[1:]
@@ -109,6 +111,14 @@ func TestJudge(t *testing.T) {
 			a := p.scopes()[2].Spans[0].Attributes
 			a[2].Value = a[0].Value
 		}, corrupted},
+		{"a trace has another service", func(p *perfect) {
+			for _, tr := range p.traces {
+				tr.ResourceSpans[0].ScopeSpans[0].Spans = tr.ResourceSpans[0].ScopeSpans[0].Spans[:1]
+				tr.ResourceSpans = tr.ResourceSpans[:1]
+				tr.ResourceSpans[0].Resource.Attributes[0].Value = nil
+				break
+			}
+		}, func(v Verdict) bool { return v.Corrupted == 1 && v.Invented+v.Duplicated == 0 }},
 		{"a span comes twice", func(p *perfect) {
 			s := p.scopes()[0]
 			s.Spans = append(s.Spans, s.Spans[0])
@@ -122,7 +132,7 @@ func TestJudge(t *testing.T) {
 			p := &perfect{traces: map[string]*tempopb.Trace{}}
 			o := sent(t, p)
 			c.spoil(p)
-			v, err := o.Judge(t.Context(), p.read, 0)
+			v, err := o.Judge(t.Context(), p.read, 0, 0)
 			if err != nil || !c.want(v) {
 				t.Errorf("%v: %s; %s", err, v, strings.Join(v.Examples, "; "))
 			}
@@ -140,12 +150,12 @@ func TestRefusals(t *testing.T) {
 	if c.Answers[http.StatusServiceUnavailable] == 0 || c.Acked >= c.Sent || c.Tried <= c.Sent || len(c.Wrong) > 0 {
 		t.Errorf("counts %+v", c)
 	}
-	v, err := o.Judge(t.Context(), p.read, 0)
+	v, err := o.Judge(t.Context(), p.read, 0, 0)
 	if err != nil || !v.Clean() || v.Acked != c.Acked {
 		t.Errorf("%v: %s, %d acknowledged", err, v, c.Acked)
 	}
 	p.traces = nil
-	if v, err = o.Judge(t.Context(), p.read, 0); err != nil || v.Missing != c.Acked {
+	if v, err = o.Judge(t.Context(), p.read, 0, 0); err != nil || v.Missing != c.Acked {
 		t.Errorf("%v: %s when all is gone, %d acknowledged", err, v, c.Acked)
 	}
 }

@@ -23,12 +23,12 @@ type formula struct {
 	textBytes int       // length of the text attribute at most
 }
 
-// content is all that a span says.
+// content is all that a span says, in a form that can be compared.
 type content struct {
 	traceID    [16]byte
 	spanID     [8]byte
-	parent     []byte // empty for the first of a trace
-	service    string // of its resource
+	parent     [8]byte // zero for the first of a trace
+	service    string  // of its resource
 	name       string
 	kind       int32
 	start, end uint64 // unix nanoseconds
@@ -39,8 +39,13 @@ type content struct {
 	method     string // Tempo has columns of their own for some attributes
 	code       int64
 	text       string
+	attributes int
 	event      string // empty: no event
-	linked     bool   // to the trace before
+	eventAt    uint64
+	events     int
+	linkTrace  [16]byte // zero: no link
+	linkSpan   [8]byte
+	links      int
 }
 
 // mix is a bijection of 64 bits that scatters them (the finalizer of splitmix64).
@@ -55,6 +60,11 @@ func (f *formula) traceID(trace uint64) (id [16]byte) {
 	binary.BigEndian.PutUint64(id[:8], f.seed|1<<63) // no leading zero, so that a search writes all 32 digits
 	binary.BigEndian.PutUint64(id[8:], mix(f.seed+trace))
 	return id
+}
+
+// owns says that a trace id is one of this formula's, whatever its number.
+func (f *formula) owns(id [16]byte) bool {
+	return binary.BigEndian.Uint64(id[:8]) == f.seed|1<<63
 }
 
 func (f *formula) hash(p place) uint64 { return mix(mix(f.seed^p.trace) + uint64(p.index)) }
@@ -87,33 +97,36 @@ func (f *formula) span(p place) content {
 	h := f.hash(p)
 	h2 := mix(h)
 	c := content{
-		traceID: f.traceID(p.trace),
-		spanID:  f.spanID(p),
-		service: f.service(p.trace),
-		kind:    int32(1 + h%5),
-		start:   uint64(f.epoch.UnixNano()) + uint64(p.index)*1000 + h%1000,
-		status:  int32(h >> 8 % 3),
-		number:  int64(h),
-		share:   math.Float64frombits(0x3ff0000000000000 | h2>>12), // 1 to 2
-		method:  methods[h2%uint64(len(methods))],
-		code:    int64(200 + h2>>8%300),
+		traceID:    f.traceID(p.trace),
+		spanID:     f.spanID(p),
+		service:    f.service(p.trace),
+		kind:       int32(1 + h%5),
+		start:      uint64(f.epoch.UnixNano()) + uint64(p.index)*1000 + h%1000,
+		status:     int32(h >> 8 % 3),
+		number:     int64(h),
+		share:      math.Float64frombits(0x3ff0000000000000 | h2>>12), // 1 to 2
+		method:     methods[h2%uint64(len(methods))],
+		code:       int64(200 + h2>>8%300),
+		attributes: 4,
 	}
 	c.end = c.start + h2%uint64(time.Second)
 	c.name = "work " + hex.EncodeToString(c.spanID[:2])
 	if p.index > 0 {
-		root := f.spanID(place{p.trace, 0})
-		c.parent = root[:]
+		c.parent = f.spanID(place{p.trace, 0})
 	}
 	if c.status == 2 {
 		c.message = "broken at " + hex.EncodeToString(c.spanID[:])
 	}
 	if f.textBytes > 0 {
 		c.text = text(h2, int(h>>16%uint64(f.textBytes))+1)
+		c.attributes++
 	}
 	if h>>40%8 == 0 {
-		c.event = "seen " + hex.EncodeToString(c.spanID[2:5])
+		c.event, c.eventAt, c.events = "seen "+hex.EncodeToString(c.spanID[2:5]), c.start, 1
 	}
-	c.linked = h>>48%16 == 0
+	if h>>48%16 == 0 {
+		c.linkTrace, c.linkSpan, c.links = f.traceID(p.trace-1), c.spanID, 1
+	}
 	return c
 }
 

@@ -1,0 +1,85 @@
+// Command mutants breaks the code on purpose, one sabotage at a time, and runs the tests that must notice. It fails when they do not, and
+// when a sabotage no longer fits the code.
+//
+//	go run ./.ci/mutants [NAME...]
+//
+// A sabotage is a file in .ci/mutants/sabotage:
+//
+//	What is broken, in a line.
+//	test: go test arguments, from the repository's root; or
+//	e2e: go test arguments, from e2e, with a binary that was built from the sabotaged code
+//	file: a path
+//	- a line that is there
+//	+ a line that takes its place
+//
+// Successive "-" lines have to stand in the file exactly once; the "+" lines after them take their place. Nothing in the tree is changed: the
+// compiler is given the sabotaged files instead (-overlay).
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	sabotages = ".ci/mutants/sabotage"
+	scratch   = ".cache/mutants"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	survived, err := run(ctx, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+	}
+	if err != nil || survived > 0 {
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only []string) (survived int, err error) {
+	root, err := filepath.Abs(".")
+	if err != nil {
+		return 0, err
+	}
+	files, err := filepath.Glob(filepath.Join(sabotages, "*.txt"))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("find %s/*.txt (run it from the repository's root): %d there, %v", sabotages, len(files), err)
+	}
+	var all []*sabotage
+	for _, file := range files {
+		s, err := parse(root, file)
+		if err != nil { // before anything runs: a sabotage that does not fit is found at once
+			return 0, err
+		}
+		if len(only) == 0 || slices.Contains(only, s.name) {
+			all = append(all, s)
+		}
+	}
+	if len(all) == 0 {
+		return 0, fmt.Errorf("there is no sabotage called %s", strings.Join(only, ", "))
+	}
+	began := time.Now()
+	for _, s := range all {
+		started := time.Now()
+		caught, by, err := s.try(ctx, root)
+		if err != nil {
+			return survived, fmt.Errorf("%s: %w", s.name, err)
+		}
+		verdict := "caught"
+		if !caught {
+			verdict = "NOT CAUGHT"
+			survived++
+		}
+		fmt.Printf("%-10s %-32s %5.1f s  %s  [%s]\n", verdict, s.name, time.Since(started).Seconds(), s.what, by)
+	}
+	fmt.Printf("measured: mutants: %d sabotages, %d caught, %d survived in %.0f s\n", len(all), len(all)-survived, survived, time.Since(began).Seconds())
+	return survived, nil
+}

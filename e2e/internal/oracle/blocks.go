@@ -1,0 +1,145 @@
+package oracle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// The columns of a block's data.parquet that the formula fills, after tempodb/encoding/vparquet4 of Tempo.
+type (
+	blockTrace struct {
+		TraceID       []byte
+		ResourceSpans []struct {
+			Resource struct {
+				ServiceName string
+			} `parquet:""`
+			ScopeSpans []struct {
+				Spans []blockSpan `parquet:",list"`
+			} `parquet:"ss,list"`
+		} `parquet:"rs,list"`
+	}
+	blockSpan struct {
+		SpanID            []byte
+		ParentSpanID      []byte
+		Name              string
+		Kind              int
+		StartTimeUnixNano uint64
+		DurationNano      uint64
+		StatusCode        int
+		StatusMessage     string
+		Attrs             []blockAttribute `parquet:",list"`
+		Events            []struct {
+			TimeSinceStartNano uint64
+			Name               string
+		} `parquet:",list"`
+		Links []struct {
+			TraceID []byte
+			SpanID  []byte
+		} `parquet:",list"`
+		HttpMethod     *string `parquet:",optional"`
+		HttpStatusCode *int64  `parquet:",optional"`
+	}
+	blockAttribute struct {
+		Key         string
+		Value       []string  `parquet:",list"`
+		ValueInt    []int64   `parquet:",list"`
+		ValueDouble []float64 `parquet:",list"`
+	}
+)
+
+// blocks lists the finished blocks below a directory of Tempo's, as paths of their data.
+func blocks(dir string) ([]string, error) {
+	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json: it is there until it is cleared
+	if err != nil {
+		return nil, err
+	}
+	var data []string
+	for _, m := range metas {
+		data = append(data, filepath.Join(filepath.Dir(m), "data.parquet"))
+	}
+	return data, nil
+}
+
+// readBlock calls visit with each span of a block. A block that is gone has none.
+func readBlock(path string, visit func(content)) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipBloomFilters(true), parquet.SkipPageIndex(true))
+	if err != nil {
+		return fmt.Errorf("open %s of %d bytes: %w", path, info.Size(), err)
+	}
+	r := parquet.NewGenericReader[blockTrace](file)
+	defer r.Close()
+	for rows := make([]blockTrace, 8); ; {
+		n, err := r.Read(rows)
+		for i := range rows[:n] {
+			for _, rs := range rows[i].ResourceSpans {
+				for _, ss := range rs.ScopeSpans {
+					for j := range ss.Spans {
+						visit(ss.Spans[j].content(rows[i].TraceID, rs.Resource.ServiceName))
+					}
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		clear(rows)
+	}
+}
+
+func (s *blockSpan) content(traceID []byte, service string) content {
+	c := content{
+		service: service, name: s.Name, kind: int32(s.Kind), start: s.StartTimeUnixNano, end: s.StartTimeUnixNano + s.DurationNano,
+		status: int32(s.StatusCode), message: s.StatusMessage,
+		attributes: len(s.Attrs), events: len(s.Events), links: len(s.Links),
+	}
+	copy(c.traceID[:], traceID)
+	copy(c.spanID[:], s.SpanID)
+	copy(c.parent[:], s.ParentSpanID)
+	if s.HttpMethod != nil {
+		c.method = *s.HttpMethod
+		c.attributes++
+	}
+	if s.HttpStatusCode != nil {
+		c.code = *s.HttpStatusCode
+		c.attributes++
+	}
+	for _, a := range s.Attrs {
+		switch {
+		case a.Key == "oracle.number" && len(a.ValueInt) == 1:
+			c.number = a.ValueInt[0]
+		case a.Key == "oracle.share" && len(a.ValueDouble) == 1:
+			c.share = a.ValueDouble[0]
+		case a.Key == "oracle.text" && len(a.Value) == 1:
+			c.text = a.Value[0]
+		}
+	}
+	for _, e := range s.Events {
+		c.event, c.eventAt = e.Name, s.StartTimeUnixNano+e.TimeSinceStartNano
+	}
+	for _, l := range s.Links {
+		copy(c.linkTrace[:], l.TraceID)
+		copy(c.linkSpan[:], l.SpanID)
+	}
+	return c
+}
