@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
+
 	"appliance/internal/blockids"
 	"appliance/internal/durable"
 )
@@ -81,11 +83,14 @@ func (d *Dir) Next(ctx context.Context) ([]Block, error) {
 			return nil
 		}
 		b, err := d.read(k)
-		if err != nil || b == nil {
-			return err
+		if b != nil && err == nil {
+			err = d.seal(k)
 		}
-		if err := d.seal(k); err != nil {
-			failed = err // a full disk, say: the others may be sealed already
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist): // which it is when Tempo deletes the block just now
+			failed = err // a full disk, say; it need not hold back the others
+			return nil
+		case err != nil || b == nil:
 			return nil
 		}
 		found[k] = true
@@ -102,7 +107,7 @@ func (d *Dir) Next(ctx context.Context) ([]Block, error) {
 	return blocks, errors.Join(err, failed)
 }
 
-// each calls visit for each directory that may be a block.
+// each calls visit for each directory that may be a block. Blocks have UUIDs for names; what has another is not Tempo's.
 func (d *Dir) each(visit func(key) error) error {
 	tenants, err := d.dirs(d.path(blocksName))
 	if err != nil {
@@ -114,6 +119,9 @@ func (d *Dir) each(visit func(key) error) error {
 			return err
 		}
 		for _, id := range ids {
+			if uuid.Validate(id) != nil {
+				continue
+			}
 			if err := visit(key{tenant, id}); err != nil {
 				return err
 			}

@@ -31,18 +31,23 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 	if err != nil {
 		return r, err
 	}
+	// What a Tempo that ran here before the first of our marks has left is taken as it is.
 	err = d.each(func(k key) error {
 		b, err := d.read(k)
 		switch {
 		case err != nil:
 			return err
+		case b == nil && first:
+			return nil
 		case b == nil:
 			return d.recoverIncomplete(k, &r)
 		case !sealed[k]:
-			// Blocks of a Tempo that ran here before the first of our marks are taken as they are.
-			if err := d.verify(k, b.Meta); err != nil && !first {
-				r.Damaged++
-				return d.setAside(k, err)
+			if !first {
+				// A format that is unknown is not of a block that was written since then.
+				if err := d.verify(k, b.Meta); err != nil && !errors.Is(err, blockids.ErrFormat) {
+					r.Damaged++
+					return d.setAside(k, err)
+				}
 			}
 			if err := d.seal(k); err != nil {
 				return err
