@@ -22,7 +22,7 @@ import (
 )
 
 // streamingTempo is a fake StreamingQuerier. With err it answers that; with hold, Search waits for it to be closed
-// after its first message.
+// after its first message, or before that.
 type streamingTempo struct {
 	tempopb.UnimplementedStreamingQuerierServer
 	found  [][]*tempopb.TraceSearchMetadata // a message each
@@ -30,11 +30,12 @@ type streamingTempo struct {
 	series [][]*tempopb.TimeSeries
 	err    error
 	hold   chan struct{}
+	silent bool // until hold is closed, from the beginning
 }
 
 func (s *streamingTempo) Search(_ *tempopb.SearchRequest, to tempopb.StreamingQuerier_SearchServer) error {
 	for i, traces := range s.found {
-		if i == 1 && s.hold != nil {
+		if s.hold != nil && (i == 1 || s.silent) {
 			select {
 			case <-s.hold:
 			case <-to.Context().Done():
@@ -184,11 +185,13 @@ func TestAStreamedSearchIsThatOfTempoAndTheArchive(t *testing.T) {
 }
 
 func TestAStreamedSearchEndsWhenItIsFull(t *testing.T) {
-	tempo := &streamingTempo{found: [][]*tempopb.TraceSearchMetadata{{found("a", 3, "web", 1)}, {found("z", 9, "web", 1)}}, hold: make(chan struct{})}
-	client := stream(t, tempo, Options{Archive: &fakeArchive{found: []*tempopb.TraceSearchMetadata{found("b", 2, "shop", 3), found("c", 1, "", 1)}}})
-	traces, _, _, err := streamed(t, client, &tempopb.SearchRequest{Query: "{}", Limit: 2, Start: 100, End: 200}) // Tempo never ends
-	if err != nil || len(traces) != 2 {
-		t.Errorf("%s %v", ids(traces), err)
+	for _, silent := range []bool{false, true} {
+		tempo := &streamingTempo{found: [][]*tempopb.TraceSearchMetadata{{found("a", 3, "web", 1)}, {found("z", 9, "web", 1)}}, hold: make(chan struct{}), silent: silent}
+		client := stream(t, tempo, Options{Archive: &fakeArchive{found: []*tempopb.TraceSearchMetadata{found("b", 2, "shop", 3), found("c", 1, "", 1)}}})
+		traces, _, _, err := streamed(t, client, &tempopb.SearchRequest{Query: "{}", Limit: 2, Start: 100, End: 200}) // Tempo never ends
+		if err != nil || len(traces) != 2 {
+			t.Errorf("%s %v", ids(traces), err)
+		}
 	}
 }
 

@@ -47,7 +47,9 @@ func (h *Handler) trace(v2 bool) http.HandlerFunc {
 			},
 			nothing: func(resp *tempopb.TraceByIDResponse) bool { return resp.Trace == nil },
 			absent:  true,
-			decode:  func(contentType string, body []byte) (*tempopb.TraceByIDResponse, error) { return decodeTrace(v2, contentType, body) },
+			decode: func(contentType string, body []byte) (*tempopb.TraceByIDResponse, error) {
+				return decodeTrace(v2, contentType, body)
+			},
 			write: func(w http.ResponseWriter, parts []*tempopb.TraceByIDResponse, missing []error, unasked bool) {
 				resp := combineTraces(parts, missing)
 				if unasked && len(resp.Trace.ResourceSpans) == 0 {
