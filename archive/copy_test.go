@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -223,15 +224,18 @@ func TestOtherBytesUnderATakenId(t *testing.T) {
 func TestOtherBytesOfAnInterruptedCopy(t *testing.T) {
 	for _, file := range []string{dataName, "bloom-0", MetaName} {
 		b := newBench(t, levelZeroDir(t))
+		rest, err := os.ReadFile(filepath.Join(b.src, tenant, blockA, file))
+		must(t, err)
+		rest[len(rest)/2] ^= 1 // of equal size
 		name := ObjectName(tenant, blockA, file)
-		_, err := b.store.Put(t.Context(), name, strings.NewReader("rest"), 4)
+		_, err = b.store.Put(t.Context(), name, bytes.NewReader(rest), int64(len(rest)))
 		must(t, err)
 		a := b.archiver(nil)
 		if out := b.runOnce(a); out.Archived != 3 || a.Status().Conflicts != 1 {
 			t.Errorf("%s: %+v", file, out)
 		}
-		if text, err := store.ReadFile(t.Context(), b.store, name, 10); err != nil || string(text) != "rest" {
-			t.Errorf("%s was overwritten: %q, %v", file, text, err)
+		if text, err := store.ReadFile(t.Context(), b.store, name, 1<<20); err != nil || !bytes.Equal(text, rest) {
+			t.Errorf("%s was overwritten: %v", file, err)
 		}
 		if rep := b.verify(); rep.Damaged() || len(rep.Incomplete) != 1 {
 			t.Errorf("%s: %+v", file, rep)

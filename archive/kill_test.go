@@ -51,7 +51,12 @@ func TestKilledProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	go func() {
-		for ctx.Err() == nil {
+		look := time.NewTicker(5 * time.Millisecond)
+		defer look.Stop()
+		for range look.C {
+			if ctx.Err() != nil {
+				return
+			}
 			if entries, err := os.ReadDir(filepath.Join(src, tenant)); err == nil && len(entries) == 0 {
 				cancel()
 			}
@@ -89,12 +94,14 @@ func TestKill(t *testing.T) {
 		return
 	}
 	seen := map[string]bool{}
+	two := levelZero[:2] // more would only repeat the same steps
 	for at := 1; ; at++ {
 		b := newBench(t, levelZeroDir(t))
+		must(t, os.RemoveAll(filepath.Join(b.src, tenant, levelZero[2])))
 		before := tree(t, b.src, nil)
 		out, err := runKilled(t, b, at)
 		if strings.Contains(out, "finished") {
-			if at < 40 {
+			if at < 30 {
 				t.Errorf("only %d steps", at)
 			}
 			must(t, err)
@@ -106,8 +113,8 @@ func TestKill(t *testing.T) {
 		if out, err := runKilled(t, b, 0); err != nil || !strings.Contains(out, "finished") {
 			t.Fatalf("after %s: %v\n%s", where, err, out)
 		}
-		b.whole(levelZero...)
-		if blocks := b.list(Filter{}); len(blocks) != 3 {
+		b.whole(two...)
+		if blocks := b.list(Filter{}); len(blocks) != 2 {
 			t.Errorf("after %s: %d blocks are listed", where, len(blocks))
 		}
 		if t.Failed() {
@@ -142,7 +149,7 @@ func nothingLost(t *testing.T, b *bench, before map[string]string, where string)
 	if rep.Damaged() {
 		t.Errorf("%s: %+v", where, rep)
 	}
-	for _, id := range levelZero {
+	for _, id := range levelZero[:2] {
 		whole := true
 		for name, sum := range before {
 			if !strings.Contains(name, id) {
