@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"sync"
 
 	"appliance/internal/durable"
@@ -57,9 +58,10 @@ func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
 		}
 	}
 	l.earlier.Kept = max(l.earlier.Kept, total(kept))
-	l.discarded = l.earlier.Discarded
-	if l.discarded == nil {
-		l.discarded = map[string]map[string]int64{}
+	l.discarded = map[string]map[string]int64{}
+	for tenant, reasons := range l.earlier.Discarded {
+		// A crash may have forgotten the release of what was discarded: that is pending again, and will be counted again.
+		l.discarded[tenant] = atMost(reasons, kept.Released.Tenants[tenant].Spans)
 	}
 	return l, err
 }
@@ -131,12 +133,8 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 		SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
 		Pending: st.Pending.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
 	}
-	for _, reasons := range l.discarded {
-		a.Discarded = add(a.Discarded, reasons)
-	}
 	a.Unaccounted = max(0, l.earlier.Kept+run.Kept-total(st))
 	a.Kept = total(st) + a.Unaccounted
-	a.Proven = max(0, st.Released.Spans-sum(a.Discarded))
 	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected)
 	tenants := map[string]bool{}
 	for _, tally := range []spool.Tally{st.Pending, st.Released, st.Lost} {
@@ -146,12 +144,27 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 	}
 	for name := range tenants {
 		pending, released, lost := st.Pending.Tenants[name].Spans, st.Released.Tenants[name].Spans, st.Lost.Tenants[name].Spans
+		discarded := atMost(l.discarded[name], released) // the rest was released after st was read
+		a.Discarded = add(a.Discarded, discarded)
 		a.Tenants[name] = Tenant{
 			Kept: pending + released + lost, Pending: pending, Damaged: lost,
-			Proven: max(0, released-sum(l.discarded[name])), Discarded: maps.Clone(l.discarded[name]),
+			Proven: released - sum(discarded), Discarded: discarded,
 		}
 	}
+	a.Proven = st.Released.Spans - sum(a.Discarded)
 	return a
+}
+
+// atMost is counts whose sum is no more than most.
+func atMost(counts map[string]int64, most int64) map[string]int64 {
+	out := make(map[string]int64, len(counts))
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		if n := min(counts[reason], most); n > 0 {
+			out[reason] = n
+			most -= n
+		}
+	}
+	return out
 }
 
 func add(a, b map[string]int64) map[string]int64 {
