@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,21 +16,24 @@ import (
 
 	"appliance/archive"
 	"appliance/archive/store"
+	"appliance/internal/blockids"
 )
 
 const (
 	manifestReaders = 16      // at once
 	maxManifest     = 4 << 20 // bytes
+	maxMeta         = 1 << 20 // bytes
+	unknown         = -1
 )
 
-// A block is what a Reader remembers of a committed block. It never changes: blocks are never overwritten.
+// A block is what a Reader remembers of a committed block. It stays right: blocks are never overwritten.
 type block struct {
 	id         uuid.UUID
 	start, end int64 // of its spans, Unix seconds, both included
-	blooms     int32 // Bloom filters
 	traces     int32
-	source     uuid.UUID // its id in the storage it was copied from
-	twin       bool      // other bytes were archived under the same id of the source
+	blooms     *atomic.Int32 // Bloom filters; unknown until the block is asked for a trace
+	source     uuid.UUID     // its id in the storage it was copied from
+	twin       bool          // other bytes were archived under the same id of the source
 }
 
 // tenantBlocks is the list of a tenant's committed blocks, as of a moment.
@@ -102,6 +106,9 @@ func (r *Reader) refresh(ctx context.Context, tenant string) ([]*block, []error,
 		return t.newest, t.missing, nil
 	}
 	began := time.Now()
+	if t.asOf.IsZero() {
+		t.known = r.fromCatalog(ctx, tenant)
+	}
 	known := make(map[uuid.UUID]*block, len(t.known))
 	var fresh []uuid.UUID
 	for e, err := range r.store.List(ctx, tenant) {
@@ -165,6 +172,53 @@ func (r *Reader) refresh(ctx context.Context, tenant string) ([]*block, []error,
 	return t.newest, t.missing, nil
 }
 
+// fromCatalog is what the archive's catalog has of a tenant, which spares reading as many manifests. What it lacks is
+// read from them, all of it where there is no catalog.
+func (r *Reader) fromCatalog(ctx context.Context, tenant string) map[uuid.UUID]*block {
+	listed, err := archive.Open(r.store).List(ctx, archive.Filter{Tenant: tenant, State: archive.StateArchived})
+	if err != nil {
+		return nil
+	}
+	known := make(map[uuid.UUID]*block, len(listed))
+	for _, l := range listed {
+		id, err := uuid.Parse(l.ID)
+		if err != nil {
+			continue
+		}
+		b := newBlock(id, l.Start, l.End, l.Traces)
+		if l.DerivedFrom != "" {
+			if b.source, err = uuid.Parse(l.DerivedFrom); err != nil {
+				continue
+			}
+		}
+		known[id] = b
+	}
+	return known
+}
+
+func newBlock(id uuid.UUID, start, end time.Time, traces int64) *block {
+	b := &block{id: id, source: id, start: start.Unix(), end: end.Unix(), traces: int32(min(traces, math.MaxInt32)), blooms: new(atomic.Int32)}
+	b.blooms.Store(unknown)
+	return b
+}
+
+// bloomCount is how many Bloom filters a block has.
+func (r *Reader) bloomCount(ctx context.Context, tenant string, b *block) (int, error) {
+	if n := b.blooms.Load(); n != unknown {
+		return int(n), nil
+	}
+	text, err := store.ReadFile(ctx, r.store, archive.ObjectName(tenant, b.id.String(), archive.MetaName), maxMeta)
+	if err != nil {
+		return 0, err
+	}
+	meta, err := blockids.ParseMeta(text)
+	if err != nil {
+		return 0, err
+	}
+	b.blooms.Store(int32(meta.BloomShards))
+	return meta.BloomShards, nil
+}
+
 // readManifest reads the commit mark of a block.
 func (r *Reader) readManifest(ctx context.Context, tenant string, id uuid.UUID) (*block, error) {
 	text, err := store.ReadFile(ctx, r.store, archive.ObjectName(tenant, id.String(), archive.ManifestName), maxManifest)
@@ -175,14 +229,9 @@ func (r *Reader) readManifest(ctx context.Context, tenant string, id uuid.UUID) 
 	if err != nil {
 		return nil, err
 	}
-	b := &block{id: id, source: id, start: m.Start.Unix(), end: m.End.Unix(), traces: int32(min(m.Traces, 1<<31-1))}
+	b := newBlock(id, m.Start, m.End, m.Traces)
 	if m.Derived != nil {
 		b.source, err = uuid.Parse(m.Derived.Block)
-	}
-	for _, f := range m.Files {
-		if strings.HasPrefix(f.Name, "bloom-") {
-			b.blooms++
-		}
 	}
 	return b, err
 }

@@ -28,7 +28,11 @@ func newProbe(id common.ID) *probe { return &probe{id: id, bits: bloom.Locations
 
 // mayHold says whether the block can hold the trace: no is certain.
 func (p *probe) mayHold(ctx context.Context, r *Reader, tenant string, b *block) (bool, error) {
-	name := common.BloomName(common.ShardKeyForTraceID(p.id, int(b.blooms)))
+	count, err := r.bloomCount(ctx, tenant, b)
+	if err != nil {
+		return false, err
+	}
+	name := common.BloomName(common.ShardKeyForTraceID(p.id, count))
 	o, err := r.store.Open(ctx, path.Join(tenant, b.id.String(), name))
 	if err != nil {
 		return false, err

@@ -82,3 +82,25 @@ func TestDamagedBytesCostOnlyTheirBlock(t *testing.T) {
 	}
 	t.Logf("in %d rounds a block was named missing %d times", rounds, named)
 }
+
+func TestAPanicOfADecoderIsItsBlocksFault(t *testing.T) {
+	a := newArchive(t)
+	a.write(t, tenant, vparquet4.VersionString, makeTrace(1, "api", 0))
+	bad := a.write(t, tenant, vparquet4.VersionString, makeTrace(2, "api", 0))
+	r := New(a.store, Options{})
+	blocks, _, err := r.blocks(t.Context(), tenant, window{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	visited := 0
+	missing, err := r.each(t.Context(), tenant, blocks, func(_ context.Context, b *block, _ *openBlock) error {
+		if b.id.String() == bad {
+			panic("index out of range")
+		}
+		visited++
+		return nil
+	})
+	if err != nil || visited != 1 || len(missing) != 1 || !strings.Contains(missing[0].Error(), bad) || !strings.Contains(missing[0].Error(), "damage_test.go:") {
+		t.Errorf("visited %d, missing %v, %v", visited, missing, err)
+	}
+}

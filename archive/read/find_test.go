@@ -127,6 +127,10 @@ func TestABlockPrunedDuringTheSearchIsNotMissing(t *testing.T) {
 	if mustFind(t, r, tenant, idOf(1)).Trace != nil {
 		t.Error("a block that was pruned is still there")
 	}
+	found, missing, err := r.Search(t.Context(), tenant, &tempopb.SearchRequest{Query: `{}`}, nil, nil)
+	if err != nil || len(found.Traces) > 0 || len(missing) > 0 {
+		t.Errorf("%v, missing %v, %v", found, missing, err)
+	}
 }
 
 func TestTheWindowChoosesBlocks(t *testing.T) {
