@@ -15,6 +15,7 @@ import (
 )
 
 func TestListFilters(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	must(t, os.Mkdir(filepath.Join(b.src, tenant, "00000000-0000-4000-8000-000000000000"), 0o755))
 	all := b.list(Filter{})
@@ -41,6 +42,7 @@ func TestListFilters(t *testing.T) {
 
 // The order of tenants in a listing is not that of their names, which must not make blocks look missing.
 func TestTenantsOfSimilarNames(t *testing.T) {
+	t.Parallel()
 	src := levelZeroDir(t)
 	for _, other := range []string{"a", "a-b", "a.b", "a!"} {
 		dir := filepath.Join(src, other, blockA)
@@ -69,6 +71,7 @@ func TestTenantsOfSimilarNames(t *testing.T) {
 }
 
 func TestPrefixes(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	a := Open(b.store)
 	if d, err := a.Show(t.Context(), "2"); err != nil || d.ID != blockA || len(d.Manifest.Files) != 4 {
@@ -82,6 +85,7 @@ func TestPrefixes(t *testing.T) {
 }
 
 func TestStats(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	_, err := Open(b.store).Pin(t.Context(), blockA)
 	must(t, err)
@@ -102,6 +106,7 @@ func planPrune(t *testing.T, b *bench, src Source) *PrunePlan {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	b.runOnce(b.archiver(nil))
 	if p := planPrune(t, b, nil); len(p.Blocks) != 0 || len(p.Kept) != 3 || !strings.Contains(p.Kept[0].Reason, "never verified") {
@@ -146,6 +151,7 @@ func TestPrune(t *testing.T) {
 
 // A prune that is interrupted anywhere is finished by the next, and nothing looks damaged meanwhile.
 func TestInterruptedPrune(t *testing.T) {
+	t.Parallel()
 	for at := 1; at < 100; at++ {
 		b := archived(t)
 		steps := 0
@@ -190,6 +196,7 @@ func TestInterruptedPrune(t *testing.T) {
 
 // A block that is archived anew after it was pruned is not deleted for the old mark's sake.
 func TestArchivedAgainAfterPrune(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	_, err := planPrune(t, b, nil).Run(t.Context(), nil)
 	must(t, err)
@@ -207,6 +214,7 @@ func TestArchivedAgainAfterPrune(t *testing.T) {
 }
 
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	dir := filepath.Join(t.TempDir(), "restored")
 	a := Open(b.store)
@@ -243,6 +251,7 @@ func TestRestore(t *testing.T) {
 }
 
 func TestRestoreRefuses(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	link := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(b.src, link))
@@ -259,6 +268,7 @@ func TestRestoreRefuses(t *testing.T) {
 }
 
 func TestRestoreOfADamagedBlock(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{dataName, MetaName, "index"} {
 		b := archived(t)
 		flip(t, filepath.Join(b.dst, tenant, blockA, file), 9)
@@ -276,6 +286,7 @@ func TestRestoreOfADamagedBlock(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	must(t, os.RemoveAll(filepath.Join(b.src, tenant, blockB)))
 	reflush(t, b.src, blockA, blockB)

@@ -3,14 +3,10 @@ package archive
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"time"
-
-	"appliance/archive/store"
 )
 
 // blockState is how far the archiver has come with a block of the source.
@@ -34,6 +30,7 @@ type known struct {
 	bytes      int64
 	files      int
 	print      [sha256.Size]byte // of what the source said of it
+	failed     bool              // when it was last tried
 	proven     bool              // this process has read the archived copy and the source, and found them equal
 }
 
@@ -98,31 +95,20 @@ func (a *Archiver) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		a.pass(ctx, nil)
+		// A backlog must not keep us from looking: a block may come and go meanwhile.
+		out, _ := a.pass(ctx, nil, a.opt.Interval)
 		if a.opt.Embedded != nil {
 			a.purge(ctx)
 		}
 		a.remember(ctx, false)
 		a.sweep(ctx)
-		timer.Reset(a.opt.Interval)
+		if out.left {
+			timer.Reset(0)
+		} else {
+			timer.Reset(a.opt.Interval)
+		}
 	}
 }
-
-// sweep removes once a day what copying that was interrupted left out of sight.
-func (a *Archiver) sweep(ctx context.Context) {
-	if !a.swept.IsZero() && time.Since(a.swept) < sweepAge {
-		return
-	}
-	a.swept = time.Now()
-	if n, err := a.opt.Store.Sweep(ctx, sweepAge); err != nil {
-		a.fail(ctx, causeOf(err), err)
-	} else if n > 0 {
-		a.opt.Logger.Info("the rest of interrupted copies is removed", "count", n)
-	}
-}
-
-// sweepAge is longer than any copy takes.
-const sweepAge = 24 * time.Hour
 
 // Progress of RunOnce. Totals are those of the blocks that were due at its start.
 type Progress struct {
@@ -136,18 +122,19 @@ type Outcome struct {
 	Archived, Covered, Failed int   // blocks
 	Bytes                     int64 // archived
 	Errors                    []error
+	left                      bool // more is due, and time was up
 }
 
 // RunOnce archives everything that is due, and purges nothing. It calls progress, which may be nil, from time to time.
 // The error is that of the source or the store as a whole; those of single blocks are in the Outcome.
 func (a *Archiver) RunOnce(ctx context.Context, progress func(Progress)) (Outcome, error) {
-	out, err := a.pass(ctx, progress)
+	out, err := a.pass(ctx, progress, 0)
 	a.remember(ctx, true)
 	return out, errors.Join(err, ctx.Err())
 }
 
-// pass looks at the source and copies what is due.
-func (a *Archiver) pass(ctx context.Context, progress func(Progress)) (Outcome, error) {
+// pass looks at the source and copies what is due. After limit, if that is not 0, it begins with no other block.
+func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
 	a.doubt = ""
 	if err := a.recall(ctx); err != nil {
 		a.inDoubt(ctx, causeOf(err), err)
@@ -161,8 +148,8 @@ func (a *Archiver) pass(ctx context.Context, progress func(Progress)) (Outcome, 
 		return Outcome{}, err
 	}
 	a.noteScan(started)
-	out := a.archive(ctx, due, progress)
-	if out.Failed == 0 && ctx.Err() == nil {
+	out := a.archive(ctx, due, progress, func() bool { return limit > 0 && time.Since(started) > limit })
+	if out.Failed == 0 && !out.left && ctx.Err() == nil {
 		a.update(func(s *Status) { s.LastSuccess = a.opt.Wall() })
 	}
 	return out, nil
@@ -174,8 +161,8 @@ func (a *Archiver) inDoubt(ctx context.Context, cause string, err error) {
 	a.fail(ctx, cause, err)
 }
 
-// archive copies the blocks that are due, in their order.
-func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progress)) (out Outcome) {
+// archive copies the blocks that are due, in their order, until the time is up.
+func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progress), timeUp func() bool) (out Outcome) {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
@@ -187,12 +174,13 @@ func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progres
 	defer func() { a.copy.moved = func(int64) {} }()
 	var archived []entry // read when the first block of a higher level comes
 	for _, r := range due {
-		if ctx.Err() != nil {
+		if out.left = timeUp(); out.left || ctx.Err() != nil {
 			return out
 		}
 		p.Tenant, p.Block = r.tenant, r.block
 		before := p.Bytes
 		m, err := a.archiveBlock(ctx, r, &archived)
+		a.known[r].failed = err != nil
 		switch {
 		case err != nil:
 			out.Failed++
@@ -278,111 +266,4 @@ func (a *Archiver) isCovered(ctx context.Context, b *sourceBlock, archived *[]en
 		a.memory.Covered[r.String()] = hexSum(sha256.Sum256(b.text))
 	})
 	return true, nil
-}
-
-// remember writes down what a restart should know, and the catalog, when it is time.
-func (a *Archiver) remember(ctx context.Context, now bool) {
-	if a.recalled && (now || time.Since(a.remembered) >= rememberEvery) {
-		a.mu.Lock()
-		m := a.memory
-		a.mu.Unlock()
-		if err := m.save(ctx, a.opt.Store); err != nil {
-			a.fail(ctx, causeOf(err), err)
-		} else {
-			a.remembered = time.Now()
-		}
-	}
-	changes := a.fresh + len(a.verified)
-	if changes >= catalogEvery || changes > 0 && (now || time.Since(a.cataloged) >= catalogAfter) {
-		a.saveCatalog(ctx)
-	}
-}
-
-const (
-	rememberEvery = 5 * time.Minute
-	catalogEvery  = 64        // blocks that the catalog lacks; each costs a reader one small read
-	catalogAfter  = time.Hour // at the latest
-)
-
-// saveCatalog brings the catalog up to date with the store, whoever wrote to that.
-func (a *Archiver) saveCatalog(ctx context.Context) {
-	inv, err := takeInventory(ctx, a.opt.Store)
-	if err != nil {
-		a.fail(ctx, causeOf(err), err)
-		return
-	}
-	if inv.catalogErr != nil {
-		a.inDoubt(ctx, CauseCatalog, inv.catalogErr)
-	}
-	for r, at := range a.verified {
-		if e := inv.find(r); e != nil {
-			e.verified = max(e.verified, at)
-		}
-	}
-	if err := inv.save(ctx, a.opt.Store); err != nil {
-		a.fail(ctx, causeOf(err), err)
-		return
-	}
-	a.fresh, a.cataloged = 0, time.Now()
-	clear(a.verified)
-}
-
-// recall reads what an earlier run wrote down, once.
-func (a *Archiver) recall(ctx context.Context) error {
-	if a.recalled {
-		return nil
-	}
-	m, err := recall(ctx, a.opt.Store, a.opt.Origin)
-	if bad := (*json.SyntaxError)(nil); err != nil && !errors.As(err, &bad) {
-		return err
-	}
-	a.fail(ctx, CauseCatalog, err)
-	trial := clockTrial
-	if a.opt.Embedded != nil {
-		trial = min(trial, a.opt.Embedded.Retention)
-	}
-	start := time.Now()
-	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, trial, m.ScannedAt)
-	a.mu.Lock()
-	a.memory = m
-	a.mu.Unlock()
-	a.recalled = true
-	// A catalog that is damaged casts doubt until it is rebuilt; better now than at the first purge.
-	text, err := store.ReadFile(ctx, a.opt.Store, catalogName, maxCatalogBytes)
-	if err == nil {
-		_, err = decodeCatalog(text)
-	}
-	if err != nil && !errors.Is(err, store.ErrNotExist) {
-		a.saveCatalog(ctx)
-	}
-	return nil
-}
-
-// taggedSource marks errors as those of the source.
-type taggedSource struct{ Source }
-
-type sourceError struct{ err error }
-
-func (e *sourceError) Error() string { return e.err.Error() }
-func (e *sourceError) Unwrap() error { return e.err }
-
-func (s taggedSource) List(ctx context.Context, dir string) iter.Seq2[store.Entry, error] {
-	return func(yield func(store.Entry, error) bool) {
-		for e, err := range s.Source.List(ctx, dir) {
-			if err != nil {
-				err = &sourceError{err}
-			}
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-func (s taggedSource) Open(ctx context.Context, name string) (store.Object, error) {
-	o, err := s.Source.Open(ctx, name)
-	if err != nil {
-		return nil, &sourceError{fmt.Errorf("open %s of %s: %w", name, s.URL(), err)}
-	}
-	return o, nil
 }

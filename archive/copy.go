@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,17 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"appliance/archive/store"
 )
 
-const (
-	copyAttempts    = 3 // of a block that changes while it is copied
-	deriveAttempts  = 4 // of finding an id under which nothing else is kept
-	metaIDKey       = "blockID"
-	manifestTimeFmt = time.Second // archived_at is no more precise
-)
+// copyAttempts is how often a block is copied that changes meanwhile, until the next look.
+const copyAttempts = 3
 
 // errTaken says that something else is kept under a block's id.
 var errTaken = errors.New("other bytes are kept under this id")
@@ -94,7 +87,7 @@ func (c *copier) isOf(m *Manifest, b *sourceBlock) bool {
 	return !b.unmarked || len(m.Files) == len(b.files)+1
 }
 
-// copy archives b and returns its manifest; conflict is true when its id was taken by other bytes.
+// copy archives b and returns its manifest, which says under which id.
 func (c *copier) copy(ctx context.Context, b *sourceBlock) (m *Manifest, err error) {
 	for range copyAttempts {
 		if m, err = c.copyOnce(ctx, b); !errors.Is(err, errChanged) {
@@ -143,7 +136,7 @@ func (c *copier) copyAs(ctx context.Context, b *sourceBlock, id string, found ce
 		Start: b.meta.StartTime.UTC(), End: b.meta.EndTime.UTC(),
 		Traces: b.meta.TotalObjects, Spans: found.spans, SpanDigest: found.digest,
 		CompactionLevel: b.meta.CompactionLevel, Origin: c.origin,
-		ArchivedAt: c.now().UTC().Truncate(manifestTimeFmt), ArchivedBy: c.by,
+		ArchivedAt: c.now().UTC().Truncate(time.Second), ArchivedBy: c.by,
 	}
 	text := b.text
 	if id != b.id {
@@ -287,55 +280,4 @@ func (c *copier) sizes(ctx context.Context, tenant, id string) (map[string]int64
 		}
 	}
 	return there, nil
-}
-
-// contents digests all of b's files.
-func (c *copier) contents(ctx context.Context, b *sourceBlock) ([sha256.Size]byte, error) {
-	h := sha256.New()
-	h.Write(b.text)
-	for _, f := range b.files {
-		o, err := c.src.Open(ctx, ObjectName(b.tenant, b.id, f.Name))
-		if err != nil {
-			return [sha256.Size]byte{}, err
-		}
-		sum, err := digest(o)
-		if err = errors.Join(err, o.Close()); err != nil {
-			return [sha256.Size]byte{}, err
-		}
-		fmt.Fprintf(h, "\n%s %d %s", f.Name, f.Size, sum)
-	}
-	return [sha256.Size]byte(h.Sum(nil)), nil
-}
-
-// derivedIDs yields the ids that a block with such contents gets, one after the other, where its own is taken. Two archivers find the same.
-func derivedIDs(id string, content [sha256.Size]byte) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		u, err := uuid.Parse(id)
-		for range deriveAttempts {
-			u = uuid.NewSHA1(u, content[:])
-			if err != nil || !yield(u.String()) {
-				return
-			}
-		}
-	}
-}
-
-// renamed is a meta.json with another block's id and nothing else changed.
-func renamed(text []byte, from, to string) ([]byte, error) {
-	old, repl := []byte(`"`+from+`"`), []byte(`"`+to+`"`)
-	out := bytes.Replace(text, old, repl, 1)
-	var meta map[string]json.RawMessage
-	if err := json.Unmarshal(out, &meta); err != nil || !bytes.Equal(meta[metaIDKey], repl) {
-		return nil, fmt.Errorf("%w: its %s has no plain %s", errDamaged, MetaName, metaIDKey)
-	}
-	return out, nil
-}
-
-// digest is the SHA-256 of an object in hexadecimal.
-func digest(o store.Object) (string, error) {
-	h := sha256.New()
-	if _, err := o.WriteTo(h); err != nil {
-		return "", err
-	}
-	return hexSum([sha256.Size]byte(h.Sum(nil))), nil
 }

@@ -11,6 +11,7 @@ import (
 )
 
 func TestArchivesEveryFileByteForByte(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	a := b.archiver(nil)
 	if out := b.runOnce(a); out.Archived != 3 || out.Failed+out.Covered != 0 {
@@ -40,6 +41,7 @@ func TestArchivesEveryFileByteForByte(t *testing.T) {
 }
 
 func TestCompactedStorage(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, compactedDir(t))
 	a := b.archiver(nil)
 	if out := b.runOnce(a); out.Archived != 3 || out.Covered != 1 || out.Failed != 0 {
@@ -60,6 +62,7 @@ func TestCompactedStorage(t *testing.T) {
 
 // Where a span of it is nowhere else, a higher-level block is archived.
 func TestUncoveredBlockIsArchived(t *testing.T) {
+	t.Parallel()
 	for _, gone := range levelZero {
 		b := newBench(t, compactedDir(t))
 		must(t, os.RemoveAll(filepath.Join(b.src, tenant, gone)))
@@ -73,6 +76,7 @@ func TestUncoveredBlockIsArchived(t *testing.T) {
 }
 
 func TestCoverIsComparedInShares(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, compactedDir(t))
 	b.runOnce(b.archiver(nil))
 	inv, err := takeInventory(t.Context(), b.store)
@@ -100,6 +104,7 @@ func TestCoverIsComparedInShares(t *testing.T) {
 }
 
 func TestUnknownEncodingIsArchivedAndShown(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	for _, id := range []string{blockA, blockB} {
 		replaceIn(t, filepath.Join(b.src, tenant, id, MetaName), `"vParquet4"`, map[string]string{blockA: `"vParquet9"`, blockB: `"v77"`}[id])
@@ -121,6 +126,7 @@ func TestUnknownEncodingIsArchivedAndShown(t *testing.T) {
 
 // What is not whole is not archived, is visible, and does not keep others from being archived.
 func TestUnfinishedAndDamagedBlocks(t *testing.T) {
+	t.Parallel()
 	meta := func(dir string) string { return filepath.Join(dir, MetaName) }
 	for name, c := range map[string]struct {
 		spoil   func(t *testing.T, dir string)
@@ -158,6 +164,7 @@ func TestUnfinishedAndDamagedBlocks(t *testing.T) {
 }
 
 func TestBothMetas(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	dir := filepath.Join(b.src, tenant, blockA)
 	text, err := os.ReadFile(filepath.Join(dir, MetaName))
@@ -179,6 +186,7 @@ func reflush(t testing.TB, src, id, with string) {
 }
 
 func TestOtherBytesUnderATakenId(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	b.runOnce(b.archiver(nil))
 	before := tree(t, b.dst, nil)
@@ -222,6 +230,7 @@ func TestOtherBytesUnderATakenId(t *testing.T) {
 
 // What an interrupted copy of other bytes left is neither overwritten nor taken for this block's.
 func TestOtherBytesOfAnInterruptedCopy(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{dataName, "bloom-0", MetaName} {
 		b := newBench(t, levelZeroDir(t))
 		rest, err := os.ReadFile(filepath.Join(b.src, tenant, blockA, file))
@@ -245,6 +254,7 @@ func TestOtherBytesOfAnInterruptedCopy(t *testing.T) {
 
 // A block that changes while it is copied is copied again.
 func TestSourceChangesMeanwhile(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	changed := false
 	a := b.archiver(func(o *Options) {
@@ -270,6 +280,7 @@ func TestSourceChangesMeanwhile(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	var last Progress
 	_, err := b.archiver(nil).RunOnce(t.Context(), func(p Progress) {

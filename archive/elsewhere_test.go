@@ -40,6 +40,7 @@ func (p *appliance) startElsewhere(change func(*Options)) {
 }
 
 func TestSourceIsNeverChanged(t *testing.T) {
+	t.Parallel()
 	src := compactedDir(t)
 	before := tree(t, src, nil)
 	elsewhere(t, src, func(t *testing.T, p *appliance) {
@@ -57,6 +58,7 @@ func TestSourceIsNeverChanged(t *testing.T) {
 
 // Headroom falls from the moment on when a block that cannot be archived is marked.
 func TestHeadroom(t *testing.T) {
+	t.Parallel()
 	src := levelZeroDir(t)
 	dir := filepath.Join(src, tenant, blockA)
 	elsewhere(t, src, func(t *testing.T, p *appliance) {
@@ -95,6 +97,7 @@ func TestHeadroom(t *testing.T) {
 
 // A time without a look that is longer than Tempo keeps what it marked is a gap; a shorter one is none.
 func TestScanGap(t *testing.T) {
+	t.Parallel()
 	for pause, gaps := range map[time.Duration]int{50 * time.Minute: 0, 2 * time.Hour: 1} {
 		elsewhere(t, levelZeroDir(t), func(t *testing.T, p *appliance) {
 			p.startElsewhere(nil)
@@ -125,6 +128,7 @@ func (s *failingSource) List(ctx context.Context, dir string) iter.Seq2[store.En
 
 // A source that cannot be listed is no reason to think that its blocks are gone, nor that they were looked at.
 func TestSourceFails(t *testing.T) {
+	t.Parallel()
 	src := levelZeroDir(t)
 	elsewhere(t, src, func(t *testing.T, p *appliance) {
 		flip(t, filepath.Join(src, tenant, blockA, dataName), 0)
@@ -145,6 +149,7 @@ func TestSourceFails(t *testing.T) {
 }
 
 func TestUnsafeSettings(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		config    string
 		settings  []string
@@ -180,6 +185,7 @@ func TestUnsafeSettings(t *testing.T) {
 }
 
 func TestWarningsAreShown(t *testing.T) {
+	t.Parallel()
 	config := "compactor:\n  compaction:\n    block_retention: 0s\n    compacted_block_retention: 20m0s\n"
 	tempo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(config)) }))
 	defer tempo.Close()
@@ -199,6 +205,7 @@ func TestWarningsAreShown(t *testing.T) {
 }
 
 func TestOptionsRefused(t *testing.T) {
+	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	self := *b
 	self.src = b.dst

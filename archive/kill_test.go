@@ -90,6 +90,7 @@ func (f *killedFS) Remove(name string) error {
 // copy, before and after the manifest, before and after the mark, amid the clearing. After each kill every block is
 // whole in Tempo's storage or whole in the archive, and the next process finishes the work.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("ARCHIVE_KILL_SOURCE") != "" {
 		return
 	}

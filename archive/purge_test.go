@@ -100,6 +100,7 @@ func embedded(t *testing.T, run func(t *testing.T, p *appliance)) {
 }
 
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		// A clock of which nothing is known is on trial for an hour.
@@ -138,6 +139,7 @@ func TestPurge(t *testing.T) {
 
 // Younger blocks stay, however long we run.
 func TestPurgeKeepsTheYoung(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.offset = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
 		p.start(nil)
@@ -152,6 +154,7 @@ func TestPurgeKeepsTheYoung(t *testing.T) {
 
 // The grace begins anew when the process does, and the clock needs no trial after a short pause.
 func TestPurgeOverARestart(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		p.after(clockTrial + time.Minute)
@@ -167,6 +170,7 @@ func TestPurgeOverARestart(t *testing.T) {
 }
 
 func TestClockJumps(t *testing.T) {
+	t.Parallel()
 	// A jump forward makes young blocks look old. A jump back does not, so there the blocks are due from the start, and the
 	// jump comes while the clock is still on trial.
 	young := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
@@ -214,6 +218,7 @@ func TestClockJumps(t *testing.T) {
 
 // A full or failing store: nothing is purged, and it is said.
 func TestStoreFails(t *testing.T) {
+	t.Parallel()
 	for cause, failure := range map[string]error{CauseFull: store.ErrFull, CauseDenied: store.ErrDenied, CauseStore: errors.New("connection reset")} {
 		t.Run(cause, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
@@ -246,6 +251,7 @@ func TestStoreFails(t *testing.T) {
 
 // A store that cannot be read when a block is to be proven.
 func TestStoreCannotBeRead(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		var mu sync.Mutex
 		broken := false
@@ -299,6 +305,7 @@ func (f *failingFS) SyncDir(name string) error {
 
 // A full or failing disk under Tempo's blocks: it is counted, and finished when it heals.
 func TestSourceDiskFails(t *testing.T) {
+	t.Parallel()
 	for _, op := range []string{"rename", "remove", "sync"} {
 		t.Run(op, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
@@ -332,6 +339,7 @@ func TestSourceDiskFails(t *testing.T) {
 
 // A damaged archived copy is no copy: the block is archived again before it goes.
 func TestDamagedCopyIsReplacedBeforePurge(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{dataName, "bloom-0", "index", MetaName, ManifestName} {
 		t.Run(file, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
@@ -362,6 +370,7 @@ func TestDamagedCopyIsReplacedBeforePurge(t *testing.T) {
 
 // So is one whose manifest or files somebody took away, before or after the mark.
 func TestTakenAwayCopy(t *testing.T) {
+	t.Parallel()
 	for name, at := range map[string]time.Duration{"before the mark": time.Minute, "after the mark": clockTrial + time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
@@ -379,6 +388,7 @@ func TestTakenAwayCopy(t *testing.T) {
 
 // A block that was written again with other bytes of equal sizes and an equal meta.json is found when it is proven.
 func TestSourceDiffersFromCopy(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		p.after(time.Minute)
@@ -401,6 +411,7 @@ func TestSourceDiffersFromCopy(t *testing.T) {
 }
 
 func TestBothMetasWhenPurging(t *testing.T) {
+	t.Parallel()
 	for name, same := range map[string]bool{"equal": true, "different": false} {
 		t.Run(name, func(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
@@ -424,6 +435,7 @@ func TestBothMetasWhenPurging(t *testing.T) {
 
 // A damaged catalog stops purging until it was rebuilt.
 func TestDamagedCatalogStopsPurging(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		p.after(2*time.Minute + clockTrial/2)
@@ -445,6 +457,7 @@ func TestDamagedCatalogStopsPurging(t *testing.T) {
 
 // An empty directory that a crash left goes; one of a block that is being written stays.
 func TestRemains(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		p.after(time.Minute)
@@ -461,6 +474,7 @@ func TestRemains(t *testing.T) {
 
 // The order in which a block is cleared: its files, then the directory is synced, and only then the meta.
 func TestClearSyncsBeforeTheMetaGoes(t *testing.T) {
+	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		var mu sync.Mutex
 		var calls []string

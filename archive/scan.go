@@ -46,10 +46,11 @@ func (a *Archiver) scan(ctx context.Context) ([]ref, error) {
 			due = append(due, r)
 		}
 	}
-	// Lower levels first, since they cover the higher; what Tempo will delete first before the rest.
+	// Lower levels first, since they cover the higher; what Tempo will delete first before the rest. What failed comes
+	// last, so that it does not hold up the others.
 	slices.SortFunc(due, func(x, y ref) int {
 		p, q := a.known[x], a.known[y]
-		return cmp.Or(cmp.Compare(p.level, q.level), p.urgency().Compare(q.urgency()), p.end.Compare(q.end), x.compare(y))
+		return cmp.Or(cmp.Compare(p.tries(), q.tries()), cmp.Compare(p.level, q.level), p.urgency().Compare(q.urgency()), p.end.Compare(q.end), x.compare(y))
 	})
 	return due, nil
 }
@@ -60,6 +61,13 @@ func (k *known) urgency() time.Time {
 		return time.Unix(1<<40, 0)
 	}
 	return k.markedSeen
+}
+
+func (k *known) tries() int {
+	if k.failed {
+		return 1
+	}
+	return 0
 }
 
 // turn tells in which of some scans a block is looked at again.

@@ -158,3 +158,32 @@ func readSmall(ctx context.Context, src Source, name string, limit int64) ([]byt
 	}
 	return data, nil
 }
+
+// taggedSource marks errors as those of the source.
+type taggedSource struct{ Source }
+
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func (s taggedSource) List(ctx context.Context, dir string) iter.Seq2[store.Entry, error] {
+	return func(yield func(store.Entry, error) bool) {
+		for e, err := range s.Source.List(ctx, dir) {
+			if err != nil {
+				err = &sourceError{err}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s taggedSource) Open(ctx context.Context, name string) (store.Object, error) {
+	o, err := s.Source.Open(ctx, name)
+	if err != nil {
+		return nil, &sourceError{fmt.Errorf("open %s of %s: %w", name, s.URL(), err)}
+	}
+	return o, nil
+}

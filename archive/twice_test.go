@@ -9,6 +9,7 @@ import (
 
 // Several archivers of one source, at the same time, on one store.
 func TestArchiversAtOnce(t *testing.T) {
+	t.Parallel()
 	for range 5 {
 		b := newBench(t, levelZeroDir(t))
 		var wg sync.WaitGroup
@@ -34,6 +35,7 @@ func TestArchiversAtOnce(t *testing.T) {
 
 // Archivers of different sources that have other bytes under one id.
 func TestArchiversOfDifferentSourcesAtOnce(t *testing.T) {
+	t.Parallel()
 	for range 5 {
 		one := newBench(t, levelZeroDir(t))
 		two := *one

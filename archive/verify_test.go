@@ -18,6 +18,7 @@ func archived(t *testing.T) *bench {
 // A flipped bit at the beginning, the middle or the end of any file is found, named, and stays listed until the block
 // is right again.
 func TestVerifyFindsAFlippedBit(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	for _, file := range []string{dataName, "bloom-0", "index", MetaName, ManifestName} {
 		path := filepath.Join(b.dst, tenant, blockB, file)
@@ -44,6 +45,7 @@ func TestVerifyFindsAFlippedBit(t *testing.T) {
 
 // Every bit of a manifest counts.
 func TestEveryBitOfAManifest(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	text, err := os.ReadFile(filepath.Join(b.dst, tenant, blockA, ManifestName))
 	must(t, err)
@@ -70,6 +72,7 @@ func TestEveryBitOfAManifest(t *testing.T) {
 }
 
 func TestVerifyFindsMissingFilesAndSizes(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{dataName, "bloom-0", "index", MetaName, ManifestName} {
 		for what, spoil := range map[string]func(path string) error{
 			"missing": os.Remove,
@@ -88,6 +91,7 @@ func TestVerifyFindsMissingFilesAndSizes(t *testing.T) {
 }
 
 func TestVerifyFindsAMissingBlock(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	must(t, os.RemoveAll(filepath.Join(b.dst, tenant, blockA)))
 	if rep := b.verify(); len(rep.Missing) != 1 || rep.Missing[0] != tenant+"/"+blockA || !rep.Damaged() {
@@ -104,6 +108,7 @@ func TestVerifyFindsAMissingBlock(t *testing.T) {
 }
 
 func TestVerifyInParts(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	seen := 0
 	for part := 1; part <= 3; part++ {
@@ -126,6 +131,7 @@ func TestVerifyInParts(t *testing.T) {
 }
 
 func TestDamagedCatalog(t *testing.T) {
+	t.Parallel()
 	b := archived(t)
 	path := filepath.Join(b.dst, catalogName)
 	info, err := os.Stat(path)

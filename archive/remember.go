@@ -1,0 +1,104 @@
+package archive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// remember writes down what a restart should know, and the catalog, when it is time.
+func (a *Archiver) remember(ctx context.Context, now bool) {
+	if a.recalled && (now || time.Since(a.remembered) >= rememberEvery) {
+		a.mu.Lock()
+		m := a.memory
+		a.mu.Unlock()
+		if err := m.save(ctx, a.opt.Store); err != nil {
+			a.fail(ctx, causeOf(err), err)
+		} else {
+			a.remembered = time.Now()
+		}
+	}
+	changes := a.fresh + len(a.verified)
+	if changes >= catalogEvery || changes > 0 && (now || time.Since(a.cataloged) >= catalogAfter) {
+		a.saveCatalog(ctx)
+	}
+}
+
+const (
+	rememberEvery = 5 * time.Minute
+	catalogEvery  = 64        // blocks that the catalog lacks; each costs a reader one small read
+	catalogAfter  = time.Hour // at the latest
+)
+
+// saveCatalog brings the catalog up to date with the store, whoever wrote to that.
+func (a *Archiver) saveCatalog(ctx context.Context) {
+	inv, err := takeInventory(ctx, a.opt.Store)
+	if err != nil {
+		a.fail(ctx, causeOf(err), err)
+		return
+	}
+	if inv.catalogErr != nil {
+		a.inDoubt(ctx, CauseCatalog, inv.catalogErr)
+	}
+	for r, at := range a.verified {
+		if e := inv.find(r); e != nil {
+			e.verified = max(e.verified, at)
+		}
+	}
+	if err := inv.save(ctx, a.opt.Store); err != nil {
+		a.fail(ctx, causeOf(err), err)
+		return
+	}
+	a.fresh, a.cataloged = 0, time.Now()
+	clear(a.verified)
+}
+
+// recall reads what an earlier run wrote down, once.
+func (a *Archiver) recall(ctx context.Context) error {
+	if a.recalled {
+		return nil
+	}
+	m, err := recall(ctx, a.opt.Store, a.opt.Origin)
+	if bad := (*json.SyntaxError)(nil); err != nil && !errors.As(err, &bad) {
+		return err
+	}
+	a.fail(ctx, CauseCatalog, err)
+	trial := clockTrial
+	if a.opt.Embedded != nil {
+		trial = min(trial, a.opt.Embedded.Retention)
+	}
+	start := time.Now()
+	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, trial, m.ScannedAt)
+	a.mu.Lock()
+	a.memory = m
+	a.mu.Unlock()
+	a.recalled = true
+	// A catalog that is damaged casts doubt until it is rebuilt; better now than at the first purge.
+	text, err := store.ReadFile(ctx, a.opt.Store, catalogName, maxCatalogBytes)
+	if err == nil {
+		_, err = decodeCatalog(text)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotExist) {
+		a.saveCatalog(ctx)
+	}
+	return nil
+}
+
+// sweep removes once a day what copying that was interrupted left out of sight.
+func (a *Archiver) sweep(ctx context.Context) {
+	if !a.swept.IsZero() && time.Since(a.swept) < sweepAge {
+		return
+	}
+	a.swept = time.Now()
+	if n, err := a.opt.Store.Sweep(ctx, sweepAge); err != nil {
+		a.fail(ctx, causeOf(err), err)
+	} else if n > 0 {
+		a.opt.Logger.Info("the rest of interrupted copies is removed", "count", n)
+	}
+}
+
+// sweepAge is longer than any copy takes.
+const sweepAge = 24 * time.Hour
