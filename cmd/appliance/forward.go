@@ -22,8 +22,8 @@ const (
 
 	// Tempo keeps what it is sent as objects of several times the size until its next look at them, and sorts it into
 	// blocks later.
-	digestSeconds = 20 // for as many bytes as its memory limit
-	windowShare   = 4  // of its memory limit may be sent and not be in a block
+	digestSeconds = 32 // for as many bytes as its memory limit
+	windowShare   = 7  // of its memory limit may be sent and not be in a block
 )
 
 // openSpool opens what is kept and the account of it, and puts the embedded Tempo's blocks in order.

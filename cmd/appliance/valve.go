@@ -11,10 +11,10 @@ type memoryValve struct {
 	shut  atomic.Bool
 }
 
-// The collector lets a heap become twice what was in use, so that beyond half of the limit it has to work without end.
+// Tempo needs some 60 % of the default limit to write a block; what is beyond that is for garbage.
 const (
-	valveShuts = 0.45 // of the limit
-	valveOpens = 0.38
+	valveShuts = 0.65 // of the limit
+	valveOpens = 0.55
 )
 
 func (v *memoryValve) closed() bool {
