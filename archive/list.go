@@ -53,7 +53,7 @@ type Filter struct {
 	Until  time.Time // blocks that start at or before it
 	// Source adds what is not archived yet, and what Retention, that of the source's Tempo, means for each block.
 	Source    Source
-	Origin    string // as in Options; empty: the source's URL
+	Origin    string // as in Options
 	Retention time.Duration
 }
 
@@ -117,7 +117,7 @@ func (inv *inventory) blocks() []Block {
 // addSource adds the blocks of a source that are not archived, and tells of the others that they are there.
 func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Block, error) {
 	src := f.Source
-	mem, err := recall(ctx, a.store, cmp.Or(f.Origin, src.URL()))
+	mem, err := recall(ctx, a.store, cmp.Or(f.Origin, OriginOf(src)))
 	if err != nil && ctx.Err() != nil {
 		return nil, err // else it is as if nothing were remembered
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"appliance/archive/store"
@@ -19,7 +20,7 @@ type Options struct {
 	// deletes. Without it nothing is ever deleted.
 	Embedded *Embedded
 	// Origin names the source in manifests and in what is remembered. Two archivers of one source give the same,
-	// those of different sources different ones. Empty: the source's URL.
+	// those of different sources different ones. Empty: OriginOf(Source), which changes with the host's name.
 	Origin string
 	// By names this archiver in manifests. Empty: the host's name.
 	By string
@@ -71,7 +72,7 @@ func (o Options) filled() (Options, error) {
 		o.Embedded = &filled
 	}
 	if o.Origin == "" {
-		o.Origin = o.Source.URL()
+		o.Origin = OriginOf(o.Source)
 	}
 	if o.By == "" {
 		o.By, _ = os.Hostname() // a manifest without it is no worse
@@ -89,4 +90,14 @@ func (o Options) filled() (Options, error) {
 		o.Wall = time.Now
 	}
 	return o, nil
+}
+
+// OriginOf is the URL of a source, for a directory with the host's name in it, since other hosts have others of that path.
+func OriginOf(src Source) string {
+	host, err := os.Hostname()
+	path, local := strings.CutPrefix(src.URL(), "file:///")
+	if err != nil || !local {
+		return src.URL()
+	}
+	return "file://" + host + "/" + path
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,6 +47,10 @@ func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, e
 		dir = u.Path
 	} else if strings.Contains(rawURL, "://") {
 		return nil, fmt.Errorf("open the source: %q is neither file:// nor s3://", rawURL)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the source: %w", err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
