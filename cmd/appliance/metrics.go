@@ -103,8 +103,15 @@ func (a *appliance) metrics() []telemetry.Metric {
 
 		gauge("appliance_sampler_probability", "Configured probability of services that have none of their own.",
 			func() float64 { return a.sampler.Stats().Probability }),
-		gauge("appliance_sampler_target_spans_per_second", "Configured target, 0 for none.",
+		gauge("appliance_sampler_target_spans_per_second", "Target now, 0 for none.",
 			func() float64 { return a.sampler.Stats().Target }),
+		gauge("appliance_sampler_pressure", "1 while a full spool lowers the target.",
+			func() float64 {
+				if a.underPressure() {
+					return 1
+				}
+				return 0
+			}),
 		{
 			Name: "appliance_sampler_effective_probability", Labels: []string{"service"},
 			Help: "Share of spans kept in the last window of target_spans_per_second; the busiest services by name, the others as _rest, all as _all.",

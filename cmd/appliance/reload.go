@@ -42,7 +42,7 @@ func (a *appliance) reloadSampler() {
 	if err == nil {
 		c, _, configErr := samplerConfig(conf)
 		if err = configErr; err == nil {
-			err = a.sampler.Reload(c)
+			err = a.setSampling(func(p *pressure) { p.configured = c })
 		}
 	}
 	if err != nil {

@@ -79,6 +79,7 @@ type appliance struct {
 	ledger    *ledger.Ledger
 	blocks    *blockdir.Dir // of the embedded Tempo
 	sampler   *sampler.Sampler
+	pressure  pressure
 	forwarder *forwarder.Forwarder
 	receiver  *receiver.Receiver
 	tempo     *tempo.Supervisor // nil with a Tempo elsewhere
@@ -112,6 +113,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.sampler, err = sampler.New(samplerConf); err != nil {
 		return err
 	}
+	a.pressure.configured = samplerConf
 	embedded := a.conf.Forwarder.TempoURL == ""
 	if embedded {
 		exe, err := os.Executable()
@@ -182,6 +184,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.sampler.Run(background) })
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })
+	parts.Go(func() error { return a.watchSpool(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
 		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {

@@ -68,6 +68,7 @@ type forwarderStatus struct {
 type samplerStatus struct {
 	Probability          float64 `json:"probability"`
 	TargetSpansPerSecond float64 `json:"target_spans_per_second"`
+	Pressure             bool    `json:"pressure"` // a full spool lowers the target
 }
 
 func (a *appliance) status() (status, error) {
@@ -87,7 +88,7 @@ func (a *appliance) status() (status, error) {
 			UnreadableSegments: st.UnreadableSegments, QuarantinedBytes: st.QuarantinedBytes, LastError: st.LastError,
 		},
 		Forwarder: forwarderStatus{Proof: "settled", Stats: a.forwarder.Stats()},
-		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target},
+		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target, a.underPressure()},
 	}
 	if err := a.ready(); err != nil {
 		s.Ready, s.NotReady = false, err.Error()
@@ -196,8 +197,9 @@ func fetchStatus(ctx context.Context, target string) ([]byte, status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, status{}, &usageError{fmt.Errorf("--url %q is not a URL", target), "Try: appliance status --help"}
+	if err != nil || req.URL.Host == "" {
+		base := strings.TrimSuffix(target, statusPath)
+		return nil, status{}, &usageError{fmt.Errorf("--url %q is not a URL such as http://localhost:3200", base), "Try: appliance status --help"}
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -30,7 +30,11 @@ func statusText(s status, last *status) string {
 	}
 	row("appliance", "%s, up %s, %s", s.Version, (time.Duration(s.Uptime) * time.Second).String(), ready)
 	row("tempo", "%s", tempoText(s.Tempo))
-	row("sampling", "%s", samplingText(s.Sampler.Probability, s.Sampler.TargetSpansPerSecond))
+	sampling := samplingText(s.Sampler.Probability, s.Sampler.TargetSpansPerSecond)
+	if s.Sampler.Pressure {
+		sampling += ", lowered since the spool fills"
+	}
+	row("sampling", "%s", sampling)
 	b.WriteString("\nspans\n")
 	was := &s
 	if last != nil {

@@ -54,6 +54,9 @@ type Sampler struct {
 	Services             map[string]float64 `yaml:"services" doc:"Probability by service.name, for services that differ from the default. As an environment variable: name=0.1,other=1."`
 	TargetSpansPerSecond float64            `yaml:"target_spans_per_second" doc:"Spans per second to aim at: the probability is lowered to keep to it, fairly by service. 0 means no target."`
 	Window               time.Duration      `yaml:"window" doc:"Time over which traffic is measured for target_spans_per_second."`
+
+	PressureThreshold      float64 `yaml:"pressure_threshold" doc:"Share of spool.max_bytes, 0 to 1, above which pressure_spans_per_second holds."`
+	PressureSpansPerSecond float64 `yaml:"pressure_spans_per_second" doc:"target_spans_per_second while the spool is fuller than pressure_threshold. 0: sampling does not depend on the spool."`
 }
 
 // Spool is the durable queue on disk.
@@ -115,7 +118,7 @@ func Default() Config {
 			ReadTimeout:       30 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 		},
-		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second},
+		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second, PressureThreshold: 0.8},
 		Spool:     Spool{MaxBytes: 4 << 30},
 		Forwarder: Forwarder{Settle: 30 * time.Second, DrainDeadline: 10 * time.Second},
 		HTTP:      HTTP{Listen: ":3200"},

@@ -86,6 +86,19 @@ func (l *Loaded) validate() error {
 		bad("sampler.target_spans_per_second", "%v is negative; 0 means no target", c.Sampler.TargetSpansPerSecond)
 	}
 	positive("sampler.window", c.Sampler.Window)
+	if t := c.Sampler.PressureThreshold; t <= 0 || t > 1 {
+		bad("sampler.pressure_threshold", "%v is not a share of the spool between 0 and 1", t)
+	}
+	if c.Sampler.PressureSpansPerSecond < 0 {
+		bad("sampler.pressure_spans_per_second", "%v is negative; 0 means that sampling does not depend on the spool", c.Sampler.PressureSpansPerSecond)
+	}
+	if c.Forwarder.ResendAfter < 0 {
+		bad("forwarder.resend_after", "%v is negative; 0 means what fits the embedded Tempo", c.Forwarder.ResendAfter)
+	}
+	if c.Forwarder.DrainDeadline < 0 {
+		bad("forwarder.drain_deadline", "%v is negative; 0 means that a stop does not wait", c.Forwarder.DrainDeadline)
+	}
+	positive("forwarder.settle", c.Forwarder.Settle)
 	if c.Spool.MaxBytes < 1<<20 {
 		bad("spool.max_bytes", "%v is less than 1MiB", c.Spool.MaxBytes)
 	}
