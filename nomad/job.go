@@ -24,6 +24,9 @@ const (
 	imageUID = 10001
 
 	killTimeout = 60 * time.Second // a Tempo that writes its blocks takes up to 26 s
+	// minHealthyTime is how long the checks of a new allocation must have passed.
+	minHealthyTime = 10 * time.Second
+
 	volumeLabel = "data"
 	mountedAt   = "/data"
 )
@@ -48,7 +51,7 @@ func (s Spec) Build() (*api.Job, error) {
 	job.Update = &api.UpdateStrategy{
 		MaxParallel:      new(1),
 		HealthCheck:      new("checks"),
-		MinHealthyTime:   new(10 * time.Second),
+		MinHealthyTime:   new(minHealthyTime),
 		HealthyDeadline:  new(s.HealthyDeadline),
 		ProgressDeadline: new(max(2*s.HealthyDeadline, 2*killTimeout)), // Nomad wants it longer than kill_timeout
 		AutoRevert:       new(true),

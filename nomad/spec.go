@@ -154,8 +154,8 @@ func (s Spec) check() error {
 	if s.Retention < time.Hour {
 		wrong("retention %s is less than 1h", shortDuration(s.Retention))
 	}
-	if s.HealthyDeadline < 10*time.Second {
-		wrong("healthy_deadline %s is less than 10s", shortDuration(s.HealthyDeadline))
+	if s.HealthyDeadline <= minHealthyTime {
+		wrong("healthy_deadline %s is not above the %s for which a new allocation has to be healthy", shortDuration(s.HealthyDeadline), minHealthyTime)
 	}
 	for name, value := range map[string]string{"write_port": s.WritePort, "read_port": s.ReadPort} {
 		if n, err := strconv.Atoi(value); value != PortDynamic && (err != nil || n < 1 || n > 65535) {

@@ -54,6 +54,7 @@ ports {
   rpc  = %s
   serf = %s
 }
+disable_update_check = true
 acl {
   enabled = %t
 }
@@ -104,7 +105,7 @@ plugin "docker" {
 
 func (a *agent) start(t *testing.T) {
 	t.Helper()
-	cmd := exec.Command(harness.Peer(t, "nomad"), "agent", "-dev", "-bind", "127.0.0.1", "-data-dir", filepath.Join(a.dir, "d"), "-config", filepath.Join(a.dir, "agent.hcl"))
+	cmd := exec.Command(harness.Peer(t, "nomad"), "agent", "-dev", "-log-level", "WARN", "-bind", "127.0.0.1", "-data-dir", filepath.Join(a.dir, "d"), "-config", filepath.Join(a.dir, "agent.hcl"))
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, "NOMAD_") || strings.HasPrefix(kv, "AWS_") || strings.HasPrefix(kv, "APPLIANCE_")
 	})
@@ -264,6 +265,7 @@ func (a *agent) mustService(t *testing.T, name string, n int) []instance {
 // allocation is an allocation in Nomad's list.
 type allocation struct {
 	ID            string
+	JobID         string
 	TaskGroup     string
 	ClientStatus  string
 	DesiredStatus string
@@ -294,7 +296,7 @@ func (a *agent) end(t *testing.T, job string) {
 				return err
 			}
 			for _, x := range all {
-				if x.ClientStatus == "running" || x.ClientStatus == "pending" {
+				if x.JobID == job && (x.ClientStatus == "running" || x.ClientStatus == "pending") {
 					return fmt.Errorf("allocation %s is %s", x.ID, x.ClientStatus)
 				}
 			}

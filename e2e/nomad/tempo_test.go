@@ -1,0 +1,134 @@
+package nomad
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"appliance/e2e/internal/harness"
+)
+
+// TestTempoTask runs Tempo as a group of its own, the linked one in the place of the image, which no registry here has.
+// Tempo is rescheduled to another port, and the appliance follows within a second of Nomad knowing it; Nomad goes away
+// and traces are taken and delivered meanwhile.
+func TestTempoTask(t *testing.T) {
+	a := startAgent(t, agentOptions{})
+	// The linked Tempo takes its configuration as an argument and ends with its stdin; this one never ends.
+	standIn := a.write(t, "tempo", "#!/bin/sh\nmkfifo \"$NOMAD_TASK_DIR/stdin\"\nexec "+harness.Bin(t)+` tempo "${1#-config.file=}" 0<> "$NOMAD_TASK_DIR/stdin"`+"\n")
+	makeExecutable(t, standIn)
+	data := filepath.Join(a.dir, "data")
+	spec := append(rawExec(t, data), "--tempo", "task", "--tempo-command", standIn, "--set", "log.level=debug")
+	a.appliance(t, append([]string{"register"}, spec...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
+	a.end(t, "tempo")
+	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "a group of its own", "tempo-otlp")
+	app := a.serving(t)
+
+	sent := map[string]int{}
+	send := func() {
+		t.Helper()
+		request, ids := harness.NewRequest("in-nomad", 2, 3)
+		if answer, err := app.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+			t.Fatalf("export: %+v, %v", answer, err)
+		}
+		for _, id := range ids {
+			sent[id] = 3
+		}
+	}
+	send()
+	app.MustFind(t, sent)
+
+	// Rescheduled to another port.
+	var tempo allocation
+	for _, x := range a.allocations(t, "tempo") {
+		if x.TaskGroup == "tempo" {
+			tempo = x
+		}
+	}
+	before := a.mustService(t, "tempo", 1)[0]
+	a.must(t, http.MethodPost, "/v1/allocation/"+tempo.ID+"/stop", nil, nil)
+	send() // while there is no Tempo
+	var known time.Time
+	var after instance
+	harness.Eventually(t, time.Minute, "Tempo is registered elsewhere", func() error {
+		found, err := a.service("tempo-otlp")
+		if err != nil || len(found) != 1 || found[0].AllocID == before.AllocID {
+			return fmt.Errorf("%+v, %v", found, err)
+		}
+		known, after = time.Now(), found[0]
+		return nil
+	})
+	if after.Port == before.Port {
+		t.Fatalf("Tempo came back at port %d", after.Port)
+	}
+	harness.Eventually(t, time.Second, "the appliance has heard of "+after.addr(), func() error {
+		if log := a.log(t, "tempo", "appliance"); !strings.Contains(log, `"address":"`+after.addr()+`"`) {
+			return fmt.Errorf("it has not")
+		}
+		return nil
+	})
+	t.Logf("followed %s after Nomad knew", time.Since(known).Round(time.Millisecond))
+	send()
+	app.MustFind(t, sent)
+
+	// Its own telemetry says which allocation it is.
+	metrics, err := through(t.Context(), app.Read, app.Read, "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, label := range []string{`job="tempo"`, `group="appliance"`, `task="appliance"`, `node="`} {
+		if !strings.Contains(string(metrics), label) {
+			t.Errorf("no label %s in appliance_nomad_allocation_info", label)
+		}
+	}
+	if log := a.log(t, "tempo", "appliance"); !strings.Contains(log, `"nomad.alloc_id":"`) {
+		t.Error("log lines do not say which allocation they are of")
+	}
+}
+
+// TestNomadAway holds that an appliance that follows a service goes on while Nomad does not answer, and notices when it does
+// again.
+func TestNomadAway(t *testing.T) {
+	a := startAgent(t, agentOptions{})
+	tempo := harness.Start(t, harness.Options{}) // an appliance takes OTLP as Tempo does
+	_, port, _ := strings.Cut(tempo.Intake, ":")
+	serviceOf(t, a, "otlp", port)
+	app := harness.Start(t, harness.Options{Env: map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL": "nomad://otlp", "APPLIANCE_TEMPO_QUERY_URL": "http://" + tempo.Read, "APPLIANCE_NOMAD_ADDRESS": a.url,
+	}})
+	deliver := func(what string) {
+		t.Helper()
+		request, ids := harness.NewRequest(what, 1, 2)
+		if answer, err := app.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+			t.Fatalf("export: %+v, %v", answer, err)
+		}
+		tempo.MustFind(t, map[string]int{ids[0]: 2})
+	}
+	deliver("there")
+	freeze(t, a.Process) // it takes connections and says nothing
+	deliver("frozen")
+	thaw(t, a.Process)
+	deliver("back")
+}
+
+// log is what a task's process printed on stderr.
+func (a *agent) log(t *testing.T, job, group string) string {
+	t.Helper()
+	for _, x := range a.allocations(t, job) {
+		if x.TaskGroup != group {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		body, err := a.read(ctx, "/v1/client/fs/logs/"+x.ID+"?plain=true&type=stderr&task="+group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	t.Fatalf("no allocation of group %s", group)
+	return ""
+}
