@@ -31,6 +31,7 @@ type block struct {
 	id         uuid.UUID
 	start, end int64 // of its spans, Unix seconds, both included
 	traces     int32
+	spans      int64         // 0 where they were not counted
 	blooms     *atomic.Int32 // Bloom filters; unknown until the block is asked for a trace
 	source     uuid.UUID     // its id in the storage it was copied from
 	twin       bool          // other bytes were archived under the same id of the source
@@ -185,7 +186,7 @@ func (r *Reader) fromCatalog(ctx context.Context, tenant string) map[uuid.UUID]*
 		if err != nil {
 			continue
 		}
-		b := newBlock(id, l.Start, l.End, l.Traces)
+		b := newBlock(id, l.Start, l.End, l.Traces, l.Spans)
 		if l.DerivedFrom != "" {
 			if b.source, err = uuid.Parse(l.DerivedFrom); err != nil {
 				continue
@@ -196,8 +197,8 @@ func (r *Reader) fromCatalog(ctx context.Context, tenant string) map[uuid.UUID]*
 	return known
 }
 
-func newBlock(id uuid.UUID, start, end time.Time, traces int64) *block {
-	b := &block{id: id, source: id, start: start.Unix(), end: end.Unix(), traces: int32(min(traces, math.MaxInt32)), blooms: new(atomic.Int32)}
+func newBlock(id uuid.UUID, start, end time.Time, traces, spans int64) *block {
+	b := &block{id: id, source: id, start: start.Unix(), end: end.Unix(), spans: spans, traces: int32(min(traces, math.MaxInt32)), blooms: new(atomic.Int32)}
 	b.blooms.Store(unknown)
 	return b
 }
@@ -229,7 +230,7 @@ func (r *Reader) readManifest(ctx context.Context, tenant string, id uuid.UUID) 
 	if err != nil {
 		return nil, err
 	}
-	b := newBlock(id, m.Start, m.End, m.Traces)
+	b := newBlock(id, m.Start, m.End, m.Traces, m.Spans)
 	if m.Derived != nil {
 		b.source, err = uuid.Parse(m.Derived.Block)
 	}

@@ -93,7 +93,7 @@ func TestAPanicOfADecoderIsItsBlocksFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	visited := 0
-	missing, err := r.each(t.Context(), tenant, blocks, func(_ context.Context, b *block, _ *openBlock) error {
+	missing, err := r.each(t.Context(), tenant, blocks, 1, func(_ context.Context, b *block, _ *openBlock) error {
 		if b.id.String() == bad {
 			panic("index out of range")
 		}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/grafana/tempo/pkg/model/trace"
 	"github.com/grafana/tempo/pkg/tempopb"
+	"github.com/grafana/tempo/pkg/traceql"
 	"github.com/grafana/tempo/pkg/util"
+	"github.com/grafana/tempo/tempodb/encoding/common"
 	"golang.org/x/sync/errgroup"
 
 	"appliance/archive/store"
@@ -37,7 +39,11 @@ func (r *Reader) FindTrace(ctx context.Context, tenant string, id []byte, start,
 	var mu sync.Mutex
 	combined := trace.NewCombiner(r.options.MaxTraceBytes, true)
 	var inspected uint64
-	unread, err = r.each(ctx, tenant, candidates, func(ctx context.Context, b *block, open *openBlock) error {
+	// A whole trace takes more memory than a search: one block at a time, and no other search beside it.
+	unread, err = r.each(ctx, tenant, candidates, r.options.Parallel, func(ctx context.Context, b *block, open *openBlock) error {
+		if err := r.checkSize(ctx, id, b, open); err != nil {
+			return err
+		}
 		found, err := open.FindTraceByID(ctx, id, searchOptions())
 		if err != nil || found == nil {
 			return err
@@ -64,6 +70,29 @@ func (r *Reader) FindTrace(ctx context.Context, tenant string, id []byte, start,
 		resp.Status, resp.Message = tempopb.PartialStatus_PARTIAL, errors.Join(why...).Error()
 	}
 	return resp, missing, nil
+}
+
+// checkSize counts the spans that a block holds of a trace, where they can be too many to decode.
+func (r *Reader) checkSize(ctx context.Context, id []byte, b *block, open *openBlock) error {
+	if b.spans != 0 && b.spans <= int64(r.options.MaxTraceSpans) {
+		return nil
+	}
+	count := &tempopb.SearchRequest{Query: fmt.Sprintf("{ trace:id = %q }", util.TraceIDToHexString(id)), SpansPerSpanSet: 1, Limit: 1}
+	found, err := traceql.NewEngine().ExecuteSearch(ctx, count, open.fetcher())
+	if errors.Is(err, common.ErrUnsupported) {
+		return nil // v2, of before Parquet, whose traces are decoded one by one
+	}
+	if err != nil || len(found.Traces) == 0 {
+		return err
+	}
+	spans := 0
+	for _, set := range found.Traces[0].SpanSets {
+		spans += int(set.Matched)
+	}
+	if spans > r.options.MaxTraceSpans {
+		return fmt.Errorf("%w: it holds %d spans of the trace, more than the %d that are read at once", ErrTooMuch, spans, r.options.MaxTraceSpans)
+	}
+	return nil
 }
 
 // probe asks the Bloom filters which blocks can hold a trace.

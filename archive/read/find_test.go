@@ -219,6 +219,22 @@ func TestATraceThatIsTooLargeIsCut(t *testing.T) {
 	}
 }
 
+func TestABlockWithTooManySpansOfATraceIsLeftOut(t *testing.T) {
+	a := newArchive(t)
+	many := a.write(t, tenant, vparquet4.VersionString, makeTrace(1, "a", 0, 1, 2, 3, 4, 5), makeTrace(2, "a", 0))
+	a.write(t, tenant, vparquet4.VersionString, makeTrace(1, "a", 6, 7, 8, 9), makeTrace(3, "a", 0, 1, 2))
+	r := New(a.store, Options{MaxTraceSpans: 5})
+	resp, missing, err := r.FindTrace(t.Context(), tenant, idOf(1), 0, 0, nil)
+	if err != nil || !slices.Equal(spanIDs(resp.Trace), spanIDs(makeTrace(1, "a", 6, 7, 8, 9))) {
+		t.Errorf("%v %v", resp, err)
+	}
+	if len(missing) != 1 || !errors.Is(missing[0], ErrTooMuch) || !strings.Contains(resp.Message, many) || resp.Status != tempopb.PartialStatus_PARTIAL {
+		t.Errorf("%s %s, missing %v", resp.Status, resp.Message, missing)
+	}
+	mustFind(t, r, tenant, idOf(2))
+	mustFind(t, r, tenant, idOf(3))
+}
+
 // The answer is valid protobuf whatever was combined.
 func TestTheAnswerCanBeSent(t *testing.T) {
 	a := newArchive(t)

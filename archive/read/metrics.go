@@ -46,7 +46,7 @@ func (r *Reader) QueryRange(ctx context.Context, tenant string, req *tempopb.Que
 	if err != nil {
 		return nil, nil, err
 	}
-	unread, err := r.each(ctx, tenant, blocks, func(ctx context.Context, b *block, open *openBlock) error {
+	unread, err := r.each(ctx, tenant, blocks, 1, func(ctx context.Context, b *block, open *openBlock) error {
 		if open.BlockMeta().ReplicationFactor == backend.MetricsGeneratorReplicationFactor {
 			return nil
 		}

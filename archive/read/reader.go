@@ -24,6 +24,9 @@ type Options struct {
 	// MaxTraceBytes bounds a trace that is put together of several blocks, in bytes of its protobuf; what is above is
 	// left out and the answer is partial. Default 50 MiB, which is what the embedded Tempo takes.
 	MaxTraceBytes int
+	// MaxTraceSpans bounds the spans that one block may hold of a trace: Tempo's decoder takes about 12 KiB for each,
+	// all at once. A block that holds more is left out and named. Default 10,000.
+	MaxTraceSpans int
 	// MaxResultBytes bounds what a search or a list of tags collects, in bytes of its protobuf. Default 16 MiB.
 	MaxResultBytes int
 	// Refresh is how old the list of blocks may be; a list that took long to read may be older, up to ten times what it
@@ -45,6 +48,7 @@ type Reader struct {
 func New(st store.Store, o Options) *Reader {
 	o.Parallel = cmp.Or(o.Parallel, 2)
 	o.MaxTraceBytes = cmp.Or(o.MaxTraceBytes, 50<<20)
+	o.MaxTraceSpans = cmp.Or(o.MaxTraceSpans, 10_000)
 	o.MaxResultBytes = cmp.Or(o.MaxResultBytes, 16<<20)
 	o.Refresh = cmp.Or(o.Refresh, time.Second)
 	return &Reader{store: st, options: o, open: semaphore.NewWeighted(int64(o.Parallel)), tenants: map[string]*tenantBlocks{}}
@@ -82,9 +86,9 @@ func searchOptions() common.SearchOptions {
 	return common.SearchOptions{ReadBufferCount: 2, ReadBufferSize: 64 << 10, ChunkSizeBytes: 1 << 20}
 }
 
-// each calls visit for blocks, in their order, a few at a time, until all are visited or visit returns errEnough. The
+// each calls visit for blocks, in their order, as many at a time as weigh Parallel together, until all are visited or visit returns errEnough. The
 // blocks that fail are returned as Missing. The error is ctx's, or that of an abort.
-func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, visit func(context.Context, *block, *openBlock) error) ([]error, error) {
+func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weight int, visit func(context.Context, *block, *openBlock) error) ([]error, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -93,11 +97,11 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, visit
 		missing []error
 	)
 	for _, b := range blocks {
-		if r.open.Acquire(ctx, 1) != nil {
+		if r.open.Acquire(ctx, int64(weight)) != nil {
 			break
 		}
 		wg.Go(func() {
-			defer r.open.Release(1)
+			defer r.open.Release(int64(weight))
 			var aborted *abort
 			switch err := r.visit(ctx, tenant, b, visit); {
 			case err == nil:

@@ -49,7 +49,7 @@ func (r *Reader) Search(ctx context.Context, tenant string, req *tempopb.SearchR
 		req: &asked, combined: traceql.NewMetadataCombiner(int(asked.Limit), mostRecent), progress: progress, left: r.options.MaxResultBytes,
 		metrics: tempopb.SearchMetrics{TotalBlocks: uint32(len(blocks)), TotalJobs: uint32(len(blocks))},
 	}
-	unread, err := r.each(ctx, tenant, blocks, s.block)
+	unread, err := r.each(ctx, tenant, blocks, 1, s.block)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -75,7 +75,7 @@ func (r *Reader) tagNames(ctx context.Context, tenant string, req *tempopb.Searc
 	var inspected atomic.Uint64
 	count := func(n uint64) { inspected.Add(n) }
 	query := traceql.ExtractMatchers(req.Query)
-	unread, err := r.each(ctx, tenant, blocks, func(ctx context.Context, _ *block, open *openBlock) error {
+	unread, err := r.each(ctx, tenant, blocks, 1, func(ctx context.Context, _ *block, open *openBlock) error {
 		if names.Exceeded() {
 			return errEnough
 		}
@@ -163,7 +163,7 @@ func (r *Reader) tagValues(ctx context.Context, tenant string, req *tempopb.Sear
 		return 0, nil, err
 	}
 	var inspected atomic.Uint64
-	unread, err := r.each(ctx, tenant, blocks, func(ctx context.Context, _ *block, open *openBlock) error {
+	unread, err := r.each(ctx, tenant, blocks, 1, func(ctx context.Context, _ *block, open *openBlock) error {
 		if enough() {
 			return errEnough
 		}
