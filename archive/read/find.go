@@ -90,7 +90,7 @@ func (r *Reader) checkSize(ctx context.Context, id []byte, b *block, open *openB
 		spans += int(set.Matched)
 	}
 	if spans > r.options.MaxTraceSpans {
-		return fmt.Errorf("%w: it holds %d spans of the trace, more than the %d that are read at once", ErrTooMuch, spans, r.options.MaxTraceSpans)
+		return fmt.Errorf("%w: it holds %d spans of the trace, and %d is the limit", ErrTooMuch, spans, r.options.MaxTraceSpans)
 	}
 	return nil
 }

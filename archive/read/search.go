@@ -22,8 +22,8 @@ const (
 	maxSpans = 100
 )
 
-// ErrTooMuch is among the missing where a search stopped at MaxResultBytes.
-var ErrTooMuch = errors.New("the answer is larger than allowed and was cut; ask for less")
+// ErrTooMuch is among the missing where a bound of Options cut an answer.
+var ErrTooMuch = errors.New("more than may be returned at once")
 
 // Search returns the traces that match a TraceQL query, or tags, within the request's time range (Start and End, both 0: all time), at most Limit of
 // them. The newest blocks are searched first; with the hint most_recent the result is the most recent traces
