@@ -24,7 +24,7 @@ const (
 type LeaserOptions struct {
 	Client *api.Client
 	Path   string        // of the variable, such as nomad/jobs/tempo/archiver
-	Holder string        // names this process in the variable: the allocation's id
+	Holder string        // names this process, and no other, in the variable
 	TTL    time.Duration // 0: DefaultTTL
 	Logger *slog.Logger
 }
@@ -38,7 +38,7 @@ type LeaserOptions struct {
 type Leaser struct {
 	o     LeaserOptions
 	lock  locker
-	held  atomic.Bool
+	now   atomic.Pointer[Term] // the term that is under way
 	terms atomic.Uint64
 }
 
@@ -60,8 +60,11 @@ func NewLeaser(o LeaserOptions) *Leaser {
 	return &Leaser{o: o, lock: &variableLock{o: o}}
 }
 
-// Holding tells whether a term is under way.
-func (l *Leaser) Holding() bool { return l.held.Load() }
+// Holding tells whether a term is under way and the lock is ours for certain.
+func (l *Leaser) Holding() bool {
+	t := l.now.Load()
+	return t != nil && t.Held()
+}
 
 // Terms counts the terms that this process has begun.
 func (l *Leaser) Terms() uint64 { return l.terms.Load() }
@@ -136,8 +139,8 @@ func (l *Leaser) term(ctx context.Context, began time.Time, work func(context.Co
 		return false, nil
 	}
 	l.terms.Add(1)
-	l.held.Store(true)
-	defer l.held.Store(false)
+	l.now.Store(t)
+	defer l.now.Store(nil)
 	l.o.Logger.Info("the archiver's lock is ours", "path", l.o.Path, "fence", t.Fence)
 
 	working, stop := context.WithCancelCause(context.WithValue(ctx, termKey{}, t))

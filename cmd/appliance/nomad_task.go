@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/url"
 	"os"
@@ -57,7 +58,7 @@ func (a *appliance) joinNomad() error {
 		if err != nil {
 			return fmt.Errorf("name ourselves as the holder of nomad.lock: %w", err)
 		}
-		holder := cmp.Or(n.allocation.ID, fmt.Sprintf("%s:%d", host, os.Getpid()))
+		holder := cmp.Or(n.allocation.ID, host) + "/" + rand.Text() // a task that is started again is another holder
 		n.leaser = nomad.NewLeaser(nomad.LeaserOptions{Client: client, Path: a.conf.Nomad.Lock, Holder: holder, Logger: a.logger})
 	}
 	return nil

@@ -88,7 +88,7 @@ func TestRegister(t *testing.T) {
 	// It cannot be placed: nothing is registered.
 	register("--cpu", "10000000").mustExit(t, 1).mustSay(t, "cannot be placed", "not enough CPU is left")
 	register("--constraint", "node.class = storage").mustExit(t, 1).mustSay(t, "cannot be placed", "${node.class} = storage")
-	register("--datacenters", "services").mustExit(t, 1).mustSay(t, "cannot be placed", `no node is available in datacenter "services"`)
+	register("--datacenters", "services").mustExit(t, 1).mustSay(t, "cannot be placed", "no node was eligible", "--datacenters")
 	if jobIndex(t, a) != now {
 		t.Error("a registration that cannot be placed changed the job")
 	}
