@@ -8,7 +8,7 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
 RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/blockids ./internal/ledger
 
-FUZZED = internal/otlpwire internal/spool receiver sampler
+FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
 .PHONY: build test race race-packages lint image image-test e2e store-test bench-peer docs fuzz
 
