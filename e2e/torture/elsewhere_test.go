@@ -51,11 +51,10 @@ func TestTempoElsewhere(t *testing.T) {
 func sendElsewhere(t *testing.T, f *faulty, m *tempo) (*oracle.Oracle, *harness.Appliance) {
 	t.Helper()
 	o := oracle.New(t, 200)
-	a := harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":      "http://" + f.addr,
-		"APPLIANCE_TEMPO_QUERY_URL":          "http://" + m.http,
-		"APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s",
-	}})
+	a := harness.Start(t, collecting(t, "", map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + f.addr,
+		"APPLIANCE_TEMPO_QUERY_URL":     "http://" + m.http,
+	}))
 	o.Target(a.IntakeURL())
 	o.Start(few)
 	return o, a
@@ -103,13 +102,12 @@ func total(answers map[int]int64) (n int64) {
 func TestTempoElsewhereKilled(t *testing.T) {
 	m := newTempo(t)
 	o := oracle.New(t, 200)
-	a := harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":      "http://" + m.otlp,
-		"APPLIANCE_TEMPO_QUERY_URL":          "http://" + m.http,
-		"APPLIANCE_ARCHIVE_SOURCE":           "file://" + m.blocks(),
-		"APPLIANCE_FORWARDER_RESEND_AFTER":   "8s",
-		"APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s",
-	}})
+	a := harness.Start(t, collecting(t, "", map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL":    "http://" + m.otlp,
+		"APPLIANCE_TEMPO_QUERY_URL":        "http://" + m.http,
+		"APPLIANCE_ARCHIVE_SOURCE":         "file://" + m.blocks(),
+		"APPLIANCE_FORWARDER_RESEND_AFTER": "15s",
+	}))
 	o.Target(a.IntakeURL())
 	o.Start(clients)
 	for range times(3, 50) {

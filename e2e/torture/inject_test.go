@@ -76,7 +76,6 @@ func TestFailingDisk(t *testing.T) {
 		{"renameat", "error=ENOSPC:when=2+"},
 		{"unlinkat", "error=EIO:when=1+2"},
 		{"ftruncate", "error=EIO:when=1+"},
-		{"pwritev", "retval=7:when=5+9"}, // a short write
 	}
 	o, dir := oracle.New(t, 200), dataDir(t)
 	o.Start(clients)

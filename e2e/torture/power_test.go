@@ -78,7 +78,7 @@ func phase(i, cuts int) int {
 }
 
 // momentPatience is how long a moment may take to come.
-const momentPatience = 12 * time.Second
+const momentPatience = 20 * time.Second
 
 // awaitNew waits until a file whose name ends like this comes into being below a part of the data directory.
 func awaitNew(part, suffix string) func(*testing.T, *harness.Appliance) bool {

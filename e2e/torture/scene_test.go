@@ -40,7 +40,15 @@ func quick(t testing.TB, dataDir string, env map[string]string, more ...string) 
 	if err := os.WriteFile(file, []byte(quickTempo+strings.Join(more, "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{"APPLIANCE_TEMPO_CONFIG_FILE": file, "APPLIANCE_FORWARDER_RESEND_AFTER": "8s", "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
+	all := map[string]string{"APPLIANCE_TEMPO_CONFIG_FILE": file, "APPLIANCE_FORWARDER_RESEND_AFTER": "15s", "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
+	maps.Copy(all, env)
+	return harness.Options{DataDir: dataDir, Env: all}
+}
+
+// collecting are options of an appliance whose Tempo is elsewhere; at nothing, unless env says where.
+func collecting(t testing.TB, dataDir string, env map[string]string) harness.Options {
+	t.Helper()
+	all := map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + harness.FreePort(t), "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
 	maps.Copy(all, env)
 	return harness.Options{DataDir: dataDir, Env: all}
 }
@@ -124,7 +132,7 @@ func answered(t testing.TB, o *oracle.Oracle, a *harness.Appliance) oracle.Verdi
 	a.WaitReady(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(times(3, 60))*time.Minute)
 	defer cancel()
-	v, err := o.Judge(ctx, a.Trace, times(12, 0), 30*time.Second)
+	v, err := o.Judge(ctx, a.Trace, times(8, 0), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

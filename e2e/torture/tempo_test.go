@@ -28,9 +28,8 @@ type tempo struct {
 func newTempo(t testing.TB) *tempo {
 	t.Helper()
 	m := &tempo{dir: t.TempDir(), otlp: harness.FreePort(t), http: harness.FreePort(t)}
-	config := os.Expand(tempoConfig, func(name string) string {
-		return map[string]string{"HTTP": port(m.http), "GRPC": port(harness.FreePort(t)), "OTLP": port(m.otlp), "DIR": m.dir}[name]
-	})
+	values := map[string]string{"HTTP": port(m.http), "GRPC": port(harness.FreePort(t)), "OTLP": port(m.otlp), "DIR": m.dir}
+	config := os.Expand(tempoConfig, func(name string) string { return values[name] })
 	m.config = filepath.Join(m.dir, "tempo.yaml")
 	if err := os.WriteFile(m.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
