@@ -20,6 +20,7 @@ type Forwarder struct {
 	alone  sync.RWMutex  // held for writing by a request that must be the only one
 	large  chan struct{} // held by a request above BatchBytes
 	pause  time.Duration // before what Tempo refused as a whole is sent again
+	reread time.Duration // before what the disk did not give is read again
 	stats  counters
 
 	unflushed atomic.Int64 // bytes acknowledged since the last flush
@@ -42,6 +43,7 @@ func New(o Options) *Forwarder {
 		seed:     rand.Uint64(),
 		large:    make(chan struct{}, 1),
 		pause:    refusedPause,
+		reread:   readPause,
 		queued:   make(chan struct{}),
 		draining: make(chan struct{}),
 	}
@@ -142,7 +144,7 @@ func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
 			switch {
 			case err != nil:
 				f.o.Logger.Error("a record cannot be read from the spool; trying again", "err", err)
-				f.again(s, readPause)
+				f.again(s, f.reread)
 			case s.missing() == 0: // what was missing is damaged, and counted by the spool
 				f.acknowledged(s)
 			default:
@@ -166,7 +168,7 @@ func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
 	f.stats.failed(err)
 	f.o.Logger.Error("the spool cannot be read; trying again", "err", err)
 	select {
-	case <-time.After(readPause):
+	case <-time.After(f.reread):
 		return true
 	case <-ctx.Done():
 		return false

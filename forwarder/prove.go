@@ -124,7 +124,7 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 	switch {
 	case ended:
 		return resendEnded
-	case now.Sub(s.acked) < o.ResendAfter:
+	case !p.isOverdue(s, now):
 		return wait
 	}
 	if discarded := sum(s.discards); discarded+int64(s.refused) >= int64(missing) {
@@ -142,7 +142,7 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 // again would only give it more to do.
 func (p *proof) isOverdue(s *shipment, now time.Time) bool {
 	o := &p.f.o
-	age := now.Sub(s.sent)
+	age := now.Sub(s.acked)
 	switch {
 	case age < o.ResendAfter:
 		return false

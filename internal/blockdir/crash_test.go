@@ -14,11 +14,11 @@ import (
 // what it had not is found whole, or set aside, or removed before it was finished.
 func TestPowerCutAtEachStep(t *testing.T) {
 	content := files(t)
-	blocks := [][2]string{{"a", first}, {"b", second}, {"b", first}}
+	blocks := [][2]string{{"a", first}, {"b", second}}
 	for step := 1; ; step++ {
 		over := false
 		for _, mode := range []crashfs.Mode{crashfs.LoseAll, crashfs.KeepAll, crashfs.Scramble, crashfs.Garbage} {
-			for seed := range uint64(3) {
+			for seed := range uint64(2) {
 				over = powerCut(t, step, mode, rand.New(rand.NewPCG(uint64(step), seed)), blocks, content)
 				if t.Failed() {
 					return
@@ -79,7 +79,7 @@ func powerCut(t *testing.T, step int, mode crashfs.Mode, rng *rand.Rand, blocks 
 // A power cut while Tempo writes, at each of its steps and in the middle of Recover, costs no block that was returned.
 func TestPowerCutWhileTempoWrites(t *testing.T) {
 	content := files(t)
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		fsys := crashfs.New()
 		d := ready(t, fsys)

@@ -32,11 +32,11 @@ func damages(content map[string][]byte) map[string]map[string][]byte {
 	}
 	for _, name := range []string{"data.parquet", "bloom-0"} {
 		data := content[name]
-		for at := 0; at < len(data); at += 4096 {
+		for at := 0; at < len(data); at += 9000 {
 			list[fmt.Sprintf("%s cut at %d", name, at)] = map[string][]byte{name: data[:at]}
 		}
-		for _, size := range []int{512, 4096} {
-			for at := 0; at < len(data); at += size {
+		for size, step := range map[int]int{512: 7 * 512, 4096: 4096} {
+			for at := 0; at < len(data); at += step {
 				zeroed := slices.Clone(data)
 				clear(zeroed[at:min(at+size, len(data))])
 				if !bytes.Equal(zeroed, data) {
