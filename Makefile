@@ -10,7 +10,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e store-test bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e store-test torture mutants bench-peer docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -42,6 +42,12 @@ e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
 store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
 	.ci/store-test
 
+torture: build ## the long form of e2e/torture, hours; as root; TORTURE_ARGS="-run PowerCut" for a part
+	APPLIANCE_BIN=$(CURDIR)/$(BIN) TORTURE=long .ci/torture
+
+mutants: ## breaks the code on purpose, and fails when no test notices
+	go run ./.ci/mutants
+
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
@@ -52,4 +58,4 @@ fuzz: ## every fuzz target of the main module, one after the other
 		echo "== $$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$package; done; done
 
 docs: ## the generated references
-	UPDATE_DOCS=1 go test -count=1 -run TestReferences ./cmd/appliance
+	UPDATE_DOCS=1 go test -count=1 -run "TestReferences|TestDeployments" ./cmd/appliance
