@@ -80,9 +80,7 @@ func Readable(err error) error {
 	body := strings.TrimSpace(answer.Body())
 	switch {
 	case answer.StatusCode() == http.StatusForbidden:
-		return fmt.Errorf("Nomad refuses (403 %s): the token (NOMAD_TOKEN, --token) lacks a right; `appliance nomad policy` prints what is needed", body)
-	case answer.StatusCode() == http.StatusUnauthorized, strings.Contains(body, "ACL token not found"):
-		return fmt.Errorf("Nomad does not know the token (%d %s): check NOMAD_TOKEN or --token", answer.StatusCode(), body)
+		return fmt.Errorf("Nomad refuses (403 %s): the token (NOMAD_TOKEN, --token) is unknown or lacks a right; `appliance nomad policy --for operator` prints what is needed", body)
 	case answer.HasStatusCode():
 		return fmt.Errorf("Nomad answers %d: %s", answer.StatusCode(), body)
 	}

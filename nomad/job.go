@@ -106,18 +106,21 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 		"APPLIANCE_LOG_FORMAT":      "json",
 		nodeName:                    "${node.unique.name}",
 	}
-	if s.Tempo == TempoEmbedded {
+	switch s.Tempo {
+	case TempoEmbedded:
 		t.Env["APPLIANCE_TEMPO_RETENTION"] = shortDuration(s.Retention)
 		t.Env["APPLIANCE_TEMPO_MEMORY_LIMIT"] = mib(s.Memory - ownMemory)
-	} else {
+	case TempoTask:
 		t.Env["APPLIANCE_FORWARDER_TEMPO_URL"] = "nomad://" + serviceTempoOTLP
 		t.Env["APPLIANCE_TEMPO_QUERY_URL"] = "nomad://" + serviceTempo
-		t.Env["GOMEMLIMIT"] = mib(s.Memory * 4 / 5)
 		if s.data() != DataEphemeral { // they stand on one volume
 			t.Env["APPLIANCE_ARCHIVE_SOURCE"] = "file://" + filepath.Join(s.dataDir(), "tempo", "blocks")
 		}
 	}
-	if s.Count > 1 {
+	if s.Tempo != TempoEmbedded {
+		t.Env["GOMEMLIMIT"] = mib(s.Memory * 4 / 5)
+	}
+	if s.sharesArchive() {
 		t.Env["APPLIANCE_NOMAD_LOCK"] = s.LockPath()
 	}
 	for key, value := range s.Settings {

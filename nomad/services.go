@@ -34,7 +34,7 @@ func (s Spec) services() []*api.Service {
 		tags = append(tags, "traefik.http.routers."+serviceWrite+".observability.tracing=false")
 	}
 	write := service(serviceWrite, portOTLP, tags, tcpCheck())
-	if s.Tempo == TempoTask { // Tempo's own group has the service tempo
+	if s.Tempo != TempoEmbedded { // the service tempo is Tempo's own
 		read.Checks = append(read.Checks, alive)
 		return []*api.Service{write, read}
 	}

@@ -16,8 +16,9 @@ import (
 
 // Shapes of the job, and what stands for a port that Nomad chooses or a disk that goes with the allocation.
 const (
-	TempoEmbedded = "embedded"
-	TempoTask     = "task"
+	TempoEmbedded  = "embedded"
+	TempoTask      = "task"
+	TempoElsewhere = "elsewhere"
 
 	DriverDocker  = "docker"
 	DriverRawExec = "raw_exec"
@@ -37,14 +38,14 @@ type Spec struct {
 	NodePool    string   `var:"node_pool" doc:"node pool to run in"`
 	Constraints []string `var:"constraint" doc:"where to run, such as 'node.class = storage' or 'attr.kernel.name = linux'; may be repeated"`
 	Priority    int      `var:"priority" doc:"priority of the job, 1 to 100"`
-	Count       int      `var:"count" doc:"replicas of the appliance; they share an archive, and one at a time archives"`
+	Count       int      `var:"count" doc:"replicas of the appliance, with --tempo elsewhere; one at a time archives"`
 
 	Driver  string `var:"driver" doc:"docker or raw_exec"`
 	Image   string `var:"image" doc:"image of the appliance (docker)"`
 	Command string `var:"command" doc:"path of the appliance on the nodes (raw_exec)"`
 	Network string `var:"network" doc:"bridge (published ports) or host, for docker"`
 
-	Tempo        string `var:"tempo" doc:"embedded: Tempo within the appliance; task: Tempo as a group of its own"`
+	Tempo        string `var:"tempo" doc:"embedded: Tempo within the appliance; task: Tempo as a group of its own; elsewhere: one that runs already, named with --set forwarder.tempo_url=..."`
 	TempoImage   string `var:"tempo_image" doc:"image of Tempo (--tempo task, docker)"`
 	TempoCommand string `var:"tempo_command" doc:"path of Tempo on the nodes (--tempo task, raw_exec)"`
 	TempoCPU     int    `var:"tempo_cpu" doc:"MHz of Tempo (--tempo task)"`
@@ -122,7 +123,7 @@ func (s Spec) check() error {
 		wrong("job %q is no name of letters, digits, dots, dashes and underscores", s.Job)
 	}
 	oneOf("driver", s.Driver, DriverDocker, DriverRawExec)
-	oneOf("tempo", s.Tempo, TempoEmbedded, TempoTask)
+	oneOf("tempo", s.Tempo, TempoEmbedded, TempoTask, TempoElsewhere)
 	oneOf("network", s.Network, "bridge", "host")
 	if s.Driver == DriverDocker && s.Image == "" {
 		wrong("image is empty")
@@ -139,11 +140,14 @@ func (s Spec) check() error {
 	if s.Count < 1 {
 		wrong("count %d is less than 1", s.Count)
 	}
-	if s.Count > 1 && s.Tempo == TempoTask {
-		wrong("count %d needs tempo embedded: the replicas of the appliance would share one Tempo's storage across nodes", s.Count)
+	if s.Count > 1 && s.Tempo != TempoElsewhere {
+		wrong("count %d needs tempo elsewhere: with a Tempo each, a reader would see the traces of one replica only", s.Count)
 	}
-	if s.Count > 1 && s.Settings["archive.store"] == "" && s.Settings["archive.enabled"] != "false" {
-		wrong("count %d needs a shared archive: --set archive.store=s3://...", s.Count)
+	if s.Tempo == TempoElsewhere && s.Settings["forwarder.tempo_url"] == "" {
+		wrong("tempo elsewhere: say where, with --set forwarder.tempo_url=nomad://SERVICE or http://HOST:4318")
+	}
+	if s.sharesArchive() && s.Settings["archive.store"] == "" {
+		wrong("count %d with archive.source needs a store that all replicas reach: --set archive.store=s3://...", s.Count)
 	}
 	if s.Memory < leastMemory {
 		wrong("memory %d MiB is less than %d", s.Memory, leastMemory)
@@ -195,6 +199,9 @@ func (s Spec) data() string {
 	}
 	return s.Data
 }
+
+// sharesArchive tells whether several replicas would archive one storage, so that one of them has to be chosen.
+func (s Spec) sharesArchive() bool { return s.Count > 1 && s.Settings["archive.source"] != "" }
 
 // Volume is the name of the host volume that the job asks for, "" for none.
 func (s Spec) Volume() string {

@@ -108,9 +108,9 @@ func TestACL(t *testing.T) {
 	apply("operator", a.write(t, "operator.hcl", printed))
 	apply("reader", a.write(t, "reader.hcl", "namespace \"default\" {\n  policy = \"read\"\n}\n"))
 	operator, reader := token("operator"), token("reader")
-	run(reader, "register", spec...).mustExit(t, 1).mustSay(t, "Nomad refuses (403", "lacks a right", "appliance nomad policy")
+	run(reader, "register", spec...).mustExit(t, 1).mustSay(t, "Nomad refuses (403", "lacks a right", "appliance nomad policy --for operator")
 	run(reader, "plan", spec...).mustExit(t, 255).mustSay(t, "Nomad refuses (403")
-	run("00000000-0000-0000-0000-000000000000", "status").mustExit(t, 1).mustSay(t, "does not know the token")
+	run("00000000-0000-0000-0000-000000000000", "status").mustExit(t, 1).mustSay(t, "Nomad refuses (403", "is unknown or lacks a right")
 	run(operator, "plan", spec...).mustExit(t, 1)
 	run(operator, "register", spec...).mustExit(t, 0).mustSay(t, "volume tempo-data created", "job tempo is healthy")
 	a.end(t, "tempo")
@@ -121,8 +121,14 @@ func TestACL(t *testing.T) {
 	run(operator, "deregister", "--yes", "--purge").mustExit(t, 0)
 
 	// The tasks: two replicas, without and with their policy.
-	shared := "file://" + filepath.Join(a.dir, "archive")
-	replicas := []string{"--driver", "raw_exec", "--command", harness.Bin(t), "--data", "ephemeral", "--count", "2", "--set", "archive.store=" + shared,
+	source, store := filepath.Join(a.dir, "blocks"), filepath.Join(a.dir, "archive")
+	for _, dir := range []string{source, store} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replicas := []string{"--driver", "raw_exec", "--command", harness.Bin(t), "--data", "ephemeral", "--count", "2", "--tempo", "elsewhere",
+		"--set", "forwarder.tempo_url=http://127.0.0.1:9", "--set", "archive.source=file://" + source, "--set", "archive.store=file://" + store,
 		"--write-port", "dynamic", "--read-port", "dynamic", "--memory", "300", "--memory-max", "0"}
 	run(operator, "register", replicas...).mustExit(t, 0)
 	harness.Eventually(t, time.Minute, "both say what they lack", func() error {

@@ -1,0 +1,165 @@
+# Made by: appliance nomad spec --image registry.example/appliance:0.1.0
+job "tempo" {
+  type        = "service"
+  datacenters = ["*"]
+
+  meta {
+    made_by = "appliance"
+  }
+
+  update {
+    max_parallel      = 1
+    health_check      = "checks"
+    min_healthy_time  = "10s"
+    healthy_deadline  = "5m"
+    progress_deadline = "10m"
+    auto_revert       = true
+  }
+
+  group "appliance" {
+    count = 1
+
+    network {
+      port "http" {
+        static = 32400
+        to     = 3200
+      }
+
+      port "otlp" {
+        static = 32318
+        to     = 4318
+      }
+    }
+
+    volume "data" {
+      type            = "host"
+      source          = "tempo-data"
+      sticky          = true
+      access_mode     = "single-node-single-writer"
+      attachment_mode = "file-system"
+    }
+
+    restart {
+      interval = "10m"
+      attempts = 3
+      delay    = "5s"
+      mode     = "fail"
+    }
+
+    reschedule {
+      delay          = "30s"
+      delay_function = "exponential"
+      max_delay      = "10m"
+      unlimited      = true
+    }
+
+    task "appliance" {
+      driver       = "docker"
+      kill_timeout = "1m"
+      kill_signal  = "SIGTERM"
+
+      config {
+        args     = ["serve"]
+        cap_drop = ["all"]
+        image    = "registry.example/appliance:0.1.0"
+        ports = [
+          "otlp",
+          "http",
+        ]
+        readonly_rootfs = true
+        security_opt    = ["no-new-privileges"]
+      }
+
+      env {
+        APPLIANCE_DATA_DIR           = "/data"
+        APPLIANCE_HTTP_LISTEN        = ":3200"
+        APPLIANCE_LOG_FORMAT         = "json"
+        APPLIANCE_RECEIVER_LISTEN    = ":4318"
+        APPLIANCE_TEMPO_MEMORY_LIMIT = "320MiB"
+        APPLIANCE_TEMPO_RETENTION    = "24h"
+        NOMAD_NODE_NAME              = "${node.unique.name}"
+      }
+
+      identity {
+        env = true
+      }
+
+      volume_mount {
+        volume      = "data"
+        destination = "/data"
+      }
+
+      resources {
+        cpu        = 200
+        memory     = 450
+        memory_max = 900
+      }
+
+      service {
+        name = "tempo-write"
+        tags = [
+          "traefik.enable=true",
+          "traefik.http.routers.tempo-write.service=tempo-write",
+          "traefik.http.routers.tempo-write.rule=Host(`tempo-write.service.local`)",
+          "traefik.http.routers.tempo-write.tls=false",
+          "traefik.http.services.tempo-write.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.tempo-write.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.tempo-write.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.routers.tempo-write.observability.tracing=false",
+        ]
+        port     = "otlp"
+        provider = "nomad"
+
+        check {
+          name     = "listens"
+          type     = "tcp"
+          interval = "5s"
+          timeout  = "2s"
+        }
+      }
+
+      service {
+        name = "tempo-read"
+        tags = [
+          "traefik.enable=true",
+          "traefik.http.routers.tempo-read.service=tempo-read",
+          "traefik.http.routers.tempo-read.rule=Host(`tempo-read.service.local`)",
+          "traefik.http.routers.tempo-read.tls=false",
+          "traefik.http.services.tempo-read.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.tempo-read.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.tempo-read.loadbalancer.healthcheck.interval=5s",
+        ]
+        port     = "http"
+        provider = "nomad"
+
+        check {
+          name     = "ready"
+          type     = "http"
+          path     = "/ready"
+          interval = "5s"
+          timeout  = "2s"
+        }
+      }
+
+      service {
+        name     = "tempo"
+        tags     = ["traefik.enable=false"]
+        port     = "http"
+        provider = "nomad"
+
+        check {
+          name     = "alive"
+          type     = "http"
+          path     = "/healthz"
+          interval = "5s"
+          timeout  = "2s"
+
+          check_restart {
+            limit = 3
+            grace = "1m"
+          }
+        }
+      }
+    }
+  }
+}
