@@ -6,11 +6,11 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/blockids ./internal/ledger
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/blockids ./internal/ledger
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e store-test torture mutants bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-nomad store-test torture mutants bench-peer docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -47,6 +47,9 @@ torture: build ## the long form of e2e/torture, hours; as root; TORTURE_ARGS="-r
 
 mutants: ## breaks the code on purpose, and fails when no test notices
 	go run ./.ci/mutants
+
+e2e-nomad: ## the image and the binary in a real Nomad, as root; .ci/docker brings an engine where none runs
+	DOCKER_BRIDGE=1 .ci/docker .ci/nomad-test
 
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
