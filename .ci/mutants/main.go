@@ -30,6 +30,7 @@ import (
 const (
 	sabotages = ".ci/mutants/sabotage"
 	scratch   = ".cache/mutants"
+	atOnce    = 2 // much of the tests' time is waiting for the disk
 )
 
 func main() {
@@ -67,18 +68,27 @@ func run(ctx context.Context, only []string) (survived int, err error) {
 		return 0, fmt.Errorf("there is no sabotage called %s", strings.Join(only, ", "))
 	}
 	began := time.Now()
-	for _, s := range all {
-		started := time.Now()
-		caught, by, err := s.try(ctx, root)
-		if err != nil {
-			return survived, fmt.Errorf("%s: %w", s.name, err)
+	outcomes := make([]chan outcome, len(all))
+	slots := make(chan struct{}, atOnce)
+	for i, s := range all {
+		outcomes[i] = make(chan outcome, 1)
+		go func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			outcomes[i] <- s.try(ctx, root)
+		}()
+	}
+	for i, s := range all {
+		o := <-outcomes[i]
+		if o.err != nil {
+			return survived, fmt.Errorf("%s: %w", s.name, o.err)
 		}
 		verdict := "caught"
-		if !caught {
+		if !o.caught {
 			verdict = "NOT CAUGHT"
 			survived++
 		}
-		fmt.Printf("%-10s %-32s %5.1f s  %s  [%s]\n", verdict, s.name, time.Since(started).Seconds(), s.what, by)
+		fmt.Printf("%-10s %-36s %5.1f s  %s  [%s]\n", verdict, s.name, o.took.Seconds(), s.what, o.by)
 	}
 	fmt.Printf("measured: mutants: %d sabotages, %d caught, %d survived in %.0f s\n", len(all), len(all)-survived, survived, time.Since(began).Seconds())
 	return survived, nil

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // sabotage is one deliberate fault.
@@ -87,8 +88,23 @@ func (s *sabotage) open(root, path string) error {
 	return err
 }
 
-// try runs the tests with the sabotaged files. by is the test that noticed, or what was run.
-func (s *sabotage) try(ctx context.Context, root string) (caught bool, by string, err error) {
+// outcome is what the tests said.
+type outcome struct {
+	caught bool
+	by     string // the test that noticed, or what was run
+	took   time.Duration
+	err    error // nothing was learnt
+}
+
+// try runs the tests with the sabotaged files.
+func (s *sabotage) try(ctx context.Context, root string) (o outcome) {
+	began := time.Now()
+	o.caught, o.by, o.err = s.runTests(ctx, root)
+	o.took = time.Since(began)
+	return o
+}
+
+func (s *sabotage) runTests(ctx context.Context, root string) (caught bool, by string, err error) {
 	dir := filepath.Join(root, scratch, s.name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return false, "", err

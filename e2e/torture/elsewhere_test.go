@@ -65,7 +65,7 @@ func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *tem
 	o.StopAll()
 	c := o.Counts()
 	if n := c.Answers[http.StatusOK]; n != total(c.Answers) {
-		t.Errorf("clients noticed that Tempo is ill: answers %v", c.Answers)
+		t.Errorf("clients noticed that Tempo is ill: answers %v, none because of %q", c.Answers, c.Silence)
 	}
 	healed := time.Now()
 	harness.Eventually(t, time.Minute, "everything sent", func() error {

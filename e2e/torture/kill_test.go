@@ -60,6 +60,7 @@ func killEachOther(t *testing.T, kills, perDir int, end func(*testing.T, *harnes
 				a = harness.Launch(t, quick(t, dir, nil))
 				o.Target(a.IntakeURL())
 				takes(t, a)
+				balanced(t, a)
 				end(t, a)
 			}
 			a = harness.Start(t, quick(t, dir, nil))

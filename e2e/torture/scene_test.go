@@ -163,6 +163,18 @@ func drained(t testing.TB, a *harness.Appliance, patience time.Duration) time.Du
 	return time.Since(began)
 }
 
+// balanced fails the test when the ledger does not balance at this moment, such as right after a kill.
+func balanced(t testing.TB, a *harness.Appliance) {
+	t.Helper()
+	s, err := a.Status(t.Context())
+	if err == nil {
+		err = s.Ledger.Balanced()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // account compares the ledger with what the clients know. A request that was not answered may have been kept.
 func account(t testing.TB, o *oracle.Oracle, a *harness.Appliance) harness.Ledger {
 	t.Helper()

@@ -48,6 +48,7 @@ type book struct {
 	sent, acked, tries int64
 	answers            map[int]int64 // requests by status, 0 for none
 	wrong              []string      // answers that no client should get
+	unanswered         []string      // why there was no answer
 }
 
 // open is a trace that gets more spans.
@@ -116,6 +117,14 @@ func (b *book) answered(t batch, status int) {
 		for i := r.from; i < r.from+r.spans; i++ {
 			acked[i] = true
 		}
+	}
+}
+
+func (b *book) noAnswer(why error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.unanswered) < 10 {
+		b.unanswered = append(b.unanswered, why.Error())
 	}
 }
 

@@ -132,12 +132,14 @@ func (l *Load) post(client *http.Client, t batch, payload []byte, encoding strin
 	defer func() { l.o.book.answered(t, status) }()
 	resp, err := client.Do(req)
 	if err != nil {
+		l.o.book.noAnswer(err)
 		return 0
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return 0 // the client cannot know
+	if err != nil { // the client cannot know
+		l.o.book.noAnswer(err)
+		return 0
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:

@@ -51,6 +51,7 @@ type Counts struct {
 	Tried   int64         // spans of all requests, those sent again as often as they were
 	Answers map[int]int64 // requests by status, 0 for none
 	Wrong   []string      // answers that no client should get
+	Silence []string      // why there was no answer, the first ten times
 }
 
 // Counts are those of now.
@@ -58,5 +59,5 @@ func (o *Oracle) Counts() Counts {
 	b := o.book
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Counts{Sent: b.sent, Acked: b.acked, Tried: b.tries, Answers: maps.Clone(b.answers), Wrong: slices.Clone(b.wrong)}
+	return Counts{Sent: b.sent, Acked: b.acked, Tried: b.tries, Answers: maps.Clone(b.answers), Wrong: slices.Clone(b.wrong), Silence: slices.Clone(b.unanswered)}
 }
