@@ -1,0 +1,137 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"appliance/forwarder"
+	"appliance/internal/ledger"
+)
+
+// busy is a status with something of everything.
+func busy() status {
+	return status{
+		Version: "1.2.3", Uptime: 3723.9, Ready: true,
+		Tempo: tempoStatus{Where: "embedded", PID: 42, Ready: true},
+		Ledger: ledger.Account{
+			Received: 1_234_567, Kept: 234_567, SampledOut: map[string]int64{"random": 999_000, "rate": 1000, "never": 0}, Rejected: map[string]int64{},
+			Pending: 4567, Proven: 229_990, Discarded: map[string]int64{"trace_too_large": 10},
+		},
+		Spool:     spoolStatus{Bytes: 64 << 20, MaxBytes: 4 << 30, Oldest: time.Now().Add(-90 * time.Second)},
+		Forwarder: forwarderStatus{"blocks", forwarder.Stats{UnprovenSpans: 4000, InFlight: 2, Limit: 3.7, ResentSpans: 2000}},
+		Sampler:   samplerStatus{Probability: 0.1},
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*status)
+		last   bool
+		want   string
+	}{
+		"busy": {func(*status) {}, false, `appliance    1.2.3, up 1h2m3s, ready
+tempo        embedded, pid 42
+sampling     10 % of traces
+
+spans
+  received             1,234,567
+  sampled out          1,000,000             random 999,000, rate 1,000
+  rejected                     0
+  kept                   234,567
+    pending                4,567             4,000 with Tempo and not in a block yet, oldest 1m30s
+    proven               229,990
+    discarded                 10             trace_too_large 10
+    unaccounted                0
+
+spool        64 MiB of 4.0 GiB
+forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
+`},
+		"rates": {func(s *status) { s.Ledger.Received += 5000; s.Ledger.Kept += 500; s.Ledger.Pending -= 17 }, true, `appliance    1.2.3, up 1h2m3s, ready
+tempo        embedded, pid 42
+sampling     10 % of traces
+
+spans
+  received             1,239,567      +5000
+  sampled out          1,000,000             random 999,000, rate 1,000
+  rejected                     0
+  kept                   235,067       +500
+    pending                4,550        -17  4,000 with Tempo and not in a block yet, oldest 1m30s
+    proven               229,990
+    discarded                 10             trace_too_large 10
+    unaccounted                0
+
+spool        64 MiB of 4.0 GiB
+forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
+`},
+		"in trouble": {func(s *status) {
+			s.Ready, s.NotReady = false, "stopping"
+			s.Tempo = tempoStatus{Where: "embedded", PID: 42, Restarts: 3, Error: "signal: killed"}
+			s.Ledger.Damaged, s.Ledger.Unaccounted = 7, 1
+			s.Ledger.Pending, s.Spool.Oldest = 0, time.Time{}
+			s.Ledger.Tenants = map[string]ledger.Tenant{"shop": {Kept: 2000, Pending: 1, Proven: 1990, Discarded: map[string]int64{"x": 9}}, "bank": {Kept: 5}}
+			s.Spool.UnreadableSegments, s.Spool.QuarantinedBytes, s.Spool.LastError = 2, 4096, "no space left on device"
+			s.Forwarder.LastError, s.Forwarder.FailedAt = "HTTP 503", time.Now().Add(-4*time.Second)
+		}, false, `appliance    1.2.3, up 1h2m3s, not ready: stopping
+tempo        embedded, pid 42, not ready, ended 3 times by itself (signal: killed)
+sampling     10 % of traces
+
+spans
+  received             1,234,567
+  sampled out          1,000,000             random 999,000, rate 1,000
+  rejected                     0
+  kept                   234,567
+    pending                    0
+    proven               229,990
+    discarded                 10             trace_too_large 10
+    damaged                    7             by the disk; see ` + "`appliance spool verify`" + `
+    unaccounted                1
+
+tenants
+  bank           kept 5, pending 0, proven 0, discarded 0
+  shop           kept 2,000, pending 1, proven 1,990, discarded 9
+
+spool        64 MiB of 4.0 GiB, 2 segments cannot be read, 4.0 KiB in quarantine, last error: no space left on device
+forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
+             last error 4s ago: HTTP 503
+`},
+		"elsewhere": {func(s *status) {
+			s.Tempo = tempoStatus{Where: "elsewhere", URL: "http://tempo:4318", Ready: true}
+			s.Forwarder = forwarderStatus{"settled", forwarder.Stats{Limit: 1}}
+			s.Ledger = ledger.Account{}
+		}, false, `appliance    1.2.3, up 1h2m3s, ready
+tempo        elsewhere at http://tempo:4318
+sampling     10 % of traces
+
+spans
+  received                     0
+  sampled out                  0
+  rejected                     0
+  kept                         0
+    pending                    0
+    proven                     0
+    discarded                  0
+    unaccounted                0
+
+spool        64 MiB of 4.0 GiB
+forwarder    0 of 1 requests in flight, proof by settled, 0 spans sent again
+`},
+	} {
+		s := busy()
+		c.change(&s)
+		var last *status
+		if c.last {
+			before := busy()
+			last = &before
+		}
+		got := statusText(s, last)
+		if got != c.want {
+			t.Errorf("%s:\n%s\nwant:\n%s", name, got, c.want)
+		}
+		for line := range strings.Lines(got) {
+			if strings.TrimRight(line, " \n")+"\n" != line {
+				t.Errorf("%s: a line ends with a space: %q", name, line)
+			}
+		}
+	}
+}
