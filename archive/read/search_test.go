@@ -307,6 +307,17 @@ func TestSearchReturnsAtMostTheLimitNewestFirst(t *testing.T) {
 	}
 }
 
+// The block with the latest end may hold old traces too; then the next block has more recent ones.
+func TestTheMostRecentAreThoseOfAllBlocks(t *testing.T) {
+	a := newArchive(t)
+	a.write(t, tenant, vparquet4.VersionString, makeTrace(0, "api", 0), makeTrace(600, "api", 0))
+	a.write(t, tenant, vparquet4.VersionString, makeTrace(540, "api", 0))
+	got, _, err := New(a.store, Options{Parallel: 1}).Search(t.Context(), tenant, &tempopb.SearchRequest{Query: `{} with (most_recent=true)`, Limit: 2}, nil, nil)
+	if err != nil || len(got.Traces) != 2 || got.Traces[1].StartTimeUnixNano != uint64(day.Add(540*time.Second).UnixNano()) {
+		t.Errorf("%v %v", got, err)
+	}
+}
+
 func TestSearchTellsItsProgress(t *testing.T) {
 	a := newArchive(t)
 	for n := range 4 {
