@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -124,8 +125,42 @@ func TestOrigin(t *testing.T) {
 	})
 	stop()
 	t.Logf("%d requests acknowledged over 3 kills, %d others to be sent again", client.count(), client.refused)
-	a.serving(t).MustFind(t, client.kept)
+	mustHave(t, a.serving(t), client.kept)
 	mustFindThrough(t, web, ids)
+}
+
+// mustHave waits until each trace is found with as many different spans as were sent. After a kill a span may stand there
+// twice: what was not proven is sent again.
+func mustHave(t *testing.T, app *harness.Appliance, spans map[string]int) {
+	t.Helper()
+	missing := maps.Clone(spans)
+	harness.Eventually(t, 2*time.Minute, "everything that was acknowledged is found", func() error {
+		var last error
+		for id, want := range missing {
+			trace, err := app.Trace(t.Context(), id)
+			if err != nil {
+				last = fmt.Errorf("trace %s: %w", id, err)
+				continue
+			}
+			different := map[string]bool{}
+			for _, r := range trace.ResourceSpans {
+				for _, s := range r.ScopeSpans {
+					for _, span := range s.Spans {
+						different[string(span.SpanId)] = true
+					}
+				}
+			}
+			if len(different) != want {
+				last = fmt.Errorf("trace %s has %d of %d spans", id, len(different), want)
+				continue
+			}
+			delete(missing, id)
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("%d of %d traces missing, such as: %w", len(missing), len(spans), last)
+		}
+		return nil
+	})
 }
 
 // startTraefik starts Traefik with its Nomad provider and the tracing flags of the tutorial, and returns its address.
