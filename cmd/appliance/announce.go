@@ -5,6 +5,8 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // announce tells a person what listens where and what to do next; in JSON it is a log line.
@@ -25,12 +27,19 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 		where = "elsewhere"
 	}
 	sampling := samplingText(a.sampler.Config().Probability, a.sampler.Config().TargetSpansPerSecond)
+	memory := fmt.Sprintf("at most %s of heap here", humanize.IBytes(uint64(heapLimit(int64(a.conf.Receiver.InflightBytes)))))
+	if a.tempo != nil {
+		memory += fmt.Sprintf(", %s for Tempo", humanize.IBytes(uint64(a.conf.Tempo.MemoryLimit)))
+	}
+	archived := "nothing"
+	if a.archive.store != nil {
+		archived = a.archive.store.URL()
+	}
 	if !text {
-		a.logger.Info("starting", "version", v.Version, "tempo", where, "otlp", in, "read_api", out, "data_dir", data, "sampling", sampling)
+		a.logger.Info("starting", "version", v.Version, "tempo", where, "otlp", in, "read_api", out, "data_dir", data, "archive", archived, "memory", memory, "sampling", sampling)
 		for _, n := range notes {
 			a.logger.Info("note", "text", n)
 		}
-		a.warnUnused(func(key string) { a.logger.Warn("key without effect in this version", "key", key) })
 		return
 	}
 	var b strings.Builder
@@ -46,11 +55,12 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 	}
 	row("tempo", "%s", where)
 	row("data", "%s", data)
+	row("archive", "%s", archived)
+	row("memory", "%s", memory)
 	row("sampling", "%s", sampling)
 	for _, n := range notes {
 		row("note", "%s", n)
 	}
-	a.warnUnused(func(key string) { row("note", "%s has no effect in this version", key) })
 	b.WriteString("\nNext steps\n")
 	row("Traefik", "--tracing=true --tracing.otlp=true --tracing.otlp.http=true")
 	row("", "--tracing.otlp.http.endpoint=%s", in)
@@ -59,15 +69,6 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 	}
 	b.WriteString("\n")
 	fmt.Fprint(a.stderr, b.String())
-}
-
-// warnUnused names the settings that somebody made and that do nothing yet.
-func (a *appliance) warnUnused(say func(key string)) {
-	for _, key := range []string{"archive.enabled", "archive.store", "archive.source", "archive.keep"} {
-		if _, set := a.conf.Set[key]; set {
-			say(key)
-		}
-	}
 }
 
 func samplingText(p, target float64) string {

@@ -9,18 +9,21 @@ import (
 
 const (
 	// ownMemory is what serve needs besides the bytes of the requests it handles: about 10 MiB that the initialisers
-	// hold, connections, stacks.
-	ownMemory = 20 << 20
+	// hold, connections, stacks, eight requests of 1 MiB to Tempo, 8 MiB of identifiers while a block is compared.
+	ownMemory = 36 << 20
 	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
 	// so that collecting it more often costs little and saves resident memory.
 	gcPercent = 25
 )
 
+// heapLimit is the bound of our own memory for a budget of receiver.inflight_bytes, in bytes.
+func heapLimit(inflight int64) int64 { return ownMemory + inflight }
+
 // limitMemory bounds the heap by the budget of receiver.inflight_bytes, so that buffers which are no longer used do not
 // add to those that are. A person's GOMEMLIMIT and GOGC count more.
 func limitMemory(inflight int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(ownMemory + inflight)
+		debug.SetMemoryLimit(heapLimit(inflight))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

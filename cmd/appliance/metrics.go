@@ -185,6 +185,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 		},
 	}
 	families = append(families, a.nomad.metrics()...)
+	families = append(families, a.archiveMetrics()...)
 	if a.tempo != nil {
 		families = append(families,
 			gauge("appliance_tempo_ready", "1 while the embedded Tempo takes and returns traces.", func() float64 {

@@ -137,9 +137,3 @@ func (n *nomadTask) metrics() []telemetry.Metric {
 		},
 	}
 }
-
-// archiving is what only one replica does at a time.
-func (a *appliance) archiving(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
-}

@@ -84,6 +84,7 @@ type appliance struct {
 	receiver  *receiver.Receiver
 	tempo     *tempo.Supervisor // nil with a Tempo elsewhere
 	query     *query.Handler    // nil where there is no Tempo to read from
+	archive   archiving
 	nomad     nomadTask
 	stopping  atomic.Bool
 	started   atomic.Bool // Tempo has been ready once, or had its time
@@ -135,8 +136,13 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.spool}, a.logger); err != nil {
 		return err
 	}
-	if embedded || a.conf.Tempo.QueryURL != "" {
-		a.query = query.New(query.Options{Backend: a.backend, Logger: a.logger})
+	if err := a.openArchive(ctx); err != nil {
+		return err
+	}
+	if a.archive.store != nil {
+		defer a.archive.store.Close()
+	}
+	if a.query = a.newQuery(); a.query != nil {
 		defer a.query.Close()
 	}
 	admin, err := a.adminServer()
@@ -180,6 +186,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		}
 	}()
 	parts.Go(func() error { return a.nomad.follow(background) })
+	parts.Go(func() error { return a.runArchiver(background) })
 	parts.Go(func() error { return a.nomad.alone(background, a.archiving) })
 	parts.Go(func() error { return a.sampler.Run(background) })
 	parts.Go(func() error { return a.keepLedger(background) })
@@ -257,6 +264,21 @@ func (a *appliance) drain(ctx context.Context) {
 		return
 	}
 	a.logger.Debug("everything in the spool is proven", "took", time.Since(began).Round(time.Millisecond).String())
+}
+
+// newQuery makes the read API over Tempo and the archive; nil where there is neither.
+func (a *appliance) newQuery() *query.Handler {
+	o := query.Options{Backend: a.backend, MultiTenant: len(a.conf.Receiver.Tenants) > 0, Logger: a.logger}
+	if reader := a.archiveReader(); reader != nil {
+		o.Archive = reader
+	}
+	switch {
+	case a.tempo != nil:
+		o.Held = a.heldByTempo
+	case a.conf.Tempo.QueryURL == "" && o.Archive == nil:
+		return nil
+	}
+	return query.New(o)
 }
 
 // backend says where queries go.

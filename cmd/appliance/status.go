@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"appliance/archive"
 	"appliance/forwarder"
 	"appliance/internal/ledger"
 )
@@ -36,6 +37,12 @@ type status struct {
 	Spool     spoolStatus     `json:"spool"`
 	Forwarder forwarderStatus `json:"forwarder"`
 	Sampler   samplerStatus   `json:"sampler"`
+	Archive   *archiveStatus  `json:"archive,omitempty"` // absent where nothing is archived
+}
+
+type archiveStatus struct {
+	archive.Status
+	NotRunning string `json:"not_running,omitempty"` // why
 }
 
 type tempoStatus struct {
@@ -92,6 +99,11 @@ func (a *appliance) status() (status, error) {
 	}
 	if err := a.ready(); err != nil {
 		s.Ready, s.NotReady = false, err.Error()
+	}
+	if archiver := a.archive.archiver.Load(); archiver != nil {
+		s.Archive = &archiveStatus{Status: archiver.Status()}
+	} else if why := a.archive.failure.Load(); why != nil {
+		s.Archive = &archiveStatus{NotRunning: *why}
 	}
 	if a.tempo != nil {
 		state := a.tempo.State()

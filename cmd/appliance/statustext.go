@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"appliance/archive"
 )
 
 // statusText is a status for a person. last, of a second before, gives rates; nil for none.
@@ -66,7 +68,52 @@ func statusText(s status, last *status) string {
 	if f.LastError != "" {
 		row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
 	}
+	if s.Archive != nil {
+		row("archive", "%s", archiveText(s.Archive))
+		if p := s.Archive.Purge; p != nil {
+			row("purge", "%s", purgeText(p))
+		}
+		if s.Archive.LastFailure != "" {
+			row("", "last failure %s ago: %s", time.Since(s.Archive.LastFailureAt).Round(time.Second), s.Archive.LastFailure)
+		}
+	}
 	return b.String()
+}
+
+// archiveText says first for how long everything is safe: that is what a person looks for.
+func archiveText(s *archiveStatus) string {
+	if s.NotRunning != "" {
+		return "not running: " + s.NotRunning
+	}
+	headroom := "nothing is deleted before it is archived"
+	if s.HeadroomSeconds != nil {
+		headroom = fmt.Sprintf("purge headroom %s", (time.Duration(*s.HeadroomSeconds) * time.Second).String())
+	}
+	text := fmt.Sprintf("%s; %d of %d blocks pending", headroom, s.PendingBlocks, s.SourceBlocks)
+	if s.PendingBlocks > 0 {
+		text += fmt.Sprintf(" (%s, oldest %s)", humanize.IBytes(uint64(s.PendingBytes)), time.Duration(s.LagSeconds*float64(time.Second)).Round(time.Second))
+	}
+	if len(s.Gaps) > 0 {
+		text += fmt.Sprintf("; %d GAPS, see -o json", len(s.Gaps))
+	}
+	if s.Conflicts > 0 {
+		text += fmt.Sprintf("; %d kept under another id", s.Conflicts)
+	}
+	for _, w := range s.Warnings {
+		text += fmt.Sprintf("; warning: %s is %s: %s; write %s", w.Setting, w.Value, w.Problem, w.Change)
+	}
+	return text
+}
+
+func purgeText(p *archive.PurgeStatus) string {
+	text := fmt.Sprintf("%d blocks purged, %d about to be", p.PurgedBlocks, p.MarkedBlocks)
+	if p.HeldBlocks > 0 {
+		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
+	}
+	if p.Doubt != "" {
+		text += "; nothing is purged: " + p.Doubt
+	}
+	return text
 }
 
 func tempoText(t tempoStatus) string {

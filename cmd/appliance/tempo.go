@@ -29,6 +29,7 @@ func tempoSettings(conf config.Loaded) (tempo.Settings, []string, error) {
 	s := tempo.Settings{
 		Dir:         tempoDir(conf),
 		Retention:   conf.Tempo.Retention,
+		KeepBlocks:  conf.Archive.Enabled,
 		MultiTenant: len(conf.Receiver.Tenants) > 0,
 		UserFile:    conf.Tempo.ConfigFile,
 	}

@@ -90,7 +90,9 @@ type Archive struct {
 	Enabled bool          `yaml:"enabled" doc:"Archive every block before Tempo deletes it."`
 	Store   string        `yaml:"store" secret:"url" doc:"Where archived blocks go: file:///path or s3://bucket/prefix?endpoint=... Empty: data_dir/archive."`
 	Source  string        `yaml:"source" secret:"url" doc:"Storage of a Tempo elsewhere: file:// or s3://."`
-	Keep    time.Duration `yaml:"keep" doc:"Time after which an archived block may be pruned. 0 means for ever."`
+	Keep    time.Duration `yaml:"keep" doc:"Time after which a block is pruned from the archive, unless it is pinned. 0 means never."`
+
+	BytesPerSecond Bytes `yaml:"bytes_per_second" doc:"Bandwidth for copying into the archive. 0 means no limit."`
 }
 
 // Nomad says how to reach the cluster.

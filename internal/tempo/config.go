@@ -14,6 +14,7 @@ import (
 type Settings struct {
 	Dir          string        // Tempo's files: wal/, blocks/, generator/
 	Retention    time.Duration // of blocks
+	KeepBlocks   bool          // Tempo deletes none; the appliance does
 	MultiTenant  bool
 	UserFile     string // a person's own Tempo YAML, empty for none
 	UserFileText []byte // its contents
@@ -21,6 +22,9 @@ type Settings struct {
 
 // Ports of the child, all on 127.0.0.1.
 type Ports struct{ HTTP, GRPC, OTLP int }
+
+// BlocklistPoll is how often the embedded Tempo looks which blocks there are.
+const BlocklistPoll = time.Minute
 
 // node is a YAML mapping.
 type node = map[string]any
@@ -43,15 +47,11 @@ func tuned(s Settings) node {
 		},
 		"ingester": node{
 			"lifecycler":         node{"min_ready_duration": "0s", "final_sleep": "0s", "join_after": "0s"},
-			"flush_check_period": "2s", // until then a trace is only in memory, and no search finds it
+			"flush_check_period": "1s", // until then a trace is objects in memory, and no search finds it
 			"concurrent_flushes": 1,
 			"max_block_bytes":    20 << 20,
 			"max_block_duration": "5m",
 		},
-		"compactor": node{"compaction": node{
-			"block_retention": s.Retention.String(),
-			"max_block_bytes": 100 << 20,
-		}},
 		"querier": node{"max_concurrent_queries": 8, "frontend_worker": node{
 			"grpc_client_config": node{"max_recv_msg_size": 64 << 20, "max_send_msg_size": 64 << 20},
 		}},
@@ -106,17 +106,25 @@ func forced(s Settings, p Ports) node {
 				"ring":    node{"replication_factor": 1, "kvstore": node{"store": "inmemory"}},
 			},
 		},
-		"compactor": node{"ring": node{"kvstore": node{"store": ""}}}, // alone, it needs no ring and no minute to see it stable
-		"querier":   node{"frontend_worker": node{"frontend_address": fmt.Sprintf("%s:%d", loopback, p.GRPC)}},
+		"compactor": node{
+			"disabled": s.KeepBlocks,
+			"ring":     node{"kvstore": node{"store": ""}}, // alone, it needs no ring and no minute to see it stable
+			"compaction": node{
+				"block_retention": s.Retention.String(),
+				"max_block_bytes": 1, // nothing is merged: what is merged is deleted before the result is synced
+			},
+		},
+		"querier": node{"frontend_worker": node{"frontend_address": fmt.Sprintf("%s:%d", loopback, p.GRPC)}},
 		"metrics_generator": node{
 			"ring":           node{"kvstore": node{"store": "inmemory"}, "instance_addr": loopback},
 			"storage":        node{"path": filepath.Join(s.Dir, "generator", "wal")},
 			"traces_storage": node{"path": filepath.Join(s.Dir, "generator", "traces")},
 		},
 		"storage": node{"trace": node{
-			"wal":   node{"path": filepath.Join(s.Dir, "wal")},
-			"local": node{"path": filepath.Join(s.Dir, "blocks")},
-			"block": node{"version": "vParquet4"}, // whose identifiers the proof of delivery reads
+			"wal":            node{"path": filepath.Join(s.Dir, "wal")},
+			"local":          node{"path": filepath.Join(s.Dir, "blocks")},
+			"blocklist_poll": BlocklistPoll.String(),
+			"block":          node{"version": "vParquet4"}, // whose identifiers the proof of delivery reads
 		}},
 	}
 }

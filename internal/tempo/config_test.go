@@ -35,7 +35,7 @@ func TestPersonsSettingsWinOverTunedOnes(t *testing.T) {
 	if got := lookup(n, "ingester", "max_block_duration"); got != "7m" {
 		t.Errorf("max_block_duration %v", got)
 	}
-	if got := lookup(n, "ingester", "flush_check_period"); got != "2s" {
+	if got := lookup(n, "ingester", "flush_check_period"); got != "1s" {
 		t.Errorf("flush_check_period %v", got)
 	}
 	if got := lookup(n, "query_frontend", "search", "duration_slo"); got != "5s" {

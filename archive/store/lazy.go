@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// OpenLater is Open for a process that has other work while a remote store is away: that is asked when it is first
+// used, and again by each use as long as it does not answer. What is wrong with the URL, or a directory, is an error now.
+func OpenLater(ctx context.Context, rawURL string, o Options) (Store, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Scheme != "s3" {
+		return Open(ctx, rawURL, o)
+	}
+	at, err := parseS3(u)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", bare(u), err)
+	}
+	return &lazy{url: at.String(), open: func(ctx context.Context) (Store, error) { return Open(ctx, rawURL, o) }}, nil
+}
+
+// lazy is a store that is opened when it is first used.
+type lazy struct {
+	url  string
+	open func(context.Context) (Store, error)
+
+	mu     sync.Mutex
+	opened Store
+}
+
+func (l *lazy) get(ctx context.Context) (Store, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.opened == nil {
+		s, err := l.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.opened = s
+	}
+	return l.opened, nil
+}
+
+func (l *lazy) Put(ctx context.Context, name string, r io.Reader, size int64) (Sum, error) {
+	s, err := l.get(ctx)
+	if err != nil {
+		return Sum{}, err
+	}
+	return s.Put(ctx, name, r, size)
+}
+
+func (l *lazy) Replace(ctx context.Context, name string, data []byte) error {
+	s, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Replace(ctx, name, data)
+}
+
+func (l *lazy) Open(ctx context.Context, name string) (Object, error) {
+	s, err := l.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Open(ctx, name)
+}
+
+func (l *lazy) List(ctx context.Context, dir string) iter.Seq2[Entry, error] {
+	s, err := l.get(ctx)
+	if err != nil {
+		return func(yield func(Entry, error) bool) { yield(Entry{}, err) }
+	}
+	return s.List(ctx, dir)
+}
+
+func (l *lazy) Delete(ctx context.Context, name string) error {
+	s, err := l.get(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Delete(ctx, name)
+}
+
+func (l *lazy) Sweep(ctx context.Context, age time.Duration) (int, error) {
+	s, err := l.get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return s.Sweep(ctx, age)
+}
+
+func (l *lazy) URL() string { return l.url }
+
+func (l *lazy) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.opened == nil {
+		return nil
+	}
+	return l.opened.Close()
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"appliance/archive"
+	"appliance/archive/read"
+	"appliance/archive/store"
+	"appliance/internal/blockids"
+	"appliance/internal/tempo"
+)
+
+const (
+	// purgeGrace is two of the embedded Tempo's blocklist polls and more than a query takes.
+	purgeGrace   = 2*tempo.BlocklistPoll + time.Minute
+	sourceRetry  = 30 * time.Second
+	pruneEvery   = time.Hour
+	blocksSubdir = "blocks"
+)
+
+// archiving is the archive's part of serve. Its zero value archives nothing.
+type archiving struct {
+	store    store.Store
+	embedded bool
+	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
+	failure  atomic.Pointer[string]           // why there is no archiver
+}
+
+// openArchive opens the store. A remote store that does not answer is no error: spans are kept meanwhile, and nothing is
+// purged.
+func (a *appliance) openArchive(ctx context.Context) error {
+	c := a.conf.Archive
+	a.archive.embedded = a.tempo != nil
+	if !c.Enabled || a.tempo == nil && c.Source == "" && c.Store == "" {
+		return nil // with a Tempo elsewhere and nothing said of its storage, there is nothing to archive or to read
+	}
+	var err error
+	a.archive.store, err = store.OpenLater(ctx, archiveStore(a.conf.DataDir, c.Store), store.Options{Create: true, BytesPerSecond: int64(c.BytesPerSecond), Logger: a.logger})
+	if err != nil {
+		return fmt.Errorf("archive.store: %w", err)
+	}
+	if !a.archive.embedded {
+		return nil
+	}
+	// Tempo makes the directory only when it writes its first block.
+	dir := filepath.Join(tempoDir(a.conf), blocksSubdir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of Tempo's blocks: %w", err)
+	}
+	return a.openArchiver(ctx, dir, archive.Options{
+		Embedded: &archive.Embedded{Dir: dir, Retention: a.conf.Tempo.Retention, Grace: purgeGrace},
+		Interval: embeddedInterval,
+	})
+}
+
+// embeddedInterval is how often the embedded Tempo's storage is looked at. Nothing is lost by a longer one.
+const embeddedInterval = 10 * time.Second
+
+// archiveStore is where the archive is, by default.
+func archiveStore(dataDir, configured string) string {
+	if configured != "" {
+		return configured
+	}
+	dir := filepath.Join(dataDir, "archive")
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return (&url.URL{Scheme: "file", Path: dir}).String()
+}
+
+func (a *appliance) openArchiver(ctx context.Context, source string, o archive.Options) error {
+	src, err := archive.OpenSource(ctx, source, a.logger)
+	if err != nil {
+		return err
+	}
+	o.Store, o.Source, o.Logger = a.archive.store, src, a.logger
+	archiver, err := archive.New(o)
+	if err != nil {
+		return errors.Join(err, src.Close())
+	}
+	a.archive.archiver.Store(archiver)
+	return nil
+}
+
+// runArchiver archives and purges the embedded Tempo's storage. Every replica does that for its own.
+func (a *appliance) runArchiver(ctx context.Context) error {
+	if archiver := a.archive.archiver.Load(); archiver != nil && a.archive.embedded {
+		return archiver.Run(ctx)
+	}
+	return nil
+}
+
+// archiving is what only one replica does at a time: it archives the storage of a Tempo elsewhere, and prunes the archive.
+func (a *appliance) archiving(ctx context.Context) error {
+	switch {
+	case a.archive.store == nil:
+		<-ctx.Done()
+		return nil
+	case a.archive.embedded || a.conf.Archive.Source == "":
+		return a.pruneArchive(ctx)
+	}
+	if !a.awaitSource(ctx) {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- a.pruneArchive(ctx) }()
+	return errors.Join(a.archive.archiver.Load().Run(ctx), <-done)
+}
+
+// awaitSource opens the storage of the Tempo elsewhere, as soon as it answers. False: ctx ended before.
+func (a *appliance) awaitSource(ctx context.Context) bool {
+	for a.archive.archiver.Load() == nil {
+		query, _, err := a.nomad.locate(a.conf.Tempo.QueryURL)
+		if err == nil {
+			err = a.openArchiver(ctx, a.conf.Archive.Source, archive.Options{TempoURL: query})
+		}
+		if err == nil {
+			break
+		}
+		text := err.Error()
+		if last := a.archive.failure.Swap(&text); last == nil || *last != text {
+			a.logger.Error("nothing is archived, since the storage of Tempo cannot be read; trying again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(sourceRetry):
+		}
+	}
+	a.archive.failure.Store(nil)
+	return true
+}
+
+// pruneArchive deletes blocks that are older than archive.keep from the archive, if that is set.
+func (a *appliance) pruneArchive(ctx context.Context) error {
+	keep := a.conf.Archive.Keep
+	if keep == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		plan, err := archive.Open(a.archive.store).PlanPrune(ctx, keep, nil)
+		pruned := 0
+		if err == nil && len(plan.Blocks) > 0 {
+			pruned, err = plan.Run(ctx, nil)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			a.logger.Error("the archive is not pruned; trying again in an hour", "err", err)
+		case pruned > 0:
+			a.logger.Info("pruned the archive", "blocks", pruned, "older_than", keep.String())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// archiveReader answers queries from the archive; nil where there is none.
+func (a *appliance) archiveReader() *read.Reader {
+	if a.archive.store == nil {
+		return nil
+	}
+	return read.New(a.archive.store, read.Options{})
+}
+
+// heldByTempo says which blocks of a tenant the embedded Tempo answers for: those that have their meta.json. It answers
+// for a block for at least a poll longer.
+func (a *appliance) heldByTempo(tenant string) func(block string) bool {
+	dir := filepath.Join(tempoDir(a.conf), blocksSubdir, tenant)
+	return func(block string) bool {
+		_, err := os.Stat(filepath.Join(dir, block, blockids.MetaName))
+		return err == nil
+	}
+}
