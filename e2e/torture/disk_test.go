@@ -47,7 +47,8 @@ func (d *disk) mountIt(t testing.TB) {
 	command(t, "mount", "-o", "loop", d.image, d.mount)
 }
 
-// unmount waits for the kernel to notice that nobody uses the disk any more.
+// unmount waits for the kernel to notice that nobody uses the disk any more. Mounted again while its loop device is still there, it would be
+// the filesystem without power, not a new one: another mount namespace that was made meanwhile, such as a container's, can hold it.
 func (d *disk) unmount(t testing.TB) {
 	t.Helper()
 	harness.Eventually(t, 20*time.Second, "unmounted", func() error {
@@ -55,6 +56,13 @@ func (d *disk) unmount(t testing.TB) {
 			return fmt.Errorf("%w: %s", err, out)
 		}
 		return nil
+	})
+	harness.Eventually(t, time.Minute, "loop device gone", func() error {
+		out, err := exec.Command("losetup", "-j", d.image).CombinedOutput()
+		if err == nil && len(out) > 0 {
+			err = fmt.Errorf("still there: %s", out)
+		}
+		return err
 	})
 }
 
