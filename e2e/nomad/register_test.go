@@ -2,6 +2,9 @@ package nomad
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -81,9 +84,13 @@ func TestRegister(t *testing.T) {
 	now := jobIndex(t, a)
 	register("--cpu", "250", "--check-index", strconv.Itoa(index)).mustExit(t, 1).
 		mustSay(t, "was changed by somebody else: it is at index "+strconv.Itoa(now)+", and was looked at at "+strconv.Itoa(index), "nothing was changed by us")
-	if jobIndex(t, a) != now {
-		t.Error("a registration that was refused changed the job")
+	register("--cpu", "250", "--address", meddler(t, a)).mustExit(t, 1).mustSay(t, "was changed by somebody else")
+	if n := jobIndex(t, a); n <= now {
+		t.Error("nobody changed the job")
+	} else {
+		now = n
 	}
+	plan("--cpu", "250").mustExit(t, 1).mustSay(t, `CPU: "200" => "250"`) // ours was not taken
 
 	// It cannot be placed: nothing is registered.
 	register("--cpu", "10000000").mustExit(t, 1).mustSay(t, "cannot be placed", "not enough CPU is left")
@@ -152,4 +159,26 @@ func jobIndex(t *testing.T, a *agent) int {
 	var job struct{ JobModifyIndex int }
 	a.must(t, http.MethodGet, "/v1/job/tempo", nil, &job)
 	return job.JobModifyIndex
+}
+
+// meddler passes requests on to Nomad, and changes the job right before a registration arrives: what lies between our plan and
+// our registration is no time in which nothing happens.
+func meddler(t *testing.T, a *agent) string {
+	t.Helper()
+	to, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass := httputil.NewSingleHostReverseProxy(to)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && r.URL.Path == "/v1/jobs" {
+			scale := map[string]any{"Count": 1, "Target": map[string]string{"Group": "appliance"}, "Message": "somebody else again"}
+			if err := a.call(http.MethodPost, "/v1/job/tempo/scale", scale, nil); err != nil {
+				t.Errorf("change the job: %v", err)
+			}
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }
