@@ -83,7 +83,7 @@ func TestIllTempo(t *testing.T) {
 			if name == "hanging" {
 				o.Timeout = 500 * time.Millisecond
 			}
-			f, _ := start(t, o)
+			f, _ := k.start(o)
 			eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 30 })
 			if st := f.Stats(); st.Failures != 2 || st.Requests != 3 || st.LastError == "" {
 				t.Errorf("%+v; want 3 requests of which 2 failed", st)
@@ -113,7 +113,7 @@ func TestNoTempo(t *testing.T) {
 		}
 		return k.target()
 	}
-	start(t, o)
+	k.start(o)
 	k.gets(3)
 	k.cut()
 	empty(t, s)
@@ -132,7 +132,7 @@ func TestRetryAfter(t *testing.T) {
 		return true
 	})
 	keep(t, s, "a", upTo(0, 3)...)
-	start(t, k.options(s))
+	k.start(k.options(s))
 	k.gets(6)
 	if got := k.got(); got[1].at.Sub(got[0].at) < time.Second {
 		t.Errorf("the second request came after %s, asked for was 1s", got[1].at.Sub(got[0].at))
@@ -171,7 +171,7 @@ func TestPoisonedSpan(t *testing.T) {
 			for i := range 10 {
 				keep(t, s, "a", upTo(10*i, 10)...)
 			}
-			f, _ := start(t, k.options(s))
+			f, _ := k.start(k.options(s))
 			eventually(t, "tempo takes all but one", func() bool { return f.Stats().AckedSpans == 99 })
 			k.passes(3)
 			if status(t, s).Pending.Spans != 100 {
@@ -192,7 +192,7 @@ func TestPoisonedSpanAndEndedTempo(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	k.answering(refusing(numbered(5)))
 	keep(t, s, "a", upTo(0, 20)...)
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	eventually(t, "tempo takes all but one", func() bool { return f.Stats().AckedSpans == 19 })
 	k.end()
 	eventually(t, "tempo takes them again", func() bool { return f.Stats().AckedSpans == 38 })
@@ -210,7 +210,7 @@ func TestManyPoisonedSpans(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	k.answering(refusing(upTo(0, 45)...))
 	keep(t, s, "a", upTo(0, 60)...)
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	eventually(t, "tempo takes the good ones", func() bool { return f.Stats().AckedSpans == 15 })
 	k.passes(3)
 	k.cut()
@@ -233,7 +233,7 @@ func TestAllRefused(t *testing.T) {
 	}
 	o := k.options(s)
 	o.ResendAfter = time.Millisecond
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "it is tried again", func() bool { return f.Stats().Resent["refused"] >= 150 })
 	if st := status(t, s); st.Pending.Spans != 50 {
 		t.Fatalf("%d of 50 spans are pending", st.Pending.Spans)
@@ -264,7 +264,7 @@ func TestTooLargeForTempo(t *testing.T) {
 		return true
 	})
 	keep(t, s, "a", upTo(0, 100)...)
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 100 })
 	k.passes(3)
 	k.cut()
@@ -291,7 +291,7 @@ func TestPartialSuccess(t *testing.T) {
 		return false
 	})
 	keep(t, s, "a", upTo(0, 10)...)
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	eventually(t, "tempo answers", func() bool { return f.Stats().AckedSpans == 10 })
 	k.passes(5)
 	if status(t, s).Pending.Spans != 10 {
@@ -323,7 +323,7 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 	o := k.options(s)
 	o.BatchBytes = 64 << 10
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 5000 })
 	k.cut()
 	empty(t, s)

@@ -25,7 +25,7 @@ func TestBatches(t *testing.T) {
 	o.BatchBytes = 4 << 10
 	f := New(o)
 	f.pace.max = 1 // so that requests come in order
-	run(t, f)
+	k.run(f)
 	total := len(want[0]) + len(want[1]) + len(want[2])
 	k.gets(total)
 	var got [3][]id
@@ -52,7 +52,7 @@ func TestRecordsShareRequests(t *testing.T) {
 	for i := range 200 {
 		keep(t, s, "a", numbered(i))
 	}
-	start(t, k.options(s))
+	k.start(k.options(s))
 	k.gets(200)
 	if n := len(k.got()); n > 10 {
 		t.Errorf("200 records of a span took %d requests", n)

@@ -31,7 +31,7 @@ func TestDiscards(t *testing.T) {
 			o := k.options(s)
 			o.ResendAfter = 100 * time.Millisecond
 			o.Discards = k.askDiscards
-			f, _ := start(t, o)
+			f, _ := k.start(o)
 			empty(t, s)
 			want := len(bad)
 			eventually(t, "all is counted", func() bool {
@@ -66,7 +66,7 @@ func TestDiscardsOfARequestThatWasNotTaken(t *testing.T) {
 	o := k.options(s)
 	o.ResendAfter = 100 * time.Millisecond
 	o.Discards = k.askDiscards
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 30 })
 	if st := status(t, s); st.Pending.Spans != 10 || len(k.charges()) != 0 {
 		t.Fatalf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())
@@ -90,7 +90,7 @@ func TestTooFewDiscards(t *testing.T) {
 	o := k.options(s)
 	o.ResendAfter = 50 * time.Millisecond
 	o.Discards = k.askDiscards
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 50 })
 	if st := status(t, s); st.Pending.Spans != 10 || len(k.charges()) != 0 {
 		t.Errorf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())

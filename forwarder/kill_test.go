@@ -204,7 +204,7 @@ func TestKillNine(t *testing.T) {
 		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
 			t.Fatalf("the process ended by itself: %v", err)
 		}
-		next += 2 // one may be kept without being acknowledged
+		next += 2             // one may be kept without being acknowledged
 		if rng.IntN(2) == 0 {
 			w.end() // an embedded one ends with its parent
 		}
@@ -215,7 +215,7 @@ func TestKillNine(t *testing.T) {
 	w.answering(nil)
 	s, err := spool.Open(dir, killedOptions)
 	must(t, err)
-	stop := run(t, remote(s, w.URL))
+	stop := w.run(remote(s, w.URL))
 	eventually(t, "everything is proven", func() bool { w.cutSome(rng, true); return status(t, s).Pending.Records == 0 })
 	stop()
 	lost := status(t, s).Lost.Records

@@ -20,7 +20,7 @@ func TestNothingLeavesBeforeItsBlock(t *testing.T) {
 	for i := range 4 {
 		keep(t, s, "a", upTo(10*i, 10)...)
 	}
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	k.gets(40)
 	k.passes(5)
 	if st := status(t, s); st.Pending.Records != 4 {
@@ -55,7 +55,7 @@ func TestOnlyMissingSpansAreSentAgain(t *testing.T) {
 	}
 	o := k.options(s)
 	o.ResendAfter = 1500 * time.Millisecond
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	k.gets(30)
 	missing := []id{numbered(3), numbered(17), numbered(18), numbered(29)}
 	k.mu.Lock()
@@ -86,7 +86,7 @@ func count(list []id, s id) int {
 func TestEndedTempo(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "", upTo(0, 20)...)
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	k.gets(20)
 	k.passes(3)
 	k.write("", upTo(0, 15)...)
@@ -109,7 +109,7 @@ func TestSentAgainWhileNothingComes(t *testing.T) {
 	keep(t, s, "a", upTo(0, 5)...)
 	f := New(k.options(s))
 	f.pace.max = 1
-	run(t, f)
+	k.run(f)
 	k.gets(5)
 	k.passes(3)
 	k.end()
@@ -125,7 +125,7 @@ func TestKindsDoNotProveEachOther(t *testing.T) {
 	client.Kind, server.Kind = 3, 2
 	keep(t, s, "a", client)
 	keep(t, s, "a", server)
-	start(t, k.options(s))
+	k.start(k.options(s))
 	k.gets(2)
 	k.passes(3)
 	k.write("a", client)
@@ -159,7 +159,7 @@ func (b manySpans) Spans(visit func(traceID, spanID []byte, kind int64) bool) er
 func TestBlockOfMoreSpansThanAreComparedAtOnce(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "a", numbered(0), numbered(1))
-	start(t, k.options(s))
+	k.start(k.options(s))
 	k.gets(2)
 	k.passes(3)
 	big := manySpans{maxTokens + 1000, numbered(0), numbered(1), new(atomic.Bool)}
@@ -185,7 +185,7 @@ func TestUnreadableBlock(t *testing.T) {
 	keep(t, s, "a", upTo(0, 3)...)
 	o := k.options(s)
 	o.ResendAfter = 200 * time.Millisecond
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	k.gets(3)
 	k.mu.Lock()
 	k.blocks = append(k.blocks, brokenBlock{block{"a", upTo(0, 3)}})
@@ -210,7 +210,7 @@ func TestDamageWhileUnproven(t *testing.T) {
 			for i := range 4 {
 				keep(t, s, "a", upTo(10*i, 10)...)
 			}
-			f, _ := start(t, k.options(s))
+			f, _ := k.start(k.options(s))
 			k.gets(40)
 			k.passes(3)
 			flip(t, dir, payload(upTo(20, 10)), place)
@@ -260,7 +260,7 @@ func TestDrain(t *testing.T) {
 		k.cut()
 		return nil
 	}
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	must(t, f.Drain(ctx))
@@ -279,7 +279,7 @@ func TestDrainEndsInTime(t *testing.T) {
 	keep(t, s, "a", upTo(0, 3)...)
 	o := k.options(s)
 	o.Flush = func(context.Context) error { return errors.New("no") }
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := f.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -299,7 +299,7 @@ func TestRecover(t *testing.T) {
 	}
 	k.write("a", slices.Concat(upTo(0, 10), upTo(40, 10))...)
 	k.write("b", slices.Concat(upTo(10, 10), upTo(30, 9))...) // of the record from 30 on one is missing
-	f, _ := start(t, k.options(s))
+	f, _ := k.start(k.options(s))
 	k.gets(30)
 	k.passes(3)
 	if st := status(t, s); st.Pending.Spans != 30 {
@@ -324,13 +324,13 @@ func TestNextRun(t *testing.T) {
 	s, err := spool.Open(dir, spool.Options{NoSpare: true})
 	must(t, err)
 	keep(t, s, "a", upTo(0, 7)...)
-	_, stop := start(t, k.options(s))
+	_, stop := k.start(k.options(s))
 	k.gets(7)
 	stop()
 	must(t, s.Close())
 	k.end()
 	s = openSpool(t, dir)
-	start(t, k.options(s))
+	k.start(k.options(s))
 	k.gets(14)
 	k.cut()
 	empty(t, s)

@@ -33,7 +33,7 @@ func TestSettles(t *testing.T) {
 				return true
 			})
 			keep(t, s, "a", upTo(0, 10)...)
-			start(t, k.settling(s))
+			k.start(k.settling(s))
 			empty(t, s)
 			left := time.Now()
 			got := k.got()
@@ -59,7 +59,7 @@ func TestEndWhileSettling(t *testing.T) {
 			return true
 		})
 		keep(t, s, "a", upTo(0, 10)...)
-		f, _ := start(t, k.settling(s))
+		f, _ := k.start(k.settling(s))
 		eventually(t, "the first is acknowledged", func() bool { return f.Stats().AckedSpans == 10 })
 		keep(t, s, "a", numbered(10))
 		eventually(t, "the first is sent again", func() bool { return f.Stats().Resent["tempo_restarted"] == 10 })
@@ -71,7 +71,7 @@ func TestEndWhileSettling(t *testing.T) {
 	t.Run("another process", func(t *testing.T) {
 		k, s := newTempo(t), openSpool(t, t.TempDir())
 		keep(t, s, "a", upTo(0, 10)...)
-		f, _ := start(t, k.settling(s))
+		f, _ := k.start(k.settling(s))
 		eventually(t, "it is acknowledged", func() bool { return f.Stats().AckedSpans == 10 })
 		k.end()
 		k.gets(20)
@@ -92,7 +92,7 @@ func TestBrokenBeforeAcknowledged(t *testing.T) {
 		return true
 	})
 	keep(t, s, "a", upTo(0, 10)...)
-	f, _ := start(t, k.settling(s))
+	f, _ := k.start(k.settling(s))
 	empty(t, s)
 	if len(k.got()) != 2 || f.Stats().Resent["tempo_restarted"] != 0 {
 		t.Errorf("%d requests, resent %v", len(k.got()), f.Stats().Resent)
@@ -111,7 +111,7 @@ func TestUnknownTempoWhileSettling(t *testing.T) {
 		return k.target()
 	}
 	keep(t, s, "a", upTo(0, 10)...)
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "it is acknowledged", func() bool { return f.Stats().AckedSpans == 10 })
 	gone.Store(true)
 	eventually(t, "the settle time is over", func() bool { return time.Since(k.got()[0].at) > settle+100*time.Millisecond })
@@ -135,7 +135,7 @@ func TestChargesWhileSettling(t *testing.T) {
 		return true
 	})
 	keep(t, s, "a", upTo(0, 10)...)
-	f, _ := start(t, k.settling(s))
+	f, _ := k.start(k.settling(s))
 	empty(t, s)
 	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 7 })
 	if c := k.charges(); c["a/refused"] != 1 || c["a/partial_success"] != 2 || len(c) != 2 {

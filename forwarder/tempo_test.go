@@ -96,6 +96,7 @@ type tempo struct {
 	*httptest.Server
 
 	mu       sync.Mutex
+	sender   *Forwarder
 	process  string
 	answer   func(w http.ResponseWriter, r *http.Request, got request) bool // nil, or true to take the request
 	requests []request
@@ -167,7 +168,29 @@ func (b block) Spans(visit func(traceID, spanID []byte, kind int64) bool) error 
 }
 
 // cut makes a block of everything that is held.
-func (k *tempo) cut() { k.mu.Lock(); defer k.mu.Unlock(); k.cutLocked() }
+func (k *tempo) cut() {
+	k.idle()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cutLocked()
+}
+
+// idle waits until the forwarder has entered what it was answered: a block is looked into once, and a real Tempo takes
+// longer for one than for an answer.
+func (k *tempo) idle() {
+	k.t.Helper()
+	k.mu.Lock()
+	f := k.sender
+	k.mu.Unlock()
+	if f == nil {
+		return
+	}
+	eventually(k.t, "no request is in flight", func() bool {
+		f.pace.mu.Lock()
+		defer f.pace.mu.Unlock()
+		return f.pace.inFlight == 0
+	})
+}
 
 func (k *tempo) cutLocked() {
 	for tenant, spans := range k.held {
@@ -178,6 +201,7 @@ func (k *tempo) cutLocked() {
 
 // write makes a block of certain spans.
 func (k *tempo) write(tenant string, spans ...id) {
+	k.idle()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.blocks = append(k.blocks, block{tenant, spans})
@@ -185,6 +209,7 @@ func (k *tempo) write(tenant string, spans ...id) {
 
 // end is the end of the process with all that it held.
 func (k *tempo) end() {
+	k.idle()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clear(k.held)
@@ -335,14 +360,18 @@ func (k *tempo) options(s *spool.Spool) Options {
 }
 
 // start runs a forwarder until the test ends, or stop is called.
-func start(t *testing.T, o Options) (f *Forwarder, stop func()) {
-	t.Helper()
+func (k *tempo) start(o Options) (f *Forwarder, stop func()) {
 	f = New(o)
 	f.pause = 20 * time.Millisecond
-	return f, run(t, f)
+	return f, k.run(f)
 }
 
-func run(t *testing.T, f *Forwarder) (stop func()) {
+func (k *tempo) run(f *Forwarder) (stop func()) {
+	t := k.t
+	t.Helper()
+	k.mu.Lock()
+	k.sender = f
+	k.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()

@@ -56,7 +56,7 @@ func TestUnreadableRecord(t *testing.T) {
 	disk.bad.Store(true)
 	f := New(k.options(s))
 	f.reread = time.Millisecond
-	stop := run(t, f)
+	stop := k.run(f)
 	eventually(t, "the others are taken", func() bool { return f.Stats().AckedSpans == 2000 })
 	k.passes(3)
 	k.cut()
@@ -71,7 +71,7 @@ func TestUnreadableRecord(t *testing.T) {
 	disk.bad.Store(false)
 	s, err = spool.Open(dir, options)
 	must(t, err)
-	f, stop = start(t, k.options(s))
+	f, stop = k.start(k.options(s))
 	// With the one behind it, whose release is durable only when all before it are released.
 	eventually(t, "it is taken", func() bool { return f.Stats().AckedSpans == 2000 })
 	k.passes(3)

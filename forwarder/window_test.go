@@ -26,7 +26,7 @@ func TestWindow(t *testing.T) {
 		return nil
 	}
 	o.ResendAfter = time.Second // for an acknowledgement that comes after its block
-	f, _ := start(t, o)
+	f, _ := k.start(o)
 	eventually(t, "nearly all is sent", func() bool { return f.Stats().AckedSpans > (records-6)*spans })
 	eventually(t, "the rest, which is not worth a flush", func() bool { k.cut(); return status(t, s).Pending.Records == 0 })
 	k.mu.Lock()
