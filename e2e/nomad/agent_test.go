@@ -283,10 +283,11 @@ func (a *agent) allocations(t *testing.T, job string) []allocation {
 	return slices.DeleteFunc(all, func(x allocation) bool { return x.DesiredStatus != "run" })
 }
 
-// end stops a job and waits until nothing of it runs, so that the agent leaves no task behind.
+// end stops a job and waits until nothing of it runs, so that the agent leaves no task behind. It does not purge the job: an
+// allocation of a purged one is not listed any more while its task still stops.
 func (a *agent) end(t *testing.T, job string) {
 	t.Cleanup(func() {
-		if err := a.call(http.MethodDelete, "/v1/job/"+job+"?purge=true", nil, nil); err != nil {
+		if err := a.call(http.MethodDelete, "/v1/job/"+job, nil, nil); err != nil {
 			t.Errorf("stop job %s: %v", job, err)
 			return
 		}
