@@ -80,9 +80,9 @@ func Readable(err error) error {
 	body := strings.TrimSpace(answer.Body())
 	switch {
 	case answer.StatusCode() == http.StatusForbidden:
-		return fmt.Errorf("Nomad refuses (403 %s): the token (NOMAD_TOKEN, --token) is unknown or lacks a right; `appliance nomad policy --for operator` prints what is needed", body)
+		return fmt.Errorf("refused by Nomad (403 %s): the token (NOMAD_TOKEN, --token) is unknown or lacks a right; `appliance nomad policy --for operator` prints what is needed", body)
 	case answer.HasStatusCode():
-		return fmt.Errorf("Nomad answers %d: %s", answer.StatusCode(), body)
+		return fmt.Errorf("answered %d by Nomad: %s", answer.StatusCode(), body)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ type Discovery struct {
 
 // Discover returns a follower of a service by its name.
 func Discover(client *api.Client, service string, logger *slog.Logger) *Discovery {
-	return &Discovery{service: service, client: client, logger: logger, err: fmt.Errorf("Nomad has not said yet where service %s is", service)}
+	return &Discovery{service: service, client: client, logger: logger, err: fmt.Errorf("the place of service %s is not known yet: Nomad has not answered", service)}
 }
 
 // Address is host:port of an instance of the service: the one that was given last as long as it is registered, and the

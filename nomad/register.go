@@ -93,4 +93,4 @@ func (e *DeployError) Error() string {
 }
 
 // errGone is for a deployment or evaluation that Nomad does not know any more.
-var errGone = errors.New("Nomad has forgotten it, since the job was purged or changed meanwhile")
+var errGone = errors.New("forgotten by Nomad, since the job was purged or changed meanwhile")

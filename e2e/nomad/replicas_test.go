@@ -108,9 +108,9 @@ func TestACL(t *testing.T) {
 	apply("operator", a.write(t, "operator.hcl", printed))
 	apply("reader", a.write(t, "reader.hcl", "namespace \"default\" {\n  policy = \"read\"\n}\n"))
 	operator, reader := token("operator"), token("reader")
-	run(reader, "register", spec...).mustExit(t, 1).mustSay(t, "Nomad refuses (403", "lacks a right", "appliance nomad policy --for operator")
-	run(reader, "plan", spec...).mustExit(t, 255).mustSay(t, "Nomad refuses (403")
-	run("00000000-0000-0000-0000-000000000000", "status").mustExit(t, 1).mustSay(t, "Nomad refuses (403", "is unknown or lacks a right")
+	run(reader, "register", spec...).mustExit(t, 1).mustSay(t, "refused by Nomad (403", "lacks a right", "appliance nomad policy --for operator")
+	run(reader, "plan", spec...).mustExit(t, 255).mustSay(t, "refused by Nomad (403")
+	run("00000000-0000-0000-0000-000000000000", "status").mustExit(t, 1).mustSay(t, "refused by Nomad (403", "is unknown or lacks a right")
 	run(operator, "plan", spec...).mustExit(t, 1)
 	run(operator, "register", spec...).mustExit(t, 0).mustSay(t, "volume tempo-data created", "job tempo is healthy")
 	a.end(t, "tempo")
@@ -142,7 +142,7 @@ func TestACL(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if !strings.Contains(log, "the archiver's lock cannot be asked for") || !strings.Contains(log, "Nomad refuses (403") {
+			if !strings.Contains(log, "the archiver's lock cannot be asked for") || !strings.Contains(log, "refused by Nomad (403") {
 				return fmt.Errorf("allocation %s does not", x.ID)
 			}
 		}
