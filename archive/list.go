@@ -77,6 +77,18 @@ func (a *Archive) List(ctx context.Context, f Filter) ([]Block, error) {
 	return blocks, nil
 }
 
+// Tenants returns the tenants that the store has directories of, in the order of its listing.
+func (a *Archive) Tenants(ctx context.Context) ([]string, error) {
+	all := []string{}
+	for t, err := range tenants(ctx, a.store) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
 func (f Filter) takes(b Block) bool {
 	return (f.Tenant == "" || b.Tenant == f.Tenant) && (f.State == "" || b.State == f.State) &&
 		(f.Since.IsZero() || !b.End.Before(f.Since)) && (f.Until.IsZero() || !b.Start.After(f.Until))

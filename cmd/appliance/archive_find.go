@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/grafana/tempo/pkg/tempopb"
+	"github.com/grafana/tempo/pkg/util"
+	"github.com/spf13/cobra"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"appliance/archive/read"
+)
+
+func newArchiveFindCommand(f *archiveFlags) *cobra.Command {
+	var chosen periodFlags
+	c := &cobra.Command{
+		Use:   "find TRACE_ID",
+		Short: "Print an archived trace, as a tree or as OTLP JSON",
+		Long: `Print a trace of the archive: the spans by parent and start, each with the time since the trace began, its duration, service,
+name and status. Spans whose parent is not in the archive stand at the end, under it. A TRACE_ID of fewer than 32 digits has
+zeros in front. The JSON is OTLP's, so that it can be sent to any receiver again.
+
+Exit code 1 says that there is no such trace; 3 that some blocks could not be read, so that spans may be missing.`,
+		Example: `  appliance archive find 2f7ebd43a1f1e1a1d1b6d1c9a6c0c1d2
+  appliance archive find 2f7ebd43a1f1e1a1d1b6d1c9a6c0c1d2 -o json | curl -H 'Content-Type: application/json' -d @- http://localhost:4318/v1/traces`,
+		Args: cobra.ExactArgs(1),
+	}
+	chosen.add(c, "only blocks that end at this TIME or after it", "only blocks that start at this TIME or before it")
+	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
+		id, err := util.HexStringToTraceID(args[0])
+		if err != nil || args[0] == "" {
+			return wrongUsage(c, fmt.Errorf("%q is no trace id, which is 1 to 32 hexadecimal digits", args[0]))
+		}
+		since, until, err := chosen.times(time.Now())
+		if err != nil {
+			return err
+		}
+		tenants, err := a.askedTenants(ctx, chosen.tenant)
+		if err != nil {
+			return err
+		}
+		start, end := unixPeriod(since, until)
+		reader, found, partial := read.New(a.store, read.Options{}), false, false
+		for _, tenant := range tenants {
+			resp, missing, err := reader.FindTrace(ctx, tenant, id, start, end, nil)
+			if err != nil {
+				return err
+			}
+			if resp.Status == tempopb.PartialStatus_PARTIAL {
+				partial = true
+				fmt.Fprintln(a.stderr, resp.Message)
+			}
+			if resp.Trace == nil || len(missing) > 0 && len(resp.Trace.ResourceSpans) == 0 {
+				continue
+			}
+			found = true
+			if a.output == "json" {
+				err = writeOTLP(out, resp.Trace)
+			} else {
+				err = writeTraceTree(out, fmt.Sprintf("%x", id), tenant, resp.Trace)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		switch {
+		case partial && found:
+			return &codeError{exitPartial, errors.New("the trace may lack spans; see: appliance archive verify --read-data")}
+		case partial:
+			return &codeError{exitPartial, fmt.Errorf("trace %x is in no block that can be read; see: appliance archive verify --read-data", id)}
+		case !found:
+			return fmt.Errorf("trace %x is not in %s", id, a.store.URL())
+		}
+		return nil
+	})
+}
+
+// askedTenants are all that the archive has, or the one that is asked for.
+func (a *openedArchive) askedTenants(ctx context.Context, tenant string) ([]string, error) {
+	all, err := a.Tenants(ctx)
+	if err != nil || tenant == "" {
+		return all, err
+	}
+	for _, t := range all {
+		if t == tenant {
+			return []string{t}, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no tenant %q in %s", tenant, a.store.URL())
+}
+
+// unixPeriod is a period in the seconds that archive/read takes: both 0 for all time.
+func unixPeriod(since, until time.Time) (start, end int64) {
+	if since.IsZero() && until.IsZero() {
+		return 0, 0
+	}
+	start, end = 1, math.MaxUint32
+	if !since.IsZero() {
+		start = max(start, since.Unix())
+	}
+	if !until.IsZero() {
+		end = until.Unix()
+	}
+	return start, end
+}
+
+// writeOTLP writes a trace as the JSON of OTLP, in one line.
+func writeOTLP(w io.Writer, t *tempopb.Trace) error {
+	text, err := t.Marshal() // the same bytes as OTLP's TracesData
+	if err != nil {
+		return fmt.Errorf("encode the trace: %w", err)
+	}
+	traces, err := new(ptrace.ProtoUnmarshaler).UnmarshalTraces(text)
+	if err != nil {
+		return fmt.Errorf("read the trace of %d bytes as OTLP: %w", len(text), err)
+	}
+	if text, err = new(ptrace.JSONMarshaler).MarshalTraces(traces); err != nil {
+		return fmt.Errorf("write the trace as JSON: %w", err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}

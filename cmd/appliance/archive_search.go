@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gogo/protobuf/jsonpb"
+	"github.com/grafana/tempo/pkg/tempopb"
+	"github.com/spf13/cobra"
+
+	"appliance/archive/read"
+)
+
+// foundTrace is a trace that matches: Tempo's own fields, and its tenant.
+type foundTrace struct {
+	tenant string
+	*tempopb.TraceSearchMetadata
+}
+
+func (t foundTrace) MarshalJSON() ([]byte, error) {
+	text, err := new(jsonpb.Marshaler).MarshalToString(t.TraceSearchMetadata)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(text), &fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "spanSet") // an older name of the first of spanSets
+	if fields["tenant"], err = json.Marshal(t.tenant); err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
+}
+
+// matched is how many spans of the trace match.
+func (t foundTrace) matched() (n int64) {
+	for _, s := range t.SpanSets {
+		n += int64(s.Matched)
+	}
+	return n
+}
+
+func newArchiveSearchCommand(f *archiveFlags) *cobra.Command {
+	var chosen periodFlags
+	var limit int
+	c := &cobra.Command{
+		Use:   "search 'TRACEQL'",
+		Short: "Search the archived traces by TraceQL",
+		Long: `Search the archived traces by TraceQL, the newest blocks first, and print those that match, the newest first. Without --since and --until
+all of the archive is searched. The JSON has the fields of Tempo's search API, and the tenant.
+
+Exit code 3 says that some blocks could not be read, so that traces may be missing.`,
+		Example: `  appliance archive search '{ status = error }' --since 7d
+  appliance archive search '{ resource.service.name = "shop" && duration > 1s }' --since 2026-11-22T15:00:00Z --until 2026-11-22T16:00:00Z --limit 100
+  appliance archive search '{ name = "GET /orders" }' -o jsonl | jq -r .traceID`,
+		Args: cobra.ExactArgs(1),
+	}
+	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
+	c.Flags().IntVar(&limit, "limit", read.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", read.MaxLimit))
+	return f.command(c, needsStore, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
+		if limit < 1 || limit > read.MaxLimit {
+			return wrongUsage(c, fmt.Errorf("--limit %d is not between 1 and %d", limit, read.MaxLimit))
+		}
+		since, until, err := chosen.times(time.Now())
+		if err != nil {
+			return err
+		}
+		tenants, err := a.askedTenants(ctx, chosen.tenant)
+		if err != nil {
+			return err
+		}
+		start, end := unixPeriod(since, until)
+		req := &tempopb.SearchRequest{Query: args[0], Limit: uint32(limit), Start: uint32(start), End: uint32(end)}
+		reader, unread := read.New(a.store, read.Options{}), 0
+		var found []foundTrace
+		for _, tenant := range tenants {
+			resp, missing, err := reader.Search(ctx, tenant, req, nil, nil)
+			if bad := (*read.RequestError)(nil); errors.As(err, &bad) {
+				return wrongUsage(c, fmt.Errorf("%q is no TraceQL: %w", args[0], bad))
+			} else if err != nil {
+				return err
+			}
+			for _, err := range missing {
+				fmt.Fprintln(a.stderr, err)
+			}
+			unread += len(missing)
+			for _, t := range resp.Traces {
+				found = append(found, foundTrace{tenant, t})
+			}
+		}
+		slices.SortStableFunc(found, newestFirst)
+		found = found[:min(len(found), limit)]
+		err = writeList(out, a.output, found, func(t *tabwriter.Writer, wide bool) { foundTable(t, wide, found) })
+		if err == nil && unread > 0 {
+			return &codeError{exitPartial, fmt.Errorf("%s could not be searched; see: appliance archive verify --read-data", several(unread, "block"))}
+		}
+		if err == nil && len(found) == 0 {
+			fmt.Fprintf(a.stderr, "no trace in %s matches\n", a.store.URL())
+		}
+		return err
+	})
+}
+
+func newestFirst(x, y foundTrace) int {
+	switch {
+	case x.StartTimeUnixNano > y.StartTimeUnixNano:
+		return -1
+	case x.StartTimeUnixNano < y.StartTimeUnixNano:
+		return 1
+	}
+	return strings.Compare(x.TraceID, y.TraceID)
+}
+
+func foundTable(t *tabwriter.Writer, wide bool, found []foundTrace) {
+	cells := []string{"TRACE ID", "START", "DURATION", "SPANS", "SERVICE", "NAME"}
+	if wide {
+		cells = append([]string{"TENANT"}, cells...)
+	}
+	row(t, cells...)
+	for _, f := range found {
+		cells := []string{
+			strings.Repeat("0", max(0, 32-len(f.TraceID))) + f.TraceID, time.Unix(0, int64(f.StartTimeUnixNano)).UTC().Format("2006-01-02T15:04:05.000Z"), (time.Duration(f.DurationMs) * time.Millisecond).String(),
+			countText(f.matched()), orDash(printable(f.RootServiceName)), orDash(printable(f.RootTraceName)),
+		}
+		if wide {
+			cells = append([]string{f.tenant}, cells...)
+		}
+		row(t, cells...)
+	}
+}

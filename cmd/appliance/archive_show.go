@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"appliance/archive"
+)
+
+func newArchiveShowCommand(f *archiveFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:               "show BLOCK",
+		Short:             "Show all that is known of an archived block",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: f.blockCompletion,
+	}
+	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
+		d, err := a.Show(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if a.output == "json" {
+			return writeJSON(out, d)
+		}
+		return writeDetail(out, d)
+	})
+}
+
+func writeDetail(w io.Writer, d *archive.Detail) error {
+	t, m := newTable(w), d.Manifest
+	row(t, "block", d.ID)
+	row(t, "tenant", d.Tenant)
+	state := string(d.State)
+	if d.Pinned {
+		state += ", pinned"
+	}
+	row(t, "state", state)
+	row(t, "spans", fmt.Sprintf("%s in %s traces", countText(d.Spans), humanize.Comma(d.Traces)))
+	row(t, "from", timeText(d.Start))
+	row(t, "to", timeText(d.End))
+	row(t, "size", sizeText(d.Bytes))
+	row(t, "encoding", fmt.Sprintf("%s, compaction level %d", d.Encoding, d.CompactionLevel))
+	row(t, "archived", timeText(d.ArchivedAt)+" by "+m.ArchivedBy)
+	row(t, "origin", m.Origin)
+	if m.Derived != nil {
+		row(t, "", "there block "+m.Derived.Block+", whose id other bytes had taken")
+	}
+	verified := "never"
+	if !d.VerifiedAt.IsZero() {
+		verified = timeText(d.VerifiedAt)
+	}
+	row(t, "verified", verified)
+	row(t, "span digest", orDash(m.SpanDigest))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	t = newTable(w)
+	row(t, "FILE", "BYTES", "SHA256")
+	for _, file := range m.Files {
+		row(t, file.Name, humanize.Comma(file.Size), file.SHA256)
+	}
+	return t.Flush()
+}
