@@ -86,7 +86,8 @@ func readBlock(path string, visit func(content)) error {
 	}
 	r := parquet.NewGenericReader[blockTrace](file)
 	defer r.Close()
-	for rows := make([]blockTrace, 8); ; {
+	// One at a time: what was read of a row may lie in a buffer that the next row group reuses.
+	for rows := make([]blockTrace, 1); ; {
 		n, err := r.Read(rows)
 		for i := range rows[:n] {
 			for _, rs := range rows[i].ResourceSpans {

@@ -19,7 +19,7 @@ func (f *finding) see(o *formula, source int, c content) {
 	index, ok := o.indexOf(f.trace, c.spanID[:])
 	if !ok || int(index) >= len(f.seenIn) {
 		f.invented++
-		f.example("span %x was never sent", c.spanID)
+		f.example("span %x was never sent (index %d of %d, as by formula %v)", c.spanID, index, len(f.seenIn), ok)
 		return
 	}
 	switch f.seenIn[index] {
