@@ -21,6 +21,7 @@ type nomadTask struct {
 	allocated  bool
 	services   map[string]*nomad.Discovery
 	leaser     *nomad.Leaser
+	holder     string // how the lock names this process
 }
 
 // joinNomad builds what the configuration asks of Nomad. Nothing is sent yet; a Nomad that is away keeps nobody from
@@ -58,8 +59,8 @@ func (a *appliance) joinNomad() error {
 		if err != nil {
 			return fmt.Errorf("name ourselves as the holder of nomad.lock: %w", err)
 		}
-		holder := cmp.Or(n.allocation.ID, host) + "/" + rand.Text() // a task that is started again is another holder
-		n.leaser = nomad.NewLeaser(nomad.LeaserOptions{Client: client, Path: a.conf.Nomad.Lock, Holder: holder, Logger: a.logger})
+		n.holder = cmp.Or(n.allocation.ID, host) + "/" + rand.Text() // a task that is started again is another holder
+		n.leaser = nomad.NewLeaser(nomad.LeaserOptions{Client: client, Path: a.conf.Nomad.Lock, Holder: n.holder, Logger: a.logger})
 	}
 	return nil
 }

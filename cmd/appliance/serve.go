@@ -187,7 +187,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	}()
 	parts.Go(func() error { return a.nomad.follow(background) })
 	parts.Go(func() error { return a.runArchiver(background) })
-	parts.Go(func() error { return a.nomad.alone(background, a.archiving) })
+	parts.Go(func() error { return a.nomad.alone(background, a.fenced(a.archiving)) })
 	parts.Go(func() error { return a.sampler.Run(background) })
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })

@@ -29,8 +29,11 @@ const (
 func TestReplicas(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	var replicas []*harness.Appliance
+	store := t.TempDir()
 	for range 3 {
-		replicas = append(replicas, harness.Start(t, harness.Options{Env: map[string]string{"APPLIANCE_NOMAD_ADDRESS": a.url, "APPLIANCE_NOMAD_LOCK": lockPath}}))
+		replicas = append(replicas, harness.Start(t, harness.Options{Env: map[string]string{
+			"APPLIANCE_NOMAD_ADDRESS": a.url, "APPLIANCE_NOMAD_LOCK": lockPath, "APPLIANCE_ARCHIVE_STORE": "file://" + store,
+		}}))
 	}
 	never := watchHolders(t, replicas)
 	first := holder(t, replicas)
@@ -66,19 +69,29 @@ func TestReplicas(t *testing.T) {
 	t.Logf("another took over %s after a stop in order", time.Since(stopped).Round(100*time.Millisecond))
 	never()
 
-	// What they logged says the same: the terms follow one another, and so do their fences.
-	var terms []term
-	for i, r := range replicas {
-		terms = append(terms, termsOf(t, i, r.Output())...)
+	// The store says the same: the terms follow one another, and so do their fences. What a term's holder logged lies in it.
+	text, err := os.ReadFile(filepath.Join(store, "archiver-terms.json"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	slices.SortFunc(terms, func(a, b term) int { return a.began.Compare(b.began) })
+	var terms []term
+	if err := json.Unmarshal(text, &terms); err != nil {
+		t.Fatal(err)
+	}
 	if len(terms) < 4 {
-		t.Errorf("%d terms, want 4: %+v", len(terms), terms)
+		t.Errorf("%d terms in the store, want 4: %s", len(terms), text)
 	}
 	for i := 1; i < len(terms); i++ {
-		if before := terms[i-1]; terms[i].fence <= before.fence {
-			t.Errorf("the fence of %+v is not above that of the term before, %+v", terms[i], before)
+		if before := terms[i-1]; terms[i].Fence <= before.Fence || !terms[i].Began.After(before.Began) {
+			t.Errorf("%+v does not come after the term before, %+v", terms[i], before)
 		}
+	}
+	logged := 0
+	for _, r := range replicas {
+		logged += strings.Count(r.Output(), "the archiver's lock is ours")
+	}
+	if logged < len(terms) {
+		t.Errorf("%d terms in the store, and %d in the logs", len(terms), logged)
 	}
 }
 
@@ -245,27 +258,11 @@ func watchHolders(t *testing.T, replicas []*harness.Appliance) (end func()) {
 	return end
 }
 
+// term is one in the store.
 type term struct {
-	replica int
-	fence   int
-	began   time.Time
-}
-
-// termsOf reads the terms from a replica's log.
-func termsOf(t *testing.T, replica int, log string) []term {
-	t.Helper()
-	var terms []term
-	for line := range strings.Lines(log) {
-		var l struct {
-			Time  time.Time
-			Msg   string
-			Fence int
-		}
-		if json.Unmarshal([]byte(line), &l) == nil && l.Msg == "the archiver's lock is ours" {
-			terms = append(terms, term{replica, l.Fence, l.Time})
-		}
-	}
-	return terms
+	Fence  uint64
+	Holder string
+	Began  time.Time
 }
 
 // serving is the process that listens at an address of this machine.
