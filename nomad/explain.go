@@ -72,7 +72,10 @@ func constraintText(c string) string {
 	case strings.HasPrefix(c, "missing network"):
 		return c + "; its client has no such network"
 	}
-	return "ruled out by: " + c
+	if c == "computed class ineligible" { // the scheduler looks at one node of a kind, and does not repeat why for the others
+		return "does not meet the job's constraints; see --constraint and --driver"
+	}
+	return "does not meet the constraint " + c
 }
 
 func dimensionText(d string) string {

@@ -137,11 +137,11 @@ func TestOriginFaults(t *testing.T) {
 func TestExplain(t *testing.T) {
 	lines := strings.Join(Explain(map[string]*api.AllocationMetric{
 		"appliance": {NodesEvaluated: 3, NodesFiltered: 1, NodesExhausted: 2,
-			ConstraintFiltered: map[string]int{"missing drivers": 1, noVolume: 1, "${node.class} = storage": 2},
+			ConstraintFiltered: map[string]int{"missing drivers": 1, noVolume: 1, "${node.class} = storage": 2, "computed class ineligible": 1},
 			DimensionExhausted: map[string]int{"memory": 1, "network: reserved port collision otlp=32318": 2}},
 		"tempo": {NodesAvailable: map[string]int{"services": 0}},
 	}), "\n")
-	for _, want := range []string{"does not run the task driver", "has no host volume of the name", "not enough memory", "port otlp=32318 is taken", "${node.class} = storage", `no node is available in datacenter "services"`} {
+	for _, want := range []string{"does not run the task driver", "has no host volume of the name", "not enough memory", "port otlp=32318 is taken", "does not meet the constraint ${node.class} = storage", "does not meet the job's constraints", `no node is available in datacenter "services"`} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("no %q in\n%s", want, lines)
 		}
