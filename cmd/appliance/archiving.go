@@ -14,12 +14,12 @@ import (
 	"appliance/archive/read"
 	"appliance/archive/store"
 	"appliance/internal/blockids"
+	"appliance/internal/config"
 	"appliance/internal/tempo"
 )
 
 const (
-	// purgeGrace is two of the embedded Tempo's blocklist polls and more than a query takes.
-	purgeGrace   = 2*tempo.BlocklistPoll + time.Minute
+	queryGrace   = time.Minute // more than a query takes
 	sourceRetry  = 30 * time.Second
 	pruneEvery   = time.Hour
 	blocksSubdir = "blocks"
@@ -55,13 +55,21 @@ func (a *appliance) openArchive(ctx context.Context) error {
 		return fmt.Errorf("make the directory of Tempo's blocks: %w", err)
 	}
 	return a.openArchiver(ctx, dir, archive.Options{
-		Embedded: &archive.Embedded{Dir: dir, Retention: a.conf.Tempo.Retention, Grace: purgeGrace},
+		Embedded: embeddedPurge(a.conf, dir),
 		Interval: embeddedInterval,
 	})
 }
 
 // embeddedInterval is how often the embedded Tempo's storage is looked at. Nothing is lost by a longer one.
 const embeddedInterval = 10 * time.Second
+
+// embeddedPurge says how the embedded Tempo's blocks in dir are purged: after two of Tempo's blocklist polls and the time of a
+// query nobody can be reading a block any more. Where the retention is no longer than that, grace gives way.
+func embeddedPurge(conf config.Loaded, dir string) *archive.Embedded {
+	retention := conf.Tempo.Retention
+	poll := tempo.Settings{Retention: retention}.BlocklistPoll()
+	return &archive.Embedded{Dir: dir, Retention: retention, Grace: 2*poll + min(queryGrace, retention/2)}
+}
 
 // archiveStore is where the archive is, by default.
 func archiveStore(dataDir, configured string) string {

@@ -36,13 +36,21 @@ type question[T any] struct {
 	absent bool
 	// ours says that a question that Tempo refuses may still be one for the archive, which is asked for all blocks at once.
 	ours bool
+	// asked has the times of a question that Tempo takes for one about the latest when it names none; nil for others.
+	asked period
+}
+
+// period is what a request with a time range has, in Unix seconds.
+type period interface {
+	GetStart() uint32
+	GetEnd() uint32
 }
 
 // answer asks both and writes the answer.
 func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant string, q question[T]) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	held := h.heldBy(tenant)
+	held := h.heldBy(tenant, q.asked)
 	type reply struct {
 		resp *http.Response
 		err  error
@@ -117,9 +125,11 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 	q.write(w, parts, missing, tempo.err != nil || archiveErr != nil)
 }
 
-// heldBy says which blocks Tempo itself answers for, as of before it is asked; nil where that is not known.
-func (h *Handler) heldBy(tenant string) func(string) bool {
-	if h.held == nil {
+// heldBy says which blocks Tempo itself answers for, as of before it is asked; nil where that is not known. Without a time
+// range Tempo looks only into what its ingester has, which is next to nothing after it was restarted: it answers for no
+// block then.
+func (h *Handler) heldBy(tenant string, asked period) func(string) bool {
+	if h.held == nil || asked != nil && (asked.GetStart() == 0 || asked.GetEnd() == 0) {
 		return nil
 	}
 	return h.held(tenant)

@@ -391,6 +391,26 @@ func TestASearchWithoutARangeIsOfTheLastHour(t *testing.T) {
 	}
 }
 
+// Without a range Tempo does not look into its storage, whatever is there.
+func TestWithoutARangeNothingIsLeftToTempo(t *testing.T) {
+	a := &fakeArchive{blocks: []string{"1", "2"}}
+	held := func(string) func(string) bool { return func(string) bool { return true } }
+	url := both(t, liveTempo{200, "{}", "application/json"}, Options{Archive: a, Held: held}).URL
+	for _, path := range []string{"/api/search?q=%7B%7D", "/api/search/tags", "/api/v2/search/tags", "/api/search/tag/x/values", "/api/v2/search/tag/x/values"} {
+		for query, want := range map[string]int{"": 2, "start=1&end=2": 0} {
+			a.asked = nil
+			sep := "?"
+			if strings.Contains(path, "?") {
+				sep = "&"
+			}
+			get(t, "GET", url+path+sep+query, nil)
+			if len(a.asked) != 1 || len(a.asked[0]) != want {
+				t.Errorf("%s %s: asked for %v", path, query, a.asked)
+			}
+		}
+	}
+}
+
 func TestABadQuestionIsRefused(t *testing.T) {
 	a := &fakeArchive{err: badQuestion{errors.New("unexpected }")}}
 	for _, c := range []struct {

@@ -33,6 +33,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) {
 	ranged := *req
 	ranged.Start, ranged.End = recent(req.Start, req.End)
 	answer(h, w, r, tenant, question[*tempopb.SearchResponse]{
+		asked: req,
 		archived: func(ctx context.Context, skip func(string) bool) (*tempopb.SearchResponse, []error, error) {
 			return h.archive.Search(ctx, tenant, &ranged, skip, nil)
 		},

@@ -50,7 +50,7 @@ func (s *grpcServer) Search(req *tempopb.SearchRequest, to tempopb.StreamingQuer
 	ranged := asked
 	ranged.Start, ranged.End = recent(req.Start, req.End)
 	round := 0
-	_, err := s.both(to, false, func(ctx context.Context) error {
+	_, err := s.both(to, req, false, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.Search, add(0))
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		round++
@@ -111,7 +111,7 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 		return receive(to.Context(), s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, to.Send)
 	}
 	var live, archived *tempopb.QueryRangeResponse
-	missing, err := s.both(to, true, func(ctx context.Context) error {
+	missing, err := s.both(to, nil, true, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, func(resp *tempopb.QueryRangeResponse) error {
 			live = joinSeries([]*tempopb.QueryRangeResponse{resp, cmp.Or(live, &tempopb.QueryRangeResponse{})}, nil) // each message has what changed
 			return nil
@@ -141,7 +141,7 @@ func mergeStream[Req, Resp any, T interface {
 	if s.api.archive == nil {
 		return receive(to.Context(), s, req, open, func(resp *Resp) error { return to.Send(T(resp)) })
 	}
-	_, err := s.both(to, false, func(ctx context.Context) error {
+	_, err := s.both(to, any(req).(period), false, func(ctx context.Context) error {
 		return receive(ctx, s, req, open, func(resp *Resp) error { return merged.AddTypedResponse(T(resp)) })
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		resp, missing, err := archived(ctx, tenant, skip)
@@ -162,8 +162,8 @@ func mergeStream[Req, Resp any, T interface {
 
 // both asks Tempo and the archive at the same time. Its error is that of a question that cannot be answered, or that
 // neither of them answers; what is missing otherwise is in the trailer too. ours says that what Tempo refuses may still be a
-// question for the archive.
-func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) (missing []error, err error) {
+// question for the archive; asked is as in question.
+func (s *grpcServer) both(to grpc.ServerStream, asked period, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) (missing []error, err error) {
 	ctx, cancel := context.WithCancel(to.Context())
 	defer cancel()
 	in, _ := metadata.FromIncomingContext(ctx)
@@ -172,7 +172,7 @@ func (s *grpcServer) both(to grpc.ServerStream, ours bool, live func(context.Con
 		to.SetTrailer(metadata.Pairs(partialTrailer, inALine([]error{err})))
 		return []error{err}, enough(live(ctx))
 	}
-	held := s.api.heldBy(tenant)
+	held := s.api.heldBy(tenant, asked)
 	liveErr := make(chan error, 1)
 	go func() {
 		err := live(ctx)

@@ -15,8 +15,8 @@ const maxTagBytes = 10 << 20
 
 // tags answers for the names of attributes.
 func (h *Handler) tags(w http.ResponseWriter, r *http.Request) {
-	h.tagNames(w, r, func(tenant string, req *tempopb.SearchTagsRequest) {
-		merge(h, w, r, tenant, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagsResponse, []error, error) {
+	h.tagNames(w, r, func(tenant string, asked period, req *tempopb.SearchTagsRequest) {
+		merge(h, w, r, tenant, asked, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagsResponse, []error, error) {
 			return h.archive.SearchTags(ctx, tenant, req, skip)
 		}, combiner.NewTypedSearchTags(maxTagBytes, req.MaxTagsPerScope, req.StaleValuesThreshold))
 	})
@@ -24,14 +24,14 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) {
 
 // tagsV2 answers for the names of attributes by scope.
 func (h *Handler) tagsV2(w http.ResponseWriter, r *http.Request) {
-	h.tagNames(w, r, func(tenant string, req *tempopb.SearchTagsRequest) {
-		merge(h, w, r, tenant, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagsV2Response, []error, error) {
+	h.tagNames(w, r, func(tenant string, asked period, req *tempopb.SearchTagsRequest) {
+		merge(h, w, r, tenant, asked, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagsV2Response, []error, error) {
 			return h.archive.SearchTagsV2(ctx, tenant, req, skip)
 		}, combiner.NewTypedSearchTagsV2(maxTagBytes, req.MaxTagsPerScope, req.StaleValuesThreshold))
 	})
 }
 
-func (h *Handler) tagNames(w http.ResponseWriter, r *http.Request, ask func(string, *tempopb.SearchTagsRequest)) {
+func (h *Handler) tagNames(w http.ResponseWriter, r *http.Request, ask func(string, period, *tempopb.SearchTagsRequest)) {
 	tenant, ok := h.archivedTenant(w, r)
 	if !ok {
 		return
@@ -41,14 +41,15 @@ func (h *Handler) tagNames(w http.ResponseWriter, r *http.Request, ask func(stri
 		h.pass(w, r) // Tempo says what is wrong with it
 		return
 	}
-	req.Start, req.End = recent(req.Start, req.End)
-	ask(tenant, req)
+	ranged := *req
+	ranged.Start, ranged.End = recent(req.Start, req.End)
+	ask(tenant, req, &ranged)
 }
 
 // tagValues answers for the values of an attribute.
 func (h *Handler) tagValues(w http.ResponseWriter, r *http.Request) {
-	h.values(w, r, func(tenant string, req *tempopb.SearchTagValuesRequest) {
-		merge(h, w, r, tenant, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagValuesResponse, []error, error) {
+	h.values(w, r, func(tenant string, asked period, req *tempopb.SearchTagValuesRequest) {
+		merge(h, w, r, tenant, asked, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagValuesResponse, []error, error) {
 			return h.archive.SearchTagValues(ctx, tenant, req, skip)
 		}, combiner.NewTypedSearchTagValues(maxTagBytes, req.MaxTagValues, req.StaleValueThreshold))
 	})
@@ -56,14 +57,14 @@ func (h *Handler) tagValues(w http.ResponseWriter, r *http.Request) {
 
 // tagValuesV2 answers for the values of an attribute with their types.
 func (h *Handler) tagValuesV2(w http.ResponseWriter, r *http.Request) {
-	h.values(w, r, func(tenant string, req *tempopb.SearchTagValuesRequest) {
-		merge(h, w, r, tenant, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagValuesV2Response, []error, error) {
+	h.values(w, r, func(tenant string, asked period, req *tempopb.SearchTagValuesRequest) {
+		merge(h, w, r, tenant, asked, func(ctx context.Context, skip func(string) bool) (*tempopb.SearchTagValuesV2Response, []error, error) {
 			return h.archive.SearchTagValuesV2(ctx, tenant, req, skip)
 		}, combiner.NewTypedSearchTagValuesV2(maxTagBytes, req.MaxTagValues, req.StaleValueThreshold))
 	})
 }
 
-func (h *Handler) values(w http.ResponseWriter, r *http.Request, ask func(string, *tempopb.SearchTagValuesRequest)) {
+func (h *Handler) values(w http.ResponseWriter, r *http.Request, ask func(string, period, *tempopb.SearchTagValuesRequest)) {
 	tenant, ok := h.archivedTenant(w, r)
 	if !ok {
 		return
@@ -76,15 +77,16 @@ func (h *Handler) values(w http.ResponseWriter, r *http.Request, ask func(string
 	}
 	req := &tempopb.SearchTagValuesRequest{TagName: r.PathValue("tag"), Query: r.URL.Query().Get("q")}
 	req.Start, req.End = recent(times.Start, times.End)
-	ask(tenant, req)
+	ask(tenant, times, req)
 }
 
 // merge answers with what Tempo and the archive have together, by a combiner of Tempo's own.
 func merge[T interface {
 	proto.Message
 	*S
-}, S any](h *Handler, w http.ResponseWriter, r *http.Request, tenant string, archived func(context.Context, func(string) bool) (T, []error, error), merged combiner.GRPCCombiner[T]) {
+}, S any](h *Handler, w http.ResponseWriter, r *http.Request, tenant string, asked period, archived func(context.Context, func(string) bool) (T, []error, error), merged combiner.GRPCCombiner[T]) {
 	answer(h, w, r, tenant, question[T]{
+		asked:    asked,
 		archived: archived,
 		nothing:  func(T) bool { return false }, // whether a tag is new is found by merging
 		decode: func(_ string, body []byte) (T, error) {

@@ -23,8 +23,9 @@ type Settings struct {
 // Ports of the child, all on 127.0.0.1.
 type Ports struct{ HTTP, GRPC, OTLP int }
 
-// BlocklistPoll is how often the embedded Tempo looks which blocks there are.
-const BlocklistPoll = time.Minute
+// BlocklistPoll is how often the embedded Tempo looks which blocks there are: every minute, or oftener where blocks do not
+// stay for long.
+func (s Settings) BlocklistPoll() time.Duration { return min(time.Minute, s.Retention/10) }
 
 // node is a YAML mapping.
 type node = map[string]any
@@ -51,12 +52,18 @@ func tuned(s Settings) node {
 			"concurrent_flushes": 1,
 			"max_block_bytes":    20 << 20,
 			"max_block_duration": "5m",
+			// Its own copy of a block is used until the querier has found the one in the storage.
+			"complete_block_timeout": (3 * s.BlocklistPoll()).String(),
 		},
 		"querier": node{"max_concurrent_queries": 8, "frontend_worker": node{
 			"grpc_client_config": node{"max_recv_msg_size": 64 << 20, "max_send_msg_size": 64 << 20},
 		}},
 		"query_frontend": node{
-			"search":      node{"concurrent_jobs": 64},
+			"search": node{
+				"concurrent_jobs": 64,
+				// By default what is younger than 15 minutes is searched in the ingester alone, which has nothing after a restart.
+				"query_backend_after": "0s",
+			},
 			"trace_by_id": node{"query_shards": 2},
 		},
 		"storage": node{"trace": node{
@@ -123,7 +130,7 @@ func forced(s Settings, p Ports) node {
 		"storage": node{"trace": node{
 			"wal":            node{"path": filepath.Join(s.Dir, "wal")},
 			"local":          node{"path": filepath.Join(s.Dir, "blocks")},
-			"blocklist_poll": BlocklistPoll.String(),
+			"blocklist_poll": s.BlocklistPoll().String(),
 			"block":          node{"version": "vParquet4"}, // whose identifiers the proof of delivery reads
 		}},
 	}

@@ -30,6 +30,22 @@ func TestBareGroupLeavesTheDefaults(t *testing.T) {
 	}
 }
 
+func TestBlocklistPollFollowsAShortRetention(t *testing.T) {
+	for retention, want := range map[time.Duration]string{24 * time.Hour: "1m0s", 10 * time.Minute: "1m0s", time.Minute: "6s"} {
+		text, _, err := Generate(Settings{Dir: "/d", Retention: retention}, Ports{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n node
+		if err := yaml.Unmarshal(text, &n); err != nil {
+			t.Fatal(err)
+		}
+		if got := lookup(n, "storage", "trace", "blocklist_poll"); got != want {
+			t.Errorf("retention %s: blocklist_poll %v, want %s", retention, got, want)
+		}
+	}
+}
+
 func TestPersonsSettingsWinOverTunedOnes(t *testing.T) {
 	n, notes := generate(t, "ingester:\n  max_block_duration: 7m\nquery_frontend:\n  search:\n    duration_slo: 5s\n")
 	if got := lookup(n, "ingester", "max_block_duration"); got != "7m" {
