@@ -17,6 +17,7 @@ import (
 // it cost is in the ledger. Where the appliance was killed the very end is spared: damage to the last records that were written cannot be
 // told from what the kill left half-written.
 func TestFlippedByte(t *testing.T) {
+	t.Parallel()
 	const flips = 8
 	for i := range times(2, 50) {
 		inOrder := i%2 == 0

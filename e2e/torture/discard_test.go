@@ -12,6 +12,7 @@ import (
 // TestDiscarded gives the embedded Tempo a limit above which it answers 200 and discards. That is Tempo's configuration, not our loss, but it
 // is counted, to the span, with Tempo's reason.
 func TestDiscarded(t *testing.T) {
+	t.Parallel()
 	o := oracle.New(t, 200)
 	a := harness.Start(t, quick(t, "", nil, "overrides: {defaults: {ingestion: {max_traces_per_user: 1}}}\n"))
 	o.Target(a.IntakeURL())

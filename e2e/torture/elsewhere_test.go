@@ -17,6 +17,7 @@ var few = oracle.Shape{Clients: 2, SpansPerSecond: 300, MaxBatch: 300}
 // TestTempoElsewhere breaks what is between an appliance and a Tempo elsewhere, or that itself, in every way; clients must not notice, and
 // when it is well again everything arrives.
 func TestTempoElsewhere(t *testing.T) {
+	t.Parallel()
 	m := newTempo(t)
 	ill := time.Duration(times(6, 60)) * time.Second
 	for name := range (&faulty{}).faults() {
@@ -41,7 +42,7 @@ func TestTempoElsewhere(t *testing.T) {
 		o, a := sendElsewhere(t, f, m)
 		wait(t, time.Second)
 		f.server.Close()
-		wait(t, time.Duration(times(45, 3600))*time.Second)
+		wait(t, time.Duration(times(30, 3600))*time.Second)
 		f.listen(t)
 		wait(t, time.Second)
 		judgeElsewhere(t, o, a, m)
@@ -100,6 +101,7 @@ func total(answers map[int]int64) (n int64) {
 
 // TestTempoElsewhereKilled kills a Tempo elsewhere whose storage the appliance can read: what it had in memory only is sent again.
 func TestTempoElsewhereKilled(t *testing.T) {
+	t.Parallel()
 	m := newTempo(t)
 	o := oracle.New(t, 200)
 	a := harness.Start(t, collecting(t, "", map[string]string{
