@@ -17,6 +17,8 @@ import (
 // maxAnswer bounds what Tempo may answer, in bytes.
 const maxAnswer = 64 << 10
 
+const maxRetryAfter = time.Minute
+
 // client posts OTLP/HTTP requests.
 type client struct {
 	transport *http.Transport
@@ -104,12 +106,16 @@ func judge(status int, header http.Header, answer []byte) error {
 	return &unavailableError{retryAfter: retryAfter(header), err: errors.New(excerpt(status, answer))}
 }
 
+// retryAfter is what Tempo asked for, in seconds or as a date; at most a minute.
 func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(value); err == nil {
+		return min(time.Duration(max(0, seconds))*time.Second, maxRetryAfter)
 	}
-	return min(time.Duration(seconds)*time.Second, time.Minute)
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, min(time.Until(at), maxRetryAfter))
+	}
+	return 0
 }
 
 // excerpt is what a person needs of an error answer: the status and the printable start of the body.

@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	blameAfter   = 3           // refusals of a single span, with others taken in between
 	refusedPause = time.Minute // before what Tempo refused as a whole is sent again
 	refusedTries = 32          // requests of which not one was taken; halving finds one bad span among 2^16 with fewer
 )
@@ -31,14 +32,22 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
 	}
+	if err := f.said.begin(ctx, b.tenant); err != nil {
+		f.stats.trouble(err) // what it discards is not known then
+	}
 	b.refused, b.partial, b.discards = 0, 0, nil
 	d := delivery{f: f, probe: probe, shipment: b.shipment}
 	err := d.send(ctx, b)
 	if ctx.Err() != nil {
 		return
 	}
+	if d.taken == 0 && f.isToBlame(b) {
+		b.refused, b.acked = 1, time.Now()
+		f.acknowledged(b.shipment)
+		return
+	}
 	if d.taken == 0 {
-		f.stats.failed(err)
+		f.stats.trouble(err)
 		f.o.Logger.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
 		f.stats.resent(resentRefused, b.spans)
 		f.again(b.shipment, f.pause)
@@ -47,6 +56,19 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	b.refused = d.refusedSpans
 	f.stats.took(b.spans-b.refused, len(b.payload))
 	f.acknowledged(b.shipment)
+}
+
+// isToBlame says that what was refused is a single span, again and again, while Tempo took others.
+func (f *Forwarder) isToBlame(b *batch) bool {
+	if b.spans > 1 || b.missing() > 1 {
+		return false
+	}
+	taken := f.stats.spans.Load()
+	if b.refusals++; b.refusals == 1 || taken == b.takenBefore {
+		b.takenBefore = taken
+		return false
+	}
+	return b.refusals >= blameAfter
 }
 
 // discards asks Tempo what it has discarded; false where it does not say.
@@ -109,7 +131,7 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 		}
 		target, err := f.o.Target()
 		if err != nil {
-			f.stats.failed(err)
+			f.stats.trouble(err)
 			f.pace.away()
 			continue
 		}

@@ -22,6 +22,7 @@ type Forwarder struct {
 	pause  time.Duration // before what Tempo refused as a whole is sent again
 	reread time.Duration // before what the disk did not give is read again
 	stats  counters
+	said   discards
 
 	unflushed atomic.Int64 // bytes acknowledged since the last flush
 
@@ -36,7 +37,7 @@ type Forwarder struct {
 // New makes a Forwarder; Run sets it to work.
 func New(o Options) *Forwarder {
 	o = o.withDefaults()
-	return &Forwarder{
+	f := &Forwarder{
 		o:        o,
 		client:   newClient(o.Timeout, o.MaxInFlight),
 		pace:     newPace(&o),
@@ -47,6 +48,10 @@ func New(o Options) *Forwarder {
 		queued:   make(chan struct{}),
 		draining: make(chan struct{}),
 	}
+	if o.Blocks == nil {
+		f.said.ask = o.Discards
+	}
+	return f
 }
 
 // Run sends and proves until ctx is done. What is not proven then stays in the spool, and is sent again by the next
@@ -77,7 +82,7 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 			return nil
 		}
 		// Once all is sent; and again, for what was on its way.
-		if f.Stats().UnprovenSpans >= st.Pending.Spans && time.Since(flushed) > time.Second {
+		if f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans && time.Since(flushed) > time.Second {
 			flushed = time.Now()
 			f.flush(ctx)
 		}
@@ -87,6 +92,18 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// waiting counts the spans of what Tempo refused as a whole.
+func (f *Forwarder) waiting() (spans int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.queue {
+		if time.Until(s.notBefore) > 0 {
+			spans += int64(s.spans)
+		}
+	}
+	return spans
 }
 
 // flush asks Tempo to make a block of what it has.
@@ -165,7 +182,7 @@ func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
 	if ctx.Err() != nil || errors.Is(err, errSpoolClosed) {
 		return false
 	}
-	f.stats.failed(err)
+	f.stats.trouble(err)
 	f.o.Logger.Error("the spool cannot be read; trying again", "err", err)
 	select {
 	case <-time.After(f.reread):

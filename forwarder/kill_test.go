@@ -204,7 +204,7 @@ func TestKillNine(t *testing.T) {
 		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != -1 {
 			t.Fatalf("the process ended by itself: %v", err)
 		}
-		next += 2             // one may be kept without being acknowledged
+		next += 2 // one may be kept without being acknowledged
 		if rng.IntN(2) == 0 {
 			w.end() // an embedded one ends with its parent
 		}

@@ -33,7 +33,8 @@ type pace struct {
 	limit    float64
 	inFlight int
 	changed  chan struct{} // closed when a request may go
-	resume   time.Time     // nothing is sent before
+	resume   time.Time     // nothing is sent before, until a request is taken
+	asked    time.Time     // nothing is sent before, since Tempo said so
 	backoff  time.Duration
 	halved   time.Time
 	share    float64 // of rate that is used now, lowered while Tempo is busy
@@ -99,7 +100,7 @@ func (p *pace) ask(bytes int) time.Duration {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.refill(now, busy)
-	if wait := p.resume.Sub(now); wait > 0 {
+	if wait := max(p.resume.Sub(now), p.asked.Sub(now)); wait > 0 {
 		return wait
 	}
 	if busy || p.window > 0 && p.held.Load() >= p.window {
@@ -148,18 +149,25 @@ func (p *pace) failed(retryAfter time.Duration) {
 	p.halve()
 	p.share = shareMin
 	p.backoff = min(max(2*p.backoff, backoffMin), backoffMax)
-	wait := max(retryAfter, p.backoff)
-	p.resume = time.Now().Add(wait/2 + rand.N(wait)) // from half to one and a half of it
+	now := time.Now()
+	p.resume = later(p.resume, now.Add(p.backoff/2+rand.N(p.backoff))) // from half to one and a half of it
 	if retryAfter > 0 {
-		p.resume = time.Now().Add(wait + rand.N(wait/4+1)) // never before
+		p.asked = later(p.asked, now.Add(retryAfter+rand.N(retryAfter/4+1)))
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // away enters that there is no Tempo now; that costs nothing to ask again soon.
 func (p *pace) away() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.resume = time.Now().Add(backoffMin)
+	p.resume = later(p.resume, time.Now().Add(backoffMin))
 }
 
 // halve lowers the limit, once for all the requests that were in flight together.

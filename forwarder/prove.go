@@ -60,6 +60,11 @@ func (p *proof) round(ctx context.Context) {
 	broke := f.broke
 	f.mu.Unlock()
 	p.checkBlocks(ctx, blocks)
+	if f.o.Blocks == nil && known {
+		if err := f.said.update(ctx, p.unproven, target.Process, f.o.Settle/4); err != nil && ctx.Err() == nil {
+			f.stats.trouble(err)
+		}
+	}
 	now := time.Now()
 	keep := p.unproven[:0]
 	for i, s := range p.unproven {
@@ -80,7 +85,7 @@ func (p *proof) round(ctx context.Context) {
 	clear(p.unproven[len(keep):])
 	p.unproven = keep
 	if err := f.o.Spool.Release(); err != nil { // a checkpoint, when one is due
-		f.stats.failed(err)
+		f.stats.trouble(err)
 	}
 	p.count()
 	if w := f.o.Window; w > 0 && f.unflushed.Load() >= w/2 {
@@ -108,7 +113,7 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 	}
 	ended := known && s.process != process
 	if o.Blocks == nil {
-		if process == "" {
+		if process == "" || s.process == "" {
 			ended = broke.After(s.began) && broke.Before(s.acked.Add(o.Settle))
 		}
 		switch {
@@ -117,8 +122,15 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 		case now.Sub(s.acked) < o.Settle || !known: // has it ended?
 			return wait
 		}
+		charged, ok := p.f.said.charges(s.tenant, max(0, missing-s.refused-s.partial), s.acked)
+		if !ok && now.Sub(s.acked) < 2*o.Settle {
+			return wait // for what it says it discarded
+		}
 		p.charge(s, "refused", s.refused)
 		p.charge(s, "partial_success", s.partial)
+		for reason, n := range charged {
+			p.charge(s, reason, n)
+		}
 		return done
 	}
 	switch {
@@ -188,7 +200,7 @@ func sum(m map[string]int64) (n int64) {
 func (p *proof) release(s *shipment) bool {
 	f := p.f
 	if err := f.o.Spool.Release(s.positions()...); err != nil {
-		f.stats.failed(err)
+		f.stats.trouble(err)
 		f.o.Logger.Error("the spool cannot give up proven records; trying again", "err", err)
 		return false
 	}
@@ -211,7 +223,7 @@ func (p *proof) releaseRecords(s *shipment) {
 		return
 	}
 	if err := p.f.o.Spool.Release(positions...); err != nil {
-		p.f.stats.failed(err) // they are sent again
+		p.f.stats.trouble(err) // they are sent again
 		return
 	}
 	p.f.stats.proven.Add(int64(spans - s.damaged))
@@ -242,7 +254,7 @@ func (p *proof) newBlocks(ctx context.Context) []Block {
 	f := p.f
 	blocks, err := f.o.Blocks(ctx)
 	if err != nil && ctx.Err() == nil {
-		f.stats.failed(err)
+		f.stats.trouble(err)
 		f.o.Logger.Error("tempo's blocks cannot be made durable; what is in them stays in the spool", "err", err)
 	}
 	return blocks
@@ -253,7 +265,7 @@ func (p *proof) checkBlocks(ctx context.Context, blocks []Block) {
 	f := p.f
 	for _, b := range blocks {
 		if err := p.checkBlock(b, p.unproven); err != nil && ctx.Err() == nil {
-			f.stats.failed(err)
+			f.stats.trouble(err)
 			f.o.Logger.Error("a block proves nothing; what is in it is sent again", "err", err)
 		}
 		f.stats.blocks.Add(1)

@@ -34,10 +34,12 @@ type shipment struct {
 	partial  int              // spans that Tempo said it rejected
 	discards map[string]int64 // what Tempo says it discarded of it, where it was asked
 
-	charged   map[string]int // of the spans marked proven, those that Tempo discarded
-	damaged   int            // of the spans marked proven, those that cannot be read any more
-	overdue   int            // times that the proof did not come
-	notBefore time.Time      // is it sent again
+	charged     map[string]int // of the spans marked proven, those that Tempo discarded
+	damaged     int            // of the spans marked proven, those that cannot be read any more
+	refusals    int            // of a shipment of one span
+	takenBefore int64          // spans that Tempo had taken when it was first refused
+	overdue     int            // times that the proof did not come
+	notBefore   time.Time      // is it sent again
 }
 
 // fits says whether a record can join the shipment.

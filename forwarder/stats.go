@@ -56,6 +56,11 @@ func (c *counters) resent(why resentReason, spans int) { c.again[why].Add(int64(
 
 func (c *counters) failed(err error) {
 	c.failures.Add(1)
+	c.trouble(err)
+}
+
+// trouble is an error that is no failed request.
+func (c *counters) trouble(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastError, c.failedAt = err.Error(), time.Now()

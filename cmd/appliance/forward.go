@@ -115,6 +115,9 @@ func (a *appliance) target() (func() (forwarder.Target, error), error) {
 		to, err := forwarder.TracesURL(a.conf.Forwarder.TempoURL)
 		return func() (forwarder.Target, error) {
 			at, run, err := a.nomad.locate(to)
+			if process := a.elsewhere.Load(); process != nil {
+				run += *process
+			}
 			return forwarder.Target{URL: at, Process: run}, err
 		}, err
 	}
@@ -122,6 +125,32 @@ func (a *appliance) target() (func() (forwarder.Target, error), error) {
 		state, err := a.readyTempo()
 		return forwarder.Target{URL: state.OTLP() + "/v1/traces", Process: fmt.Sprintf("%d@%d", state.PID, state.Since.UnixNano())}, err
 	}, nil
+}
+
+// watchTempo asks a Tempo elsewhere when it started, often enough that none of its ends goes unnoticed while spans wait for
+// it to write them to its disk.
+func (a *appliance) watchTempo(ctx context.Context) error {
+	if a.tempo != nil || a.conf.Tempo.QueryURL == "" {
+		return nil
+	}
+	tick := time.NewTicker(a.conf.Forwarder.Settle / 4)
+	defer tick.Stop()
+	for {
+		base, _, err := a.nomad.locate(a.conf.Tempo.QueryURL)
+		process := ""
+		if err == nil {
+			process, err = tempo.Process(ctx, base)
+		}
+		if err != nil {
+			a.logger.Debug("tempo does not say when it started", "err", err)
+		}
+		a.elsewhere.Store(&process)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // newBlocks are the embedded Tempo's, as the forwarder wants them.

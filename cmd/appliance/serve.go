@@ -82,8 +82,9 @@ type appliance struct {
 	pressure  pressure
 	forwarder *forwarder.Forwarder
 	receiver  *receiver.Receiver
-	tempo     *tempo.Supervisor // nil with a Tempo elsewhere
-	query     *query.Handler    // nil where there is no Tempo to read from
+	tempo     *tempo.Supervisor      // nil with a Tempo elsewhere
+	elsewhere atomic.Pointer[string] // which run of a Tempo elsewhere it is, empty where that is not known
+	query     *query.Handler         // nil where there is no Tempo to read from
 	archive   archiving
 	nomad     nomadTask
 	stopping  atomic.Bool
@@ -186,6 +187,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		}
 	}()
 	parts.Go(func() error { return a.nomad.follow(background) })
+	parts.Go(func() error { return a.watchTempo(background) })
 	parts.Go(func() error { return a.runArchiver(background) })
 	parts.Go(func() error { return a.nomad.alone(background, a.fenced(a.archiving)) })
 	parts.Go(func() error { return a.sampler.Run(background) })

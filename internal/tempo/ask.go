@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
 
@@ -26,15 +27,9 @@ func Flush(ctx context.Context, base string) error {
 
 // Discards returns how many spans of a tenant the Tempo at base has discarded since its start, by reason.
 func Discards(ctx context.Context, base, tenant string) (map[string]int64, error) {
-	body, err := ask(ctx, http.MethodGet, base+"/metrics")
+	families, err := scrape(ctx, base)
 	if err != nil {
-		return nil, fmt.Errorf("ask Tempo for its metrics: %w", err)
-	}
-	defer body.Close()
-	var parser expfmt.TextParser
-	families, err := parser.TextToMetricFamilies(io.LimitReader(body, maxMetrics))
-	if err != nil {
-		return nil, fmt.Errorf("read Tempo's metrics: %w", err)
+		return nil, err
 	}
 	discards := map[string]int64{}
 	for _, m := range families["tempo_discarded_spans_total"].GetMetric() {
@@ -47,6 +42,32 @@ func Discards(ctx context.Context, base, tenant string) (map[string]int64, error
 		}
 	}
 	return discards, nil
+}
+
+// Process tells one run of the Tempo at base from the next.
+func Process(ctx context.Context, base string) (string, error) {
+	families, err := scrape(ctx, base)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range families["process_start_time_seconds"].GetMetric() {
+		return fmt.Sprint(m.GetGauge().GetValue()), nil
+	}
+	return "", fmt.Errorf("%s/metrics does not say when its process started", base)
+}
+
+func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, error) {
+	body, err := ask(ctx, http.MethodGet, base+"/metrics")
+	if err != nil {
+		return nil, fmt.Errorf("ask Tempo for its metrics: %w", err)
+	}
+	defer body.Close()
+	var parser expfmt.TextParser
+	families, err := parser.TextToMetricFamilies(io.LimitReader(body, maxMetrics))
+	if err != nil {
+		return nil, fmt.Errorf("read Tempo's metrics: %w", err)
+	}
+	return families, nil
 }
 
 func ask(ctx context.Context, method, url string) (io.ReadCloser, error) {

@@ -1,0 +1,88 @@
+package forwarder
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+// Without blocks, what Tempo counts as discarded is charged to the spans that settle, and not more than that.
+func TestDiscardsWhileSettling(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	k.discard("a", "live_traces_exceeded", 1000) // of earlier times, or of others
+	o := k.settling(s)
+	o.Discards = k.askDiscards
+	k.answering(func(_ http.ResponseWriter, _ *http.Request, got request) bool {
+		for _, span := range got.spans {
+			if span == numbered(3) || span == numbered(5) {
+				k.discard("a", "trace_too_large", 1)
+			}
+		}
+		return true
+	})
+	keep(t, s, "a", upTo(0, 10)...)
+	f, _ := k.start(o)
+	empty(t, s)
+	eventually(t, "the rest counts as proven", func() bool { return f.Stats().ProvenSpans == 8 })
+	if got := k.charges(); got["a/trace_too_large"] != 2 || len(got) != 1 {
+		t.Errorf("charged %v, want 2 as trace_too_large", got)
+	}
+}
+
+// A span that Tempo refuses again and again while it takes others is given up, and counted.
+func TestRefusedAlone(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	bad := numbered(7)
+	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {
+		for _, span := range got.spans {
+			if span == bad {
+				w.WriteHeader(http.StatusBadRequest)
+				return false
+			}
+		}
+		return true
+	})
+	keep(t, s, "a", bad)
+	o := k.settling(s)
+	o.Linger = time.Millisecond
+	f := New(o)
+	f.pause = 20 * time.Millisecond
+	stop := k.run(f)
+	defer stop()
+	eventually(t, "it is refused several times", func() bool { return f.Stats().Resent["refused"] >= 2*blameAfter })
+	if st := status(t, s); st.Pending.Spans != 1 {
+		t.Fatal("it was given up although Tempo took nothing else either")
+	}
+	keep(t, s, "b", upTo(20, 5)...)
+	empty(t, s)
+	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5 })
+	if got := k.charges(); got["a/refused"] != 1 || len(got) != 1 {
+		t.Errorf("charged %v, want 1 as refused", got)
+	}
+}
+
+// A Retry-After holds although requests that were in flight are taken meanwhile, and is not shortened by later failures.
+func TestRetryAfterIsNotShortened(t *testing.T) {
+	p := newPace(&Options{MaxInFlight: 4, Busy: func() bool { return false }})
+	p.failed(30 * time.Second)
+	p.took(time.Millisecond)
+	p.failed(time.Second)
+	p.failed(0)
+	p.away()
+	if wait := p.ask(1); wait < 25*time.Second {
+		t.Errorf("the next request may go in %s", wait)
+	}
+}
+
+func TestRetryAfterAsDate(t *testing.T) {
+	for value, atLeast := range map[string]time.Duration{
+		time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat): 15 * time.Second,
+		time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat):   maxRetryAfter,
+		"7": 7 * time.Second, "86400": maxRetryAfter, "-3": 0, "soon": 0,
+	} {
+		got := retryAfter(http.Header{"Retry-After": {value}})
+		if got < atLeast || got > max(atLeast, 20*time.Second) && got != maxRetryAfter || atLeast == 0 && got != 0 {
+			t.Errorf("%q: %s", value, got)
+		}
+	}
+}
