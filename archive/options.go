@@ -45,6 +45,8 @@ type Embedded struct {
 	Retention time.Duration
 	// Grace is the time from marking a block to deleting it: two of Tempo's blocklist polls and a query's timeout.
 	Grace time.Duration
+	// Needed says that somebody else still has to read a block, which stays in full use then. nil: nobody does.
+	Needed func(tenant, block string) bool
 	// FS is nil for durable.OS.
 	FS durable.FS
 }
@@ -66,6 +68,9 @@ func (o Options) filled() (Options, error) {
 			return o, fmt.Errorf("purging %q needs a directory, a retention (%s) and a grace (%s)", e.Dir, e.Retention, e.Grace)
 		}
 		filled := *e
+		if filled.Needed == nil {
+			filled.Needed = func(string, string) bool { return false }
+		}
 		if filled.FS == nil {
 			filled.FS = durable.OS
 		}

@@ -79,7 +79,7 @@ func (a *Archiver) purgeStep(ctx context.Context, r ref, k *known, old bool) err
 			return nil
 		}
 		return a.clear(ctx, r, k)
-	case !old:
+	case !old || a.opt.Embedded.Needed(r.tenant, r.block):
 		return nil
 	}
 	b, err := a.proven(ctx, r, k)

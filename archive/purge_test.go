@@ -137,6 +137,29 @@ func TestPurge(t *testing.T) {
 	})
 }
 
+// A block whose spans may be old when they come is past the retention before anybody else has looked at it.
+func TestPurgeWaitsForWhoNeedsABlock(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		var needed sync.Map
+		needed.Store(blockB, true)
+		p.start(func(o *Options) {
+			o.Embedded.Needed = func(of, block string) bool {
+				_, ok := needed.Load(block)
+				return ok && of == tenant
+			}
+		})
+		s := p.after(clockTrial + testGrace + 10*time.Minute)
+		if s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 1 || s.Purge.MarkedBlocks != 0 || !slices.Equal(p.inSource(), []string{blockB}) {
+			t.Fatalf("%+v, left %v", s.Purge, p.inSource())
+		}
+		needed.Delete(blockB)
+		if s = p.after(testGrace + 10*time.Minute); s.Purge.PurgedBlocks != 3 || len(p.inSource()) != 0 {
+			t.Errorf("%+v, left %v", s.Purge, p.inSource())
+		}
+	})
+}
+
 // Younger blocks stay, however long we run.
 func TestPurgeKeepsTheYoung(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ archive.bytes_per_second limits the bandwidth. Exit code 3 says that some blocks
 func (a *openedArchive) archiverOptions() archive.Options {
 	o := archive.Options{Store: a.store, Source: a.source}
 	if a.embedded != "" {
-		o.Embedded = embeddedPurge(a.conf, a.embedded)
+		o.Embedded, o.Origin = embeddedPurge(a.conf, a.embedded), embeddedOrigin(a.conf.DataDir)
 	} else if u, err := url.Parse(a.conf.Tempo.QueryURL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		o.TempoURL = a.conf.Tempo.QueryURL
 	}

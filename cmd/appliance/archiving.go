@@ -15,6 +15,7 @@ import (
 	"appliance/archive/store"
 	"appliance/internal/blockids"
 	"appliance/internal/config"
+	"appliance/internal/durable"
 	"appliance/internal/tempo"
 )
 
@@ -54,9 +55,13 @@ func (a *appliance) openArchive(ctx context.Context) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of Tempo's blocks: %w", err)
 	}
+	if _, err := instanceID(durable.OS, a.conf.DataDir); err != nil {
+		return err
+	}
+	purge := embeddedPurge(a.conf, dir)
+	purge.Needed = func(tenant, block string) bool { return !a.blocks.Sealed(tenant, block) } // for the proof of delivery
 	return a.openArchiver(ctx, dir, archive.Options{
-		Embedded: embeddedPurge(a.conf, dir),
-		Interval: embeddedInterval,
+		Embedded: purge, Origin: embeddedOrigin(a.conf.DataDir), Interval: embeddedInterval,
 	})
 }
 

@@ -29,8 +29,14 @@ func TestNextReturnsEachBlockOnce(t *testing.T) {
 		t.Errorf("returned %v", got)
 	}
 	must(t, write(fsys, "a", second, content))
+	if d.Sealed("a", second) {
+		t.Error("a block is sealed that Next has not seen")
+	}
 	if got := ids(t, d); !slices.Equal(got, []string{"a/" + second}) {
 		t.Errorf("returned %v", got)
+	}
+	if !d.Sealed("a", second) || d.Sealed("b", second) {
+		t.Error("Sealed does not tell what Next has returned")
 	}
 	if got := ids(t, d); len(got) != 0 {
 		t.Errorf("returned %v again", got)

@@ -22,6 +22,15 @@ func (d *Dir) seal(k key) error {
 	return durable.WriteFile(d.fs, mark, nil, 0o644)
 }
 
+// Sealed says that a block is durable and has its mark, so that Next has returned it. It may be called at any time.
+func (d *Dir) Sealed(tenant, id string) bool {
+	f, err := d.fs.OpenFile(d.path(sealedName, tenant, id), os.O_RDONLY, 0)
+	if err != nil {
+		return false
+	}
+	return f.Close() == nil
+}
+
 func (d *Dir) sync(k key) error {
 	dir := d.path(blocksName, k.tenant, k.id)
 	entries, err := d.fs.ReadDir(dir)
