@@ -98,6 +98,8 @@ func (f *field) startAppliance(ctx context.Context, o options, dir string) error
 		"APPLIANCE_HTTP_LISTEN=" + read,
 		"APPLIANCE_SAMPLER_PROBABILITY=" + probability,
 		"APPLIANCE_FORWARDER_TEMPO_URL=http://" + f.backend + "/" + appliance,
+		"APPLIANCE_FORWARDER_SETTLE=5s", // the Collector's queue is empty as soon as the backend has answered
+		"APPLIANCE_FORWARDER_DRAIN_DEADLINE=0s",
 		"APPLIANCE_LOG_FORMAT=json",
 		"APPLIANCE_LOG_LEVEL=warn",
 	}, o.appliance, "serve")

@@ -59,7 +59,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each server has its turn, 1 to 50")
 	flags.DurationVar(&o.phase, "phase", 2*time.Second, "how long a turn takes, twice: at full speed and at a fixed rate; 100ms to 30s")
 	flags.IntVar(&o.clients, "clients", 8, "connections at full speed, 1 to 64")
-	flags.BoolVar(&o.durable, "durable", false, "the Collector acknowledges after an fsync of its queue, not after the backend")
+	flags.BoolVar(&o.durable, "durable", true, "the Collector acknowledges after an fsync of its queue, as the appliance does; false: after the backend")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

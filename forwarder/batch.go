@@ -28,7 +28,7 @@ type batcher struct {
 }
 
 func newBatcher(log *spool.Spool, size int, linger time.Duration) *batcher {
-	return &batcher{reader: log.NewReader(), size: size, linger: linger, free: make(chan []byte, 16)}
+	return &batcher{reader: log.NewReader(), size: size, linger: linger, free: make(chan []byte, 4)}
 }
 
 func (r *batcher) close() { r.reader.Close() }

@@ -69,10 +69,10 @@ func (o Options) withDefaults() Options {
 	set(&o.Linger, 20*time.Millisecond)
 	set(&o.ProveEvery, time.Second)
 	if o.MaxInFlight == 0 {
-		o.MaxInFlight = 8
+		o.MaxInFlight = 4
 	}
 	if o.BatchBytes == 0 {
-		o.BatchBytes = 1 << 20
+		o.BatchBytes = 256 << 10
 	}
 	if o.Busy == nil {
 		o.Busy = func() bool { return false }

@@ -31,7 +31,7 @@ func limitMemory(inflight int64) {
 }
 
 // pagesEvery is how often keepPagesFew looks; a release costs some hundred page faults.
-const pagesEvery = 2 * time.Second
+const pagesEvery = 500 * time.Millisecond
 
 // keepPagesFew gives back, again and again, the code and read-only data that are not in constant use.
 func keepPagesFew(ctx context.Context) error {
