@@ -22,8 +22,18 @@ const FoundPatience = 30 * time.Second
 // ErrNotFound is the answer that there is no such trace.
 var ErrNotFound = errors.New("trace not found")
 
+// API is Tempo's read API at host:port, an appliance's or a Tempo's own.
+type API string
+
+func (a *Appliance) api() API { return API(a.Read) }
+
 // Trace reads a trace by its id.
 func (a *Appliance) Trace(ctx context.Context, id string) (*tempopb.Trace, error) {
+	return a.api().Trace(ctx, id)
+}
+
+// Trace reads a trace by its id.
+func (a API) Trace(ctx context.Context, id string) (*tempopb.Trace, error) {
 	body, err := a.get(ctx, "/api/traces/"+id, "application/protobuf")
 	if err != nil {
 		return nil, err
@@ -52,7 +62,18 @@ func (a *Appliance) SpanCount(ctx context.Context, id string) (int, error) {
 
 // Search returns the ids, padded to 32 digits, of the traces that a TraceQL query finds.
 func (a *Appliance) Search(ctx context.Context, traceQL string, limit int) (map[string]bool, error) {
-	q := url.Values{"q": {traceQL}, "limit": {strconv.Itoa(limit)}}
+	return a.api().search(ctx, url.Values{"q": {traceQL}, "limit": {strconv.Itoa(limit)}})
+}
+
+// SearchBetween is Search in a range of time.
+func (a API) SearchBetween(ctx context.Context, traceQL string, limit int, since, until time.Time) (map[string]bool, error) {
+	return a.search(ctx, url.Values{
+		"q": {traceQL}, "limit": {strconv.Itoa(limit)}, "spss": {"1"},
+		"start": {strconv.FormatInt(since.Unix(), 10)}, "end": {strconv.FormatInt(until.Unix(), 10)},
+	})
+}
+
+func (a API) search(ctx context.Context, q url.Values) (map[string]bool, error) {
 	body, err := a.get(ctx, "/api/search?"+q.Encode(), "application/json")
 	if err != nil {
 		return nil, err
@@ -124,7 +145,11 @@ func (a *Appliance) MustSearch(t testing.TB, traceQL string, ids []string) {
 }
 
 func (a *Appliance) get(ctx context.Context, path, accept string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.Read+path, nil)
+	return a.api().get(ctx, path, accept)
+}
+
+func (a API) get(ctx context.Context, path, accept string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(a)+path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Status is the part of /api/v1/status that tests look at.
@@ -16,6 +17,27 @@ type Status struct {
 	Tempo struct {
 		PID int `json:"pid"`
 	} `json:"tempo"`
+	Archive Archive `json:"archive"`
+}
+
+// Archive is how far archiving and purging are.
+type Archive struct {
+	NotRunning     string           `json:"not_running"`
+	SourceBlocks   int              `json:"source_blocks"`
+	PendingBlocks  int              `json:"pending_blocks"`
+	CoveredBlocks  int              `json:"covered_blocks"`
+	ArchivedBlocks int64            `json:"archived_blocks_total"`
+	LastSuccess    time.Time        `json:"last_success"`
+	Failures       map[string]int64 `json:"failures_total"`
+	LastFailure    string           `json:"last_failure"`
+	Gaps           []struct{ Reason string }
+	Warnings       []struct{ Setting, Value, Problem, Change string }
+	Purge          struct {
+		Doubt        string `json:"doubt"`
+		HeldBlocks   int    `json:"held_blocks"`
+		MarkedBlocks int    `json:"marked_blocks"`
+		PurgedBlocks int64  `json:"purged_blocks_total"`
+	} `json:"purge"`
 }
 
 // Ledger accounts for every span that was ever received.

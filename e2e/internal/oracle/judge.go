@@ -61,9 +61,9 @@ func (v *Verdict) add(f *finding) {
 	}
 }
 
-// JudgeBlocks reads all finished blocks below a directory of Tempo's, which takes some seconds for a million spans. Blocks may also have
+// JudgeBlocks reads all finished blocks below directories of Tempo's, which takes some seconds for a million spans. Blocks may also have
 // traces of other oracles. No load may be running.
-func (o *Oracle) JudgeBlocks(dir string) (Verdict, error) {
+func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 	began := time.Now()
 	traces := o.traces()
 	findings := make([]*finding, len(traces))
@@ -73,9 +73,13 @@ func (o *Oracle) JudgeBlocks(dir string) (Verdict, error) {
 		numbers[o.f.traceID(uint64(i)+1)] = i
 	}
 	v := Verdict{Traces: len(traces), MissingOf: map[uint32]int64{}}
-	paths, err := blocks(dir)
-	if err != nil {
-		return v, err
+	var paths []string
+	for _, dir := range dirs {
+		found, err := blocks(dir)
+		if err != nil {
+			return v, err
+		}
+		paths = append(paths, found...)
 	}
 	for source, path := range paths {
 		err := readBlock(path, func(c content) {
