@@ -10,7 +10,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-nomad store-test torture mutants bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-archive e2e-nomad store-test torture mutants bench-peer docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -41,6 +41,9 @@ e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
 
 store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
 	.ci/store-test
+
+e2e-archive: build ## nothing is purged unarchived, with real Tempos and a real S3 server; as root; TORTURE=long for hours
+	APPLIANCE_BIN=$(CURDIR)/$(BIN) .ci/archive-test
 
 torture: build ## the long form of e2e/torture, hours; as root; TORTURE_ARGS="-run PowerCut" for a part
 	APPLIANCE_BIN=$(CURDIR)/$(BIN) TORTURE=long .ci/torture
