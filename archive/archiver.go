@@ -140,6 +140,10 @@ func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time
 		a.inDoubt(ctx, causeOf(err), err)
 		return Outcome{}, err
 	}
+	if err := a.heedVerification(ctx); err != nil {
+		a.inDoubt(ctx, causeOf(err), err)
+		return Outcome{}, err
+	}
 	a.askTempo(ctx)
 	started := time.Now()
 	due, err := a.scan(ctx)
@@ -224,7 +228,9 @@ func (a *Archiver) archiveBlock(ctx context.Context, r ref, archived *[]entry) (
 	if err != nil {
 		return nil, err
 	}
-	*archived = append(*archived, entryOf(m))
+	if *archived != nil { // else it is read when it is needed, with this one in it
+		*archived = append(*archived, entryOf(m))
+	}
 	a.fresh++
 	a.update(func(s *Status) {
 		a.known[r].state, a.known[r].proven = stateDone, false

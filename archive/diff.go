@@ -37,7 +37,7 @@ func (a *Archive) Diff(ctx context.Context, src Source, origin string) (*Differe
 			d.Pending = append(d.Pending, b)
 		case !b.InSource && b.State == StateArchived:
 			d.OnlyArchived++
-		case b.InSource:
+		case b.InSource && b.State == StateArchived: // of others there is a line that they are pending
 			r := ref{b.Tenant, b.ID}
 			if b.DerivedFrom != "" {
 				r.block = b.DerivedFrom

@@ -2,8 +2,36 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 )
+
+// heedVerification distrusts the archived copies that a verification found damaged since the last pass. What the source
+// still has of them is then taken for not archived, and so are the blocks that they cover.
+func (a *Archiver) heedVerification(ctx context.Context) error {
+	marks, err := readMarks(ctx, a.opt.Store)
+	if err != nil {
+		return err
+	}
+	fresh := false
+	for r := range marks[markDamaged] {
+		fresh = fresh || !a.distrusted[r]
+		a.distrusted[r] = true
+	}
+	if !fresh {
+		return nil
+	}
+	a.update(func(*Status) {
+		clear(a.memory.Covered)
+		for _, k := range a.known {
+			k.print = [sha256.Size]byte{} // look again
+			if k.state == stateCovered {
+				k.state = statePending
+			}
+		}
+	})
+	return nil
+}
 
 // prove reads the archived copy of b, and what b's source still has, whole, and says whether they are equal. When they
 // are not, the block is taken for not archived and copied again, under a derived id.
