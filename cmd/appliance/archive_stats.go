@@ -56,7 +56,7 @@ func writeStats(w io.Writer, where string, s *archive.Stats) error {
 		what  string
 	}{
 		{"pinned", s.Pinned, "not pruned"},
-		{"unverified", s.Unverified, "data not read since it was archived, and so not pruned"},
+		{"unverified", s.Unverified, "not pruned before: appliance archive verify --read-data"},
 		{"damaged", s.Damaged, "see: appliance archive list --state damaged"},
 		{"missing", s.Missing, "see: appliance archive list --state missing"},
 		{"incomplete", s.Incomplete, "being copied, or what an interrupted copy left"},

@@ -61,7 +61,7 @@ Exit code 3 says that something is damaged or missing; what to do is said then.`
 		if err := a.adviseRepair(ctx, rep); err != nil {
 			return err
 		}
-		return &codeError{exitPartial, fmt.Errorf("the archive is damaged: %s, %d missing", several(len(damagedBlocks(rep)), "block"), len(rep.Missing))}
+		return &codeError{exitPartial, fmt.Errorf("the archive is not as it was: %s damaged, %d missing", several(len(damagedBlocks(rep)), "block"), len(rep.Missing))}
 	})
 }
 
@@ -132,11 +132,16 @@ func (a *openedArchive) adviseRepair(ctx context.Context, rep *archive.VerifyRep
 	if len(again) > 0 {
 		fmt.Fprintf(a.stderr, "Tempo's storage still has %s; archive it once more with: appliance archive run\n", strings.Join(again, ", "))
 	}
-	if len(lost) > 0 {
-		fmt.Fprintf(a.stderr, `Tempo's storage has nothing more of %s. Bring back its files from a backup or a replica of
+	if len(lost) == 0 {
+		return nil
+	}
+	text := "Tempo's storage has nothing more of %s. Bring"
+	if a.source == nil {
+		text = "Name the storage of Tempo with --source, to see whether it still has %s. If not, bring"
+	}
+	fmt.Fprintf(a.stderr, text+` back the files from a backup or a replica of
 %s, then: appliance archive verify --read-data
 Until then find and search leave out what they cannot read, and say so. Look for the cause: the disk, or who else writes there.
 `, strings.Join(lost, ", "), a.store.URL())
-	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"appliance": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) },
+		"steady":    steady,
 	})
 }
 
@@ -24,6 +25,8 @@ func TestScripts(t *testing.T) {
 			"exits":  exits,
 			"keep":   keep,
 			"damage": damage,
+			"blocks": blocks,
+			"flip":   flip,
 		},
 	})
 }
