@@ -98,17 +98,25 @@ func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 	for i, f := range findings {
 		f.conclude(traces[i])
 		v.add(f)
+		if f.invented+f.corrupted > 0 {
+			o.suspects = append(o.suspects, i)
+		}
 	}
 	v.Took = time.Since(began)
 	return v, nil
 }
 
-// Judge reads traces one by one: the longest, and others by chance, limit in all; 0 means every one. Those of which something is missing
+// Judge reads traces one by one: those in whose blocks something was wrong, the longest, and others by chance, about limit in all; 0 means every one. Those of which something is missing
 // are read again until patience ends. No load may be running.
 func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience time.Duration) (Verdict, error) {
 	began := time.Now()
 	traces := o.traces()
 	todo := choose(traces, limit)
+	for _, i := range o.suspects {
+		if !slices.Contains(todo, i) && len(todo) < 2*limit {
+			todo = append(todo, i)
+		}
+	}
 	v := Verdict{Traces: len(todo), MissingOf: map[uint32]int64{}}
 	deadline := began.Add(patience)
 	for len(todo) > 0 {

@@ -16,8 +16,9 @@ type Oracle struct {
 	book   *book
 	target atomic.Pointer[string]
 
-	mu    sync.Mutex
-	loads []*Load
+	mu       sync.Mutex
+	loads    []*Load
+	suspects []int // indices of traces in which JudgeBlocks saw what was never sent; Judge reads them too
 }
 
 // New makes an oracle whose spans have a text attribute of up to textBytes.
