@@ -192,6 +192,21 @@ func TestPurgeOverARestart(t *testing.T) {
 	})
 }
 
+// However short the retention is, and with it the trial of a clock.
+func TestShortRetentionOverARestart(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		short := func(o *Options) { o.Embedded.Retention, o.Interval = time.Minute, 10*time.Second }
+		p.start(short)
+		p.after(4*time.Minute + 55*time.Second)
+		p.stop()
+		p.start(short)
+		if s := p.after(time.Second); s.Purge.MarkedBlocks != 3 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+	})
+}
+
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	// A jump forward makes young blocks look old. A jump back does not, so there the blocks are due from the start, and the

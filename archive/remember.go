@@ -11,7 +11,7 @@ import (
 
 // remember writes down what a restart should know, and the catalog, when it is time.
 func (a *Archiver) remember(ctx context.Context, now bool) {
-	if a.recalled && (now || time.Since(a.remembered) >= rememberEvery) {
+	if a.recalled && (now || time.Since(a.remembered) >= min(rememberEvery, a.trial()/2)) {
 		a.mu.Lock()
 		m := a.memory
 		a.mu.Unlock()
@@ -25,6 +25,14 @@ func (a *Archiver) remember(ctx context.Context, now bool) {
 	if changes >= catalogEvery || changes > 0 && (now || time.Since(a.cataloged) >= catalogAfter) {
 		a.saveCatalog(ctx)
 	}
+}
+
+// trial is for how long a clock that is doubted must keep step. What was remembered is never that old after a short pause.
+func (a *Archiver) trial() time.Duration {
+	if a.opt.Embedded != nil {
+		return min(clockTrial, a.opt.Embedded.Retention)
+	}
+	return clockTrial
 }
 
 const (
@@ -66,12 +74,8 @@ func (a *Archiver) recall(ctx context.Context) error {
 		return err
 	}
 	a.fail(ctx, CauseCatalog, err)
-	trial := clockTrial
-	if a.opt.Embedded != nil {
-		trial = min(trial, a.opt.Embedded.Retention)
-	}
 	start := time.Now()
-	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, trial, m.ScannedAt)
+	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
 	a.mu.Lock()
 	a.memory = m
 	a.mu.Unlock()
