@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,52 +16,57 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// goodSpan makes spans that differ in nothing but their ids.
-func goodSpan(n byte) []byte {
-	return spanOf(append([]byte{0xaa, n}, make([]byte, 14)...), []byte{0xbb, n, 0, 0, 0, 0, 0, 0}, "good")
+// goodSpan makes spans that differ in nothing but their ids. No two have the same, since the backend counts by ids.
+func goodSpan() []byte { return spanOf(randomBytes(16), randomBytes(8), "good") }
+
+func goodRequest() []byte { return requestOf(goodSpan(), goodSpan()) }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never returns an error
+	return b
 }
 
 func mediaExchanges(t *testing.T) []exchange {
-	good := requestOf(goodSpan(1), goodSpan(2))
-	zipped := gzipped(t, bytes.NewReader(good))
+	zip := func() []byte { return gzipped(t, bytes.NewReader(goodRequest())) }
+	zipped := zip()
 	badSum := bytes.Clone(zipped)
 	badSum[len(badSum)-6] ^= 0xff // in the CRC, which is followed by four bytes of length
-	two := gzipped(t, bytes.NewReader(requestOf(goodSpan(3))))
+	two := gzipped(t, bytes.NewReader(requestOf(goodSpan())))
 	return []exchange{
-		{name: "protobuf", header: asProtobuf, body: of(good), status: 200, kept: 2},
-		{name: "protobuf in chunks", header: asProtobuf, body: chunked(good), status: 200, kept: 2},
-		{name: "content type with a parameter", header: http.Header{"Content-Type": {harness.Protobuf + "; charset=utf-8"}}, body: of(good), status: 200, kept: 2},
+		{name: "protobuf", header: asProtobuf, body: of(goodRequest()), status: 200, kept: 2},
+		{name: "protobuf in chunks", header: asProtobuf, body: chunked(goodRequest()), status: 200, kept: 2},
+		{name: "content type with a parameter", header: http.Header{"Content-Type": {harness.Protobuf + "; charset=utf-8"}}, body: of(goodRequest()), status: 200, kept: 2},
 		{name: "empty protobuf", header: asProtobuf, body: of(nil), status: 200},
 		{name: "empty json", header: asJSON, body: of([]byte("{}")), status: 200},
 		{name: "json with a charset", header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}, body: of([]byte("{}")), status: 200},
-		{name: "gzip", header: asGzip, body: of(zipped), status: 200, kept: 2},
-		{name: "gzip of several members", header: asGzip, body: of(append(bytes.Clone(zipped), two...)), status: 200, kept: 3},
-		{name: "zstd", header: asZstd, body: of(zstandard(t, bytes.NewReader(good))), status: 200, kept: 2},
-		{name: "identity", header: with(asProtobuf, "Content-Encoding", "identity"), body: of(good), status: 200, kept: 2},
+		{name: "gzip", header: asGzip, body: of(zip()), status: 200, kept: 2},
+		{name: "gzip of several members", header: asGzip, body: of(append(zip(), two...)), status: 200, kept: 3},
+		{name: "zstd", header: asZstd, body: of(zstandard(t, bytes.NewReader(goodRequest()))), status: 200, kept: 2},
+		{name: "identity", header: with(asProtobuf, "Content-Encoding", "identity"), body: of(goodRequest()), status: 200, kept: 2},
 
-		{name: "no content type", header: http.Header{}, body: of(good), status: 415},
-		{name: "unknown content type", header: http.Header{"Content-Type": {"text/plain"}}, body: of(good), status: 415},
+		{name: "no content type", header: http.Header{}, body: of(goodRequest()), status: 415},
+		{name: "unknown content type", header: http.Header{"Content-Type": {"text/plain"}}, body: of(goodRequest()), status: 415},
 		{name: "json labelled protobuf", header: asProtobuf, body: of([]byte(`{"resourceSpans":[]}`)), status: 400},
-		{name: "protobuf labelled json", header: asJSON, body: of(good), status: 400},
-		{name: "snappy", header: with(asProtobuf, "Content-Encoding", "snappy"), body: of(good), status: 415},
+		{name: "protobuf labelled json", header: asJSON, body: of(goodRequest()), status: 400},
+		{name: "snappy", header: with(asProtobuf, "Content-Encoding", "snappy"), body: of(goodRequest()), status: 415},
 		{name: "stacked encodings", header: with(asProtobuf, "Content-Encoding", "gzip, gzip"), body: of(zipped), status: 415},
-		{name: "not gzip", header: asGzip, body: of(good), status: 400},
+		{name: "not gzip", header: asGzip, body: of(goodRequest()), status: 400},
 		{name: "truncated gzip", header: asGzip, body: of(zipped[:len(zipped)-9]), status: 400},
 		{name: "gzip with a wrong sum", header: asGzip, body: of(badSum), status: 400},
 		{name: "gzip with junk after it", header: asGzip, body: of(append(bytes.Clone(zipped), "junk"...)), status: 400},
-		{name: "not zstd", header: asZstd, body: of(good), status: 400},
-		{name: "truncated zstd", header: asZstd, body: of(zstandard(t, bytes.NewReader(good))[:40]), status: 400},
+		{name: "not zstd", header: asZstd, body: of(goodRequest()), status: 400},
+		{name: "truncated zstd", header: asZstd, body: of(zstandard(t, bytes.NewReader(goodRequest()))[:40]), status: 400},
 	}
 }
 
 func sizeExchanges(t *testing.T) []exchange {
-	exact := padded(bodyLimit)
 	beyond := padded(bodyLimit + 1)
 	half := gzipped(t, bytes.NewReader(padded(bodyLimit/2+1)))
 	return []exchange{
-		{name: "exactly the limit", header: asProtobuf, body: of(exact), status: 200, kept: 1},
-		{name: "exactly the limit in chunks", header: asProtobuf, body: chunked(exact), status: 200, kept: 1},
-		{name: "exactly the limit in gzip", header: asGzip, body: of(gzipped(t, bytes.NewReader(exact))), status: 200, kept: 1},
+		{name: "exactly the limit", header: asProtobuf, body: of(padded(bodyLimit)), status: 200, kept: 1},
+		{name: "exactly the limit in chunks", header: asProtobuf, body: chunked(padded(bodyLimit)), status: 200, kept: 1},
+		{name: "exactly the limit in gzip", header: asGzip, body: of(gzipped(t, bytes.NewReader(padded(bodyLimit)))), status: 200, kept: 1},
 		{name: "one byte beyond", header: asProtobuf, body: of(beyond), status: 413},
 		{name: "one byte beyond in chunks", header: asProtobuf, body: chunked(beyond), status: 413},
 		{name: "one byte beyond in gzip", header: asGzip, body: of(gzipped(t, bytes.NewReader(beyond))), status: 413},
@@ -75,15 +82,15 @@ func sizeExchanges(t *testing.T) []exchange {
 
 // padded is a request of exactly size bytes with one span, the rest an unknown field of it.
 func padded(size int) []byte {
-	build := func(padding int) []byte { return requestOf(embed(goodSpan(9), 1000, make([]byte, padding))) }
+	build := func(padding int) []byte { return requestOf(embed(goodSpan(), 1000, make([]byte, padding))) }
 	short := build(size - 100) // near enough for all lengths to take as many bytes as they will
 	return build(size - 100 + size - len(short))
 }
 
 func protobufExchanges(t *testing.T) []exchange {
-	good := requestOf(goodSpan(1), goodSpan(2))
+	good := goodRequest()
 	among := func(bad []byte) func() []byte {
-		return func() []byte { return requestOf(goodSpan(1), bad, goodSpan(2)) }
+		return func() []byte { return requestOf(goodSpan(), bad, goodSpan()) }
 	}
 	var rows []exchange
 	for name, body := range map[string][]byte{
@@ -111,29 +118,31 @@ func protobufExchanges(t *testing.T) []exchange {
 	} {
 		rows = append(rows, exchange{name: name, header: asProtobuf, body: of(build()), status: 200, kept: 2, rejected: 1})
 	}
-	absurd := protowire.AppendFixed64(protowire.AppendTag(goodSpan(4), 7, protowire.Fixed64Type), 1<<64-1)
+	absurd := protowire.AppendFixed64(protowire.AppendTag(goodSpan(), 7, protowire.Fixed64Type), 1<<64-1)
 	absurd = protowire.AppendFixed64(protowire.AppendTag(absurd, 8, protowire.Fixed64Type), 1)
 	return append(rows,
 		exchange{name: "value of depth 100", header: asProtobuf, body: of(deepProtobuf(100)), status: 200, kept: 1},
 		exchange{name: "absurd times", header: asProtobuf, body: of(requestOf(absurd)), status: 200, kept: 1},
-		exchange{name: "unknown fields", header: asProtobuf, body: of(append(requestOf(embed(goodSpan(5), 777, []byte("new"))), embed(nil, 999, []byte("newer"))...)), status: 200, kept: 1},
+		exchange{name: "unknown fields", header: asProtobuf, body: of(append(requestOf(embed(goodSpan(), 777, []byte("new"))), embed(nil, 999, []byte("newer"))...)), status: 200, kept: 1},
 		exchange{name: "no span at all", header: asProtobuf, body: of(requestOf()), status: 200},
 	)
 }
 
 func jsonExchanges() []exchange {
 	const bom = "\xef\xbb\xbf"
-	ids := `"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708"`
+	ids := func(format string) string { // the spans that are kept need their own
+		return fmt.Sprintf(`"traceId":"`+format+`","spanId":"`+format+`"`, randomBytes(16), randomBytes(8))
+	}
 	var rows []exchange
 	for name, body := range map[string]string{
 		"broken json":             `{"resourceSpans":[{`,
 		"json ids in base64":      jsonSpan(`"traceId":"AQIDBAUGBwgJCgsMDQ4PEA==","spanId":"AQIDBAUGBwg="`, ""),
 		"json ids not hex":        jsonSpan(`"traceId":"zz02030405060708090a0b0c0d0e0f10","spanId":"0102030405060708"`, ""),
-		"json enum by name":       jsonSpan(ids, `"kind":"SPAN_KIND_SERVER"`),
-		"json NaN":                jsonSpan(ids, `"attributes":[{"key":"k","value":{"doubleValue":NaN}}]`),
-		"json with a BOM":         bom + jsonSpan(ids, ""),
-		"json in UTF-16":          inUTF16(jsonSpan(ids, "")),
-		"json with data after it": jsonSpan(ids, "") + `{}`,
+		"json enum by name":       jsonSpan(ids("%x"), `"kind":"SPAN_KIND_SERVER"`),
+		"json NaN":                jsonSpan(ids("%x"), `"attributes":[{"key":"k","value":{"doubleValue":NaN}}]`),
+		"json with a BOM":         bom + jsonSpan(ids("%x"), ""),
+		"json in UTF-16":          inUTF16(jsonSpan(ids("%x"), "")),
+		"json with data after it": jsonSpan(ids("%x"), "") + `{}`,
 		"json of depth 101":       string(deepJSON(101)),
 		"json of depth 100,000":   string(deepJSON(100_000)),
 		"json deep in the dark":   `{"unknown":` + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000) + `}`,
@@ -142,12 +151,12 @@ func jsonExchanges() []exchange {
 		rows = append(rows, exchange{name: name, header: asJSON, body: of([]byte(body)), status: 400})
 	}
 	for name, body := range map[string]string{
-		"json":                   jsonSpan(ids, ""),
-		"json int64 as a string": jsonSpan(ids, `"startTimeUnixNano":"1544712660000000000","attributes":[{"key":"k","value":{"intValue":"42"}}]`),
-		"json int64 as a number": jsonSpan(ids, `"startTimeUnixNano":1544712660000000000,"attributes":[{"key":"k","value":{"intValue":42}}]`),
-		"json unknown keys":      jsonSpan(ids, `"newKey":{"a":[1,2]}`),
-		"json snake_case keys":   jsonSpan(ids, `"start_time_unix_nano":"not looked at"`),
-		"json ids in capitals":   jsonSpan(`"traceId":"0102030405060708090A0B0C0D0E0F10","spanId":"010203040506070F"`, ""),
+		"json":                   jsonSpan(ids("%x"), ""),
+		"json int64 as a string": jsonSpan(ids("%x"), `"startTimeUnixNano":"1544712660000000000","attributes":[{"key":"k","value":{"intValue":"42"}}]`),
+		"json int64 as a number": jsonSpan(ids("%x"), `"startTimeUnixNano":1544712660000000000,"attributes":[{"key":"k","value":{"intValue":42}}]`),
+		"json unknown keys":      jsonSpan(ids("%x"), `"newKey":{"a":[1,2]}`),
+		"json snake_case keys":   jsonSpan(ids("%x"), `"start_time_unix_nano":"not looked at"`),
+		"json ids in capitals":   jsonSpan(ids("%X"), ""),
 	} {
 		rows = append(rows, exchange{name: name, header: asJSON, body: of([]byte(body)), status: 200, kept: 1})
 	}

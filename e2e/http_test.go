@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,8 +23,8 @@ const patience = 10 * time.Second
 // TestHTTP writes requests byte by byte, as no HTTP library would.
 func TestHTTP(t *testing.T) {
 	backend := harness.NewBackend(t)
-	a := harness.Start(t, harness.Options{Env: map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": backend.URL}})
-	body := string(requestOf(goodSpan(1)))
+	a := harness.Start(t, harness.Options{Env: backend.Env()})
+	body := string(requestOf(goodSpan()))
 	post := func(headers ...string) string {
 		return "POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\n" + strings.Join(headers, "\r\n") + "\r\n\r\n"
 	}
@@ -58,7 +59,7 @@ func TestHTTP(t *testing.T) {
 		"control characters in the way": {send: "POST /%1b%5b31m%0a HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\nContent-Length: 0\r\n\r\n", status: 404},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := backend.Spans()
+			before, arrived := a.Account(t), backend.Spans()
 			answer, err := talk(t, a.Intake, c.send, c.hangUp)
 			switch {
 			case c.status == 0 && err == nil && answer.StatusCode < 400:
@@ -73,11 +74,13 @@ func TestHTTP(t *testing.T) {
 			if c.header != "" && answer != nil && answer.Header.Get(c.header) == "" {
 				t.Errorf("answer has no header %s", c.header)
 			}
-			if got := backend.Spans() - before; got != c.spans {
-				t.Errorf("%d spans at the backend, want %d", got, c.spans)
+			if got := a.Account(t).Kept - before.Kept; got != int64(c.spans) {
+				t.Errorf("%d spans were kept, want %d", got, c.spans)
 			}
+			arrive(t, backend, arrived+c.spans)
 		})
 	}
+	holdAcknowledged(t, a, backend, 1)
 	if i := strings.IndexFunc(a.Output(), func(r rune) bool { return r < ' ' && r != '\n' }); i >= 0 {
 		t.Errorf("a control character is in the log: %q", a.Output()[max(0, i-100):i+1])
 	}
@@ -87,12 +90,11 @@ func TestHTTP(t *testing.T) {
 func TestSlowClients(t *testing.T) {
 	backend := harness.NewBackend(t)
 	certificate := newCertificate(t)
-	env := map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":          backend.URL,
+	env := merged(backend.Env(), map[string]string{
 		"APPLIANCE_RECEIVER_READ_HEADER_TIMEOUT": "500ms",
 		"APPLIANCE_RECEIVER_READ_TIMEOUT":        "1s",
 		"APPLIANCE_RECEIVER_IDLE_TIMEOUT":        "1s",
-	}
+	})
 	plain := harness.Start(t, harness.Options{Env: env})
 	secure := harness.Start(t, harness.Options{Env: merged(env, certificate.env())})
 	good := "POST /v1/traces HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
@@ -117,6 +119,11 @@ func TestSlowClients(t *testing.T) {
 			}
 		})
 	}
+	for _, a := range []*harness.Appliance{plain, secure} {
+		if l := a.Account(t); l.Received != 0 {
+			t.Errorf("%d spans were received, none was sent as a whole", l.Received)
+		}
+	}
 	if n := backend.Spans(); n != 0 {
 		t.Errorf("%d spans at the backend, none was sent as a whole", n)
 	}
@@ -126,8 +133,7 @@ func TestSlowClients(t *testing.T) {
 func TestAccess(t *testing.T) {
 	backend := harness.NewBackend(t)
 	certificate := newCertificate(t)
-	a := harness.Start(t, harness.Options{Env: merged(certificate.env(), map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":             backend.URL,
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), certificate.env(), map[string]string{
 		"APPLIANCE_RECEIVER_AUTH_BEARER_TOKEN_FILE": writeFile(t, "tokens", "first-token\nsecond-token\n"),
 		"APPLIANCE_RECEIVER_TENANTS":                "team-a,team-b",
 	})})
@@ -152,7 +158,7 @@ func TestAccess(t *testing.T) {
 		"tenant without end":     {access("Bearer first-token", strings.Repeat("a", 151)), 400},
 	} {
 		t.Run(name, func(t *testing.T) {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+a.Intake+"/v1/traces", bytes.NewReader(requestOf(goodSpan(1))))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+a.Intake+"/v1/traces", bytes.NewReader(requestOf(goodSpan())))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,17 +176,14 @@ func TestAccess(t *testing.T) {
 	if strings.Contains(a.Output(), "first-token") {
 		t.Error("a token is in the log")
 	}
-	if n := backend.Spans(); n != 2 {
-		t.Errorf("%d spans at the backend, want 2", n)
-	}
+	holdAcknowledged(t, a, backend, 2)
 }
 
 // TestClientCertificate checks that with a CA only its clients get in.
 func TestClientCertificate(t *testing.T) {
 	backend := harness.NewBackend(t)
 	certificate := newCertificate(t)
-	a := harness.Start(t, harness.Options{Env: merged(certificate.env(), map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":         backend.URL,
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), certificate.env(), map[string]string{
 		"APPLIANCE_RECEIVER_TLS_CLIENT_CA_FILE": certificate.certFile, // it has signed itself
 	})})
 	for name, c := range map[string]struct {
@@ -191,7 +194,7 @@ func TestClientCertificate(t *testing.T) {
 			client := &http.Client{Timeout: patience, Transport: &http.Transport{
 				TLSClientConfig: &tls.Config{RootCAs: certificate.pool, Certificates: c.own},
 			}}
-			resp, err := client.Post("https://"+a.Intake+"/v1/traces", harness.Protobuf, bytes.NewReader(requestOf(goodSpan(1))))
+			resp, err := client.Post("https://"+a.Intake+"/v1/traces", harness.Protobuf, bytes.NewReader(requestOf(goodSpan())))
 			if err == nil {
 				resp.Body.Close()
 			}
@@ -205,13 +208,12 @@ func TestClientCertificate(t *testing.T) {
 // TestQuota sends more often than a client may.
 func TestQuota(t *testing.T) {
 	backend := harness.NewBackend(t)
-	a := harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":                 backend.URL,
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{
 		"APPLIANCE_RECEIVER_CLIENT_REQUESTS_PER_SECOND": "1",
-	}})
+	})})
 	statuses := map[int]int{}
 	for range 20 {
-		answer, err := a.Post(t.Context(), bytes.NewReader(requestOf(goodSpan(1))), asProtobuf)
+		answer, err := a.Post(t.Context(), bytes.NewReader(requestOf(goodSpan())), asProtobuf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,23 +225,25 @@ func TestQuota(t *testing.T) {
 	if statuses[http.StatusOK] == 0 || statuses[http.StatusTooManyRequests] == 0 || len(statuses) != 2 {
 		t.Errorf("answers %v", statuses)
 	}
+	if l := a.Account(t); l.Kept != int64(statuses[http.StatusOK]) || l.Received != l.Kept {
+		t.Errorf("answers %v, but of the ledger: %+v", statuses, l)
+	}
 }
 
-// TestOverload sends more at once than the appliance may hold while its backend takes nothing.
+// TestOverload sends more at once than the appliance may hold: each client withholds the end of its request until one was turned away.
 func TestOverload(t *testing.T) {
 	const clients = 12
 	backend := harness.NewBackend(t)
-	a := harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":     backend.URL,
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{
 		"APPLIANCE_RECEIVER_INFLIGHT_BYTES": "64MiB",
-	}})
-	release := backend.Hold()
-	defer release()
+	})})
+	turnedAway := make(chan struct{})
 	answers := make(chan *harness.Answer, clients)
-	body := padded(bodyLimit)
 	for range clients {
+		body := padded(bodyLimit)
+		most, end := body[:len(body)-1], body[len(body)-1:]
 		go func() {
-			answer, err := a.Post(t.Context(), bytes.NewReader(body), asProtobuf)
+			answer, err := a.Post(t.Context(), io.MultiReader(bytes.NewReader(most), &lateReader{turnedAway, bytes.NewReader(end)}), asProtobuf)
 			if err != nil {
 				t.Errorf("no answer: %v", err)
 			}
@@ -247,9 +251,11 @@ func TestOverload(t *testing.T) {
 		}()
 	}
 	statuses := map[int]int{}
+	release := sync.OnceFunc(func() { close(turnedAway) })
 	for range clients {
 		answer := <-answers
 		if answer == nil {
+			release()
 			continue
 		}
 		statuses[answer.Status]++
@@ -260,12 +266,72 @@ func TestOverload(t *testing.T) {
 			release() // the others may end now
 		}
 	}
-	if statuses[http.StatusOK] == 0 || statuses[http.StatusServiceUnavailable] == 0 || len(statuses) != 2 {
+	if n := statuses[http.StatusServiceUnavailable]; n == 0 || n+statuses[http.StatusOK] != clients {
 		t.Errorf("answers %v", statuses)
 	}
-	request, _ := harness.NewRequest("after", 1, 1)
-	if answer, err := a.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+	if answer, err := a.Post(t.Context(), bytes.NewReader(padded(bodyLimit)), asProtobuf); err != nil || answer.Status != http.StatusOK {
 		t.Errorf("send after the overload: %v, %+v", err, answer)
+	}
+	holdAcknowledged(t, a, backend, statuses[http.StatusOK]+1)
+}
+
+// lateReader has nothing until a channel is closed.
+type lateReader struct {
+	when <-chan struct{}
+	io.Reader
+}
+
+func (r *lateReader) Read(p []byte) (int, error) {
+	<-r.when
+	return r.Reader.Read(p)
+}
+
+// TestSpoolFull sends to an appliance whose backend does not answer until the spool is full. What fits is kept, the rest is told to come
+// back, and room is made as soon as the backend answers.
+func TestSpoolFull(t *testing.T) {
+	backend := harness.NewBackend(t)
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{
+		"APPLIANCE_FORWARDER_SETTLE": "1s",
+		"APPLIANCE_SPOOL_MAX_BYTES":  "64MiB",
+	})})
+	release := backend.Hold()
+	defer release()
+	acknowledged := 0
+	send := func() *harness.Answer {
+		t.Helper()
+		answer, err := a.Post(t.Context(), bytes.NewReader(padded(4*mebi)), asProtobuf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.Status == http.StatusOK {
+			acknowledged++
+		}
+		return answer
+	}
+	for acknowledged < 20 && send().Status == http.StatusOK {
+	}
+	if acknowledged == 0 || acknowledged > 16 {
+		t.Errorf("%d requests of 4 MiB were acknowledged with a spool of 64 MiB", acknowledged)
+	}
+	if answer := send(); answer.Status != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
+		t.Errorf("with a full spool: status %d, headers %v", answer.Status, answer.Header)
+	}
+	release()
+	harness.Eventually(t, 30*time.Second, "room in the spool", func() error {
+		if answer := send(); answer.Status != http.StatusOK {
+			return fmt.Errorf("status %d: %q", answer.Status, answer.Body)
+		}
+		return nil
+	})
+	holdAcknowledged(t, a, backend, acknowledged)
+}
+
+// holdAcknowledged checks that the acknowledged spans are what was kept and what arrives.
+func holdAcknowledged(t *testing.T, a *harness.Appliance, backend *harness.Backend, spans int) {
+	t.Helper()
+	a.Delivered(t, 30*time.Second)
+	if n, kept := backend.Spans(), a.Account(t).Kept; n != spans || kept != int64(spans) {
+		t.Errorf("%d spans were acknowledged, %d kept, %d are at the backend", spans, kept, n)
 	}
 }
 

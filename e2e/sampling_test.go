@@ -35,6 +35,9 @@ func TestSamplingAgrees(t *testing.T) {
 			sendTo(t, url, request)
 		}
 	}
+	for _, a := range []*harness.Appliance{single, first, second} { // the Collector, without a queue, has delivered when it answers
+		a.Delivered(t, time.Minute)
+	}
 
 	kept := alone.Traces()
 	share := float64(len(kept)) / (requests * traces)
@@ -57,15 +60,17 @@ func TestSamplingAgrees(t *testing.T) {
 // TestSamplingIsSetAsForJaeger starts an appliance with what the origin document's job sets.
 func TestSamplingIsSetAsForJaeger(t *testing.T) {
 	backend := harness.NewBackend(t)
-	a := harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL": backend.URL,
-		"JAEGER_SAMPLER_TYPE":           "probabilistic",
-		"JAEGER_SAMPLER_PARAM":          "0",
-	}})
+	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{
+		"JAEGER_SAMPLER_TYPE":  "probabilistic",
+		"JAEGER_SAMPLER_PARAM": "0",
+	})})
 	request, _ := harness.NewRequest("dropped", 100, 1)
 	sendTo(t, a.IntakeURL(), request)
+	if l := a.Account(t); l.Received != 100 || l.Kept != 0 {
+		t.Errorf("of 100 spans sent at JAEGER_SAMPLER_PARAM=0: %+v", l)
+	}
 	if n := backend.Spans(); n != 0 {
-		t.Errorf("%d spans were kept at JAEGER_SAMPLER_PARAM=0", n)
+		t.Errorf("%d spans at the backend at JAEGER_SAMPLER_PARAM=0", n)
 	}
 	harness.MustContain(t, a.Output(), "JAEGER_SAMPLER_PARAM")
 }
@@ -83,7 +88,7 @@ func TestReload(t *testing.T) {
 	write("sampler: {probability: 1}\n")
 	a := harness.Start(t, harness.Options{
 		Args: []string{"--config", file},
-		Env:  map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": backend.URL},
+		Env:  backend.Env(),
 	})
 	// keeps sends a trace and tells whether it was kept.
 	keeps := func() bool {
@@ -91,6 +96,7 @@ func TestReload(t *testing.T) {
 		before := backend.Spans()
 		request, _ := harness.NewRequest("reload", 1, 1)
 		sendTo(t, a.IntakeURL(), request)
+		a.Delivered(t, patience)
 		return backend.Spans() > before
 	}
 	becomes := func(want bool) {
@@ -128,8 +134,9 @@ func TestReload(t *testing.T) {
 func startCollecting(t *testing.T, backend, probability string) *harness.Appliance {
 	t.Helper()
 	return harness.Start(t, harness.Options{Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL": backend,
-		"APPLIANCE_SAMPLER_PROBABILITY": probability,
+		"APPLIANCE_FORWARDER_TEMPO_URL":      backend,
+		"APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s",
+		"APPLIANCE_SAMPLER_PROBABILITY":      probability,
 	}})
 }
 

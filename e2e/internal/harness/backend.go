@@ -2,26 +2,26 @@ package harness
 
 import (
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
 )
 
-// Backend stands where Tempo stands for an appliance that is a pure collector: it takes everything, and remembers what it got.
+// Backend stands where Tempo stands for an appliance that is a pure collector: it takes everything, and remembers what it got. As in
+// Tempo, a span that is sent again is still one.
 type Backend struct {
 	URL string
 
-	mu     sync.Mutex
-	traces map[string]int
-	held   chan struct{} // requests wait for it to be closed
+	mu    sync.Mutex
+	spans map[spanID]bool
+	held  chan struct{} // requests wait for it to be closed
 }
 
 // NewBackend starts a backend that lives as long as the test.
 func NewBackend(t testing.TB) *Backend {
 	t.Helper()
-	b := &Backend{traces: map[string]int{}}
+	b := &Backend{spans: map[spanID]bool{}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -36,8 +36,8 @@ func NewBackend(t testing.TB) *Backend {
 		}
 		b.mu.Lock()
 		held := b.held
-		for id, n := range spans {
-			b.traces[id] += n
+		for _, s := range spans {
+			b.spans[s] = true
 		}
 		b.mu.Unlock()
 		if held != nil {
@@ -54,22 +54,27 @@ func NewBackend(t testing.TB) *Backend {
 	return b
 }
 
-// Traces is the number of spans got of each trace.
+// Env makes an appliance send to the backend. At its end it does not wait for the proof of what the backend has acknowledged.
+func (b *Backend) Env() map[string]string {
+	return map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": b.URL, "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
+}
+
+// Traces is the number of different spans got of each trace.
 func (b *Backend) Traces() map[string]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return maps.Clone(b.traces)
+	traces := map[string]int{}
+	for s := range b.spans {
+		traces[s.trace]++
+	}
+	return traces
 }
 
-// Spans is the number of spans got in all.
+// Spans is the number of different spans got in all.
 func (b *Backend) Spans() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := 0
-	for _, spans := range b.traces {
-		n += spans
-	}
-	return n
+	return len(b.spans)
 }
 
 // Hold lets no request be answered until release is called.

@@ -62,7 +62,7 @@ func (r *Recorder) Statuses() map[int]int {
 }
 
 func (r *Recorder) note(status int, s *sent) error {
-	spans := map[string]int{}
+	var spans []spanID
 	if status == http.StatusOK {
 		var err error
 		if spans, err = s.spans(); err != nil {
@@ -72,8 +72,8 @@ func (r *Recorder) note(status int, s *sent) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.statuses[status]++
-	for id, n := range spans {
-		r.acked[id] += n
+	for _, s := range spans {
+		r.acked[s.trace]++
 	}
 	return nil
 }

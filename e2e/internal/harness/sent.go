@@ -25,8 +25,11 @@ func withSent(req *http.Request, body []byte) context.Context {
 	return context.WithValue(req.Context(), sentKey{}, &sent{encoding: req.Header.Get("Content-Encoding"), body: body})
 }
 
-// spans counts the spans of each trace in a body of protobuf, plain or gzip.
-func (s *sent) spans() (map[string]int, error) {
+// spanID is what makes a span that one and no other.
+type spanID struct{ trace, span string } // in hexadecimal
+
+// spans lists the spans in a body of protobuf, plain or gzip.
+func (s *sent) spans() ([]spanID, error) {
 	body := s.body
 	if s.encoding == "gzip" {
 		z, err := gzip.NewReader(bytes.NewReader(body))
@@ -41,11 +44,11 @@ func (s *sent) spans() (map[string]int, error) {
 	if err := proto.Unmarshal(body, &r); err != nil {
 		return nil, fmt.Errorf("decode recorded request of %d bytes: %w", len(body), err)
 	}
-	spans := map[string]int{}
+	var spans []spanID
 	for _, rs := range r.ResourceSpans {
 		for _, ss := range rs.ScopeSpans {
 			for _, span := range ss.Spans {
-				spans[hex.EncodeToString(span.TraceId)]++
+				spans = append(spans, spanID{hex.EncodeToString(span.TraceId), hex.EncodeToString(span.SpanId)})
 			}
 		}
 	}
