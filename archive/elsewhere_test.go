@@ -98,16 +98,25 @@ func TestHeadroom(t *testing.T) {
 // A time without a look that is longer than Tempo keeps what it marked is a gap; a shorter one is none.
 func TestScanGap(t *testing.T) {
 	t.Parallel()
-	for pause, gaps := range map[time.Duration]int{50 * time.Minute: 0, 2 * time.Hour: 1} {
+	for _, c := range []struct {
+		compacted, pause time.Duration
+		gaps             int
+	}{
+		{time.Hour, 50 * time.Minute, 0},
+		{time.Hour, 2 * time.Hour, 1},
+		{time.Minute, 20 * time.Second, 0},
+		{time.Minute, 2 * time.Minute, 1},
+	} {
 		elsewhere(t, levelZeroDir(t), func(t *testing.T, p *appliance) {
-			p.startElsewhere(nil)
-			p.after(6 * time.Minute)
+			often := func(o *Options) { o.CompactedRetention, o.Interval = c.compacted, 10*time.Second }
+			p.startElsewhere(often)
+			p.after(9 * time.Minute)
 			p.stop()
-			p.after(pause)
-			p.startElsewhere(nil)
+			p.after(c.pause)
+			p.startElsewhere(often)
 			s := p.after(time.Minute)
-			if len(s.Gaps) != gaps || gaps == 1 && (s.Gaps[0].Block != "" || s.Gaps[0].To.Sub(s.Gaps[0].From) < pause) {
-				t.Errorf("after %s: %+v", pause, s.Gaps)
+			if len(s.Gaps) != c.gaps || c.gaps == 1 && (s.Gaps[0].Block != "" || s.Gaps[0].To.Sub(s.Gaps[0].From) < c.pause) {
+				t.Errorf("after %s, kept for %s: %+v", c.pause, c.compacted, s.Gaps)
 			}
 		})
 	}

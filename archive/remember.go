@@ -11,7 +11,7 @@ import (
 
 // remember writes down what a restart should know, and the catalog, when it is time.
 func (a *Archiver) remember(ctx context.Context, now bool) {
-	if a.recalled && (now || time.Since(a.remembered) >= min(rememberEvery, a.trial()/2)) {
+	if a.recalled && (now || time.Since(a.remembered) >= a.rememberEvery()) {
 		a.mu.Lock()
 		m := a.memory
 		a.mu.Unlock()
@@ -27,7 +27,7 @@ func (a *Archiver) remember(ctx context.Context, now bool) {
 	}
 }
 
-// trial is for how long a clock that is doubted must keep step. What was remembered is never that old after a short pause.
+// trial is for how long a clock that is doubted must keep step.
 func (a *Archiver) trial() time.Duration {
 	if a.opt.Embedded != nil {
 		return min(clockTrial, a.opt.Embedded.Retention)
@@ -35,8 +35,18 @@ func (a *Archiver) trial() time.Duration {
 	return clockTrial
 }
 
+// rememberEvery is how old what is written down may get. A short pause must not look like a long one, for which the clock
+// is doubted or a gap recorded.
+func (a *Archiver) rememberEvery() time.Duration {
+	if a.opt.Embedded != nil {
+		return min(rememberEvery, a.trial()/2)
+	}
+	return min(rememberEvery, a.opt.CompactedRetention/rememberShare)
+}
+
 const (
 	rememberEvery = 5 * time.Minute
+	rememberShare = 10        // of the time for which Tempo keeps a block that it marked
 	catalogEvery  = 64        // blocks that the catalog lacks; each costs a reader one small read
 	catalogAfter  = time.Hour // at the latest
 )
