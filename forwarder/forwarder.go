@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -24,13 +23,12 @@ type Forwarder struct {
 	stats  counters
 	said   discards
 
-	unflushed atomic.Int64 // bytes acknowledged since the last flush
-
 	mu       sync.Mutex
 	acked    []*shipment   // that prove has not taken over yet
 	queue    []*shipment   // to be sent again
 	queued   chan struct{} // closed when queue grows
 	broke    time.Time     // when a connection was last lost
+	lastAck  time.Time
 	draining chan struct{} // closed by Drain
 }
 
@@ -81,8 +79,8 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 		if st.Pending.Records == 0 {
 			return nil
 		}
-		// Once all is sent; and again, for what was on its way.
-		if f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans && time.Since(flushed) > time.Second {
+		// Once all is sent and cut; and again, for what was on its way.
+		if f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans && f.quiet() && time.Since(flushed) > time.Second {
 			flushed = time.Now()
 			f.flush(ctx)
 		}
@@ -106,9 +104,17 @@ func (f *Forwarder) waiting() (spans int64) {
 	return spans
 }
 
+// quiet says that nothing was acknowledged for some time, so that Tempo has cut everything by itself. A flush that comes
+// while it cuts could write a trace twice into one page of its write-ahead log, which shifts the rows of all that follow:
+// in the block spans of one trace would stand under the identifier of another.
+func (f *Forwarder) quiet() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Since(f.lastAck) > f.o.Quiet
+}
+
 // flush asks Tempo to make a block of what it has.
 func (f *Forwarder) flush(ctx context.Context) {
-	f.unflushed.Store(0)
 	if f.o.Flush == nil {
 		return
 	}
@@ -236,5 +242,5 @@ func (f *Forwarder) acknowledged(s *shipment) {
 	defer f.mu.Unlock()
 	f.acked = append(f.acked, s)
 	f.pace.held.Add(int64(s.bytes))
-	f.unflushed.Add(int64(s.bytes))
+	f.lastAck = time.Now()
 }

@@ -32,8 +32,10 @@ type Options struct {
 	// Blocks returns the blocks that became durable since the last call, each once. At the first call those that may
 	// hold what is in the spool already. nil where Tempo's blocks cannot be read.
 	Blocks func(context.Context) ([]Block, error)
-	// Flush asks Tempo to write what it holds to a block soon. nil where it cannot be asked.
+	// Flush asks Tempo to write what it holds to a block soon. It is called by Drain only, and only once nothing was
+	// acknowledged for the time Quiet. nil where it cannot be asked.
 	Flush func(context.Context) error
+	Quiet time.Duration
 	// Discards returns how many spans of a tenant Tempo says it has discarded since it started, by reason. nil where it
 	// cannot be asked.
 	Discards func(ctx context.Context, tenant string) (map[string]int64, error)
@@ -41,8 +43,7 @@ type Options struct {
 	Discarded func(tenant, reason string, spans int)
 	// Busy says that Tempo needs a pause, such as for its memory. nil: never.
 	Busy func() bool
-	// BytesPerSecond is what Tempo can digest, and Window how many bytes it may hold that are not proven; half of it is
-	// made a block by Flush. 0: no limit.
+	// BytesPerSecond is what Tempo can digest, and Window how many bytes it may hold that are not proven. 0: no limit.
 	BytesPerSecond int64
 	Window         int64
 

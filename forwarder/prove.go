@@ -88,9 +88,6 @@ func (p *proof) round(ctx context.Context) {
 		f.stats.trouble(err)
 	}
 	p.count()
-	if w := f.o.Window; w > 0 && f.unflushed.Load() >= w/2 {
-		f.flush(ctx)
-	}
 }
 
 type verdict int

@@ -19,11 +19,12 @@ import (
 const (
 	resendSlack   = time.Minute // more than the embedded Tempo takes from the cut of a block to its meta.json
 	defaultTenant = "single-tenant"
+	quietSlack    = 500 * time.Millisecond
 
 	// Tempo keeps what it is sent as objects of several times the size until its next look at them, and sorts it into
 	// blocks later.
 	digestSeconds = 32 // for as many bytes as its memory limit
-	windowShare   = 7  // of its memory limit may be sent and not be in a block
+	windowTimes   = 2  // its memory limit may be sent and not be in a block; it is on disk by then
 )
 
 // openSpool opens what is kept and the account of it, and puts the embedded Tempo's blocks in order.
@@ -104,7 +105,8 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 		limit := int64(a.conf.Tempo.MemoryLimit)
 		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit}).closed
 		o.BytesPerSecond = limit / digestSeconds
-		o.Window = limit / windowShare
+		o.Window = limit * windowTimes
+		o.Quiet = 2*tempo.FlushCheck + quietSlack
 	}
 	return forwarder.New(o), nil
 }

@@ -23,6 +23,10 @@ type Settings struct {
 // Ports of the child, all on 127.0.0.1.
 type Ports struct{ HTTP, GRPC, OTLP int }
 
+// FlushCheck is how often the embedded Tempo cuts what it was sent into its write-ahead log. Until then a trace is
+// objects in memory, and no search finds it.
+const FlushCheck = time.Second
+
 // BlocklistPoll is how often the embedded Tempo looks which blocks there are: every minute, or oftener where blocks do not
 // stay for long.
 func (s Settings) BlocklistPoll() time.Duration { return min(time.Minute, s.Retention/10) }
@@ -48,9 +52,8 @@ func tuned(s Settings) node {
 		},
 		"ingester": node{
 			"lifecycler":         node{"min_ready_duration": "0s", "final_sleep": "0s", "join_after": "0s"},
-			"flush_check_period": "1s", // until then a trace is objects in memory, and no search finds it
+			"max_block_bytes":    10 << 20, // in its file; in memory it takes many times as much to write
 			"concurrent_flushes": 1,
-			"max_block_bytes":    20 << 20,
 			"max_block_duration": "5m",
 			// Its own copy of a block is used until the querier has found the one in the storage.
 			"complete_block_timeout": (3 * s.BlocklistPoll()).String(),
@@ -107,6 +110,7 @@ func forced(s Settings, p Ports) node {
 			}}}},
 		},
 		"ingester": node{
+			"flush_check_period":   FlushCheck.String(),
 			"flush_object_storage": true,
 			"lifecycler": node{
 				"address": loopback,

@@ -144,8 +144,8 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	}
 	cmd.Stdout, cmd.Stderr = w, w
 	var relayed sync.WaitGroup
-	ingesterStopped := make(chan struct{})
-	var once sync.Once
+	ingesterStopped, walBroken := make(chan struct{}), make(chan string, 1)
+	var once, broken sync.Once
 	relayed.Go(func() {
 		defer output.Close()
 		relay(ctx, output, s.logger, func(msg string, fields map[string]string) {
@@ -154,6 +154,8 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 				if live, err := strconv.ParseInt(fields["bytes"], 10, 64); err == nil {
 					s.liveHeap.Store(live)
 				}
+			case walErrors[msg]:
+				broken.Do(func() { walBroken <- msg + ": " + fields["err"] })
 			case msg == "module stopped" && fields["module"] == "ingester":
 				once.Do(func() { close(ingesterStopped) })
 			}
@@ -193,6 +195,15 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 			err = errors.New("exit status 0")
 		}
 		return err
+	case why := <-walBroken:
+		stopProbing()
+		s.set(State{PID: cmd.Process.Pid, Ports: ports})
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			s.logger.Error("tempo cannot be killed", "err", err)
+		}
+		<-ended
+		relayed.Wait()
+		return errors.New(why)
 	case <-ctx.Done():
 	}
 	stopProbing()
@@ -201,6 +212,11 @@ func (s *Supervisor) runOnce(ctx context.Context) error {
 	relayed.Wait()
 	return nil
 }
+
+// walErrors are the messages with which Tempo says that it could not write what it was sent to its write-ahead log, on a
+// full disk say. It has forgotten some of that then, goes on failing when there is room again, and may put spans under
+// another trace's identifier. Started anew it is sent everything again.
+var walErrors = map[string]bool{"failed to cut traces": true, "failed to cut block": true}
 
 // stop ends the child: SIGTERM, then SIGKILL once its ingester has written everything, or at the deadline. Tempo's
 // query frontend may never drain, so its own end is not waited for.

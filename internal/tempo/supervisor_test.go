@@ -68,6 +68,9 @@ func fakeTempo(b, configPath string) {
 		os.Exit(4)
 	}()
 	fmt.Println(`level=info ts=2026-01-01T00:00:00Z caller=x.go:1 msg="memory limit" GOMEMLIMIT=` + os.Getenv("GOMEMLIMIT") + ` OTEL=` + strconv.Quote(os.Getenv("OTEL_TRACES_EXPORTER")))
+	if b == "cannot write its log" {
+		fmt.Println(`level=error ts=2026-01-01T00:00:00Z caller=flush.go:1 org_id=x msg="failed to cut traces" err="no space left on device"`)
+	}
 	<-stop
 	switch b {
 	case "hangs after its ingester stopped":
@@ -172,6 +175,15 @@ func TestKilledChildIsStartedAgain(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), `"tempo ended; starting it again" err="signal: killed"`) {
 		t.Errorf("the log does not say so:\n%s", log.String())
+	}
+}
+
+// A child that could not write its write-ahead log goes on with a broken one, so it is started anew, without that log.
+func TestChildWithABrokenLogIsStartedAnew(t *testing.T) {
+	s, log, _ := start(t, "cannot write its log")
+	until(t, "it was started anew", func() bool { return s.Restarts() >= 2 })
+	if !strings.Contains(log.String(), `failed to cut traces: no space left on device`) {
+		t.Errorf("the log does not say why:\n%s", log.String())
 	}
 }
 
