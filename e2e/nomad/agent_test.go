@@ -121,8 +121,17 @@ func (a *agent) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// removeAll takes away what Nomad mounted for allocations, and the directory.
+// removeAll takes away what an agent leaves behind: the executors of tasks, what was mounted for allocations, its directory. A
+// task that still runs fails the test.
 func removeAll(t *testing.T, dir string) {
+	for _, left := range harness.Mentioning(t, dir) {
+		if !strings.Contains(left.Command, "nomad executor ") {
+			t.Errorf("%s is left over", left)
+		}
+		if err := syscall.Kill(left.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("kill %s: %v", left, err)
+		}
+	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		t.Errorf("read mounts: %v", err)
@@ -287,18 +296,22 @@ func (a *agent) allocations(t *testing.T, job string) []allocation {
 // allocation of a purged one is not listed any more while its task still stops.
 func (a *agent) end(t *testing.T, job string) {
 	t.Cleanup(func() {
-		if err := a.call(http.MethodDelete, "/v1/job/"+job, nil, nil); err != nil {
-			t.Errorf("stop job %s: %v", job, err)
-			return
-		}
+		var asked time.Time
 		harness.Eventually(t, 90*time.Second, "job "+job+" stopped", func() error {
+			// Again and again: a stop that comes right after a deployment's success was seen to have no effect.
+			if time.Since(asked) > 3*time.Second {
+				asked = time.Now()
+				if err := a.call(http.MethodDelete, "/v1/job/"+job, nil, nil); err != nil {
+					return err
+				}
+			}
 			var all []allocation
 			if err := a.call(http.MethodGet, "/v1/allocations", nil, &all); err != nil {
 				return err
 			}
 			for _, x := range all {
 				if x.JobID == job && (x.ClientStatus == "running" || x.ClientStatus == "pending") {
-					return fmt.Errorf("allocation %s is %s", x.ID, x.ClientStatus)
+					return fmt.Errorf("allocation %s is %s, and meant to %s", x.ID, x.ClientStatus, x.DesiredStatus)
 				}
 			}
 			return nil

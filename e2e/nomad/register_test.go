@@ -148,6 +148,9 @@ job "tempo" {
 	}
 	a.appliance(t, append([]string{"register", "--adopt"}, spec...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
 	a.serving(t)
+	// At once after the deployment: that is when Nomad was seen to let the allocation run on.
+	a.appliance(t, "deregister", "--yes").mustExit(t, 0)
+	a.mustService(t, "tempo-write", 0)
 }
 
 func jobIndex(t *testing.T, a *agent) int {
