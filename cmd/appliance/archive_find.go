@@ -23,7 +23,7 @@ func newArchiveFindCommand(f *archiveFlags) *cobra.Command {
 		Short: "Print an archived trace, as a tree or as OTLP JSON",
 		Long: `Print a trace of the archive: the spans by parent and start, each with the time since the trace began, its duration, service,
 name and status. Spans whose parent is not in the archive stand at the end, under it. A TRACE_ID of fewer than 32 digits has
-zeros in front. The JSON is OTLP's, so that it can be sent to any receiver again.
+zeros in front. The JSON is OTLP's, so that it can be sent to any receiver again; one line for each tenant that has the trace.
 
 Exit code 1 says that there is no such trace; 3 that some blocks could not be read, so that spans may be missing.`,
 		Example: `  appliance archive find 2f7ebd43a1f1e1a1d1b6d1c9a6c0c1d2

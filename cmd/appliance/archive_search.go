@@ -13,6 +13,7 @@ import (
 
 	"github.com/gogo/protobuf/jsonpb"
 	"github.com/grafana/tempo/pkg/tempopb"
+	commonv1 "github.com/grafana/tempo/pkg/tempopb/common/v1"
 	"github.com/spf13/cobra"
 
 	"appliance/archive/read"
@@ -54,8 +55,9 @@ func newArchiveSearchCommand(f *archiveFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "search 'TRACEQL'",
 		Short: "Search the archived traces by TraceQL",
-		Long: `Search the archived traces by TraceQL, the newest blocks first, and print those that match, the newest first. Without --since and --until
-all of the archive is searched. The JSON has the fields of Tempo's search API, and the tenant.
+		Long: `Search the archived traces by TraceQL and print those that match, the newest first. Without --since and --until all of the archive is
+searched. Where more match than --limit, those are printed that were found first, as with Tempo; a query that ends in
+with (most_recent=true) finds the newest of all. The JSON has the fields of Tempo's search API, and the tenant.
 
 Exit code 3 says that some blocks could not be read, so that traces may be missing.`,
 		Example: `  appliance archive search '{ status = error }' --since 7d
@@ -93,6 +95,7 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 			}
 			unread += len(missing)
 			for _, t := range resp.Traces {
+				sortAttributes(t)
 				found = append(found, foundTrace{tenant, t})
 			}
 		}
@@ -107,6 +110,15 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		}
 		return err
 	})
+}
+
+// sortAttributes brings those of each span, which Tempo keeps in a map, into an order.
+func sortAttributes(t *tempopb.TraceSearchMetadata) {
+	for _, set := range t.SpanSets {
+		for _, span := range set.Spans {
+			slices.SortFunc(span.Attributes, func(x, y *commonv1.KeyValue) int { return strings.Compare(x.Key, y.Key) })
+		}
+	}
 }
 
 func newestFirst(x, y foundTrace) int {
