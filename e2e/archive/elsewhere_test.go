@@ -47,7 +47,11 @@ func TestTempoElsewhere(t *testing.T) {
 	}
 	// The appliance may be away for less than Tempo keeps a block.
 	a.Kill(t)
-	a = harness.Launch(t, forwarding(m, dir))
+	a = harness.Start(t, forwarding(m, dir))
+	unsettled, err := a.Status(t.Context()) // what Tempo may have got from the first, and gets again
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.to(a)
 	w.send(20 * time.Second)
 	w.stop()
@@ -63,10 +67,11 @@ func TestTempoElsewhere(t *testing.T) {
 		t.Errorf("gaps: %+v", s.Archive.Gaps)
 	}
 	copies := w.mustHold(archiveDir(dir))
-	t.Logf("measured: %s: %d blocks covered at most at a time, %d copies of spans in the archive, %d spans sent again", t.Name(), covered, copies, s.Forwarder.ResentSpans)
-	higher := commands{dataDir: dir}.mergedSpans(t)
-	if copies > higher+s.Forwarder.ResentSpans {
-		t.Errorf("%d copies in the archive; merged blocks in it have %d spans, and %d were sent again", copies, higher, s.Forwarder.ResentSpans)
+	t.Logf("measured: %s: %d blocks covered at most at a time, %d copies of spans in the archive", t.Name(), covered, copies)
+	// A merged block may be archived although its parts are: when it was looked at, one of them could not be read. Then it is listed.
+	merged, again := commands{dataDir: dir}.mergedSpans(t), s.Forwarder.ResentSpans+w.retried()+unsettled.Ledger.Pending
+	if copies > merged+again {
+		t.Errorf("%d copies in the archive; merged blocks in it have %d spans, and %d were sent again", copies, merged, again)
 	}
 	if n := saw.gone(t); n < 10 {
 		t.Errorf("Tempo deleted only %d blocks", n)

@@ -178,6 +178,15 @@ func (w *waves) mustAnswer(api harness.API, tracesEach int) {
 	w.t.Logf("measured: %s: through the read API: %d traces with %d spans by id, %d traces by search, in %.1f s", w.t.Name(), traces, spans, found, time.Since(began).Seconds())
 }
 
+// retried is how many spans clients sent again since they got no answer.
+func (w *waves) retried() (n int64) {
+	for _, o := range w.all {
+		c := o.Counts()
+		n += c.Tried - c.Sent
+	}
+	return n
+}
+
 // sent are the traces of all waves.
 func (w *waves) sent() (all []oracle.Sent) {
 	for _, o := range w.all {
