@@ -11,7 +11,7 @@ import (
 
 const (
 	shareMin    = 1.0 / 16 // of the rate, at the start and after each fright
-	shareGrowth = 1.2      // a second
+	shareGrowth = 1.5      // a second
 	backoffMin  = 100 * time.Millisecond
 	backoffMax  = 15 * time.Second
 	busyPause   = 50 * time.Millisecond
@@ -37,7 +37,7 @@ type pace struct {
 	asked    time.Time     // nothing is sent before, since Tempo said so
 	backoff  time.Duration
 	halved   time.Time
-	share    float64 // of rate that is used now, lowered while Tempo is busy
+	share    float64 // of rate that is used now
 	credit   float64 // bytes that may go at once; negative after a large request
 	counted  time.Time
 }
@@ -120,9 +120,7 @@ func (p *pace) ask(bytes int) time.Duration {
 func (p *pace) refill(now time.Time, busy bool) {
 	seconds := now.Sub(p.counted).Seconds()
 	p.counted = now
-	if busy {
-		p.share = max(shareMin, p.share*math.Pow(2, -2*seconds)) // halved every half second
-	} else {
+	if !busy {
 		p.share = min(1, p.share*math.Pow(shareGrowth, seconds))
 	}
 	rate := p.rate * p.share
