@@ -27,7 +27,7 @@ func TestEmbedded(t *testing.T) {
 		a.Kill(t)
 		a = harness.Launch(t, brief(t, dir, nil))
 		w.to(a)
-		w.send(140 * time.Second)
+		w.send(100 * time.Second)
 	}
 	w.stop()
 	s := archived(t, a, 2*time.Minute)

@@ -21,16 +21,20 @@ func TestKilled(t *testing.T) {
 	w.to(a)
 	w.send(retention) // until the clock is trusted
 	kills := map[string]int{}
-	moments := []string{"block is archived", "block is marked for purging", "ready", "block is archived"}
+	moments := []string{"ready", "block is archived", "ready", "block is marked for purging"}
 	for round := range times(4, 100) {
 		w.next()
-		last := "block is marked for purging"
+		last := "block is archived"
 		if round%2 == 0 {
 			last = "block is purged" // takes a grace
 		}
 		for _, when := range append(slices.Clone(moments), last) {
 			said(t, a, when)
-			wait(t, time.Duration(rand.Int64N(int64(100*time.Millisecond))))
+			most := 100 * time.Millisecond
+			if when == "ready" { // any time of the first look at everything
+				most = 3 * time.Second
+			}
+			wait(t, rand.N(most))
 			a.Kill(t)
 			kills[when]++
 			a = harness.Launch(t, brief(t, dir, nil))
