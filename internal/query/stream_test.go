@@ -184,6 +184,17 @@ func TestAStreamedSearchIsThatOfTempoAndTheArchive(t *testing.T) {
 	}
 }
 
+func TestAStreamedSearchWithoutARangeLeavesNothingToTempo(t *testing.T) {
+	held := func(string) func(string) bool { return func(string) bool { return true } }
+	for want, req := range map[string]*tempopb.SearchRequest{"": {Query: "{}", Start: 100, End: 200}, "b": {Query: "{}"}} {
+		archive := &fakeArchive{found: []*tempopb.TraceSearchMetadata{found("b", 2, "shop", 3)}, blocks: []string{"1"}}
+		traces, _, _, err := streamed(t, stream(t, &streamingTempo{}, Options{Archive: archive, Held: held}), req)
+		if err != nil || ids(traces) != want {
+			t.Errorf("from %d to %d: %q, %v", req.Start, req.End, ids(traces), err)
+		}
+	}
+}
+
 func TestAStreamedSearchEndsWhenItIsFull(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		tempo := &streamingTempo{found: [][]*tempopb.TraceSearchMetadata{{found("a", 3, "web", 1)}, {found("z", 9, "web", 1)}}, hold: make(chan struct{}), silent: silent}
