@@ -28,7 +28,9 @@ func TestKilledProcess(t *testing.T) {
 	must(t, err)
 	steps := 0
 	step := func(op, name string) error {
-		if op == "open" {
+		// Looks, and what is written down now and then, come as often as time passes: with them a step's number would
+		// mean another one in each process.
+		if op == "open" || op == "list" || strings.HasSuffix(op, "replace") {
 			return nil
 		}
 		if steps++; steps == at {
