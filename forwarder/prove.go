@@ -196,6 +196,7 @@ func sum(m map[string]int64) (n int64) {
 // release gives a shipment up. False means that it has to be tried again.
 func (p *proof) release(s *shipment) bool {
 	f := p.f
+	f.stats.unproven.Add(-int64(s.spans)) // before the spool knows: pending less unproven is what is still to be sent
 	if err := f.o.Spool.Release(s.positions()...); err != nil {
 		f.stats.trouble(err)
 		f.o.Logger.Error("the spool cannot give up proven records; trying again", "err", err)

@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -41,6 +42,27 @@ func TestSettles(t *testing.T) {
 				t.Errorf("it left the spool %s after the request that was taken, settling takes %s", d, settle)
 			}
 		})
+	}
+}
+
+// Whoever reads what is pending and then what is unproven learns how much is still to be sent, at any moment.
+func TestUnprovenIsNeverMoreThanPending(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	for i := range 50 {
+		keep(t, s, fmt.Sprint("tenant-", i), upTo(i, 1)...) // each a shipment
+	}
+	f, _ := k.start(k.settling(s))
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		pending := status(t, s).Pending.Spans
+		if unproven := f.Stats().UnprovenSpans; unproven > pending {
+			t.Fatalf("%d spans are unproven, %d were pending", unproven, pending)
+		}
+		if pending == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d spans are still pending", pending)
+		}
 	}
 }
 
