@@ -230,17 +230,20 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-// TestOverload sends more at once than the appliance may hold: each client withholds the end of its request until one was turned away.
+// TestOverload sends more at once than the appliance may hold: each client withholds the end of its request until one was turned away. What
+// each sends before fits into the buffers of its connection, or it might miss the answer, as it fails to write.
 func TestOverload(t *testing.T) {
-	const clients = 12
+	const clients = 24
 	backend := harness.NewBackend(t)
 	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{
-		"APPLIANCE_RECEIVER_INFLIGHT_BYTES": "64MiB",
+		"APPLIANCE_RECEIVER_MAX_BODY_BYTES": "1MiB",
+		"APPLIANCE_RECEIVER_INFLIGHT_BYTES": "8MiB",
+		"APPLIANCE_RECEIVER_READ_TIMEOUT":   "5m", // so that nobody is turned away for being slow
 	})})
 	turnedAway := make(chan struct{})
 	answers := make(chan *harness.Answer, clients)
 	for range clients {
-		body := padded(bodyLimit)
+		body := padded(mebi)
 		most, end := body[:len(body)-1], body[len(body)-1:]
 		go func() {
 			answer, err := a.Post(t.Context(), io.MultiReader(bytes.NewReader(most), &lateReader{turnedAway, bytes.NewReader(end)}), asProtobuf)
@@ -269,7 +272,7 @@ func TestOverload(t *testing.T) {
 	if n := statuses[http.StatusServiceUnavailable]; n == 0 || n+statuses[http.StatusOK] != clients {
 		t.Errorf("answers %v", statuses)
 	}
-	if answer, err := a.Post(t.Context(), bytes.NewReader(padded(bodyLimit)), asProtobuf); err != nil || answer.Status != http.StatusOK {
+	if answer, err := a.Post(t.Context(), bytes.NewReader(padded(mebi)), asProtobuf); err != nil || answer.Status != http.StatusOK {
 		t.Errorf("send after the overload: %v, %+v", err, answer)
 	}
 	holdAcknowledged(t, a, backend, statuses[http.StatusOK]+1)
