@@ -64,7 +64,9 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Drain returns once everything in the spool is proven, or ctx is done. It asks Tempo to write what it holds, so it is
+var errUnsettled = errors.New("tempo has acknowledged them, and they are kept for as long as it may have them in memory only")
+
+// Drain returns once everything in the spool is proven, or ctx is done; without Blocks, once all is acknowledged. It asks Tempo to write what it holds, so it is
 // for the end of a run.
 func (f *Forwarder) Drain(ctx context.Context) error {
 	close(f.draining)
@@ -79,8 +81,12 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 		if st.Pending.Records == 0 {
 			return nil
 		}
+		sent := f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans
+		if sent && f.o.Blocks == nil {
+			return errUnsettled // which takes longer than a stop should
+		}
 		// Once all is sent and cut; and again, for what was on its way.
-		if f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans && f.quiet() && time.Since(flushed) > time.Second {
+		if sent && f.quiet() && time.Since(flushed) > time.Second {
 			flushed = time.Now()
 			f.flush(ctx)
 		}

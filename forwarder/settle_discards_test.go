@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -84,5 +85,20 @@ func TestRetryAfterAsDate(t *testing.T) {
 		if got < atLeast || got > max(atLeast, 20*time.Second) && got != maxRetryAfter || atLeast == 0 && got != 0 {
 			t.Errorf("%q: %s", value, got)
 		}
+	}
+}
+
+// A drain does not wait for what only time can settle.
+func TestDrainWhileSettling(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	keep(t, s, "a", upTo(0, 10)...)
+	o := k.settling(s)
+	o.Settle = time.Hour
+	f, _ := k.start(o)
+	if err := f.Drain(t.Context()); !errors.Is(err, errUnsettled) {
+		t.Fatal(err)
+	}
+	if st, got := status(t, s), len(k.times()); st.Pending.Spans != 10 || got != 10 {
+		t.Errorf("%d spans are kept and %d were sent, want 10 each", st.Pending.Spans, got)
 	}
 }
