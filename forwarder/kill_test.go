@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -174,12 +175,13 @@ func TestKillNine(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/blocks", w.serveBlocks)
 	mux.Handle("/v1/traces", w.tempo)
-	w.Config.Handler = mux
+	front := httptest.NewServer(mux)
+	defer front.Close()
 
 	acked, next := map[int]bool{}, 0
 	for kill := range *kills {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "FORWARDER_KILLED_DIR="+dir, "FORWARDER_KILLED_URL="+w.URL, fmt.Sprint("FORWARDER_KILLED_FIRST=", next))
+		cmd.Env = append(os.Environ(), "FORWARDER_KILLED_DIR="+dir, "FORWARDER_KILLED_URL="+front.URL, fmt.Sprint("FORWARDER_KILLED_FIRST=", next))
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		must(t, err)
@@ -215,7 +217,7 @@ func TestKillNine(t *testing.T) {
 	w.answering(nil)
 	s, err := spool.Open(dir, killedOptions)
 	must(t, err)
-	stop := w.run(remote(s, w.URL))
+	stop := w.run(remote(s, front.URL))
 	eventually(t, "everything is proven", func() bool { w.cutSome(rng, true); return status(t, s).Pending.Records == 0 })
 	stop()
 	lost := status(t, s).Lost.Records

@@ -186,7 +186,7 @@ func TestUnreadableBlock(t *testing.T) {
 	o := k.options(s)
 	o.ResendAfter = 200 * time.Millisecond
 	f, _ := k.start(o)
-	k.gets(3)
+	eventually(t, "the proof waits for a block", func() bool { return f.Stats().UnprovenSpans == 3 })
 	k.mu.Lock()
 	k.blocks = append(k.blocks, brokenBlock{block{"a", upTo(0, 3)}})
 	k.mu.Unlock()
