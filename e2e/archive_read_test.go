@@ -1,19 +1,15 @@
 package e2e
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"appliance/e2e/internal/harness"
 )
@@ -21,8 +17,7 @@ import (
 // TestAPlainTempoReadsAnArchive gives a directory as the archiver leaves it to a Tempo as its storage. Nothing of what
 // is ours in it may disturb that Tempo, and it answers as the archive does.
 func TestAPlainTempoReadsAnArchive(t *testing.T) {
-	dir := t.TempDir()
-	storage := filepath.Join(dir, "archive")
+	storage := filepath.Join(t.TempDir(), "archive")
 	if err := os.CopyFS(filepath.Join(storage, "single-tenant"), os.DirFS("../archive/read/testdata/single-tenant")); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +34,7 @@ func TestAPlainTempoReadsAnArchive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	api := plainTempo(t, dir, storage)
+	api := "http://" + string(harness.StartTempo(t, storage, harness.ReadingTempo).API)
 
 	for i := range 250 {
 		resp, err := http.Get(api + "/api/traces/" + formulaID("trace", i))
@@ -107,61 +102,4 @@ func searchPlain(t *testing.T, api, query string) (ids []string) {
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-// plainTempo starts Tempo as it is on a storage, and returns the base of its API. It may not compact or delete there.
-func plainTempo(t *testing.T, dir, storage string) string {
-	t.Helper()
-	var ports [3]string
-	for i := range ports {
-		_, port, err := net.SplitHostPort(harness.FreePort(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = port
-	}
-	config := fmt.Sprintf(`
-target: all
-compactor: {disabled: true}
-usage_report: {reporting_enabled: false}
-server: {http_listen_address: 127.0.0.1, http_listen_port: %s, grpc_listen_address: 127.0.0.1, grpc_listen_port: %s}
-memberlist: {bind_addr: [127.0.0.1], bind_port: %s, join_members: []}
-distributor: {ring: {kvstore: {store: inmemory}, instance_addr: 127.0.0.1}}
-ingester: {lifecycler: {min_ready_duration: 0s, address: 127.0.0.1, ring: {replication_factor: 1, kvstore: {store: inmemory}}}}
-metrics_generator: {ring: {kvstore: {store: inmemory}, instance_addr: 127.0.0.1}}
-storage: {trace: {backend: local, local: {path: %s}, wal: {path: %s}}}
-`, ports[0], ports[1], ports[2], storage, filepath.Join(dir, "wal"))
-	path := filepath.Join(dir, "tempo.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(harness.Bin(t), "tempo", path)
-	lifeline, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tempo := harness.StartProcess(t, "tempo", cmd)
-	t.Cleanup(func() { // Tempo may hang after queries when it is asked to stop; the end of its stdin ends it at once
-		lifeline.Close()
-		<-tempo.Ended()
-	})
-	api := fmt.Sprintf("http://127.0.0.1:%s", ports[0])
-	harness.Eventually(t, time.Minute, "a Tempo on the archive that is ready", func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/ready", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("ready: %s", resp.Status)
-		}
-		return nil
-	})
-	return api
 }

@@ -18,12 +18,12 @@ var few = oracle.Shape{Clients: 2, SpansPerSecond: 300, MaxBatch: 300}
 // when it is well again everything arrives.
 func TestTempoElsewhere(t *testing.T) {
 	t.Parallel()
-	m := newTempo(t)
+	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
 	ill := time.Duration(times(6, 60)) * time.Second
 	for name := range (&faulty{}).faults() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFaulty(t, m.otlp)
+			f := newFaulty(t, m.OTLP)
 			o, a := sendElsewhere(t, f, m)
 			wait(t, time.Second)
 			f.breakWith(f.faults()[name])
@@ -38,7 +38,7 @@ func TestTempoElsewhere(t *testing.T) {
 	}
 	t.Run("away", func(t *testing.T) {
 		t.Parallel()
-		f := newFaulty(t, m.otlp)
+		f := newFaulty(t, m.OTLP)
 		o, a := sendElsewhere(t, f, m)
 		wait(t, time.Second)
 		f.server.Close()
@@ -49,19 +49,19 @@ func TestTempoElsewhere(t *testing.T) {
 	})
 }
 
-func sendElsewhere(t *testing.T, f *faulty, m *tempo) (*oracle.Oracle, *harness.Appliance) {
+func sendElsewhere(t *testing.T, f *faulty, m *harness.Tempo) (*oracle.Oracle, *harness.Appliance) {
 	t.Helper()
 	o := oracle.New(t, 200)
 	a := harness.Start(t, collecting(t, "", map[string]string{
 		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + f.addr,
-		"APPLIANCE_TEMPO_QUERY_URL":     "http://" + m.http,
+		"APPLIANCE_TEMPO_QUERY_URL":     "http://" + string(m.API),
 	}))
 	o.Target(a.IntakeURL())
 	o.Start(few)
 	return o, a
 }
 
-func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *tempo) {
+func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *harness.Tempo) {
 	t.Helper()
 	o.StopAll()
 	c := o.Counts()
@@ -82,7 +82,7 @@ func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *tem
 	sent := time.Since(healed)
 	var v oracle.Verdict
 	harness.Eventually(t, time.Minute, "everything in blocks", func() error {
-		if v = inBlocks(t, o, m.blocks()); v.Missing > 0 {
+		if v = inBlocks(t, o, m.Blocks); v.Missing > 0 {
 			return fmt.Errorf("%s: %v", v, v.Examples)
 		}
 		return nil
@@ -102,12 +102,12 @@ func total(answers map[int]int64) (n int64) {
 // TestTempoElsewhereKilled kills a Tempo elsewhere whose storage the appliance can read: what it had in memory only is sent again.
 func TestTempoElsewhereKilled(t *testing.T) {
 	t.Parallel()
-	m := newTempo(t)
+	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
 	o := oracle.New(t, 200)
 	a := harness.Start(t, collecting(t, "", map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":    "http://" + m.otlp,
-		"APPLIANCE_TEMPO_QUERY_URL":        "http://" + m.http,
-		"APPLIANCE_ARCHIVE_SOURCE":         "file://" + m.blocks(),
+		"APPLIANCE_FORWARDER_TEMPO_URL":    "http://" + m.OTLP,
+		"APPLIANCE_TEMPO_QUERY_URL":        "http://" + string(m.API),
+		"APPLIANCE_ARCHIVE_SOURCE":         "file://" + m.Blocks,
 		"APPLIANCE_FORWARDER_RESEND_AFTER": "15s",
 	}))
 	o.Target(a.IntakeURL())
@@ -116,11 +116,11 @@ func TestTempoElsewhereKilled(t *testing.T) {
 		within(t, 4*time.Second)
 		m.Signal(t, syscall.SIGKILL)
 		<-m.Ended()
-		m.start(t)
+		m.Start(t)
 	}
 	o.StopAll()
 	proven := drained(t, a, 2*time.Minute)
-	v := inBlocks(t, o, m.blocks())
+	v := inBlocks(t, o, m.Blocks)
 	t.Logf("measured: %s: all proven %.1f s after the load, in blocks: %s", t.Name(), proven.Seconds(), v)
 	clean(t, v)
 	clean(t, answered(t, o, a))

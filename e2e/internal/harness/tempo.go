@@ -17,12 +17,17 @@ var tempoConfig string
 // ReadingTempo is a Tempo that neither compacts nor deletes.
 const ReadingTempo = "{disabled: true}"
 
+// CompactingTempo is a Tempo that merges blocks as it does by default.
+const CompactingTempo = `{ring: {kvstore: {store: ""}}}`
+
 // Tempo is a Tempo that no appliance runs. It is the one that the binary holds, in a process of its own.
 type Tempo struct {
 	*Process
 	OTLP   string // host:port
 	API    API
 	Blocks string // directory of its storage
+
+	config string // file
 }
 
 // StartTempo starts a Tempo with a directory as its storage and waits until it is ready; compactor is that part of its
@@ -30,25 +35,32 @@ type Tempo struct {
 func StartTempo(t testing.TB, blocks, compactor string) *Tempo {
 	t.Helper()
 	dir := t.TempDir()
-	m := &Tempo{OTLP: FreePort(t), API: API(FreePort(t)), Blocks: blocks}
+	m := &Tempo{OTLP: FreePort(t), API: API(FreePort(t)), Blocks: blocks, config: filepath.Join(dir, "tempo.yaml")}
 	values := map[string]string{
 		"HTTP": portOf(string(m.API)), "GRPC": portOf(FreePort(t)), "OTLP": portOf(m.OTLP), "DIR": dir, "BLOCKS": blocks, "COMPACTOR": compactor,
 	}
-	config := filepath.Join(dir, "tempo.yaml")
 	text := os.Expand(tempoConfig, func(name string) string { return values[name] })
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(Bin(t), "tempo", config)
+	m.Start(t)
+	return m
+}
+
+// Start starts it again, after it ended, with the files that it had.
+func (m *Tempo) Start(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(Bin(t), "tempo", m.config)
 	lifeline, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Process = StartProcess(t, "tempo", cmd)
+	p := StartProcess(t, "tempo", cmd)
 	t.Cleanup(func() { // Tempo may hang after queries when it is asked to stop; the end of its stdin ends it at once
 		lifeline.Close()
-		<-m.Ended()
+		<-p.Ended()
 	})
+	m.Process = p
 	Eventually(t, readyPatience, "a Tempo that is ready", func() error {
 		resp, err := client.Get("http://" + string(m.API) + "/ready")
 		if err != nil {
@@ -60,7 +72,6 @@ func StartTempo(t testing.TB, blocks, compactor string) *Tempo {
 		}
 		return nil
 	})
-	return m
 }
 
 func portOf(hostPort string) string {
