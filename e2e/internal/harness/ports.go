@@ -1,20 +1,35 @@
 package harness
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// FreePort returns a loopback address, host:port, that nothing listens on.
+// Ports for listeners, below those that the kernel gives to connections and Nomad to tasks: a port of theirs may be
+// taken between here and where it is listened on.
+const firstPort, ports = 10_000, 10_000
+
+var (
+	portsFrom = rand.Uint32N(ports) // another in each process
+	portsUsed atomic.Uint32
+)
+
+// FreePort returns a loopback address, host:port, that nothing listens on, and that it has not returned before.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	for range ports {
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+(portsFrom+portsUsed.Add(1))%ports)
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // Listens tells whether something takes connections at addr.
