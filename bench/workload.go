@@ -40,7 +40,7 @@ func workloads() []workload {
 	plain := func(b []byte) ([]byte, error) { return b, nil }
 	pb, js := (&ptrace.ProtoMarshaler{}).MarshalTraces, (&ptrace.JSONMarshaler{}).MarshalTraces
 	return []workload{
-		{Name: "protobuf", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, encode: pb, compress: plain},
+		{Name: "protobuf", Spans: 512, Bodies: 64, Rate: 200, Type: typeProtobuf, encode: pb, compress: plain},
 		{Name: "gzip", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "gzip", encode: pb, compress: gzipBody},
 		{Name: "zstd", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "zstd", encode: pb, compress: zstdBody},
 		{Name: "json", Spans: 512, Bodies: 64, Rate: 20, Type: typeJSON, encode: js, compress: plain},
