@@ -42,7 +42,7 @@ func TestTempoElsewhere(t *testing.T) {
 		o, a := sendElsewhere(t, f, m)
 		wait(t, time.Second)
 		f.server.Close()
-		wait(t, time.Duration(times(30, 3600))*time.Second)
+		wait(t, time.Duration(times(30, 600))*time.Second)
 		f.listen(t)
 		wait(t, time.Second)
 		judgeElsewhere(t, o, a, m)

@@ -20,7 +20,7 @@ const jobMemory = 450 << 20
 func TestOverload(t *testing.T) {
 	phase := time.Duration(times(12, 60)) * time.Second
 	flood := time.Duration(times(60, 300)) * time.Second
-	spool := map[bool]string{true: "256MiB", false: "4GiB"}[times(0, 1) == 0]
+	spool := map[bool]string{true: "256MiB", false: "1GiB"}[times(0, 1) == 0]
 	procs := harness.NewMemoryCgroup(t, jobMemory)
 	o := oracle.New(t, 600)
 	opts := quick(t, "", map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": spool})
@@ -50,9 +50,9 @@ func TestOverload(t *testing.T) {
 		t.Fatal("the appliance ended in the flood")
 	}
 	t.Logf("measured: %s: delivered in the flood: %.0f %% of the peak; answers %v", t.Name(), 100*over.delivered/peak, o.Counts().Answers)
-	// The aim is 90 %. Clients, appliance and Tempo share two cores here, so that the figure depends on the machine; what is
-	// held is that a flood does not bring delivery down.
-	if over.delivered < 0.2*peak {
+	// Clients, appliance and Tempo share the cores here; the short form, on a machine that may be busy, holds that a flood does not
+	// bring delivery down.
+	if least := float64(times(30, 90)) / 100; over.delivered < least*peak {
 		t.Errorf("delivered %.0f spans/s in the flood, %.0f before it", over.delivered, peak)
 	}
 	judge(t, o, a, 30*time.Minute)
