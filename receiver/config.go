@@ -105,7 +105,7 @@ func (c *Config) validate() error {
 		}
 	}
 	if least := c.leastInflightBytes(); c.InflightBytes < least {
-		return fmt.Errorf("inflight_bytes is %d, below the %d that a request of max_body_bytes may need", c.InflightBytes, least)
+		return fmt.Errorf("inflight_bytes is %d bytes, below the %d that a request of max_body_bytes (%d) may need; raise the one or lower the other", c.InflightBytes, least, c.MaxBodyBytes)
 	}
 	if c.ClientRequestsPerSecond < 0 {
 		return errors.New("client_requests_per_second must not be negative")

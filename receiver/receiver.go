@@ -2,7 +2,6 @@ package receiver
 
 import (
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -33,7 +32,7 @@ type Receiver struct {
 func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
-		return nil, fmt.Errorf("check receiver configuration: %w", err)
+		return nil, err
 	}
 	r := &Receiver{
 		cfg:     cfg,

@@ -135,7 +135,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return err
 	}
 	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.spool}, a.logger); err != nil {
-		return err
+		return &config.Error{Where: "receiver", Err: err}
 	}
 	if err := a.openArchive(ctx); err != nil {
 		return err
