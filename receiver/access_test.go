@@ -152,7 +152,7 @@ func TestConfigMistakes(t *testing.T) {
 		want string
 	}{
 		{Config{MaxBodyBytes: -1}, "max_body_bytes"},
-		{Config{InflightBytes: 1 << 20}, "inflight_bytes is 1048576, below"},
+		{Config{InflightBytes: 1 << 20}, "inflight_bytes is 1048576 bytes, below"},
 		{Config{ClientRequestsPerSecond: -1}, "client_requests_per_second"},
 		{Config{Tenants: []string{"a/b"}}, "path separator"},
 		{Config{Auth: Auth{BearerTokenFile: "nowhere"}}, "nowhere"},
