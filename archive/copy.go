@@ -146,6 +146,10 @@ func (c *copier) copyAs(ctx context.Context, b *sourceBlock, id string, found ce
 			return nil, err
 		}
 	}
+	// It may have been pruned once; what is copied now must not be taken for what that left.
+	if err := clearMark(ctx, c.dst, markPrune, ref{b.tenant, id}); err != nil {
+		return nil, err
+	}
 	there, err := c.sizes(ctx, b.tenant, id)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,8 +59,18 @@ func (a *Archive) PlanPrune(ctx context.Context, keep time.Duration, src Source)
 		p.Bytes += b.Bytes
 	}
 	for _, r := range inv.incomplete {
-		if inv.marks.has(markPrune, r) {
-			p.Blocks = append(p.Blocks, Block{Tenant: r.tenant, ID: r.block, State: StateIncomplete})
+		if !inv.marks.has(markPrune, r) {
+			continue
+		}
+		b := Block{Tenant: r.tenant, ID: r.block, State: StateIncomplete}
+		// What the source has may be no rest of a prune, but a copy that an archiver makes right now.
+		switch there, err := inSource(ctx, b, src); {
+		case err != nil:
+			return nil, err
+		case there:
+			p.Kept = append(p.Kept, KeptBlock{b, stillInSource})
+		default:
+			p.Blocks = append(p.Blocks, b)
 		}
 	}
 	return p, nil
@@ -73,17 +84,23 @@ func keepReason(ctx context.Context, b Block, src Source) (string, error) {
 		return "it is damaged", nil
 	case b.VerifiedAt.IsZero():
 		return "its data was never verified", nil
-	case src == nil:
-		return "", nil
 	}
-	id := b.ID
-	if b.DerivedFrom != "" {
-		id = b.DerivedFrom
-	}
-	for _, err := range src.List(ctx, b.Tenant+"/"+id) {
-		return "it is still in the source", err
+	if there, err := inSource(ctx, b, src); err != nil || there {
+		return stillInSource, err
 	}
 	return "", nil
+}
+
+const stillInSource = "it is still in the source"
+
+func inSource(ctx context.Context, b Block, src Source) (bool, error) {
+	if src == nil {
+		return false, nil
+	}
+	for _, err := range src.List(ctx, b.Tenant+"/"+cmp.Or(b.DerivedFrom, b.ID)) {
+		return true, err
+	}
+	return false, nil
 }
 
 // Run deletes what is planned, durably. A block that was pinned since the plan was made is spared. Each block stops

@@ -29,6 +29,7 @@ const (
 // archiving is the archive's part of serve. Its zero value archives nothing.
 type archiving struct {
 	store    store.Store
+	source   archive.Source // nil for none; set before the archiver
 	embedded bool
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
 	failure  atomic.Pointer[string]           // why there is no archiver
@@ -98,6 +99,7 @@ func (a *appliance) openArchiver(ctx context.Context, source string, o archive.O
 	if err != nil {
 		return errors.Join(err, src.Close())
 	}
+	a.archive.source = src
 	a.archive.archiver.Store(archiver)
 	return nil
 }
@@ -160,13 +162,12 @@ func (a *appliance) pruneArchive(ctx context.Context) error {
 	}
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
+	pruner := archive.NewPruner(a.archive.store, a.archive.source, keep)
 	for {
-		plan, err := archive.Open(a.archive.store).PlanPrune(ctx, keep, nil)
-		pruned := 0
-		if err == nil && len(plan.Blocks) > 0 {
-			pruned, err = plan.Run(ctx, nil)
-		}
+		pruned, doubt, err := pruner.Prune(ctx)
 		switch {
+		case doubt != "" && err == nil:
+			a.logger.Warn("the archive is not pruned, since the clock is in doubt", "doubt", doubt)
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:

@@ -1,0 +1,52 @@
+package archive
+
+import (
+	"context"
+	"time"
+
+	"appliance/archive/store"
+)
+
+// pruneTrial is for how long a clock that is doubted must keep step before blocks are pruned by it. Pruning is for good,
+// and nothing is urgent about it.
+const pruneTrial = 24 * time.Hour
+
+// Pruner prunes an archive now and then by its age. While the clock is in doubt it prunes nothing.
+type Pruner struct {
+	archive *Archive
+	source  Source
+	keep    time.Duration
+	clock   *clock
+}
+
+// NewPruner returns a Pruner of what is older than keep; see PlanPrune for what it spares. The source may be nil.
+func NewPruner(s store.Store, src Source, keep time.Duration) *Pruner {
+	return &Pruner{archive: Open(s), source: src, keep: keep}
+}
+
+// Prune prunes once. doubt says why nothing was, though the plan had blocks.
+func (p *Pruner) Prune(ctx context.Context) (pruned int, doubt string, err error) {
+	plan, err := p.archive.PlanPrune(ctx, p.keep, p.source)
+	if err != nil {
+		return 0, "", err
+	}
+	if p.clock == nil {
+		start := time.Now()
+		p.clock = newClock(p.archive.now, func() time.Duration { return time.Since(start) }, pruneTrial, plan.inv.lastArchived())
+	}
+	doubt = p.clock.look() // after the plan was made by it
+	if doubt != "" || len(plan.Blocks) == 0 {
+		return 0, doubt, nil
+	}
+	pruned, err = plan.Run(ctx, nil)
+	return pruned, "", err
+}
+
+// lastArchived is the latest time at which an archiver is known to have worked.
+func (inv *inventory) lastArchived() time.Time {
+	var last int64
+	for _, e := range inv.archived {
+		last = max(last, e.archived)
+	}
+	return unix(last)
+}
