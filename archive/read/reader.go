@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafana/tempo/tempodb/encoding/common"
@@ -95,9 +96,10 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weigh
 		wg      sync.WaitGroup
 		mu      sync.Mutex
 		missing []error
+		enough  atomic.Bool // no other block is begun; those under way may hold something newer
 	)
 	for _, b := range blocks {
-		if r.open.Acquire(ctx, int64(weight)) != nil {
+		if enough.Load() || r.open.Acquire(ctx, int64(weight)) != nil {
 			break
 		}
 		wg.Go(func() {
@@ -107,7 +109,7 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weigh
 			case err == nil:
 			case ctx.Err() != nil:
 			case errors.Is(err, errEnough):
-				cancel(errEnough)
+				enough.Store(true)
 			case errors.As(err, &aborted):
 				cancel(aborted.error)
 			case r.pruned(ctx, tenant, b):
@@ -119,7 +121,7 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weigh
 		})
 	}
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, errEnough) {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	return missing, nil
