@@ -14,7 +14,7 @@ import (
 //	<tenant>/<block>/{data.parquet,bloom-N,index,...}  byte for byte as Tempo wrote them
 //	<tenant>/<block>/meta.json                         last but one: a Tempo sees no block before it
 //	<tenant>/<block>/manifest.json                     last: the block is archived
-//	catalog                                            a copy of what the manifests say; see catalog.go
+//	.catalog                                           a copy of what the manifests say; see catalog.go
 //	pin.<block>.<tenant>, prune.<block>.<tenant>       empty; see marks.go
 //	archiver-<hash>.json                               what an archiver remembers; see memory.go
 //
