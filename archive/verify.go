@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"time"
 
 	"appliance/archive/store"
 )
@@ -127,13 +128,16 @@ func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, e
 	for _, e := range chosen {
 		p.BytesTotal += e.bytes
 	}
-	for _, e := range chosen {
+	for i, e := range chosen {
 		if o.Progress != nil {
 			p.Tenant, p.Block = e.tenant, e.block
 			o.Progress(p)
 		}
 		if err := a.verifyOne(ctx, inv, e, o.ReadData, rep); err != nil {
-			return rep, errors.Join(err, a.saveVerified(ctx, inv, o, rep))
+			// What was read for hours is worth a moment, also after an interruption.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
+			defer cancel()
+			return rep, errors.Join(err, a.saveVerified(ctx, inv, chosen[:i], o, rep))
 		}
 		p.Blocks++
 		p.Bytes += e.bytes
@@ -141,7 +145,7 @@ func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, e
 	if o.Progress != nil && p.Blocks > 0 {
 		o.Progress(p)
 	}
-	return rep, a.saveVerified(ctx, inv, o, rep)
+	return rep, a.saveVerified(ctx, inv, chosen, o, rep)
 }
 
 func (a *Archive) verifyOne(ctx context.Context, inv *inventory, e *entry, data bool, rep *VerifyReport) error {
@@ -150,6 +154,10 @@ func (a *Archive) verifyOne(ctx context.Context, inv *inventory, e *entry, data 
 	m, err := readManifest(ctx, a.store, e.tenant, e.block)
 	switch {
 	case errors.Is(err, store.ErrNotExist):
+		// A prune sets its mark first.
+		if pruned, err := isMarked(ctx, a.store, markPrune, e.ref); pruned || err != nil {
+			return err
+		}
 		damages = []Damage{{e.tenant, e.block, ManifestName, "is missing"}}
 	case isBadManifest(err):
 		damages = []Damage{{e.tenant, e.block, ManifestName, err.Error()}}
@@ -178,13 +186,24 @@ func (a *Archive) verifyOne(ctx context.Context, inv *inventory, e *entry, data 
 	return nil
 }
 
-// saveVerified writes down which blocks were verified. A catalog that another wrote meanwhile loses, which costs one
-// more verification.
-func (a *Archive) saveVerified(ctx context.Context, inv *inventory, o VerifyOptions, rep *VerifyReport) error {
+const saveDeadline = 10 * time.Second
+
+// saveVerified writes down which blocks were verified, in the catalog as it is now: others have archived and pruned
+// while this took hours.
+func (a *Archive) saveVerified(ctx context.Context, inv *inventory, visited []*entry, o VerifyOptions, rep *VerifyReport) error {
 	if !o.ReadData && len(rep.Damage) == 0 && inv.stale == 0 && inv.catalogErr == nil {
 		return nil
 	}
-	return inv.save(ctx, a.store)
+	now, err := takeInventory(ctx, a.store)
+	if err != nil {
+		return err
+	}
+	for _, e := range visited {
+		if is := now.find(e.ref); is != nil {
+			is.verified = e.verified
+		}
+	}
+	return now.save(ctx, a.store)
 }
 
 // choose returns the archived blocks that are to be verified.
