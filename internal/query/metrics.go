@@ -59,35 +59,58 @@ func lastStep(resp *tempopb.QueryRangeResponse) (last int64) {
 // the later ones from Tempo. parts are Tempo's answer, where there is one, and the archive's.
 func joinSeries(parts []*tempopb.QueryRangeResponse, missing []error) *tempopb.QueryRangeResponse {
 	archived := parts[len(parts)-1]
+	why := slices.Clone(missing)
 	if len(parts) > 1 {
 		cut := lastStep(archived)
-		byLabels := map[string]*tempopb.TimeSeries{}
-		for _, s := range archived.Series {
-			byLabels[s.PromLabels] = s
-		}
-		for _, live := range parts[0].Series {
-			s, ok := byLabels[live.PromLabels]
-			if !ok {
-				s = &tempopb.TimeSeries{Labels: live.Labels, PromLabels: live.PromLabels}
-				archived.Series = append(archived.Series, s)
-			}
-			s.Exemplars = append(s.Exemplars, live.Exemplars...)
-			for _, sample := range live.Samples {
-				if sample.TimestampMs < cut {
-					continue
-				}
-				i, found := slices.BinarySearchFunc(s.Samples, sample, func(a, b tempopb.Sample) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) })
-				switch {
-				case !found:
-					s.Samples = slices.Insert(s.Samples, i, sample)
-				case sample.TimestampMs > cut || sample.Value > s.Samples[i].Value:
-					s.Samples[i] = sample
-				}
-			}
+		takeSamples(archived, parts[0], func(old *tempopb.Sample, sample tempopb.Sample) bool {
+			return sample.TimestampMs > cut || sample.TimestampMs == cut && (old == nil || sample.Value > old.Value)
+		})
+		if parts[0].Status == tempopb.PartialStatus_PARTIAL {
+			why = append(why, errors.New(parts[0].Message))
 		}
 	}
-	if len(missing) > 0 {
-		archived.Status, archived.Message = tempopb.PartialStatus_PARTIAL, errors.Join(missing...).Error()
+	if len(why) > 0 {
+		archived.Status, archived.Message = tempopb.PartialStatus_PARTIAL, errors.Join(why...).Error()
 	}
 	return archived
+}
+
+// takeSamples puts those samples of from into resp, in their order in time, that take chooses. It is given what resp
+// has at that time, or nil.
+func takeSamples(resp, from *tempopb.QueryRangeResponse, take func(old *tempopb.Sample, sample tempopb.Sample) bool) {
+	byLabels := map[string]*tempopb.TimeSeries{}
+	for _, s := range resp.Series {
+		byLabels[s.PromLabels] = s
+	}
+	for _, f := range from.Series {
+		s, ok := byLabels[f.PromLabels]
+		if !ok {
+			s = &tempopb.TimeSeries{Labels: f.Labels, PromLabels: f.PromLabels}
+			resp.Series = append(resp.Series, s)
+			byLabels[f.PromLabels] = s
+		}
+		s.Exemplars = append(s.Exemplars, f.Exemplars...)
+		for _, sample := range f.Samples {
+			i, found := slices.BinarySearchFunc(s.Samples, sample, func(a, b tempopb.Sample) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) })
+			switch {
+			case found && take(&s.Samples[i], sample):
+				s.Samples[i] = sample
+			case !found && take(nil, sample):
+				s.Samples = slices.Insert(s.Samples, i, sample)
+			}
+		}
+	}
+}
+
+// changed is live with what the next message of a stream says: a sample that has changed, at any time, replaces the
+// one before.
+func changed(live, next *tempopb.QueryRangeResponse) *tempopb.QueryRangeResponse {
+	if live == nil {
+		return next
+	}
+	takeSamples(live, next, func(*tempopb.Sample, tempopb.Sample) bool { return true })
+	if next.Status == tempopb.PartialStatus_PARTIAL {
+		live.Status, live.Message = next.Status, next.Message
+	}
+	return live
 }

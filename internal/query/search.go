@@ -54,11 +54,11 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) {
 
 // recent is the range of a request that names none: Tempo looks into what came lately only, and so does the archive.
 func recent(start, end uint32) (uint32, uint32) {
-	if start|end != 0 {
+	if end != 0 {
 		return start, end
 	}
 	now := time.Now()
-	return uint32(now.Add(-time.Hour).Unix()), uint32(now.Unix())
+	return cmp.Or(start, uint32(now.Add(-time.Hour).Unix())), uint32(now.Unix())
 }
 
 // searchMerger puts the results of several searches together.

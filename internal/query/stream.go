@@ -113,7 +113,7 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 	var live, archived *tempopb.QueryRangeResponse
 	missing, err := s.both(to, nil, true, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, func(resp *tempopb.QueryRangeResponse) error {
-			live = joinSeries([]*tempopb.QueryRangeResponse{resp, cmp.Or(live, &tempopb.QueryRangeResponse{})}, nil) // each message has what changed
+			live = changed(live, resp)
 			return nil
 		})
 	}, func(ctx context.Context, tenant string, _ func(string) bool) (missing []error, err error) {
