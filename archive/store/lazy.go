@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"net/url"
-	"sync"
 	"time"
 )
 
@@ -21,7 +20,7 @@ func OpenLater(ctx context.Context, rawURL string, o Options) (Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", bare(u), err)
 	}
-	return &lazy{url: at.String(), open: func(ctx context.Context) (Store, error) { return Open(ctx, rawURL, o) }}, nil
+	return &lazy{url: at.String(), turn: make(chan struct{}, 1), open: func(ctx context.Context) (Store, error) { return Open(ctx, rawURL, o) }}, nil
 }
 
 // lazy is a store that is opened when it is first used.
@@ -29,13 +28,17 @@ type lazy struct {
 	url  string
 	open func(context.Context) (Store, error)
 
-	mu     sync.Mutex
+	turn   chan struct{} // held while opened is looked at: opening may take a minute, which not everybody has
 	opened Store
 }
 
 func (l *lazy) get(ctx context.Context) (Store, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if l.opened == nil {
 		s, err := l.open(ctx)
 		if err != nil {
@@ -97,8 +100,8 @@ func (l *lazy) Sweep(ctx context.Context, age time.Duration) (int, error) {
 func (l *lazy) URL() string { return l.url }
 
 func (l *lazy) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	if l.opened == nil {
 		return nil
 	}
