@@ -25,7 +25,15 @@ func (d *dirStore) Put(ctx context.Context, name string, r io.Reader, size int64
 	if err != nil {
 		return Sum{}, d.fail("put", name, err)
 	}
-	err = d.publish(name, func() error { return d.fsys.Link(temp, name) })
+	linked := false
+	err = d.publish(name, func() error {
+		err := d.fsys.Link(temp, name)
+		linked = err == nil
+		return err
+	})
+	if err != nil && linked {
+		err = errors.Join(err, d.fsys.Remove(name)) // it may not be durable
+	}
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		// Without its second name the object loses nothing; Sweep finds what stays.
 		_ = d.fsys.Remove(temp)
@@ -62,7 +70,7 @@ func (d *dirStore) Replace(ctx context.Context, name string, data []byte) error 
 	if err == nil {
 		err = d.publish(name, func() error { return d.fsys.Rename(temp, name) })
 		if err != nil {
-			err = errors.Join(err, d.discard(temp))
+			err = errors.Join(err, d.discard(temp)) // the name has the old bytes, or the new ones
 		}
 	}
 	if err != nil {
@@ -124,10 +132,7 @@ func (d *dirStore) publish(name string, rename func() error) error {
 	if err != nil {
 		return err
 	}
-	if err := d.syncUp(name); err != nil {
-		return errors.Join(err, d.fsys.Remove(name))
-	}
-	return nil
+	return d.syncUp(name)
 }
 
 func (d *dirStore) mkdirs(dir string) error {
