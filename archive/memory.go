@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"appliance/archive/store"
 )
 
 // memory is what an archiver keeps in the store about one source, so that a restart knows it. Archivers of the same
-// source share it; the last writer wins, which costs at most a second look at a block.
+// source share it; the last writer wins but for gaps, which costs at most a second look at a block.
 type memory struct {
 	Origin string `json:"origin"`
 	// ScannedAt is when the source was last listed whole.
@@ -74,8 +75,22 @@ func (m *memory) save(ctx context.Context, s store.Store) error {
 	return nil
 }
 
+// joinGaps adds those gaps that another archiver of the source has recorded.
+func (m *memory) joinGaps(theirs []Gap) {
+	for _, g := range theirs {
+		if !slices.ContainsFunc(m.Gaps, g.equal) {
+			m.addGap(g)
+		}
+	}
+}
+
+func (g Gap) equal(o Gap) bool {
+	return g.From.Equal(o.From) && g.To.Equal(o.To) && g.Reason == o.Reason && g.Tenant == o.Tenant && g.Block == o.Block
+}
+
 func (m *memory) addGap(g Gap) {
 	m.Gaps = append(m.Gaps, g)
+	slices.SortStableFunc(m.Gaps, func(x, y Gap) int { return x.To.Compare(y.To) })
 	if n := len(m.Gaps) - maxGaps; n > 0 {
 		m.Gaps = m.Gaps[n:]
 	}

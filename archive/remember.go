@@ -12,7 +12,11 @@ import (
 // remember writes down what a restart should know, and the catalog, when it is time.
 func (a *Archiver) remember(ctx context.Context, now bool) {
 	if a.recalled && (now || time.Since(a.remembered) >= a.rememberEvery()) {
+		theirs, err := recall(ctx, a.opt.Store, a.opt.Origin)
 		a.mu.Lock()
+		if err == nil {
+			a.memory.joinGaps(theirs.Gaps)
+		}
 		m := a.memory
 		a.mu.Unlock()
 		if err := m.save(ctx, a.opt.Store); err != nil {
