@@ -188,7 +188,14 @@ func (p *RestorePlan) put(ctx context.Context, target store.Store, name string, 
 	if o.Size() != f.Size {
 		return "", fmt.Errorf("%w: it has %d bytes instead of %d", errDamaged, o.Size(), f.Size)
 	}
-	sum, err := target.Put(ctx, name, &countingReader{io.NewSectionReader(o, 0, f.Size), moved}, f.Size)
+	// WriteTo keeps to the bandwidth limit, and takes one request of a remote store.
+	from, to := io.Pipe()
+	go func() {
+		_, err := o.WriteTo(to)
+		to.CloseWithError(err)
+	}()
+	sum, err := target.Put(ctx, name, &countingReader{from, moved}, f.Size)
+	from.Close()
 	if !errors.Is(err, store.ErrExists) {
 		return hexSum(sum), err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -38,6 +39,9 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 	return f.command(c, usesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
 		if dir == "" {
 			return wrongUsage(c, errors.New("--to DIR is missing: where to restore to"))
+		}
+		if strings.Contains(dir, "://") {
+			return wrongUsage(c, fmt.Errorf("--to %q is a URL; name a directory", dir))
 		}
 		plan, err := a.PlanRestore(ctx, args, dir, a.foreignDirectories()...)
 		if err != nil {
