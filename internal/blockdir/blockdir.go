@@ -87,6 +87,10 @@ func (d *Dir) Next(ctx context.Context) ([]Block, error) {
 			err = d.seal(k)
 		}
 		switch {
+		case errors.Is(err, errNotSynced):
+			found[k], d.known[k] = true, true // should moving it fail
+			failed = errors.Join(err, d.setAside(k, err))
+			return nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist): // which it is when Tempo deletes the block just now
 			failed = err // a full disk, say; it need not hold back the others
 			return nil

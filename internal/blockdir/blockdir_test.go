@@ -101,7 +101,11 @@ func TestNextAfterAnError(t *testing.T) {
 		if !failed || !errors.Is(err, syscall.EIO) || len(blocks) != 1 {
 			t.Errorf("%s fails: returned %v, %v", kind, list(blocks), err)
 		}
-		if got := append(list(blocks), ids(t, d)...); len(got) != 2 || got[0] == got[1] {
+		want := 2
+		if kind == crashfs.Sync || kind == crashfs.SyncDir {
+			want = 1 // a second sync would succeed without writing anything
+		}
+		if got := append(list(blocks), ids(t, d)...); len(got) != want || want == 2 && got[0] == got[1] {
 			t.Errorf("%s failed: returned %v", kind, got)
 		}
 	}

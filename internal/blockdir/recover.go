@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"appliance/internal/blockids"
@@ -35,8 +36,14 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 	err = d.each(func(k key) error {
 		b, err := d.read(k)
 		switch {
+		case err != nil && !first && !sealed[k]:
+			r.Damaged++
+			return d.setAside(k, err)
 		case err != nil:
-			return err
+			d.logger.Error("a block cannot be read and is left alone", "block", k.id, "tenant", k.tenant, "err", err)
+			d.known[k] = true
+			delete(sealed, k)
+			return nil
 		case b == nil && first:
 			return nil
 		case b == nil:
@@ -49,7 +56,13 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 					return d.setAside(k, err)
 				}
 			}
-			if err := d.seal(k); err != nil {
+			switch err := d.seal(k); {
+			case errors.Is(err, errNotSynced):
+				r.Damaged++
+				return d.setAside(k, err)
+			case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+				return nil // Next marks it when there is room
+			case err != nil:
 				return err
 			}
 			r.Sealed++
@@ -119,6 +132,6 @@ func (d *Dir) setAside(k key, why error) error {
 	if err := durable.Rename(d.fs, d.path(blocksName, k.tenant, k.id), to); err != nil {
 		return fmt.Errorf("move a damaged block aside: %w", err)
 	}
-	d.logger.Error("a block that was not synced before the last run ended is damaged and was moved aside; its spans are sent again from the spool", "block", k.id, "tenant", k.tenant, "to", to, "err", why)
+	d.logger.Error("a block of which nobody knows whether it is whole on the disk was moved aside; its spans are sent again from the spool", "block", k.id, "tenant", k.tenant, "to", to, "err", why)
 	return nil
 }

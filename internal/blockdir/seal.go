@@ -10,6 +10,9 @@ import (
 	"appliance/internal/durable"
 )
 
+// errNotSynced says that nobody knows what of a block is on the disk: a second sync would succeed without writing it.
+var errNotSynced = errors.New("not synced")
+
 // seal syncs a block with all names that lead to it, and then marks it.
 func (d *Dir) seal(k key) error {
 	if err := d.sync(k); err != nil {
@@ -47,7 +50,7 @@ func (d *Dir) sync(k key) error {
 	}
 	for _, name := range []string{dir, d.path(blocksName, k.tenant), d.path(blocksName), d.root} {
 		if err := d.fs.SyncDir(name); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errNotSynced, err)
 		}
 	}
 	return nil
@@ -59,7 +62,10 @@ func (d *Dir) syncFile(name string) error {
 		return err
 	}
 	defer f.Close()
-	return f.Sync()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("%w: %w", errNotSynced, err)
+	}
+	return nil
 }
 
 // marks lists the sealed blocks. first says that there never was a mark.
