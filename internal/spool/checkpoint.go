@@ -50,17 +50,18 @@ func (s *Spool) saveState() error {
 	}
 	s.doomFinished()
 	err := s.writeState()
+	var removed error
 	if err == nil || diskFull(err) {
-		errs = append(errs, s.removeDoomed())
+		removed = s.removeDoomed()
 	}
 	if diskFull(err) {
 		err = s.writeState()
 	}
-	err = errors.Join(append(errs, err)...)
+	err = errors.Join(err, removed)
 	s.mu.Lock()
-	s.unsaved = err != nil
+	s.unsaved = err != nil // a segment that cannot be read stays dirty by itself
 	s.mu.Unlock()
-	return err
+	return errors.Join(append(errs, err)...)
 }
 
 func diskFull(err error) bool {
@@ -87,6 +88,7 @@ func (s *Spool) doomFinished() {
 func (s *Spool) writeState() error {
 	s.mu.Lock()
 	st := s.sums
+	st.Segments = slices.Clone(st.Segments)
 	for _, g := range slices.Concat(s.doomed, s.segments) {
 		if g.low != segmentStart {
 			st.Segments = append(st.Segments, cursor{g.String(), g.low.offset, g.low.index, g.low.before, g.released, g.lost})

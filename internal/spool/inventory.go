@@ -21,8 +21,9 @@ type inventory struct {
 	unfooted   map[*segment]surveyed
 	unreadable []error // one for each segment that could not be read
 	setAside   int64   // bytes of those
-	state      state   // Segments has been applied to segments
-	stateErr   error   // the state file is damaged
+	aside      map[string]bool
+	state      state // Segments has been applied to segments
+	stateErr   error // the state file is damaged
 	lastID     uint64
 }
 
@@ -36,7 +37,7 @@ type surveyed struct {
 // takeInventory reads the footers of all segments, and all of those that have
 // none: the one that is or was written to last, as a rule.
 func takeInventory(fsys durable.FS, dir string) (*inventory, error) {
-	inv := &inventory{fsys: fsys, dir: dir, unfooted: make(map[*segment]surveyed)}
+	inv := &inventory{fsys: fsys, dir: dir, unfooted: make(map[*segment]surveyed), aside: make(map[string]bool)}
 	// The state first: beside a running server, segments listed afterwards are
 	// at least as far as it says.
 	state, err := readState(fsys, dir)
@@ -79,6 +80,7 @@ func (inv *inventory) add(name string) error {
 		return err
 	case err != nil:
 		inv.unreadable = append(inv.unreadable, fmt.Errorf("read segment %s: %w", i, err))
+		inv.aside[g.String()] = true
 		inv.setAside += g.size
 	default:
 		inv.segments = append(inv.segments, g)
@@ -138,11 +140,14 @@ func (inv *inventory) applyState() {
 		g.gone.addAll(c.Released)
 		g.gone.addAll(c.Lost)
 	}
+	var aside []cursor
 	for _, c := range inv.state.Segments {
-		if _, left := cursors[c.Segment]; left {
+		if _, left := cursors[c.Segment]; left && inv.aside[c.Segment] {
+			aside = append(aside, c) // for the Open that can read it
+		} else if left {
 			inv.state.Released.addAll(c.Released)
 			inv.state.Lost.addAll(c.Lost)
 		}
 	}
-	inv.state.Segments = nil
+	inv.state.Segments = aside
 }

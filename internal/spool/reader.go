@@ -59,8 +59,8 @@ func (r *Reader) Next(ctx context.Context, buf []byte) (Entry, error) {
 	}
 }
 
-// Skip passes over the record at which Next failed, or over the rest of its
-// segment where not even a header can be read. What is skipped stays pending.
+// Skip passes over the record at which Next failed, or, where not even its
+// header can be read, to the next header that can. What is skipped stays pending.
 func (r *Reader) Skip() {
 	if r.g == nil { // it could not even be opened
 		r.spool.mu.Lock()
@@ -70,11 +70,24 @@ func (r *Reader) Skip() {
 		}
 		return
 	}
-	if _, err := r.walk.next(); err != nil {
-		r.read = r.g.id
-		r.Close()
+	if _, err := r.walk.next(); err == nil {
+		return
 	}
+	for off := r.walk.at.offset + 1; off < r.walk.end.offset; off = (off/readUnit + 1) * readUnit {
+		at, h, err := r.walk.search(off)
+		if err != nil {
+			continue
+		}
+		if r.walk.at = r.walk.end; at < r.walk.end.offset {
+			r.walk.at = mark{at, h.index, h.before}
+		}
+		return
+	}
+	r.walk.at = r.walk.end
 }
+
+// readUnit is what a disk gives or does not give at once, in bytes.
+const readUnit = 4 << 10
 
 // Info is a record without its payload.
 type Info struct {

@@ -11,9 +11,11 @@ import "errors"
 // before that, the record is read again. Checkpoints are made by Release when
 // they are due, also by one without positions, and by Close.
 //
-// An error means that some of positions may not have been released.
+// An error means that some of positions may not have been released; without
+// positions, that the checkpoint failed, which the next one makes up for.
 func (s *Spool) Release(positions ...Position) error {
 	var errs []error
+	onlyCheckpoint := len(positions) == 0
 	for len(positions) > 0 {
 		n := 1
 		for n < len(positions) && positions[n].Segment == positions[0].Segment {
@@ -25,7 +27,9 @@ func (s *Spool) Release(positions ...Position) error {
 		positions = positions[n:]
 	}
 	if s.checkpointDue() {
-		errs = append(errs, s.saveState())
+		if err := s.saveState(); err != nil && onlyCheckpoint {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

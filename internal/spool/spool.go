@@ -27,7 +27,7 @@ type Spool struct {
 	doomed     []*segment // finished, to be deleted
 	bytes      int64      // of all segment files and the spare
 	unreadable int
-	sums       state         // Segments is unused
+	sums       state         // Segments has only those that could not be read
 	appended   Counts        // since Open
 	grown      chan struct{} // closed at the next commit, made by who waits for it
 	lastErr    error

@@ -52,10 +52,7 @@ func (s *Spool) Status() (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("list quarantine: %w", err)
 	}
-	oldest, err := s.oldest()
-	if err != nil {
-		return Status{}, err
-	}
+	oldest := s.oldest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
@@ -92,27 +89,30 @@ func (s *Spool) Status() (Status, error) {
 	return st, nil
 }
 
-// oldest is the time of the first pending record.
-func (s *Spool) oldest() (time.Time, error) {
+// oldest is the time of the first pending record; where the disk does not give it, that of the first one in its segment.
+func (s *Spool) oldest() time.Time {
 	s.mu.Lock()
-	from := Position{}
+	from, first := Position{}, int64(0)
 	for _, g := range s.segments {
 		if g.left() > 0 {
-			from.Segment = g.id
+			from.Segment, first = g.id, g.oldest
 			break
 		}
 	}
 	s.mu.Unlock()
 	if from.Segment == 0 {
-		return time.Time{}, nil
+		return time.Time{}
 	}
 	for i, err := range s.Pending(from) {
 		if errors.Is(err, fs.ErrNotExist) {
 			break // deleted by a server that is running beside us
 		}
-		return i.Time, err
+		if err != nil && first != 0 {
+			return time.Unix(0, first)
+		}
+		return i.Time
 	}
-	return time.Time{}, nil
+	return time.Time{}
 }
 
 // Inspect describes the spool in dir without changing anything, with or
