@@ -48,10 +48,8 @@ func LockDir(dir string) (*Lock, error) {
 		}
 		return nil, errors.Join(err, f.Close())
 	}
-	// The pid only serves the message of HeldError, so nothing is synced.
-	if err := writePID(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), f.Close())
-	}
+	// The pid only serves the message of HeldError: nothing is synced, and a full disk is no reason not to start.
+	_ = writePID(f)
 	return &Lock{file: f}, nil
 }
 

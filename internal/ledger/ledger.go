@@ -57,6 +57,9 @@ func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
 			err = fmt.Errorf("read %s, so counts of spans that were not kept begin anew: %w", path, err)
 		}
 	}
+	if err != nil { // whatever it held must not be written over
+		err = errors.Join(err, durable.Rename(fsys, path, path+".damaged"))
+	}
 	l.earlier.Kept = max(l.earlier.Kept, total(kept))
 	l.discarded = map[string]map[string]int64{}
 	for tenant, reasons := range l.earlier.Discarded {
