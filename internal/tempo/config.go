@@ -70,10 +70,9 @@ func tuned(s Settings) node {
 			"trace_by_id": node{"query_shards": 2},
 		},
 		"storage": node{"trace": node{
-			"backend": "local",
-			"pool":    node{"max_workers": 8, "queue_depth": 10000},
-			"search":  node{"read_buffer_count": 8, "read_buffer_size_bytes": 256 << 10},
-			"block":   node{"parquet_row_group_size_bytes": 1 << 20}, // in memory a row group takes 30 times as much
+			"pool":   node{"max_workers": 8, "queue_depth": 10000},
+			"search": node{"read_buffer_count": 8, "read_buffer_size_bytes": 256 << 10},
+			"block":  node{"parquet_row_group_size_bytes": 1 << 20}, // in memory a row group takes 30 times as much
 		}},
 		"overrides": node{"defaults": node{
 			"ingestion": node{
@@ -132,6 +131,7 @@ func forced(s Settings, p Ports) node {
 			"traces_storage": node{"path": filepath.Join(s.Dir, "generator", "traces")},
 		},
 		"storage": node{"trace": node{
+			"backend":        "local", // whose blocks are proof, and are archived
 			"wal":            node{"path": filepath.Join(s.Dir, "wal")},
 			"local":          node{"path": filepath.Join(s.Dir, "blocks")},
 			"blocklist_poll": s.BlocklistPoll().String(),
