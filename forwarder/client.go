@@ -103,7 +103,7 @@ func judge(status int, header http.Header, answer []byte) error {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		return &refusedError{reason: excerpt(status, answer)}
 	}
-	return &unavailableError{retryAfter: retryAfter(header), err: errors.New(excerpt(status, answer))}
+	return &unavailableError{retryAfter: retryAfter(header), limited: status == http.StatusTooManyRequests, err: errors.New(excerpt(status, answer))}
 }
 
 // retryAfter is what Tempo asked for, in seconds or as a date; at most a minute.

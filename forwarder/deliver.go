@@ -10,6 +10,7 @@ import (
 const (
 	blameAfter   = 3           // refusals of a single span, with others taken in between
 	refusedPause = time.Minute // before what Tempo refused as a whole is sent again
+	limitedTries = 4           // answers 429 to one request, which may be above Tempo's burst and never be taken as a whole
 	refusedTries = 32          // requests of which not one was taken; halving finds one bad span among 2^16 with fewer
 )
 
@@ -125,7 +126,7 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 // post sends one request until Tempo takes or refuses it.
 func (d *delivery) post(ctx context.Context, b *batch) error {
 	f := d.f
-	for {
+	for limited := 0; ; {
 		if err := f.pace.ready(ctx, len(b.payload)); err != nil {
 			return err
 		}
@@ -164,6 +165,11 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 		}
 		f.stats.failed(err)
 		f.pace.failed(unavailable.retryAfter)
+		if unavailable.limited {
+			if limited++; limited >= limitedTries && b.spans > 1 {
+				return &refusedError{reason: err.Error()} // so that it is halved
+			}
+		}
 		if unavailable.lost {
 			f.mu.Lock()
 			f.broke = time.Now()

@@ -48,7 +48,7 @@ func (d *discards) update(ctx context.Context, shipments []*shipment, process st
 	if d.ask == nil {
 		return nil
 	}
-	if d.process != process {
+	if process != "" && d.process != process { // empty: it did not say
 		for _, t := range d.tenants {
 			if d.process != "" {
 				t.counted = nil

@@ -9,6 +9,7 @@ import (
 type unavailableError struct {
 	retryAfter time.Duration // what Tempo asked for, 0 where it said nothing
 	lost       bool          // the connection broke, so that Tempo may have ended
+	limited    bool          // 429: above a rate, or a burst, that a smaller request may be below
 	err        error
 }
 

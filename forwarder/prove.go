@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -108,9 +109,10 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 		p.charge(s, "partial_success", s.missing())
 		return done
 	}
-	ended := known && s.process != process
+	ran := process != "" && s.process != "" // else it is not known which runs of Tempo these are
+	ended := known && ran && s.process != process
 	if o.Blocks == nil {
-		if process == "" || s.process == "" {
+		if !ran {
 			ended = broke.After(s.began) && broke.Before(s.acked.Add(o.Settle))
 		}
 		switch {
@@ -276,8 +278,13 @@ func (p *proof) checkBlocks(ctx context.Context, blocks []Block) {
 // checkBlock compares a block with shipments, some of its spans at a time.
 func (p *proof) checkBlock(b Block, shipments []*shipment) error {
 	var some []*shipment
+	now := time.Now().Round(0)
 	for _, s := range shipments {
-		if s.missing() > 0 && b.Covers(s.tenant, s.sent) {
+		sent := s.sent
+		if sent.Round(0).After(now) {
+			sent = time.Time{} // the clock was set back, and files have its time
+		}
+		if s.missing() > 0 && b.Covers(s.tenant, sent) {
 			some = append(some, s)
 		}
 	}
@@ -293,21 +300,19 @@ func (p *proof) checkBlock(b Block, shipments []*shipment) error {
 	err := b.Spans(func(traceID, spanID []byte, kind int64) bool {
 		t.add(t.token(traceID, spanID, kind))
 		if t.n == maxTokens {
-			failed = p.compare(some)
+			failed = cmp.Or(failed, p.compare(some))
 			t.clear()
 		}
-		return failed == nil
+		return true
 	})
-	if err == nil {
-		err = failed
-	}
 	if err == nil && t.n > 0 {
-		err = p.compare(some)
+		failed = cmp.Or(failed, p.compare(some))
 	}
-	return err
+	return cmp.Or(err, failed)
 }
 
-func (p *proof) compare(shipments []*shipment) error {
+// compare goes on with the others where the disk does not give one, and returns the first error.
+func (p *proof) compare(shipments []*shipment) (failed error) {
 	t := p.tokens
 	for _, s := range shipments {
 		if s.missing() == 0 {
@@ -318,14 +323,12 @@ func (p *proof) compare(shipments []*shipment) error {
 		p.buf, err = s.check(p.f.o.Spool, p.buf, func(span *otlpwire.Span) bool {
 			return t.has(t.token(span.TraceID, span.SpanID, int64(span.Kind)))
 		})
-		if err != nil {
-			return err
-		}
+		failed = cmp.Or(failed, err)
 		if s.provenSpans > before && s.sent.After(p.newest) {
 			p.newest = s.sent
 		}
 	}
-	return nil
+	return failed
 }
 
 // recover looks for the oldest records of the spool in the blocks that are there, before anything is sent: an earlier

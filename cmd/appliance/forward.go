@@ -117,8 +117,10 @@ func (a *appliance) target() (func() (forwarder.Target, error), error) {
 		to, err := forwarder.TracesURL(a.conf.Forwarder.TempoURL)
 		return func() (forwarder.Target, error) {
 			at, run, err := a.nomad.locate(to)
-			if process := a.elsewhere.Load(); process != nil {
+			if process := a.elsewhere.Load(); process != nil && *process != "" {
 				run += *process
+			} else if a.conf.Tempo.QueryURL != "" {
+				run = "" // it has not said, or not now: that is not another run
 			}
 			return forwarder.Target{URL: at, Process: run}, err
 		}, err
