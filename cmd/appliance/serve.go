@@ -165,7 +165,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	limitMemory(int64(a.conf.Receiver.InflightBytes))
 	releaseStartPages()
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
-	background, stopBackground := context.WithCancel(failed)
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx)) // not failed: what is left is stopped in order too
 	defer stopBackground()
 	tempoCtx, stopTempo := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopTempo()
