@@ -54,10 +54,56 @@ func TestEachBadFileNamesLineColumnAndRemedy(t *testing.T) {
 }
 
 func TestAllMistakesAreReportedAtOnce(t *testing.T) {
-	_, err := load(t, "log:\n  level: loud\n  format: xml\n", map[string]string{}, nil)
-	want := "c.yaml:2:10: log.level: \"loud\" is none of debug, info, warn, error\nc.yaml:3:11: log.format: \"xml\" is none of auto, text, json"
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
+	for _, c := range []struct {
+		name, yaml string
+		env, flags map[string]string
+		want       []string
+	}{
+		{"values", "log:\n  level: loud\n  format: xml\n", nil, nil, []string{
+			`c.yaml:2:10: log.level: "loud" is none of debug, info, warn, error`,
+			`c.yaml:3:11: log.format: "xml" is none of auto, text, json`,
+		}},
+		{"texts, values, variables and flags", "spool: {max_bytes: 10XB}\nhttp: {listen: foo}\nlog: {level: loud}\n",
+			map[string]string{"APPLIANCE_TEMPO_RETENTION": "long"}, map[string]string{"sampler-probability": "2"}, []string{
+				`c.yaml:1:20: spool.max_bytes: "10XB" is not a size; write it like 16MiB`,
+				`APPLIANCE_TEMPO_RETENTION: "long" is not a duration; write it like 90s, 24h or 30d`,
+				`c.yaml:2:16: http.listen: "foo" is not an address; write it like :4318 or 127.0.0.1:4318`,
+				`--sampler-probability: 2 is not between 0 and 1`,
+				`c.yaml:3:14: log.level: "loud" is none of debug, info, warn, error`,
+			}},
+		{"entries of lists and maps", "receiver: {tenants: [[a], {b: c}]}\nsampler: {services: {a: x, b: y}}\n", nil, nil, []string{
+			`c.yaml:1:22: each entry of receiver.tenants is a single value, and this is not`,
+			`c.yaml:1:27: each entry of receiver.tenants is a single value, and this is not`,
+			`c.yaml:2:25: sampler.services.a: "x" is not a number`,
+			`c.yaml:2:31: sampler.services.b: "y" is not a number`,
+		}},
+		{"values of a map", "sampler:\n  services: {a: 2, b: 3}\n", nil, nil, []string{
+			`c.yaml:2:13: sampler.services.a: 2 is not between 0 and 1`,
+			`c.yaml:2:13: sampler.services.b: 3 is not between 0 and 1`,
+		}},
+		{"a map in a variable", "", map[string]string{"APPLIANCE_SAMPLER_SERVICES": "a=2,b=0.1"}, nil, []string{
+			`APPLIANCE_SAMPLER_SERVICES: a: 2 is not between 0 and 1`,
+		}},
+		{"a file that cannot be parsed", "a: [", map[string]string{"APPLIANCE_LOG_LEVEL": "loud", "APPLIANCE_RECEIVER_INFLIGHT_BYTES": "2MiB"}, nil, []string{
+			`c.yaml:1:4: sequence end token ']' not found`,
+			`APPLIANCE_LOG_LEVEL: "loud" is none of debug, info, warn, error`,
+		}},
+		{"a value that cannot be read is not judged, and what it stands before neither", "receiver: {max_body_bytes: x, inflight_bytes: 2MiB}\nlog: {level: loud}\nspool: {max_bytes: 1}\n",
+			map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "x"}, map[string]string{"log-level": "warn"}, []string{
+				`c.yaml:1:28: receiver.max_body_bytes: "x" is not a size; write it like 16MiB`,
+				`APPLIANCE_SPOOL_MAX_BYTES: "x" is not a size; write it like 16MiB`,
+			}},
+		{"pairs of files", "receiver: {tls: {cert_file: a}}\n", nil, nil, []string{`c.yaml:1:29: receiver.tls.cert_file: needs key_file as well`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, c.yaml, c.env, c.flags)
+			if err == nil {
+				t.Fatal("taken")
+			}
+			if d := cmp.Diff(c.want, strings.Split(err.Error(), "\n")); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 
@@ -84,7 +130,7 @@ func TestFlagOverEnvironmentOverFileOverDefault(t *testing.T) {
 }
 
 func TestErrorsOfVariablesAndFlagsNameThem(t *testing.T) {
-	_, err := load(t, "", map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "lots"}, map[string]string{"sampler-probability": "2"})
+	_, err := load(t, "", map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "lots"}, nil)
 	if err == nil || err.Error() != `APPLIANCE_SPOOL_MAX_BYTES: "lots" is not a size; write it like 16MiB` {
 		t.Errorf("got %v", err)
 	}

@@ -26,6 +26,7 @@ type file struct {
 func (f *file) load(text []byte) error {
 	tree, err := parser.ParseBytes(f.vars.hide(text), 0)
 	if err != nil {
+		f.into.unreadAll()
 		var syntax yaml.Error
 		if errors.As(err, &syntax) && syntax.GetToken() != nil {
 			return f.errorAt(syntax.GetToken().Position.Line, syntax.GetToken().Position.Column, errors.New(syntax.GetMessage()))
@@ -35,6 +36,7 @@ func (f *file) load(text []byte) error {
 	var errs []error
 	docs := slices.DeleteFunc(tree.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil || d.Body.Type() == ast.CommentType })
 	if len(docs) > 1 {
+		f.into.unreadAll()
 		return f.errorf(docs[1].Body, "a second YAML document; put everything into one")
 	}
 	for _, doc := range docs {
@@ -66,6 +68,7 @@ func (f *file) mapping(group string, n ast.Node) []error {
 		switch {
 		case isKey:
 			if err := f.value(key, pair.Value); err != nil {
+				f.into.unread[key.Path] = true
 				errs = append(errs, err)
 			}
 		case f.groups[path]:
@@ -79,7 +82,7 @@ func (f *file) mapping(group string, n ast.Node) []error {
 
 // value reads one setting.
 func (f *file) value(k Key, n ast.Node) error {
-	var err error
+	var errs []error
 	switch k.Type {
 	case "list":
 		seq, ok := n.(*ast.SequenceNode)
@@ -88,11 +91,11 @@ func (f *file) value(k Key, n ast.Node) error {
 		}
 		items := make([]string, len(seq.Values))
 		for i, item := range seq.Values {
-			if items[i], err = f.scalar(k, item); err != nil {
-				return err
-			}
+			var err error
+			items[i], err = f.scalar(k, item)
+			errs = append(errs, err)
 		}
-		err = k.setList(&f.into.Config, items)
+		errs = append(errs, k.setList(&f.into.Config, items))
 	case "map":
 		var pairs []*ast.MappingValueNode
 		switch n := n.(type) {
@@ -105,31 +108,44 @@ func (f *file) value(k Key, n ast.Node) error {
 		}
 		texts := make(map[string]string, len(pairs))
 		for _, pair := range pairs {
-			if texts[pair.Key.GetToken().Value], err = f.scalar(k, pair.Value); err != nil {
-				return err
+			name := pair.Key.GetToken().Value
+			text, err := f.scalar(k, pair.Value)
+			if err == nil {
+				if err = k.setMap(new(Config), map[string]string{name: text}); err != nil {
+					err = f.errorf(pair.Value, "%s.%w", k.Path, err)
+				}
 			}
+			errs = append(errs, err)
+			texts[name] = text
 		}
-		err = k.setMap(&f.into.Config, texts)
+		if errors.Join(errs...) == nil {
+			errs = append(errs, k.setMap(&f.into.Config, texts))
+		}
 	default:
 		if n.Type() == ast.NullType {
 			return nil // the default stays
 		}
-		var text string
-		if text, err = f.scalar(k, n); err != nil {
-			return err
+		text, err := f.scalar(k, n)
+		if err == nil {
+			if err = k.set(&f.into.Config, text); err != nil {
+				err = f.errorf(n, "%s: %w", k.Path, err)
+			}
 		}
-		err = k.set(&f.into.Config, text)
+		errs = append(errs, err)
 	}
-	if err != nil {
-		return f.errorf(n, "%s: %w", k.Path, err)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	at := n.GetToken().Position
-	f.into.Set[k.Path] = fmt.Sprintf("%s:%d:%d", f.path, at.Line, at.Column)
+	f.into.read(k.Path, fmt.Sprintf("%s:%d:%d", f.path, at.Line, at.Column))
 	return nil
 }
 
 func (f *file) scalar(k Key, n ast.Node) (string, error) {
 	if _, ok := n.(ast.ScalarNode); !ok || n.Type() == ast.AliasType {
+		if k.Type == "list" || k.Type == "map" {
+			return "", f.errorf(n, "each entry of %s is a single value, and this is not", k.Path)
+		}
 		return "", f.errorf(n, "%s is a %s, and this is not", k.Path, k.Type)
 	}
 	text := n.GetToken().Value

@@ -2,7 +2,9 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -104,12 +106,16 @@ func (k Key) setList(c *Config, items []string) error {
 
 func (k Key) setMap(c *Config, pairs map[string]string) error {
 	m := make(map[string]float64, len(pairs))
-	for name, text := range pairs {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
 		var v float64
-		if err := setScalar(reflect.ValueOf(&v).Elem(), text); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err := setScalar(reflect.ValueOf(&v).Elem(), pairs[name]); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 		}
 		m[name] = v
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	k.field(c).Set(reflect.ValueOf(m))
 	return nil

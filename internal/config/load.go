@@ -30,6 +30,8 @@ type Loaded struct {
 	Config
 	File string            // that was read, empty for none
 	Set  map[string]string // path of key -> where
+
+	unread map[string]bool // paths of keys whose text means nothing; what they would be is not known
 }
 
 // Misspelled lists the variables of an environment (os.Environ) that begin with APPLIANCE_ and stand for no key, each
@@ -54,18 +56,17 @@ func Misspelled(environ []string) []string {
 	return notes
 }
 
-// Load reads the sources over the defaults and validates the result. Errors are *Error, joined where there are several.
+// Load reads the sources over the defaults and validates the result. The error names every mistake in all of them; each
+// is an *Error, joined where there are several.
 func Load(src Sources) (Loaded, error) {
-	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}}
+	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, unread: map[string]bool{}}
 	if src.Getenv == nil {
 		src.Getenv = os.LookupEnv
 	}
-	if src.File != "" {
-		if err := l.loadFile(src.File, src.Getenv); err != nil {
-			return l, err
-		}
-	}
 	var errs []error
+	if src.File != "" {
+		errs = append(errs, l.loadFile(src.File, src.Getenv))
+	}
 	for _, k := range Keys() {
 		if text, ok := src.Getenv(k.Env); ok && text != "" {
 			errs = append(errs, l.put(k, text, k.Env))
@@ -74,22 +75,49 @@ func Load(src Sources) (Loaded, error) {
 			errs = append(errs, l.put(k, text, "--"+k.Flag))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return l, err
-	}
-	return l, l.validate()
+	errs = append(errs, l.validate())
+	return l, errors.Join(errs...)
 }
 
 func (l *Loaded) put(k Key, text, where string) error {
 	if err := k.set(&l.Config, text); err != nil {
+		l.unread[k.Path] = true
 		return &Error{Where: where, Err: err}
 	}
-	l.Set[k.Path] = where
+	l.read(k.Path, where)
 	return nil
 }
 
+func (l *Loaded) read(path, where string) {
+	l.Set[path] = where
+	delete(l.unread, path)
+}
+
+// unreadAll marks every key as one that a file may have set, which cannot be read at all.
+func (l *Loaded) unreadAll() {
+	for _, k := range Keys() {
+		l.unread[k.Path] = true
+	}
+}
+
+// known tells whether what all of the keys will be is known.
+func (l *Loaded) known(paths ...string) bool {
+	for _, path := range paths {
+		if l.unread[path] {
+			return false
+		}
+	}
+	return true
+}
+
+// At says of an error that the value of a key is its cause, and where that was set.
+func (l *Loaded) At(path string, err error) error { return &Error{Where: l.where(path), Err: err} }
+
 func (l *Loaded) loadFile(path string, getenv func(string) (string, bool)) error {
 	text, err := os.ReadFile(path)
+	if err != nil {
+		l.unreadAll()
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Error{Where: path, Err: errors.New("no such file; name the configuration with --config, or leave it out to run with the defaults")}
 	}
@@ -108,13 +136,22 @@ func (l *Loaded) loadFile(path string, getenv func(string) (string, bool)) error
 	return f.load(text)
 }
 
-// where says where a key was set, or its name where it was not.
+// where says where a key, or an entry of a map, was set; its name where it was not.
 func (l *Loaded) where(path string) string {
-	if w, ok := l.Set[path]; ok {
-		if strings.HasPrefix(w, "--") || strings.HasPrefix(w, "APPLIANCE_") {
-			return w
+	key := path
+	for _, set := l.Set[key]; !set; _, set = l.Set[key] {
+		dot := strings.LastIndexByte(key, '.')
+		if dot < 0 {
+			return path
 		}
-		return w + ": " + path
+		key = key[:dot]
 	}
-	return path
+	switch w := l.Set[key]; {
+	case !strings.HasPrefix(w, "--") && !strings.HasPrefix(w, "APPLIANCE_"):
+		return w + ": " + path
+	case key != path:
+		return w + ": " + path[len(key)+1:]
+	default:
+		return w
+	}
 }

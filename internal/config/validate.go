@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -11,11 +12,17 @@ import (
 	"time"
 )
 
-// validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first.
+// LeastTempoMemory is the lowest tempo.memory_limit with which a Tempo starts.
+const LeastTempoMemory Bytes = 64 << 20
+
+// validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first, but nothing
+// of keys whose text could not be read: that is said already, and what stands in their place now will not be in force.
 func (l *Loaded) validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {
-		errs = append(errs, &Error{Where: l.where(path), Err: fmt.Errorf(format, args...)})
+		if l.known(path) {
+			errs = append(errs, l.At(path, fmt.Errorf(format, args...)))
+		}
 	}
 	oneOf := func(path, value string, allowed ...string) {
 		if !slices.Contains(allowed, value) {
@@ -59,7 +66,7 @@ func (l *Loaded) validate() error {
 	address("http.listen", c.HTTP.Listen)
 	if c.Receiver.MaxBodyBytes < 1<<10 || c.Receiver.MaxBodyBytes > 1<<30 {
 		bad("receiver.max_body_bytes", "%v is not between 1KiB and 1GiB", c.Receiver.MaxBodyBytes)
-	} else if c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
+	} else if l.known("receiver.max_body_bytes") && c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
 		bad("receiver.inflight_bytes", "%v is less than two bodies of receiver.max_body_bytes (%v): a large request could never be taken", c.Receiver.InflightBytes, c.Receiver.MaxBodyBytes)
 	}
 	positive("receiver.read_header_timeout", c.Receiver.ReadHeaderTimeout)
@@ -68,15 +75,19 @@ func (l *Loaded) validate() error {
 	if c.Receiver.ClientRequestsPerSecond < 0 {
 		bad("receiver.client_requests_per_second", "%v is negative; 0 means no limit", c.Receiver.ClientRequestsPerSecond)
 	}
-	if (c.Receiver.TLS.CertFile == "") != (c.Receiver.TLS.KeyFile == "") {
-		bad("receiver.tls", "cert_file and key_file go together; one is missing")
-	}
-	if c.Receiver.TLS.ClientCAFile != "" && c.Receiver.TLS.CertFile == "" {
-		bad("receiver.tls.client_ca_file", "needs cert_file and key_file as well")
+	if t := c.Receiver.TLS; l.known("receiver.tls.cert_file", "receiver.tls.key_file") {
+		switch {
+		case t.CertFile != "" && t.KeyFile == "":
+			bad("receiver.tls.cert_file", "needs key_file as well")
+		case t.CertFile == "" && t.KeyFile != "":
+			bad("receiver.tls.key_file", "needs cert_file as well")
+		case t.CertFile == "" && t.ClientCAFile != "":
+			bad("receiver.tls.client_ca_file", "needs cert_file and key_file as well")
+		}
 	}
 	share("sampler.probability", c.Sampler.Probability)
-	for name, p := range c.Sampler.Services {
-		share("sampler.services."+name, p)
+	for _, name := range slices.Sorted(maps.Keys(c.Sampler.Services)) {
+		share("sampler.services."+name, c.Sampler.Services[name])
 	}
 	oneOf("sampler.mode", c.Sampler.Mode, "equalizing", "proportional", "hash_seed")
 	if c.Sampler.Precision < 1 || c.Sampler.Precision > 14 {
@@ -107,10 +118,10 @@ func (l *Loaded) validate() error {
 	if c.Tempo.Retention < time.Minute {
 		bad("tempo.retention", "%v is less than 1m: Tempo would delete traces at once", c.Tempo.Retention)
 	}
-	if c.Tempo.MemoryLimit < 64<<20 {
-		bad("tempo.memory_limit", "%v is less than 64MiB, which Tempo needs to start", c.Tempo.MemoryLimit)
+	if c.Tempo.MemoryLimit < LeastTempoMemory {
+		bad("tempo.memory_limit", "%v is less than %v, which Tempo needs to start", c.Tempo.MemoryLimit, LeastTempoMemory)
 	}
-	if c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
+	if l.known("forwarder.tempo_url") && c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
 		bad("tempo.config_file", "is for the embedded Tempo, which forwarder.tempo_url turns off; remove one of the two")
 	}
 	if c.Archive.Keep < 0 {
