@@ -174,7 +174,7 @@ func TestPoisonedSpan(t *testing.T) {
 			f, _ := k.start(k.options(s))
 			eventually(t, "tempo takes all but one", func() bool { return f.Stats().AckedSpans == 99 })
 			k.passes(3)
-			if status(t, s).Pending.Spans != 100 {
+			if s.Status().Pending.Spans != 100 {
 				t.Fatal("a record left the spool without a block")
 			}
 			k.cut()
@@ -235,7 +235,7 @@ func TestAllRefused(t *testing.T) {
 	o.ResendAfter = time.Millisecond
 	f, _ := k.start(o)
 	eventually(t, "it is tried again", func() bool { return f.Stats().Resent["refused"] >= 150 })
-	if st := status(t, s); st.Pending.Spans != 50 {
+	if st := s.Status(); st.Pending.Spans != 50 {
 		t.Fatalf("%d of 50 spans are pending", st.Pending.Spans)
 	}
 	k.answering(nil)
@@ -294,7 +294,7 @@ func TestPartialSuccess(t *testing.T) {
 	f, _ := k.start(k.options(s))
 	eventually(t, "tempo answers", func() bool { return f.Stats().AckedSpans == 10 })
 	k.passes(5)
-	if status(t, s).Pending.Spans != 10 {
+	if s.Status().Pending.Spans != 10 {
 		t.Fatal("a record left the spool without a block")
 	}
 	k.cut()

@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -8,15 +9,13 @@ import (
 	"time"
 )
 
-// body is the payloads of a request, one after the other. They are sent from where they are: net/http would copy
-// them through buffers that it makes anew for each request.
-type body struct{ net.Buffers }
+// body is the payload of a request. It is sent from where it is: net/http would copy it through buffers that it makes
+// anew for each request.
+type body struct{ bytes.Reader }
 
-func newBody(payloads [][]byte) *body {
-	return &body{append(net.Buffers(nil), payloads...)} // reading consumes the slice of slices
-}
+func newBody(payload []byte) *body { return &body{*bytes.NewReader(payload)} }
 
-// Close does nothing; the payloads are their senders'.
+// Close does nothing; the payload is its sender's.
 func (*body) Close() error { return nil }
 
 // bodyConn is a connection that takes a body in one system call.
@@ -28,7 +27,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 func (c bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
 		if b, ok := limited.R.(*body); ok {
-			n, err := b.WriteTo(c.Conn) // Content-Length is the sum of the payloads, so the limit is never less
+			n, err := b.WriteTo(c.Conn) // Content-Length is that of the payload, so the limit is never less
 			limited.N -= n
 			return n, err
 		}

@@ -50,19 +50,16 @@ func TracesURL(base string) (string, error) {
 	return u.String(), nil
 }
 
-// post sends the payloads as one request; protobuf messages of one type merge when they are concatenated. It returns
-// nil, an *unavailableError, a *refusedError or a *partialError.
-func (c *client) post(ctx context.Context, endpoint, tenant string, payloads [][]byte) error {
+// post sends a request. It returns nil, an *unavailableError, a *refusedError or a *partialError.
+func (c *client) post(ctx context.Context, endpoint, tenant string, payload []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, newBody(payloads))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, newBody(payload))
 	if err != nil {
 		return &unavailableError{err: err}
 	}
-	for _, p := range payloads {
-		req.ContentLength += int64(len(p))
-	}
-	req.GetBody = func() (io.ReadCloser, error) { return newBody(payloads), nil }
+	req.ContentLength = int64(len(payload))
+	req.GetBody = func() (io.ReadCloser, error) { return newBody(payload), nil }
 	if u := req.URL.User; u != nil {
 		password, _ := u.Password()
 		req.SetBasicAuth(u.Username(), password)

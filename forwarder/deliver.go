@@ -202,7 +202,7 @@ func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 	f.stats.inFlight.Add(1)
 	defer f.stats.inFlight.Add(-1)
 	began := time.Now()
-	err := f.client.post(ctx, target.URL, b.tenant, [][]byte{b.payload})
+	err := f.client.post(ctx, target.URL, b.tenant, b.payload)
 	f.stats.requests.Add(1)
 	var unavailable *unavailableError
 	if !errors.As(err, &unavailable) {

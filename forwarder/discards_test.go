@@ -68,7 +68,7 @@ func TestDiscardsOfARequestThatWasNotTaken(t *testing.T) {
 	o.Discards = k.askDiscards
 	f, _ := k.start(o)
 	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 30 })
-	if st := status(t, s); st.Pending.Spans != 10 || len(k.charges()) != 0 {
+	if st := s.Status(); st.Pending.Spans != 10 || len(k.charges()) != 0 {
 		t.Fatalf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())
 	}
 	k.passes(3)
@@ -92,7 +92,7 @@ func TestTooFewDiscards(t *testing.T) {
 	o.Discards = k.askDiscards
 	f, _ := k.start(o)
 	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 50 })
-	if st := status(t, s); st.Pending.Spans != 10 || len(k.charges()) != 0 {
+	if st := s.Status(); st.Pending.Spans != 10 || len(k.charges()) != 0 {
 		t.Errorf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())
 	}
 }

@@ -74,10 +74,7 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 	defer tick.Stop()
 	var flushed time.Time
 	for {
-		st, err := f.o.Spool.Status()
-		if err != nil {
-			return err
-		}
+		st := f.o.Spool.Status()
 		if st.Pending.Records == 0 {
 			return nil
 		}

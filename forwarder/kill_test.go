@@ -90,10 +90,9 @@ func killed(dir, url string) error {
 	var first int
 	_, _ = fmt.Sscan(os.Getenv("FORWARDER_KILLED_FIRST"), &first)
 	go func() {
-		ctx := context.Background()
 		for n := first; ; n++ {
 			spans := spansOfRecord(n)
-			_, err := s.Append(ctx, spool.Record{Tenant: "a", Spans: len(spans), Time: time.Now(), Payload: payload(spans)})
+			_, err := s.Append(spool.Record{Tenant: "a", Spans: len(spans), Time: time.Now(), Payload: payload(spans)})
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
@@ -218,9 +217,9 @@ func TestKillNine(t *testing.T) {
 	s, err := spool.Open(dir, killedOptions)
 	must(t, err)
 	stop := w.run(remote(s, front.URL))
-	eventually(t, "everything is proven", func() bool { w.cutSome(rng, true); return status(t, s).Pending.Records == 0 })
+	eventually(t, "everything is proven", func() bool { w.cutSome(rng, true); return s.Status().Pending.Records == 0 })
 	stop()
-	lost := status(t, s).Lost.Records
+	lost := s.Status().Lost.Records
 	must(t, s.Close())
 	safe := w.safe()
 	for n := range acked {

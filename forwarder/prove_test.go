@@ -23,18 +23,18 @@ func TestNothingLeavesBeforeItsBlock(t *testing.T) {
 	f, _ := k.start(k.options(s))
 	k.gets(40)
 	k.passes(5)
-	if st := status(t, s); st.Pending.Records != 4 {
+	if st := s.Status(); st.Pending.Records != 4 {
 		t.Fatalf("without a block %d of 4 records are pending", st.Pending.Records)
 	}
 	k.write("a", append(upTo(0, 10), upTo(10, 9)...)...)
 	k.write("b", numbered(19)) // another tenant's
 	k.passes(5)
-	if st := status(t, s); st.Pending.Spans < 30 {
+	if st := s.Status(); st.Pending.Spans < 30 {
 		t.Fatalf("with one block of 19 spans %d of 40 are pending", st.Pending.Spans)
 	}
 	k.write("a", upTo(19, 20)...)
 	k.passes(5)
-	if st := status(t, s); st.Pending.Spans < 10 {
+	if st := s.Status(); st.Pending.Spans < 10 {
 		t.Fatalf("the last span is in no block, and %d are pending", st.Pending.Spans)
 	}
 	k.write("a", numbered(39))
@@ -93,7 +93,7 @@ func TestEndedTempo(t *testing.T) {
 	k.end()
 	k.gets(25)
 	k.passes(3)
-	if status(t, s).Pending.Spans != 20 {
+	if s.Status().Pending.Spans != 20 {
 		t.Fatal("a record left the spool before its block")
 	}
 	k.cut()
@@ -130,7 +130,7 @@ func TestKindsDoNotProveEachOther(t *testing.T) {
 	k.passes(3)
 	k.write("a", client)
 	k.passes(5)
-	if status(t, s).Pending.Spans == 0 {
+	if s.Status().Pending.Spans == 0 {
 		t.Fatal("the client's span proved the server's")
 	}
 	k.write("a", server)
@@ -191,7 +191,7 @@ func TestUnreadableBlock(t *testing.T) {
 	k.blocks = append(k.blocks, brokenBlock{block{"a", upTo(0, 3)}})
 	k.mu.Unlock()
 	k.gets(6)
-	if status(t, s).Pending.Spans != 3 {
+	if s.Status().Pending.Spans != 3 {
 		t.Fatal("a block that cannot be read was taken as a proof")
 	}
 	k.cut()
@@ -216,8 +216,8 @@ func TestDamageWhileUnproven(t *testing.T) {
 			flip(t, dir, payload(upTo(20, 10)), place)
 			k.cut()
 			empty(t, s)
-			eventually(t, "the damage is counted", func() bool { return status(t, s).Lost.Spans == 10 })
-			if st := status(t, s); st.Released.Spans != 30 || st.Lost.Records != 1 {
+			eventually(t, "the damage is counted", func() bool { return s.Status().Lost.Spans == 10 })
+			if st := s.Status(); st.Released.Spans != 30 || st.Lost.Records != 1 {
 				t.Errorf("released %+v, lost %+v; want 30 and 10 spans", st.Released, st.Lost)
 			}
 			eventually(t, "the rest is counted as proven", func() bool { return f.Stats().ProvenSpans == 30 })
@@ -264,7 +264,7 @@ func TestDrain(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
 	defer cancel()
 	must(t, f.Drain(ctx))
-	if st := status(t, s); st.Pending.Records != 0 || st.Released.Spans != 200 {
+	if st := s.Status(); st.Pending.Records != 0 || st.Released.Spans != 200 {
 		t.Errorf("drained with %+v pending, %+v released", st.Pending, st.Released)
 	}
 	k.mu.Lock()
@@ -285,7 +285,7 @@ func TestDrainEndsInTime(t *testing.T) {
 	if err := f.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Drain returned %v", err)
 	}
-	if status(t, s).Pending.Spans != 3 {
+	if s.Status().Pending.Spans != 3 {
 		t.Error("what was not proven left the spool")
 	}
 }
@@ -302,7 +302,7 @@ func TestRecover(t *testing.T) {
 	f, _ := k.start(k.options(s))
 	k.gets(30)
 	k.passes(3)
-	if st := status(t, s); st.Pending.Spans != 30 {
+	if st := s.Status(); st.Pending.Spans != 30 {
 		t.Errorf("%d spans are pending, want 30", st.Pending.Spans)
 	}
 	k.cut()

@@ -51,7 +51,7 @@ func TestRefusedAlone(t *testing.T) {
 	stop := k.run(f)
 	defer stop()
 	eventually(t, "it is refused several times", func() bool { return f.Stats().Resent["refused"] >= 2*blameAfter })
-	if st := status(t, s); st.Pending.Spans != 1 {
+	if st := s.Status(); st.Pending.Spans != 1 {
 		t.Fatal("it was given up although Tempo took nothing else either")
 	}
 	keep(t, s, "b", upTo(20, 5)...)
@@ -98,7 +98,7 @@ func TestDrainWhileSettling(t *testing.T) {
 	if err := f.Drain(t.Context()); !errors.Is(err, errUnsettled) {
 		t.Fatal(err)
 	}
-	if st, got := status(t, s), len(k.times()); st.Pending.Spans != 10 || got != 10 {
+	if st, got := s.Status(), len(k.times()); st.Pending.Spans != 10 || got != 10 {
 		t.Errorf("%d spans are kept and %d were sent, want 10 each", st.Pending.Spans, got)
 	}
 }

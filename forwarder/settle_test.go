@@ -53,7 +53,7 @@ func TestUnprovenIsNeverMoreThanPending(t *testing.T) {
 	}
 	f, _ := k.start(k.settling(s))
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		pending := status(t, s).Pending.Spans
+		pending := s.Status().Pending.Spans
 		if unproven := f.Stats().UnprovenSpans; unproven > pending {
 			t.Fatalf("%d spans are unproven, %d were pending", unproven, pending)
 		}
@@ -137,7 +137,7 @@ func TestUnknownTempoWhileSettling(t *testing.T) {
 	eventually(t, "it is acknowledged", func() bool { return f.Stats().AckedSpans == 10 })
 	gone.Store(true)
 	eventually(t, "the settle time is over", func() bool { return time.Since(k.got()[0].at) > settle+100*time.Millisecond })
-	if status(t, s).Pending.Spans != 10 {
+	if s.Status().Pending.Spans != 10 {
 		t.Error("a record left the spool while nobody knew whether Tempo had ended")
 	}
 }

@@ -339,16 +339,9 @@ func openSpool(t testing.TB, dir string) *spool.Spool {
 
 func keep(t testing.TB, s *spool.Spool, tenant string, spans ...id) spool.Position {
 	t.Helper()
-	pos, err := s.Append(t.Context(), spool.Record{Tenant: tenant, Spans: len(spans), Time: time.Now(), Payload: payload(spans)})
+	pos, err := s.Append(spool.Record{Tenant: tenant, Spans: len(spans), Time: time.Now(), Payload: payload(spans)})
 	must(t, err)
 	return pos
-}
-
-func status(t testing.TB, s *spool.Spool) spool.Status {
-	t.Helper()
-	st, err := s.Status()
-	must(t, err)
-	return st
 }
 
 // options are those of most tests: nothing is sent again by itself, and all is quick.
@@ -393,7 +386,7 @@ func (k *tempo) run(f *Forwarder) (stop func()) {
 // empty waits until nothing is pending.
 func empty(t *testing.T, s *spool.Spool) {
 	t.Helper()
-	eventually(t, "the spool gets empty", func() bool { return status(t, s).Pending.Records == 0 })
+	eventually(t, "the spool gets empty", func() bool { return s.Status().Pending.Records == 0 })
 }
 
 // gets waits until Tempo got n spans in all.

@@ -60,8 +60,8 @@ func TestUnreadableRecord(t *testing.T) {
 	eventually(t, "the others are taken", func() bool { return f.Stats().AckedSpans == 2000 })
 	k.passes(3)
 	k.cut()
-	eventually(t, "the others are proven", func() bool { return status(t, s).Released.Spans == 2000 })
-	if st := status(t, s); st.Pending.Spans != 1000 || st.Lost.Spans != 0 {
+	eventually(t, "the others are proven", func() bool { return s.Status().Released.Spans == 2000 })
+	if st := s.Status(); st.Pending.Spans != 1000 || st.Lost.Spans != 0 {
 		t.Errorf("%+v pending, %+v lost", st.Pending, st.Lost)
 	}
 	stop()

@@ -26,7 +26,7 @@ func TestWindow(t *testing.T) {
 			k.cutLocked()
 			k.mu.Unlock()
 		}
-		return status(t, s).Pending.Records == 0
+		return s.Status().Pending.Records == 0
 	})
 	// The window, and what was in flight while it filled.
 	if limit := (6 + 2*2) * spans; most > limit || most == 0 {

@@ -29,10 +29,9 @@ func (a *appliance) counts() ledger.Counts {
 }
 
 // account draws up the ledger.
-func (a *appliance) account() (ledger.Account, error) {
+func (a *appliance) account() ledger.Account {
 	run := a.counts() // before the spool, see Balance
-	st, err := a.spool.Status()
-	return a.ledger.Balance(run, st), err
+	return a.ledger.Balance(run, a.spool.Status())
 }
 
 // keepLedger saves the ledger now and then.

@@ -24,9 +24,9 @@ func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally
 // sinkTo keeps batches in the spool.
 type sinkTo struct{ *spool.Spool }
 
-func (s sinkTo) Keep(ctx context.Context, b receiver.Batch) error {
+func (s sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 	// A client that leaves does not stop what is being written: its spans are kept and counted, and it sends them again.
-	_, err := s.Append(context.WithoutCancel(ctx), spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
+	_, err := s.Append(spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
 	switch {
 	case err == nil:
 		return nil

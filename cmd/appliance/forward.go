@@ -34,10 +34,7 @@ func (a *appliance) openSpool() (err error) {
 	if err != nil {
 		return fmt.Errorf("open the spool: %w", err)
 	}
-	st, err := a.spool.Status()
-	if err != nil {
-		return fmt.Errorf("read the spool's state: %w", err)
-	}
+	st := a.spool.Status()
 	if a.ledger, err = ledger.Open(durable.OS, filepath.Join(a.conf.DataDir, "ledger.json"), st); err != nil {
 		a.logger.Error("the ledger of earlier runs is damaged", "err", err)
 	}

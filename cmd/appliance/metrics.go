@@ -42,16 +42,12 @@ func (a *appliance) metrics() []telemetry.Metric {
 	}
 	accounted := func(name, help string, read func(ledger.Account) int64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
-			if l, err := a.account(); err == nil {
-				e(float64(read(l)))
-			}
+			e(float64(read(a.account())))
 		}}
 	}
 	spooled := func(name, help string, read func(spool.Status) float64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
-			if s, err := a.spool.Status(); err == nil {
-				e(read(s))
-			}
+			e(read(a.spool.Status()))
 		}}
 	}
 	families := []telemetry.Metric{
@@ -154,11 +150,9 @@ func (a *appliance) metrics() []telemetry.Metric {
 		{
 			Name: "appliance_discarded_spans_total", Labels: []string{"tenant", "reason"}, Help: "Spans that Tempo discarded, by its reason.",
 			Read: func(e func(float64, ...string)) {
-				if l, err := a.account(); err == nil {
-					for tenant, t := range l.Tenants {
-						for reason, n := range t.Discarded {
-							e(float64(n), tenant, reason)
-						}
+				for tenant, t := range a.account().Tenants {
+					for reason, n := range t.Discarded {
+						e(float64(n), tenant, reason)
 					}
 				}
 			},

@@ -60,10 +60,7 @@ func (a *appliance) watchSpool(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		st, err := a.spool.Status()
-		if err != nil {
-			continue // the spool itself tells of it
-		}
+		st := a.spool.Status()
 		fill := float64(st.Bytes) / float64(st.MaxBytes)
 		on := a.underPressure()
 		if on == (fill > threshold) || on && fill > threshold*pressureEases {

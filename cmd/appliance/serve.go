@@ -51,7 +51,7 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads 
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := loadConfig(cmd)
-			if err != nil {
+			if err = errors.Join(err, checkServe(conf)); err != nil {
 				return err
 			}
 			a := &appliance{conf: conf, reload: func() (config.Loaded, error) { return loadConfig(cmd) }, stderr: cmd.ErrOrStderr()}
@@ -259,10 +259,8 @@ func (a *appliance) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.conf.Forwarder.DrainDeadline)
 	defer cancel()
 	began := time.Now()
-	err := a.forwarder.Drain(ctx)
-	st, statusErr := a.spool.Status()
-	if err = errors.Join(err, statusErr); err != nil {
-		a.logger.Info("some spans stay in the spool; the next start goes on with them", "pending_spans", st.Pending.Spans, "why", err)
+	if err := a.forwarder.Drain(ctx); err != nil {
+		a.logger.Info("some spans stay in the spool; the next start goes on with them", "pending_spans", a.spool.Status().Pending.Spans, "why", err)
 		return
 	}
 	a.logger.Debug("everything in the spool is proven", "took", time.Since(began).Round(time.Millisecond).String())

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,7 +23,7 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var first spool.Position
 	for i := range n {
-		pos, err := s.Append(context.Background(), spool.Record{
+		pos, err := s.Append(spool.Record{
 			Tenant: "shop", Spans: 3, Time: time.Date(2026, 11, 1, 12, 0, i, 0, time.UTC), Payload: []byte("record " + strconv.Itoa(i)),
 		})
 		ts.Check(err)

@@ -1,18 +1,15 @@
 package spool
 
-import (
-	"context"
-	"fmt"
-)
+import "fmt"
 
 // Append keeps a record: nil means that it is synced, and that it is read back
 // until it is released. Any error means that it is not acknowledged; it may be
-// on disk nevertheless if ctx ended or a sync failed. The payload is not
-// copied, and no longer used once Append has returned.
+// on disk nevertheless if a sync failed. The payload is not copied, and no
+// longer used once Append has returned. It waits for as long as the disk takes.
 //
-// The error is ErrFull at MaxBytes, ErrTooLarge, ErrClosed, ctx's, or what the
+// The error is ErrFull at MaxBytes, ErrTooLarge, ErrClosed, or what the
 // filesystem says; a later Append tries anew.
-func (s *Spool) Append(ctx context.Context, rec Record) (Position, error) {
+func (s *Spool) Append(rec Record) (Position, error) {
 	if len(rec.Payload) > MaxPayload {
 		return Position{}, fmt.Errorf("append %d bytes: %w, the limit is %d", len(rec.Payload), ErrTooLarge, MaxPayload)
 	}
@@ -25,37 +22,11 @@ func (s *Spool) Append(ctx context.Context, rec Record) (Position, error) {
 	if need := segmentHeader + headerSize + int64(len(rec.Tenant)+len(rec.Payload)) + footerRoom; need > s.opts.MaxBytes {
 		return Position{}, fmt.Errorf("append %d bytes: %w for a spool of %d", len(rec.Payload), ErrTooLarge, s.opts.MaxBytes)
 	}
-	if err := ctx.Err(); err != nil {
-		return Position{}, err
-	}
 	a := s.appender(rec)
-	if err := s.queue.push(a); err != nil {
-		s.recycle(a)
-		return Position{}, err
+	err := s.queue.push(a)
+	if err == nil {
+		err = <-a.done
 	}
-	select {
-	case err := <-a.done:
-		return s.result(a, err)
-	case <-ctx.Done():
-	}
-	g := s.queue.withdraw(a)
-	if g == nil {
-		s.recycle(a)
-		return Position{}, ctx.Err()
-	}
-	// Too late to take it back. The payload is in use until it is written; the
-	// sync, which can hang with the disk, need not be waited for.
-	<-g.written
-	select {
-	case err := <-a.done:
-		return s.result(a, err)
-	default:
-		s.abandoned.Add(1)
-		return Position{}, ctx.Err()
-	}
-}
-
-func (s *Spool) result(a *appender, err error) (Position, error) {
 	pos := a.pos
 	s.recycle(a)
 	if err != nil {
@@ -69,7 +40,7 @@ func (s *Spool) appender(rec Record) *appender {
 	if !ok {
 		a = &appender{done: make(chan error, 1)}
 	}
-	a.rec, a.group = rec, nil
+	a.rec = rec
 	a.size = headerSize + int64(len(rec.Tenant)+len(rec.Payload))
 	a.sum = payloadSum(rec.Payload) // here, where it keeps nobody waiting
 	return a

@@ -49,7 +49,7 @@ func benchmarkAppend(b *testing.B, opts Options, size, appenders int) {
 		all.Go(func() {
 			for range share(b.N, appenders, a) {
 				start := time.Now()
-				if _, err := s.Append(ctx, Record{Tenant: "single-tenant", Spans: 10, Time: start, Payload: payload}); err != nil {
+				if _, err := s.Append(Record{Tenant: "single-tenant", Spans: 10, Time: start, Payload: payload}); err != nil {
 					b.Error(err)
 					return
 				}
@@ -138,7 +138,7 @@ func appendMany(b *testing.B, s *Spool, size, records int) {
 	for a := range appenders {
 		all.Go(func() {
 			for range share(records, appenders, a) {
-				if _, err := s.Append(ctx, Record{Tenant: "t", Spans: 1, Payload: payload}); err != nil {
+				if _, err := s.Append(Record{Tenant: "t", Spans: 1, Payload: payload}); err != nil {
 					b.Error(err)
 					return
 				}

@@ -12,8 +12,8 @@ func (s *Spool) write() {
 	want, wait := 0, time.Duration(0)
 	var bufs [][]byte
 	for {
-		waiting, g := s.queue.take(s.opts.MaxGroupBytes, want, wait)
-		if g == nil {
+		waiting := s.queue.take(s.opts.MaxGroupBytes, want, wait)
+		if waiting == nil {
 			break
 		}
 		want = len(waiting)
@@ -21,7 +21,7 @@ func (s *Spool) write() {
 		for len(waiting) > 0 {
 			n, err := s.place(waiting)
 			if err == nil {
-				bufs, err = s.commit(waiting[:n], bufs[:0], g, n == len(waiting))
+				bufs, err = s.commit(waiting[:n], bufs[:0])
 				clear(bufs)
 			}
 			for _, a := range waiting[:n] {
@@ -29,7 +29,6 @@ func (s *Spool) write() {
 			}
 			waiting = waiting[n:]
 		}
-		g.finish()
 		s.prepareSpare()
 		wait = min(time.Since(start), s.opts.MaxGroupWait)
 	}
@@ -58,10 +57,10 @@ func (s *Spool) place(waiting []*appender) (n int, err error) {
 	return n, nil
 }
 
-// commit writes and syncs waiting, which is all of g or a part of it, in the
+// commit writes and syncs waiting, which is a group or a part of one, in the
 // active segment. On an error the segment is given up: what it held before
 // stays readable, nothing is added to it. bufs is scratch space.
-func (s *Spool) commit(waiting []*appender, bufs [][]byte, g *group, last bool) ([][]byte, error) {
+func (s *Spool) commit(waiting []*appender, bufs [][]byte) ([][]byte, error) {
 	act := s.active
 	at := act.end
 	total := Tally{}
@@ -88,9 +87,6 @@ func (s *Spool) commit(waiting []*appender, bufs [][]byte, g *group, last bool) 
 	if err := act.file.WritevAt(bufs, act.end.offset); err != nil {
 		return bufs, s.giveUp(fmt.Errorf("write %d bytes to segment %s: %w", at.offset-act.end.offset, act.identity, err))
 	}
-	if last {
-		g.finish() // whoever does not want to wait for the sync may go
-	}
 	if err := act.file.Sync(); err != nil {
 		return bufs, s.giveUp(fmt.Errorf("sync segment %s: %w", act.identity, err))
 	}
@@ -111,13 +107,4 @@ func (s *Spool) commit(waiting []*appender, bufs [][]byte, g *group, last bool) 
 	s.appended = s.appended.plus(total.Counts)
 	s.wakeReaders()
 	return bufs, nil
-}
-
-// finish lets go those who wait for the group to be written.
-func (g *group) finish() {
-	select {
-	case <-g.written:
-	default:
-		close(g.written)
-	}
 }

@@ -25,26 +25,16 @@ func TestConcurrentUse(t *testing.T) {
 	for a := range appenders {
 		appending.Go(func() {
 			for i := range each {
-				c, cancel := context.WithCancel(ctx)
-				if i%10 == 9 {
-					go cancel() // sometimes in time, sometimes too late
-				}
-				_, err := s.Append(c, numbered(a*each+i))
-				if err != nil && !errors.Is(err, context.Canceled) {
+				if _, err := s.Append(numbered(a*each + i)); err != nil {
 					t.Error(err)
 				}
-				cancel()
 			}
 		})
 	}
 	done, stop := context.WithCancel(ctx)
 	using.Go(func() {
 		for done.Err() == nil {
-			st, err := s.Status()
-			if err != nil {
-				t.Error(err)
-			}
-			if st.Pending.Records < 0 || st.Lost.Records != 0 {
+			if st := s.Status(); st.Pending.Records < 0 || st.Lost.Records != 0 {
 				t.Errorf("status %+v", st)
 			}
 			if _, err := Inspect(nil, dir); err != nil {
@@ -85,8 +75,8 @@ func TestConcurrentUse(t *testing.T) {
 	stop()
 	must(t, s.Close())
 	using.Wait()
-	st := status(t, s)
-	if kept := st.Appended.Records; kept < appenders*each*9/10 || st.Pending.Records+st.Released.Records != kept {
+	st := s.Status()
+	if kept := st.Appended.Records; kept != appenders*each || st.Pending.Records+st.Released.Records != kept {
 		t.Errorf("status %+v", st)
 	}
 	for _, numbers := range seen {
@@ -115,7 +105,7 @@ func TestGroupCommit(t *testing.T) {
 	var all sync.WaitGroup
 	push := func(n int) {
 		all.Go(func() {
-			if _, err := s.Append(ctx, numbered(n)); err != nil {
+			if _, err := s.Append(numbered(n)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -159,7 +149,7 @@ func TestOpenReadsLittle(t *testing.T) {
 	must(t, err)
 	payload := make([]byte, 10_000)
 	for range 300 {
-		_, err := s.Append(ctx, Record{Tenant: "t", Spans: 2, Payload: payload})
+		_, err := s.Append(Record{Tenant: "t", Spans: 2, Payload: payload})
 		must(t, err)
 	}
 	must(t, s.Close())
@@ -168,7 +158,7 @@ func TestOpenReadsLittle(t *testing.T) {
 	s, err = Open("/spool", opts)
 	must(t, err)
 	defer s.Close()
-	st := status(t, s)
+	st := s.Status()
 	if st.Pending.Records != 300 || st.Pending.Spans != 600 || len(st.Segments) < 12 {
 		t.Errorf("status %+v", st)
 	}
@@ -217,12 +207,12 @@ func (f countingFile) ReadAt(p []byte, off int64) (int, error) {
 func TestAppendDoesNotCopy(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	payload := make([]byte, 8<<20)
-	_, err := s.Append(ctx, Record{Payload: payload})
+	_, err := s.Append(Record{Payload: payload})
 	must(t, err)
 	result := testing.Benchmark(func(b *testing.B) {
 		b.ReportAllocs()
 		for range min(b.N, 20) {
-			if _, err := s.Append(ctx, Record{Payload: payload}); err != nil {
+			if _, err := s.Append(Record{Payload: payload}); err != nil {
 				b.Fatal(err)
 			}
 		}

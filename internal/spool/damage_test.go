@@ -28,7 +28,7 @@ func takeImage(t *testing.T, records int, sealed bool) image {
 	must(t, err)
 	var img image
 	for n := range records {
-		pos, err := s.Append(ctx, tiny(n))
+		pos, err := s.Append(tiny(n))
 		must(t, err)
 		img.at = append(img.at, pos)
 	}
@@ -133,7 +133,7 @@ func flipped(t *testing.T, img image, fsys *crashfs.FS, off int64, records int, 
 	if got := readTiny(t, s); !slices.Equal(got, want) {
 		t.Fatalf("%s: read %v, want %v", where, got, want)
 	}
-	st := status(t, s)
+	st := s.Status()
 	if hit < 0 {
 		if st.Lost.Records != 0 || report.Intact.Records != int64(records) {
 			t.Fatalf("%s: nothing was lost, status %+v, report %+v", where, st, report)
@@ -214,9 +214,9 @@ func TestTruncatedSegment(t *testing.T) {
 			if got := readTiny(t, s); !slices.Equal(got, upTo(whole)) {
 				t.Fatalf("cut to %d of %d bytes: read %v, want %d records", length, len(img.bytes), got, whole)
 			}
-			_, err = s.Append(ctx, tiny(0))
+			_, err = s.Append(tiny(0))
 			must(t, err)
-			if st := status(t, s); st.Lost.Records != 0 || st.Pending.Records != int64(whole)+1 {
+			if st := s.Status(); st.Lost.Records != 0 || st.Pending.Records != int64(whole)+1 {
 				t.Fatalf("cut to %d: %+v", length, st)
 			}
 			must(t, s.Close())
@@ -263,11 +263,11 @@ func TestSegmentIdentity(t *testing.T) {
 	fsys := put(t, other, img.bytes)
 	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
 	must(t, err)
-	st := status(t, s)
+	st := s.Status()
 	if st.UnreadableSegments != 1 || st.Bytes < int64(len(img.bytes)) || st.LastError == "" {
 		t.Errorf("a segment under a wrong name: %+v", st)
 	}
-	pos, err := s.Append(ctx, tiny(0))
+	pos, err := s.Append(tiny(0))
 	must(t, err)
 	if pos.Segment <= img.id {
 		t.Errorf("the id %d was used again", pos.Segment)
@@ -289,7 +289,7 @@ func TestQuarantineIsBounded(t *testing.T) {
 	s, err := Open("/spool", opts)
 	must(t, err)
 	for range 12 {
-		_, err := s.Append(ctx, Record{Payload: bytes.Repeat([]byte("x"), 2000)})
+		_, err := s.Append(Record{Payload: bytes.Repeat([]byte("x"), 2000)})
 		must(t, err)
 	}
 	must(t, s.Close())
@@ -308,7 +308,7 @@ func TestQuarantineIsBounded(t *testing.T) {
 	if got := mustPass(t, s); len(got) != 0 {
 		t.Errorf("read damaged records: %v", got)
 	}
-	st := status(t, s)
+	st := s.Status()
 	if st.Lost.Records < 6 || st.QuarantinedBytes > opts.QuarantineBytes || st.QuarantinedFiles != 1 {
 		t.Errorf("status %+v", st)
 	}
@@ -337,7 +337,7 @@ func TestDamagedState(t *testing.T) {
 		if got := mustPass(t, s); !slices.Equal(got, upTo(10)) {
 			t.Fatalf("offset %d: read %v", off, got)
 		}
-		if report.State == "" || status(t, s).LastError == "" {
+		if report.State == "" || s.Status().LastError == "" {
 			t.Fatalf("offset %d: nobody says so", off)
 		}
 		must(t, s.Close())

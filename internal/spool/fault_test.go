@@ -24,7 +24,7 @@ func TestFailedSegmentIsGivenUp(t *testing.T) {
 			must(t, err)
 			at := appendNumbered(t, s, 0, 1, 2)
 			failed := failOnce(fsys, kind)
-			if _, err := s.Append(ctx, numbered(3)); !errors.Is(err, syscall.EIO) {
+			if _, err := s.Append(numbered(3)); !errors.Is(err, syscall.EIO) {
 				t.Fatalf("got %v", err)
 			}
 			for n, pos := range appendNumbered(t, s, 4, 5) {
@@ -40,7 +40,7 @@ func TestFailedSegmentIsGivenUp(t *testing.T) {
 			if again := failed(); len(again) > 0 {
 				t.Errorf("used again after a failure: %v", again)
 			}
-			if st := status(t, s); !strings.Contains(st.LastError, "segment "+s.segmentOf(at[0]).String()) {
+			if st := s.Status(); !strings.Contains(st.LastError, "segment "+s.segmentOf(at[0]).String()) {
 				t.Errorf("nobody says so: %q", st.LastError)
 			}
 			s, err = Open("/spool", Options{FS: fsys.PowerCut(crashfs.LoseAll, rand.New(rand.NewPCG(0, 0))), SegmentBytes: 8 << 10})
@@ -126,7 +126,7 @@ func TestDiskFullAndBack(t *testing.T) {
 	must(t, err)
 	var kept []int
 	for n := range 1000 {
-		if _, err := s.Append(ctx, numbered(n)); err != nil {
+		if _, err := s.Append(numbered(n)); err != nil {
 			if !errors.Is(err, syscall.ENOSPC) {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestDiskFullAndBack(t *testing.T) {
 	if len(kept) < 20 || len(kept) == 1000 {
 		t.Fatalf("kept %d", len(kept))
 	}
-	if st := status(t, s); st.Bytes > 40<<10 {
+	if st := s.Status(); st.Bytes > 40<<10 {
 		t.Errorf("%d bytes", st.Bytes)
 	}
 	must(t, s.Close())
@@ -156,7 +156,7 @@ func TestDiskFullAndBack(t *testing.T) {
 	if got := mustPass(t, s); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("read %v", got)
 	}
-	if st := status(t, s); st.Released.Records != int64(len(kept)) {
+	if st := s.Status(); st.Released.Records != int64(len(kept)) {
 		t.Errorf("released %d of %d", st.Released.Records, len(kept))
 	}
 }
@@ -197,7 +197,7 @@ func TestReadErrors(t *testing.T) {
 			must(t, s.Release(pos))
 		}
 	}
-	if st := status(t, s); st.Lost.Records != 0 || st.Pending.Records != 1 {
+	if st := s.Status(); st.Lost.Records != 0 || st.Pending.Records != 1 {
 		t.Errorf("status %+v", st)
 	}
 	fsys.fail("", 0)

@@ -66,7 +66,7 @@ func FuzzSegment(f *testing.F) {
 		if !resum && intact != report.Intact {
 			t.Fatalf("read %+v, Verify found %+v", intact, report)
 		}
-		if _, err := s.Append(ctx, numbered(1)); err != nil {
+		if _, err := s.Append(numbered(1)); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -35,7 +35,7 @@ func goldenLife(t *testing.T) *crashfs.FS {
 	for _, n := range []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16} {
 		must(t, s.Release(at[n]))
 	}
-	_, err = s.Append(ctx, goldenLarge())
+	_, err = s.Append(goldenLarge())
 	must(t, err)
 	appendNumbered(t, s, 25, 26)
 	killed := fsys.Kill()
@@ -103,7 +103,7 @@ func TestGoldenFormat(t *testing.T) {
 	if got := describe(t, s); !bytes.Equal(got, want) {
 		t.Errorf("read:\n%s\nwant:\n%s", got, want)
 	}
-	st := status(t, s)
+	st := s.Status()
 	if st.Released.Records != 15 || st.Pending.Records != 13 || st.Lost.Records != 0 || st.Torn.Times != 0 {
 		t.Errorf("status %+v", st)
 	}

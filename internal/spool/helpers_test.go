@@ -75,7 +75,7 @@ func appendNumbered(t testing.TB, s *Spool, numbers ...int) map[int]Position {
 	t.Helper()
 	at := make(map[int]Position)
 	for _, n := range numbers {
-		pos, err := s.Append(ctx, numbered(n))
+		pos, err := s.Append(numbered(n))
 		must(t, err)
 		at[n] = pos
 	}
@@ -117,13 +117,6 @@ func mustPass(t testing.TB, s *Spool) []int {
 	numbers, _, err := pass(s)
 	must(t, err)
 	return numbers
-}
-
-func status(t testing.TB, s *Spool) Status {
-	t.Helper()
-	st, err := s.Status()
-	must(t, err)
-	return st
 }
 
 func upTo(n int) []int {

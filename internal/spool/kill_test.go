@@ -50,7 +50,7 @@ func killedWriter(dir string) error {
 		all.Go(func() {
 			for {
 				n := int(next.Add(1))
-				pos, err := s.Append(ctx, numbered(n))
+				pos, err := s.Append(numbered(n))
 				if err != nil {
 					failed.Store(err)
 					return
@@ -126,7 +126,7 @@ func checkKilled(t *testing.T, kill int, dir string, acked map[int]Position, rel
 			t.Fatalf("kill %d: record %d was acknowledged at %s, and is at %s", kill, n, pos, at[n])
 		}
 	}
-	st := status(t, s)
+	st := s.Status()
 	if st.Lost.Records != 0 || st.UnreadableSegments != 0 {
 		t.Fatalf("kill %d: %+v", kill, st)
 	}

@@ -44,7 +44,7 @@ func (m *model) append(count int) error {
 		n := m.next
 		m.next++
 		all.Go(func() {
-			pos, err := m.spool.Append(ctx, numbered(n))
+			pos, err := m.spool.Append(numbered(n))
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -112,7 +112,7 @@ func (m *model) check(crashed bool) error {
 			m.acked[n] = at[n]
 		}
 	}
-	st, err := m.spool.Status()
+	st := m.spool.Status()
 	if err != nil {
 		return err
 	}

@@ -11,18 +11,13 @@ type appender struct {
 	sum  uint32
 	size int64 // of the frame
 
-	group *group     // set when the writer takes it
-	pos   Position   // set before done
-	done  chan error // takes one value
-	head  []byte     // its frame's header and tenant
+	pos  Position   // set before done
+	done chan error // takes one value
+	head []byte     // its frame's header and tenant
 }
 
-// group is what is written and synced together.
-type group struct {
-	written chan struct{} // closed once the payloads are no longer needed
-}
-
-// queue holds appenders until the writer takes a group of them.
+// queue holds appenders until the writer takes a group of them, which is written
+// and synced together.
 type queue struct {
 	mu      sync.Mutex
 	waiting []*appender
@@ -52,23 +47,6 @@ func (q *queue) push(a *appender) error {
 	return nil
 }
 
-// withdraw takes a out again, or returns the group that it is in already.
-func (q *queue) withdraw(a *appender) *group {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if a.group != nil {
-		return a.group
-	}
-	for i, b := range q.waiting {
-		if a == b {
-			q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
-			q.bytes -= a.size
-			break
-		}
-	}
-	return nil
-}
-
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -86,12 +64,12 @@ func (q *queue) isClosed() bool {
 // one; none when the queue is closed and empty. If fewer than want are there it
 // gives the others wait to come: they are the appenders who were let go
 // by the last group, so a lone one never waits.
-func (q *queue) take(limit int64, want int, wait time.Duration) ([]*appender, *group) {
+func (q *queue) take(limit int64, want int, wait time.Duration) []*appender {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.waiting) == 0 {
 		if q.closed {
-			return nil, nil
+			return nil
 		}
 		q.mu.Unlock()
 		<-q.changed
@@ -103,16 +81,12 @@ func (q *queue) take(limit int64, want int, wait time.Duration) ([]*appender, *g
 		bytes += q.waiting[n].size
 		n++
 	}
-	g := &group{written: make(chan struct{})}
 	taken := append([]*appender(nil), q.waiting[:n]...)
-	for _, a := range taken {
-		a.group = g
-	}
 	rest := copy(q.waiting, q.waiting[n:])
 	clear(q.waiting[rest:])
 	q.waiting = q.waiting[:rest]
 	q.bytes -= bytes
-	return taken, g
+	return taken
 }
 
 // linger waits until want appenders or limit bytes are there. q.mu is held,

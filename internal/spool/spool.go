@@ -33,6 +33,7 @@ type Spool struct {
 	lastErr    error
 	closed     bool
 	unsaved    bool // the state file could not be written
+	unlisted   bool // the quarantine could not be listed
 
 	// Only the writer uses these.
 	active *active
@@ -42,8 +43,7 @@ type Spool struct {
 	checkpoint sync.Mutex // held while the state file is written and segments are deleted
 	saved      time.Time
 
-	abandoned atomic.Int64
-	syncs     atomic.Int64
+	syncs atomic.Int64
 }
 
 // Open opens the spool in dir, which is made if it is missing, and repairs what

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func TestAppendReadRelease(t *testing.T) {
 	if got := mustPass(t, s); !slices.Equal(got, upTo(100)) {
 		t.Fatalf("read %v", got)
 	}
-	if st := status(t, s); len(st.Segments) < 3 || st.Pending.Records != 100 || !st.Oldest.Equal(numbered(0).Time) {
+	if st := s.Status(); len(st.Segments) < 3 || st.Pending.Records != 100 || !st.Oldest.Equal(numbered(0).Time) {
 		t.Fatalf("status %+v", st)
 	}
 	var rest []int
@@ -60,15 +59,15 @@ func TestEverythingReleasedLeavesNothing(t *testing.T) {
 		must(t, s.Release(pos))
 	}
 	must(t, s.Close())
-	st := status(t, s)
+	st := s.Status()
 	if len(st.Segments) != 0 || st.Bytes != 0 || st.Pending.Records != 0 || st.Released.Records != 60 {
 		t.Errorf("status %+v", st)
 	}
 	s = open(t, dir, Options{})
-	if st := status(t, s); st.Released.Records != 60 || st.Released.Tenants["tenant-1"].Records != 20 || st.Lost.Records != 0 {
+	if st := s.Status(); st.Released.Records != 60 || st.Released.Tenants["tenant-1"].Records != 20 || st.Lost.Records != 0 {
 		t.Errorf("after reopening: %+v", st)
 	}
-	pos, err := s.Append(ctx, numbered(1))
+	pos, err := s.Append(numbered(1))
 	must(t, err)
 	if _, err := s.ReadAt(pos, nil); err != nil {
 		t.Error(err)
@@ -108,7 +107,7 @@ func TestNextWaitsForMore(t *testing.T) {
 		if _, more := <-read; more {
 			t.Error("read on after Close")
 		}
-		if _, err := s.Append(ctx, numbered(1)); !errors.Is(err, ErrClosed) {
+		if _, err := s.Append(numbered(1)); !errors.Is(err, ErrClosed) {
 			t.Errorf("append after Close: %v", err)
 		}
 	})
@@ -134,14 +133,14 @@ func TestLimits(t *testing.T) {
 		"tenant":  {Tenant: strings.Repeat("x", MaxTenant+1)},
 		"spans":   {Spans: -1},
 	} {
-		if _, err := s.Append(ctx, rec); !errors.Is(err, ErrTooLarge) {
+		if _, err := s.Append(rec); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	largest := Record{Tenant: strings.Repeat("x", MaxTenant), Spans: 1<<32 - 1, Payload: bytes.Repeat([]byte("0123456789abcdef"), MaxPayload/16)}
-	pos, err := s.Append(ctx, largest)
+	pos, err := s.Append(largest)
 	must(t, err)
-	empty, err := s.Append(ctx, Record{})
+	empty, err := s.Append(Record{})
 	must(t, err)
 	got, err := s.ReadAt(pos, nil)
 	must(t, err)
@@ -168,7 +167,7 @@ func TestFull(t *testing.T) {
 	s := open(t, "/spool", Options{FS: crashfs.New(), MaxBytes: maxBytes, SegmentBytes: 16 << 10, CheckpointEvery: -1})
 	var kept []int
 	for n := range 1000 {
-		_, err := s.Append(ctx, numbered(n))
+		_, err := s.Append(numbered(n))
 		if errors.Is(err, ErrFull) {
 			break
 		}
@@ -177,24 +176,24 @@ func TestFull(t *testing.T) {
 	}
 	// Small ones may still fit where a large one does not.
 	for range 1000 {
-		if _, err := s.Append(ctx, Record{Tenant: "tenant-0", Payload: []byte("small")}); err != nil {
+		if _, err := s.Append(Record{Tenant: "tenant-0", Payload: []byte("small")}); err != nil {
 			break
 		}
 	}
-	st := status(t, s)
+	st := s.Status()
 	if st.Bytes > maxBytes || st.Bytes < maxBytes*3/4 || len(kept) < 50 {
 		t.Errorf("%d records in %d bytes of %d", len(kept), st.Bytes, maxBytes)
 	}
 	segments := len(st.Segments)
-	if _, err := s.Append(ctx, Record{Payload: make([]byte, maxBytes)}); !errors.Is(err, ErrTooLarge) {
+	if _, err := s.Append(Record{Payload: make([]byte, maxBytes)}); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("larger than the whole spool: %v", err)
 	}
 	for range 20 {
-		if _, err := s.Append(ctx, numbered(7)); !errors.Is(err, ErrFull) {
+		if _, err := s.Append(numbered(7)); !errors.Is(err, ErrFull) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if st := status(t, s); len(st.Segments) != segments {
+	if st := s.Status(); len(st.Segments) != segments {
 		t.Errorf("refusing made segments: %d, then %d", segments, len(st.Segments))
 	}
 	// Releasing the first segment makes room.
@@ -209,7 +208,7 @@ func TestFull(t *testing.T) {
 
 func (s *Spool) appendAll(count int) error {
 	for n := range count {
-		if _, err := s.Append(ctx, numbered(n)); err != nil {
+		if _, err := s.Append(numbered(n)); err != nil {
 			return err
 		}
 	}
@@ -220,85 +219,10 @@ func (s *Spool) appendAll(count int) error {
 func TestFullOfReleased(t *testing.T) {
 	s := open(t, "/spool", Options{FS: crashfs.New(), MaxBytes: 16 << 10, SegmentBytes: 16 << 10})
 	for range 200 {
-		pos, err := s.Append(ctx, Record{Payload: make([]byte, 2000)})
+		pos, err := s.Append(Record{Payload: make([]byte, 2000)})
 		must(t, err)
 		must(t, s.Release(pos))
 	}
-}
-
-func TestCancelledAppend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fsys := crashfs.New()
-		s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
-		must(t, err)
-		appendNumbered(t, s, 0)
-		if _, err := s.Append(ended, numbered(1)); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		// A disk that hangs in its sync.
-		hang := make(chan struct{})
-		fsys.Slow(func(op crashfs.Op) {
-			if op.Kind == crashfs.Sync {
-				<-hang
-			}
-		})
-		for _, n := range []int{2, 3} { // 2 is being synced, 3 is queued behind it
-			c, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			rec := numbered(n)
-			if _, err := s.Append(c, rec); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v", err)
-			}
-			clear(rec.Payload) // the caller may use it again
-		}
-		if st := status(t, s); st.Abandoned != 1 {
-			t.Errorf("abandoned %d, want the one that was being synced", st.Abandoned)
-		}
-		close(hang)
-		appendNumbered(t, s, 4)
-		if got := mustPass(t, s); !slices.Equal(got, []int{0, 2, 4}) {
-			t.Errorf("read %v", got)
-		}
-		must(t, s.Close())
-	})
-}
-
-// Until the payload is written, Append does not return, whatever its context.
-func TestPayloadIsUsedOnlyDuringAppend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fsys := crashfs.New()
-		s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 8 << 10})
-		must(t, err)
-		appendNumbered(t, s, 0)
-		hang := make(chan struct{})
-		fsys.Slow(func(op crashfs.Op) {
-			if op.Kind == crashfs.Write {
-				<-hang
-			}
-		})
-		returned := make(chan struct{})
-		c, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		go func() {
-			rec := numbered(1)
-			_, _ = s.Append(c, rec)
-			clear(rec.Payload)
-			close(returned)
-		}()
-		<-c.Done()
-		synctest.Wait()
-		select {
-		case <-returned:
-			t.Error("Append returned while its payload was being written")
-		default:
-		}
-		close(hang)
-		<-returned
-		if got := mustPass(t, s); got[0] != 0 || len(got) > 2 {
-			t.Errorf("read %v", got)
-		}
-		must(t, s.Close())
-	})
 }
 
 func TestPendingFrom(t *testing.T) {

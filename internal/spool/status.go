@@ -30,8 +30,7 @@ type Status struct {
 
 	// Of this process, since Open.
 	Appended  Counts `json:"appended"`
-	Syncs     int64  `json:"syncs"`     // groups committed
-	Abandoned int64  `json:"abandoned"` // appends whose context ended too late, which may be kept
+	Syncs     int64  `json:"syncs"` // groups committed
 	LastError string `json:"last_error,omitempty"`
 }
 
@@ -46,12 +45,10 @@ type SegmentStatus struct {
 	Sealed  bool      `json:"sealed"`
 }
 
-// Status describes the spool as it is now.
-func (s *Spool) Status() (Status, error) {
-	held, files, err := s.quarantine.usage()
-	if err != nil {
-		return Status{}, fmt.Errorf("list quarantine: %w", err)
-	}
+// Status describes the spool as it is now. A quarantine that cannot be listed
+// counts as empty.
+func (s *Spool) Status() Status {
+	held, files := s.quarantined()
 	oldest := s.oldest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +62,6 @@ func (s *Spool) Status() (Status, error) {
 		QuarantinedBytes:   held,
 		Appended:           s.appended,
 		Syncs:              s.syncs.Load(),
-		Abandoned:          s.abandoned.Load(),
 	}
 	if s.lastErr != nil {
 		st.LastError = s.lastErr.Error()
@@ -86,7 +82,20 @@ func (s *Spool) Status() (Status, error) {
 		}
 		st.Segments = append(st.Segments, sg)
 	}
-	return st, nil
+	return st
+}
+
+// quarantined is what the quarantine holds.
+func (s *Spool) quarantined() (held int64, files []quarantined) {
+	held, files, err := s.quarantine.usage()
+	s.mu.Lock()
+	first := err != nil && !s.unlisted
+	s.unlisted = err != nil
+	s.mu.Unlock()
+	if first { // who asks for the status asks again and again
+		s.failed("list quarantine", err)
+	}
+	return held, files
 }
 
 // oldest is the time of the first pending record; where the disk does not give it, that of the first one in its segment.
@@ -143,7 +152,7 @@ func Inspect(fsys durable.FS, dir string) (Status, error) {
 			}
 		}
 	}
-	st, err := s.Status()
+	st := s.Status()
 	st.MaxBytes = 0
-	return st, err
+	return st, nil
 }

@@ -81,7 +81,7 @@ func TestPowerCutOnDisk(t *testing.T) {
 		s, err := Open(filepath.Join(v.mount, "data", "spool"), opts)
 		must(t, err)
 		checkAfterCut(t, s, cut, acked, released)
-		torn = status(t, s).Torn.Times
+		torn = s.Status().Torn.Times
 		got, used := appendUntilCut(t, s, v, next, acked, released, time.Duration(rng.IntN(60_000))*time.Microsecond)
 		total, next = total+got, used
 		_ = s.Close()
@@ -110,7 +110,7 @@ func appendUntilCut(t *testing.T, s *Spool, v *volume, next int, acked map[int]P
 				n := next
 				next++
 				mu.Unlock()
-				pos, err := s.Append(ctx, numbered(n))
+				pos, err := s.Append(numbered(n))
 				if err != nil {
 					return
 				}
@@ -150,7 +150,7 @@ func checkAfterCut(t *testing.T, s *Spool, cut int, acked map[int]Position, rele
 			t.Fatalf("cut %d: record %d was acknowledged at %s, and is at %s", cut, n, pos, at[n])
 		}
 	}
-	if st := status(t, s); st.Lost.Records != 0 || st.UnreadableSegments != 0 {
+	if st := s.Status(); st.Lost.Records != 0 || st.UnreadableSegments != 0 {
 		t.Fatalf("cut %d: a crash was taken for damage: %+v", cut, st)
 	}
 	var most []Position
@@ -172,7 +172,7 @@ func TestFullDisk(t *testing.T) {
 	kept := 0
 	for round := range 20 {
 		for {
-			if _, err := s.Append(ctx, numbered(kept)); err != nil {
+			if _, err := s.Append(numbered(kept)); err != nil {
 				if !errors.Is(err, syscall.ENOSPC) {
 					t.Fatal(err)
 				}
@@ -191,7 +191,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatalf("round %d: left %v", round, left)
 		}
 	}
-	if st := status(t, s); st.Released.Records != int64(kept) || kept < 2000 {
+	if st := s.Status(); st.Released.Records != int64(kept) || kept < 2000 {
 		t.Errorf("kept %d, status %+v", kept, st)
 	}
 	fmt.Fprintln(t.Output(), kept, "records through a disk of 512 KiB")
