@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ func newConfigValidateCommand() *cobra.Command {
 		Use:   "validate [FILE]",
 		Short: "Check the configuration, and Tempo's where tempo.config_file names one",
 		Long: `Check the configuration that FILE (or --config), the environment and the flags give together.
-Every mistake is named with its place. Exit code 0: usable. 2: not.`,
+Every mistake is named with its place, also what serve would refuse on this machine, such as a file that is missing here.
+Exit code 0: usable. 2: not.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -31,13 +33,7 @@ Every mistake is named with its place. Exit code 0: usable. 2: not.`,
 				}
 			}
 			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			if _, _, err := samplerConfig(conf); err != nil {
-				return err
-			}
-			if _, _, err := tempoSettings(conf); err != nil {
+			if err = errors.Join(err, checkServe(conf)); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")

@@ -33,26 +33,15 @@ func (a *appliance) joinNomad() error {
 			a.logger = a.logger.With(attribute.Key, attribute.Value)
 		}
 	}
-	wanted := map[string]bool{}
-	for _, raw := range []string{a.conf.Forwarder.TempoURL, a.conf.Tempo.QueryURL} {
-		if u, err := url.Parse(raw); err == nil && u.Scheme == "nomad" {
-			wanted[u.Hostname()] = true
-		}
-	}
-	if len(wanted) == 0 && a.conf.Nomad.Lock == "" {
-		return nil
-	}
-	access, err := nomad.Access{Address: a.conf.Nomad.Address, Namespace: a.conf.Nomad.Namespace}.InTask()
-	if err != nil {
-		return fmt.Errorf("reach Nomad for nomad:// addresses or nomad.lock: %w", err)
-	}
-	client, err := access.Connect()
-	if err != nil {
+	client, err := nomadClient(a.conf)
+	if err != nil || client == nil {
 		return err
 	}
 	n.services = map[string]*nomad.Discovery{}
-	for service := range wanted {
-		n.services[service] = nomad.Discover(client, service, a.logger)
+	for _, service := range nomadServices(a.conf) {
+		if n.services[service] == nil {
+			n.services[service] = nomad.Discover(client, service, a.logger)
+		}
 	}
 	if a.conf.Nomad.Lock != "" {
 		host, err := os.Hostname()

@@ -100,8 +100,8 @@ func (l *Loaded) unreadAll() {
 	}
 }
 
-// known tells whether what all of the keys will be is known.
-func (l *Loaded) known(paths ...string) bool {
+// Known tells whether the texts of all of the keys could be read, so that one can be judged by another.
+func (l *Loaded) Known(paths ...string) bool {
 	for _, path := range paths {
 		if l.unread[path] {
 			return false

@@ -20,7 +20,7 @@ const LeastTempoMemory Bytes = 64 << 20
 func (l *Loaded) validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {
-		if l.known(path) {
+		if l.Known(path) {
 			errs = append(errs, l.At(path, fmt.Errorf(format, args...)))
 		}
 	}
@@ -66,7 +66,7 @@ func (l *Loaded) validate() error {
 	address("http.listen", c.HTTP.Listen)
 	if c.Receiver.MaxBodyBytes < 1<<10 || c.Receiver.MaxBodyBytes > 1<<30 {
 		bad("receiver.max_body_bytes", "%v is not between 1KiB and 1GiB", c.Receiver.MaxBodyBytes)
-	} else if l.known("receiver.max_body_bytes") && c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
+	} else if l.Known("receiver.max_body_bytes") && c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
 		bad("receiver.inflight_bytes", "%v is less than two bodies of receiver.max_body_bytes (%v): a large request could never be taken", c.Receiver.InflightBytes, c.Receiver.MaxBodyBytes)
 	}
 	positive("receiver.read_header_timeout", c.Receiver.ReadHeaderTimeout)
@@ -75,7 +75,7 @@ func (l *Loaded) validate() error {
 	if c.Receiver.ClientRequestsPerSecond < 0 {
 		bad("receiver.client_requests_per_second", "%v is negative; 0 means no limit", c.Receiver.ClientRequestsPerSecond)
 	}
-	if t := c.Receiver.TLS; l.known("receiver.tls.cert_file", "receiver.tls.key_file") {
+	if t := c.Receiver.TLS; l.Known("receiver.tls.cert_file", "receiver.tls.key_file") {
 		switch {
 		case t.CertFile != "" && t.KeyFile == "":
 			bad("receiver.tls.cert_file", "needs key_file as well")
@@ -96,7 +96,12 @@ func (l *Loaded) validate() error {
 	if c.Sampler.TargetSpansPerSecond < 0 {
 		bad("sampler.target_spans_per_second", "%v is negative; 0 means no target", c.Sampler.TargetSpansPerSecond)
 	}
-	positive("sampler.window", c.Sampler.Window)
+	if w := c.Sampler.Window; w < 100*time.Millisecond || w > time.Hour {
+		bad("sampler.window", "%v is not between 100ms and 1h; 10s suits nearly everyone", w)
+	}
+	if c.Sampler.HashSeed != 0 && c.Sampler.Mode != "hash_seed" && l.Known("sampler.mode") {
+		bad("sampler.hash_seed", "%d has no effect in mode %s; remove it, or set sampler.mode to hash_seed", c.Sampler.HashSeed, c.Sampler.Mode)
+	}
 	if t := c.Sampler.PressureThreshold; t <= 0 || t > 1 {
 		bad("sampler.pressure_threshold", "%v is not a share of the spool between 0 and 1", t)
 	}
@@ -121,7 +126,7 @@ func (l *Loaded) validate() error {
 	if c.Tempo.MemoryLimit < LeastTempoMemory {
 		bad("tempo.memory_limit", "%v is less than %v, which Tempo needs to start", c.Tempo.MemoryLimit, LeastTempoMemory)
 	}
-	if l.known("forwarder.tempo_url") && c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
+	if l.Known("forwarder.tempo_url") && c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
 		bad("tempo.config_file", "is for the embedded Tempo, which forwarder.tempo_url turns off; remove one of the two")
 	}
 	if c.Archive.Keep < 0 {

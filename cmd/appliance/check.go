@@ -1,0 +1,108 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+
+	"github.com/hashicorp/nomad/api"
+
+	"appliance/internal/config"
+	"appliance/nomad"
+	"appliance/receiver"
+)
+
+// checkServe says what serve would refuse at its start in a configuration, all of it but what Load said already, and
+// starts nothing.
+func checkServe(conf config.Loaded) error {
+	_, _, tempo := tempoSettings(conf)
+	_, nomad := nomadClient(conf)
+	return errors.Join(checkKeys(conf), checkFiles(conf), tempo, nomad)
+}
+
+// checkKeys says what is wrong whatever the machine is.
+func checkKeys(conf config.Loaded) error {
+	errs := []error{conf.CheckServe()}
+	if r := receiverConfig(conf); conf.Known("receiver.max_body_bytes", "receiver.inflight_bytes") && r.InflightBytes >= 2*r.MaxBodyBytes {
+		if err := tryReceiver(receiver.Config{MaxBodyBytes: r.MaxBodyBytes, InflightBytes: r.InflightBytes}); err != nil {
+			errs = append(errs, conf.At("receiver.inflight_bytes", err))
+		}
+	}
+	for _, tenant := range conf.Receiver.Tenants {
+		if err := tryReceiver(receiver.Config{Tenants: []string{tenant}}); err != nil {
+			errs = append(errs, conf.At("receiver.tenants", fmt.Errorf("%q: %w", tenant, errors.Unwrap(err))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkFiles says which of the receiver's files are of no use.
+func checkFiles(conf config.Loaded) error {
+	r := receiverConfig(conf)
+	var errs []error
+	readable := true
+	for _, f := range []struct{ key, path string }{
+		{"receiver.tls.cert_file", r.TLS.CertFile}, {"receiver.tls.key_file", r.TLS.KeyFile}, {"receiver.tls.client_ca_file", r.TLS.ClientCAFile},
+	} {
+		if f.path == "" {
+			continue
+		}
+		if _, err := os.ReadFile(f.path); err != nil {
+			readable = false
+			errs = append(errs, conf.At(f.key, err))
+		}
+	}
+	if readable && r.TLS.CertFile != "" && r.TLS.KeyFile != "" {
+		if err := tryReceiver(receiver.Config{TLS: r.TLS}); err != nil {
+			errs = append(errs, conf.At("receiver.tls.cert_file", err))
+		}
+	}
+	if err := tryReceiver(receiver.Config{Auth: r.Auth}); err != nil {
+		errs = append(errs, conf.At("receiver.auth.bearer_token_file", err))
+	}
+	return errors.Join(errs...)
+}
+
+// tryReceiver says what the receiver itself thinks of a part of its configuration.
+func tryReceiver(c receiver.Config) error {
+	_, err := receiver.New(c, nil, nil, slog.New(slog.DiscardHandler))
+	return err
+}
+
+// nomadServices are the keys that name a service of Nomad, with its name.
+func nomadServices(conf config.Loaded) map[string]string {
+	services := map[string]string{}
+	for key, raw := range map[string]string{"forwarder.tempo_url": conf.Forwarder.TempoURL, "tempo.query_url": conf.Tempo.QueryURL} {
+		if u, err := url.Parse(raw); err == nil && u.Scheme == "nomad" {
+			services[key] = u.Hostname()
+		}
+	}
+	return services
+}
+
+// nomadClient is for the services and the lock that the configuration names; nil where it names none. Nothing is sent yet.
+func nomadClient(conf config.Loaded) (*api.Client, error) {
+	services := nomadServices(conf)
+	wanted := ""
+	switch {
+	case services["forwarder.tempo_url"] != "":
+		wanted = "forwarder.tempo_url"
+	case services["tempo.query_url"] != "":
+		wanted = "tempo.query_url"
+	case conf.Nomad.Lock != "":
+		wanted = "nomad.lock"
+	default:
+		return nil, nil
+	}
+	access, err := nomad.Access{Address: conf.Nomad.Address, Namespace: conf.Nomad.Namespace}.InTask()
+	if err != nil {
+		return nil, conf.At(wanted, fmt.Errorf("needs Nomad: %w; outside of a task set nomad.address or NOMAD_ADDR", err))
+	}
+	client, err := access.Connect()
+	if err != nil {
+		return nil, conf.At("nomad.address", err)
+	}
+	return client, nil
+}
