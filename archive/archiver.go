@@ -83,6 +83,9 @@ func New(o Options) (*Archiver, error) {
 	return a, nil
 }
 
+// Source is what the Archiver copies from.
+func (a *Archiver) Source() Source { return a.opt.Source }
+
 // Run archives what appears in the source, and purges, until ctx ends; then it returns nil. Errors are counted and
 // logged, and what did not succeed is tried again with the next look.
 func (a *Archiver) Run(ctx context.Context) error {

@@ -13,7 +13,7 @@ import (
 )
 
 // memory is what an archiver keeps in the store about one source, so that a restart knows it. Archivers of the same
-// source share it; the last writer wins but for gaps, which costs at most a second look at a block.
+// source share it: gaps are joined, and of the rest the last writer wins, which costs at most a second look at a block.
 type memory struct {
 	Origin string `json:"origin"`
 	// ScannedAt is when the source was last listed whole.
@@ -43,8 +43,11 @@ func memoryName(origin string) string {
 	return fmt.Sprintf("archiver-%x.json", sum[:8])
 }
 
+// errForgotten says that what an archiver remembered cannot be parsed.
+var errForgotten = errors.New("what the archiver remembered is damaged")
+
 // recall reads the memory of a source. One that cannot be parsed is as if there were none: it holds nothing that the
-// archive's blocks depend on. The error tells then.
+// archive's blocks depend on. The error is errForgotten then.
 func recall(ctx context.Context, s store.Store, origin string) (memory, error) {
 	m := memory{Origin: origin, Covered: map[string]string{}}
 	text, err := store.ReadFile(ctx, s, memoryName(origin), maxMemoryBytes)
@@ -55,7 +58,7 @@ func recall(ctx context.Context, s store.Store, origin string) (memory, error) {
 	}
 	var read memory
 	if err := json.Unmarshal(text, &read); err != nil {
-		return m, fmt.Errorf("parse %s: %w", memoryName(origin), err)
+		return m, fmt.Errorf("%w: parse %s: %w", errForgotten, memoryName(origin), err)
 	}
 	if read.Covered == nil {
 		read.Covered = m.Covered

@@ -8,15 +8,15 @@ import (
 )
 
 // pruneTrial is for how long a clock that is doubted must keep step before blocks are pruned by it. Pruning is for good,
-// and nothing is urgent about it.
-const pruneTrial = 24 * time.Hour
+// and nothing is urgent about it; but a machine that sleeps every night has to come to it in a day.
+const pruneTrial = 6 * time.Hour
 
 // Pruner prunes an archive now and then by its age. While the clock is in doubt it prunes nothing.
 type Pruner struct {
 	archive *Archive
 	source  Source
 	keep    time.Duration
-	clock   *clock
+	clock   *clock // nil before the first Prune
 }
 
 // NewPruner returns a Pruner of what is older than keep; see PlanPrune for what it spares. The source may be nil.
@@ -24,18 +24,25 @@ func NewPruner(s store.Store, src Source, keep time.Duration) *Pruner {
 	return &Pruner{archive: Open(s), source: src, keep: keep}
 }
 
-// Prune prunes once. doubt says why nothing was, though the plan had blocks.
+// Prune prunes once. doubt says why nothing was, though there are blocks that are old enough.
 func (p *Pruner) Prune(ctx context.Context) (pruned int, doubt string, err error) {
+	if p.clock == nil { // before the plan, so that a clock that is set right meanwhile is seen to jump
+		inv, err := takeInventory(ctx, p.archive.store)
+		if err != nil {
+			return 0, "", err
+		}
+		start := time.Now()
+		p.clock = newClock(p.archive.now, func() time.Duration { return time.Since(start) }, pruneTrial, inv.lastArchived())
+	}
 	plan, err := p.archive.PlanPrune(ctx, p.keep, p.source)
 	if err != nil {
 		return 0, "", err
 	}
-	if p.clock == nil {
-		start := time.Now()
-		p.clock = newClock(p.archive.now, func() time.Duration { return time.Since(start) }, pruneTrial, plan.inv.lastArchived())
+	doubt = p.clock.look()
+	if len(plan.Blocks) == 0 {
+		return 0, "", nil
 	}
-	doubt = p.clock.look() // after the plan was made by it
-	if doubt != "" || len(plan.Blocks) == 0 {
+	if doubt != "" {
 		return 0, doubt, nil
 	}
 	pruned, err = plan.Run(ctx, nil)

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -12,14 +11,7 @@ import (
 // remember writes down what a restart should know, and the catalog, when it is time.
 func (a *Archiver) remember(ctx context.Context, now bool) {
 	if a.recalled && (now || time.Since(a.remembered) >= a.rememberEvery()) {
-		theirs, err := recall(ctx, a.opt.Store, a.opt.Origin)
-		a.mu.Lock()
-		if err == nil {
-			a.memory.joinGaps(theirs.Gaps)
-		}
-		m := a.memory
-		a.mu.Unlock()
-		if err := m.save(ctx, a.opt.Store); err != nil {
+		if err := a.saveMemory(ctx); err != nil {
 			a.fail(ctx, causeOf(err), err)
 		} else {
 			a.remembered = time.Now()
@@ -29,6 +21,19 @@ func (a *Archiver) remember(ctx context.Context, now bool) {
 	if changes >= catalogEvery || changes > 0 && (now || time.Since(a.cataloged) >= catalogAfter) {
 		a.saveCatalog(ctx)
 	}
+}
+
+// saveMemory writes it with the gaps that other archivers of the source have recorded since.
+func (a *Archiver) saveMemory(ctx context.Context) error {
+	theirs, err := recall(ctx, a.opt.Store, a.opt.Origin)
+	if err != nil && !errors.Is(err, errForgotten) {
+		return err
+	}
+	a.mu.Lock()
+	a.memory.joinGaps(theirs.Gaps)
+	m := a.memory
+	a.mu.Unlock()
+	return m.save(ctx, a.opt.Store)
 }
 
 // trial is for how long a clock that is doubted must keep step.
@@ -84,7 +89,7 @@ func (a *Archiver) recall(ctx context.Context) error {
 		return nil
 	}
 	m, err := recall(ctx, a.opt.Store, a.opt.Origin)
-	if bad := (*json.SyntaxError)(nil); err != nil && !errors.As(err, &bad) {
+	if err != nil && !errors.Is(err, errForgotten) {
 		return err
 	}
 	a.fail(ctx, CauseCatalog, err)

@@ -178,7 +178,9 @@ func (p *RestorePlan) restore(ctx context.Context, target store.Store, m *Manife
 
 // put returns the SHA-256 of what was written, or of what was there.
 func (p *RestorePlan) put(ctx context.Context, target store.Store, name string, f File, moved func(int64)) (string, error) {
-	o, err := p.a.store.Open(ctx, name)
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	o, err := p.a.store.Open(reading, name)
 	if errors.Is(err, store.ErrNotExist) {
 		return "", fmt.Errorf("%w: it is missing", errDamaged)
 	} else if err != nil {
@@ -190,12 +192,16 @@ func (p *RestorePlan) put(ctx context.Context, target store.Store, name string, 
 	}
 	// WriteTo keeps to the bandwidth limit, and takes one request of a remote store.
 	from, to := io.Pipe()
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		_, err := o.WriteTo(to)
 		to.CloseWithError(err)
 	}()
 	sum, err := target.Put(ctx, name, &countingReader{from, moved}, f.Size)
+	stop() // the rest is not wanted where the name is taken
 	from.Close()
+	<-done
 	if !errors.Is(err, store.ErrExists) {
 		return hexSum(sum), err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"appliance/archive/store"
@@ -128,16 +129,17 @@ func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, e
 	for _, e := range chosen {
 		p.BytesTotal += e.bytes
 	}
-	for i, e := range chosen {
+	v := &verification{a: a, marks: inv.marks, data: o.ReadData, rep: rep, verified: map[ref]int64{}}
+	for _, e := range chosen {
 		if o.Progress != nil {
 			p.Tenant, p.Block = e.tenant, e.block
 			o.Progress(p)
 		}
-		if err := a.verifyOne(ctx, inv, e, o.ReadData, rep); err != nil {
+		if err := v.block(ctx, e.ref); err != nil {
 			// What was read for hours is worth a moment, also after an interruption.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
 			defer cancel()
-			return rep, errors.Join(err, a.saveVerified(ctx, inv, chosen[:i], o, rep))
+			return rep, errors.Join(err, v.save(ctx))
 		}
 		p.Blocks++
 		p.Bytes += e.bytes
@@ -145,65 +147,91 @@ func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, e
 	if o.Progress != nil && p.Blocks > 0 {
 		o.Progress(p)
 	}
-	return rep, a.saveVerified(ctx, inv, chosen, o, rep)
+	if len(v.verified) == 0 && inv.stale == 0 && inv.catalogErr == nil {
+		return rep, nil
+	}
+	return rep, v.save(ctx)
 }
 
-func (a *Archive) verifyOne(ctx context.Context, inv *inventory, e *entry, data bool, rep *VerifyReport) error {
-	rep.Blocks++
+// verification is one under way.
+type verification struct {
+	a        *Archive
+	marks    marks // at its beginning
+	data     bool
+	rep      *VerifyReport
+	verified map[ref]int64 // when, of blocks that were read and found right; 0 of damaged ones
+}
+
+func (v *verification) block(ctx context.Context, r ref) error {
+	s := v.a.store
+	v.rep.Blocks++
 	var damages []Damage
-	m, err := readManifest(ctx, a.store, e.tenant, e.block)
+	m, err := readManifest(ctx, s, r.tenant, r.block)
 	switch {
 	case errors.Is(err, store.ErrNotExist):
-		// A prune sets its mark first.
-		if pruned, err := isMarked(ctx, a.store, markPrune, e.ref); pruned || err != nil {
-			return err
-		}
-		damages = []Damage{{e.tenant, e.block, ManifestName, "is missing"}}
+		damages = []Damage{{r.tenant, r.block, ManifestName, "is missing"}}
 	case isBadManifest(err):
-		damages = []Damage{{e.tenant, e.block, ManifestName, err.Error()}}
+		damages = []Damage{{r.tenant, r.block, ManifestName, err.Error()}}
 	case err != nil:
 		return err
 	default:
-		if damages, err = checkBlock(ctx, a.store, m, data); err != nil {
+		if damages, err = checkBlock(ctx, s, m, v.data); err != nil {
 			return err
 		}
-		if data {
-			rep.Bytes += m.Bytes
+		if v.data {
+			v.rep.Bytes += m.Bytes
 		}
 	}
 	if len(damages) > 0 {
-		e.verified = 0
-		rep.Damage = append(rep.Damage, damages...)
-		return setMark(ctx, a.store, markDamaged, e.ref)
+		if pruned, err := wasPruned(ctx, s, r); pruned || err != nil {
+			return err
+		}
+		v.verified[r] = 0
+		v.rep.Damage = append(v.rep.Damage, damages...)
+		return setMark(ctx, s, markDamaged, r)
 	}
-	if !data {
+	if !v.data {
 		return nil
 	}
-	e.verified = a.now().Unix()
-	if inv.marks.has(markDamaged, e.ref) {
-		return clearMark(ctx, a.store, markDamaged, e.ref)
+	v.verified[r] = v.a.now().Unix()
+	if v.marks.has(markDamaged, r) {
+		return clearMark(ctx, s, markDamaged, r)
 	}
 	return nil
 }
 
+// wasPruned says whether what a block lacks was pruned meanwhile: a prune sets its mark first, then deletes the manifest
+// first, and a later one takes the mark away, when the catalog has forgotten the block.
+func wasPruned(ctx context.Context, s store.Store, r ref) (bool, error) {
+	if marked, err := isMarked(ctx, s, markPrune, r); marked || err != nil {
+		return marked, err
+	}
+	if o, err := s.Open(ctx, ObjectName(r.tenant, r.block, ManifestName)); err == nil {
+		return false, o.Close()
+	}
+	now, err := takeInventory(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	isIt := func(e entry) bool { return e.ref == r }
+	return now.find(r) == nil && !slices.ContainsFunc(now.missing, isIt) && !slices.Contains(now.incomplete, r), nil
+}
+
 const saveDeadline = 10 * time.Second
 
-// saveVerified writes down which blocks were verified, in the catalog as it is now: others have archived and pruned
+// save writes down which blocks were verified, in the catalog as it is now: others have archived, verified and pruned
 // while this took hours.
-func (a *Archive) saveVerified(ctx context.Context, inv *inventory, visited []*entry, o VerifyOptions, rep *VerifyReport) error {
-	if !o.ReadData && len(rep.Damage) == 0 && inv.stale == 0 && inv.catalogErr == nil {
-		return nil
-	}
-	now, err := takeInventory(ctx, a.store)
+func (v *verification) save(ctx context.Context) error {
+	now, err := takeInventory(ctx, v.a.store)
 	if err != nil {
 		return err
 	}
-	for _, e := range visited {
-		if is := now.find(e.ref); is != nil {
-			is.verified = e.verified
+	for r, at := range v.verified {
+		if e := now.find(r); e != nil {
+			e.verified = at
 		}
 	}
-	return now.save(ctx, a.store)
+	return now.save(ctx, v.a.store)
 }
 
 // choose returns the archived blocks that are to be verified.

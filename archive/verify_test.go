@@ -1,9 +1,13 @@
 package archive
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -190,4 +194,118 @@ func FuzzDecodeCatalog(f *testing.F) {
 			t.Errorf("%d entries, then %d, %v", len(entries), len(again), err)
 		}
 	})
+}
+
+// What is pruned while a verification is under way, once or by a later prune too, is neither damaged nor missing.
+func TestVerifyBesideAPrune(t *testing.T) {
+	t.Parallel()
+	for name, prunes := range map[string]int{"one": 1, "another": 2} {
+		t.Run(name, func(t *testing.T) {
+			b := archived(t)
+			before := planPrune(t, b, nil)
+			rep, err := Open(b.store).Verify(t.Context(), VerifyOptions{ReadData: true, Progress: func(p Progress) {
+				if p.Blocks != 1 {
+					return
+				}
+				for range prunes {
+					_, err := before.Run(t.Context(), nil)
+					must(t, err)
+					before = planPrune(t, b, nil)
+				}
+			}})
+			must(t, err)
+			if rep.Damaged() {
+				t.Errorf("%+v", rep)
+			}
+			if rep := b.verify(); rep.Damaged() || rep.Blocks != 0 {
+				t.Errorf("afterwards: %+v", rep)
+			}
+			m, err := readMarks(t.Context(), b.store)
+			must(t, err)
+			if len(m[markDamaged]) != 0 {
+				t.Errorf("marked as damaged: %v", m[markDamaged])
+			}
+		})
+	}
+}
+
+// A prune may come between a block's manifest and its data.
+func TestVerifyOfABlockThatIsBeingPruned(t *testing.T) {
+	t.Parallel()
+	b := archived(t)
+	plan := planPrune(t, b, nil)
+	inner, once := b.store, sync.OnceFunc(func() {
+		_, err := plan.Run(t.Context(), nil)
+		must(t, err)
+	})
+	b.store = &faultyStore{inner, func(op, name string) error {
+		if op == "open" && strings.HasSuffix(name, "/"+dataName) {
+			once()
+		}
+		return nil
+	}}
+	if rep := b.verify(); rep.Damaged() {
+		t.Errorf("%+v", rep)
+	}
+}
+
+// A manifest that somebody took away is damage, whatever was pruned before.
+func TestVerifyTellsAMissingManifestFromAPrune(t *testing.T) {
+	t.Parallel()
+	b := archived(t)
+	rep, err := Open(b.store).Verify(t.Context(), VerifyOptions{ReadData: true, Progress: func(p Progress) {
+		if p.Blocks == 1 {
+			must(t, os.Remove(filepath.Join(b.dst, tenant, blockB, ManifestName)))
+			must(t, os.RemoveAll(filepath.Join(b.dst, tenant, blockC)))
+		}
+	}})
+	must(t, err)
+	if len(rep.Damage) != 2 || rep.Damage[0].Block != blockB || rep.Damage[1].Block != blockC {
+		t.Errorf("%+v", rep)
+	}
+}
+
+func TestInterruptedVerifyIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, levelZeroDir(t))
+	b.runOnce(b.archiver(nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Open(b.store).Verify(ctx, VerifyOptions{ReadData: true, Progress: func(p Progress) {
+		if p.Blocks == 2 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	verified := 0
+	for _, l := range b.list(Filter{}) {
+		if !l.VerifiedAt.IsZero() {
+			verified++
+		}
+	}
+	if verified != 2 {
+		t.Errorf("%d blocks are verified", verified)
+	}
+}
+
+// A verification writes only what it found itself over what others did meanwhile.
+func TestVerifyKeepsWhatOthersDid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, levelZeroDir(t))
+	b.runOnce(b.archiver(nil))
+	must(t, os.Remove(filepath.Join(b.dst, catalogName))) // so that the first has something to write
+	rep, err := Open(b.store).Verify(t.Context(), VerifyOptions{Progress: func(p Progress) {
+		if p.Blocks == 3 {
+			b.verify()
+		}
+	}})
+	if err != nil || rep.Damaged() {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	for _, l := range b.list(Filter{}) {
+		if l.VerifiedAt.IsZero() {
+			t.Errorf("%s is not verified any more", l.ID)
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/grafana/tempo/tempodb/encoding/common"
@@ -92,14 +91,16 @@ func searchOptions() common.SearchOptions {
 func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weight int, visit func(context.Context, *block, *openBlock) error) ([]error, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// After enough no other block is begun; those under way go on, since they may hold something newer.
+	more, enough := context.WithCancel(ctx)
+	defer enough()
 	var (
 		wg      sync.WaitGroup
 		mu      sync.Mutex
 		missing []error
-		enough  atomic.Bool // no other block is begun; those under way may hold something newer
 	)
 	for _, b := range blocks {
-		if enough.Load() || r.open.Acquire(ctx, int64(weight)) != nil {
+		if r.open.Acquire(more, int64(weight)) != nil {
 			break
 		}
 		wg.Go(func() {
@@ -109,7 +110,7 @@ func (r *Reader) each(ctx context.Context, tenant string, blocks []*block, weigh
 			case err == nil:
 			case ctx.Err() != nil:
 			case errors.Is(err, errEnough):
-				enough.Store(true)
+				enough()
 			case errors.As(err, &aborted):
 				cancel(aborted.error)
 			case r.pruned(ctx, tenant, b):

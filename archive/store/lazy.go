@@ -37,7 +37,7 @@ func (l *lazy) get(ctx context.Context) (Store, error) {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, fmt.Errorf("wait for store %s to open: %w", l.url, ctx.Err())
 	}
 	if l.opened == nil {
 		s, err := l.open(ctx)

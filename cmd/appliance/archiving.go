@@ -29,7 +29,6 @@ const (
 // archiving is the archive's part of serve. Its zero value archives nothing.
 type archiving struct {
 	store    store.Store
-	source   archive.Source // nil for none; set before the archiver
 	embedded bool
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
 	failure  atomic.Pointer[string]           // why there is no archiver
@@ -99,7 +98,6 @@ func (a *appliance) openArchiver(ctx context.Context, source string, o archive.O
 	if err != nil {
 		return errors.Join(err, src.Close())
 	}
-	a.archive.source = src
 	a.archive.archiver.Store(archiver)
 	return nil
 }
@@ -118,19 +116,23 @@ func (a *appliance) archiving(ctx context.Context) error {
 	case a.archive.store == nil:
 		<-ctx.Done()
 		return nil
-	case a.archive.embedded || a.conf.Archive.Source == "":
-		return a.pruneArchive(ctx)
+	case a.archive.embedded:
+		return a.pruneArchive(ctx, a.archive.archiver.Load().Source())
+	case a.conf.Archive.Source == "":
+		return a.pruneArchive(ctx, nil)
 	}
-	if !a.awaitSource(ctx) {
+	archiver := a.awaitArchiver(ctx)
+	if archiver == nil {
 		return nil
 	}
+	// Nothing is pruned before the source is known: what it still has is spared.
 	done := make(chan error, 1)
-	go func() { done <- a.pruneArchive(ctx) }()
-	return errors.Join(a.archive.archiver.Load().Run(ctx), <-done)
+	go func() { done <- a.pruneArchive(ctx, archiver.Source()) }()
+	return errors.Join(archiver.Run(ctx), <-done)
 }
 
-// awaitSource opens the storage of the Tempo elsewhere, as soon as it answers. False: ctx ended before.
-func (a *appliance) awaitSource(ctx context.Context) bool {
+// awaitArchiver opens the storage of the Tempo elsewhere, as soon as it answers. Nil: ctx ended before.
+func (a *appliance) awaitArchiver(ctx context.Context) *archive.Archiver {
 	for a.archive.archiver.Load() == nil {
 		query, _, err := a.nomad.locate(a.conf.Tempo.QueryURL)
 		if err == nil {
@@ -145,16 +147,17 @@ func (a *appliance) awaitSource(ctx context.Context) bool {
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return nil
 		case <-time.After(sourceRetry):
 		}
 	}
 	a.archive.failure.Store(nil)
-	return true
+	return a.archive.archiver.Load()
 }
 
-// pruneArchive deletes blocks that are older than archive.keep from the archive, if that is set.
-func (a *appliance) pruneArchive(ctx context.Context) error {
+// pruneArchive deletes blocks that are older than archive.keep from the archive, if that is set, but none that the source
+// still has.
+func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) error {
 	keep := a.conf.Archive.Keep
 	if keep == 0 {
 		<-ctx.Done()
@@ -162,16 +165,16 @@ func (a *appliance) pruneArchive(ctx context.Context) error {
 	}
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
-	pruner := archive.NewPruner(a.archive.store, a.archive.source, keep)
+	pruner := archive.NewPruner(a.archive.store, source, keep)
 	for {
 		pruned, doubt, err := pruner.Prune(ctx)
 		switch {
-		case doubt != "" && err == nil:
-			a.logger.Warn("the archive is not pruned, since the clock is in doubt", "doubt", doubt)
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			a.logger.Error("the archive is not pruned; trying again in an hour", "err", err)
+		case doubt != "":
+			a.logger.Warn("the archive is not pruned, since the clock is in doubt; trying again in an hour", "doubt", doubt)
 		case pruned > 0:
 			a.logger.Info("pruned the archive", "blocks", pruned, "older_than", keep.String())
 		}

@@ -106,3 +106,25 @@ func TestMetricsAreTheArchivesAndThenTempos(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 }
+
+// What Tempo says of its own answer is said of the joined one, whether the archive answers or not.
+func TestPartialMetricsOfTemposStayPartial(t *testing.T) {
+	live := func() *tempopb.QueryRangeResponse {
+		return &tempopb.QueryRangeResponse{Series: []*tempopb.TimeSeries{series("x", 1)}, Status: tempopb.PartialStatus_PARTIAL, Message: "too many series"}
+	}
+	archived := &tempopb.QueryRangeResponse{Series: []*tempopb.TimeSeries{series("x", 5)}, Status: tempopb.PartialStatus_PARTIAL, Message: "block b is damaged"}
+	whole := &tempopb.QueryRangeResponse{Series: []*tempopb.TimeSeries{series("x", 5)}}
+	for _, c := range []struct {
+		parts   []*tempopb.QueryRangeResponse
+		missing []error
+		want    string
+	}{
+		{[]*tempopb.QueryRangeResponse{live(), whole}, nil, "too many series"},
+		{[]*tempopb.QueryRangeResponse{live(), archived}, []error{errors.New("block b is damaged")}, "block b is damaged\ntoo many series"},
+		{[]*tempopb.QueryRangeResponse{live()}, []error{errors.New("no archive")}, "no archive\ntoo many series"},
+	} {
+		if got := joinSeries(c.parts, c.missing); got.Status != tempopb.PartialStatus_PARTIAL || got.Message != c.want {
+			t.Errorf("%s %q, want %q", got.Status, got.Message, c.want)
+		}
+	}
+}

@@ -3,9 +3,9 @@ package query
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/grafana/tempo/pkg/api"
 	"github.com/grafana/tempo/pkg/tempopb"
@@ -58,21 +58,31 @@ func lastStep(resp *tempopb.QueryRangeResponse) (last int64) {
 // joinSeries takes the steps before the archive's last one from the archive, that one from whichever counted more, and
 // the later ones from Tempo. parts are Tempo's answer, where there is one, and the archive's.
 func joinSeries(parts []*tempopb.QueryRangeResponse, missing []error) *tempopb.QueryRangeResponse {
-	archived := parts[len(parts)-1]
-	why := slices.Clone(missing)
+	joined := parts[len(parts)-1]
 	if len(parts) > 1 {
-		cut := lastStep(archived)
-		takeSamples(archived, parts[0], func(old *tempopb.Sample, sample tempopb.Sample) bool {
+		cut := lastStep(joined)
+		takeSamples(joined, parts[0], func(old *tempopb.Sample, sample tempopb.Sample) bool {
 			return sample.TimestampMs > cut || sample.TimestampMs == cut && (old == nil || sample.Value > old.Value)
 		})
-		if parts[0].Status == tempopb.PartialStatus_PARTIAL {
-			why = append(why, errors.New(parts[0].Message))
+	}
+	var why []string
+	for _, err := range missing {
+		why = append(why, err.Error())
+	}
+	text, partial := strings.Join(why, "\n"), len(missing) > 0
+	for _, p := range parts {
+		if p.Status != tempopb.PartialStatus_PARTIAL {
+			continue
+		}
+		partial = true
+		if !strings.Contains(text, p.Message) { // the archive's is what is missing
+			text = strings.TrimPrefix(text+"\n"+p.Message, "\n")
 		}
 	}
-	if len(why) > 0 {
-		archived.Status, archived.Message = tempopb.PartialStatus_PARTIAL, errors.Join(why...).Error()
+	if partial {
+		joined.Status, joined.Message = tempopb.PartialStatus_PARTIAL, text
 	}
-	return archived
+	return joined
 }
 
 // takeSamples puts those samples of from into resp, in their order in time, that take chooses. It is given what resp

@@ -1,16 +1,19 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/grafana/tempo/pkg/gogocodec"
 	"github.com/grafana/tempo/pkg/tempopb"
@@ -303,5 +306,40 @@ func TestStreamedTagsAndMetrics(t *testing.T) {
 		if !slices.Equal(samples, c.samples) || (msg.Status == tempopb.PartialStatus_PARTIAL) != c.partial {
 			t.Errorf("%v %s %s, want %v", samples, msg.Status, msg.Message, c.samples)
 		}
+	}
+}
+
+// Tempo's jobs end in any order, and each message has the samples that are new or have changed.
+func TestStreamedMetricsComeInAnyOrderOfTime(t *testing.T) {
+	part := func(ms int64, value float64) []*tempopb.TimeSeries {
+		return []*tempopb.TimeSeries{{PromLabels: "x", Samples: []tempopb.Sample{{TimestampMs: ms, Value: value}}}}
+	}
+	live := &streamingTempo{series: [][]*tempopb.TimeSeries{part(9000, 4), part(6000, 7), part(9000, 3), part(7000, 2)}}
+	client := stream(t, live, Options{Archive: &fakeArchive{series: []*tempopb.TimeSeries{series("x", 5, 5, 2)}}})
+	metrics, err := client.MetricsQueryRange(t.Context(), &tempopb.QueryRangeRequest{Query: "{} | rate()"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := metrics.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[int64]float64{}
+	for _, s := range msg.Series[0].Samples {
+		got[s.TimestampMs] = s.Value
+	}
+	want := map[int64]float64{1000: 5, 2000: 5, 3000: 2, 6000: 7, 7000: 2, 9000: 3}
+	if !maps.Equal(got, want) || !slices.IsSortedFunc(msg.Series[0].Samples, func(a, b tempopb.Sample) int { return cmp.Compare(a.TimestampMs, b.TimestampMs) }) {
+		t.Errorf("%v, want %v in order", msg.Series[0].Samples, want)
+	}
+}
+
+func TestAStartWithoutAnEndGoesOnUntilNow(t *testing.T) {
+	archive := &fakeArchive{}
+	if _, _, _, err := streamed(t, stream(t, &streamingTempo{}, Options{Archive: archive}), &tempopb.SearchRequest{Query: "{}", Start: 100}); err != nil {
+		t.Fatal(err)
+	}
+	if now := uint32(time.Now().Unix()); archive.search.Start != 100 || archive.search.End > now || archive.search.End+60 < now {
+		t.Errorf("from %d to %d", archive.search.Start, archive.search.End)
 	}
 }
