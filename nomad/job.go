@@ -1,12 +1,10 @@
 package nomad
 
 import (
-	"cmp"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -36,8 +34,8 @@ func (s Spec) Build() (*api.Job, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	job := api.NewServiceJob(s.Job, s.Job, s.Region, cmp.Or(s.Priority, api.JobDefaultPriority))
-	job.Region, job.Priority = optional(s.Region), optional(s.Priority)
+	job := api.NewServiceJob(s.Job, s.Job, s.Region, api.JobDefaultPriority)
+	job.Region, job.Priority = optional(s.Region), s.Priority
 	job.Namespace, job.NodePool = optional(s.Namespace), optional(s.NodePool)
 	job.Datacenters = s.Datacenters
 	job.Meta = map[string]string{madeBy: us}
@@ -124,7 +122,7 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 		t.Env["APPLIANCE_NOMAD_LOCK"] = s.LockPath()
 	}
 	for key, value := range s.Settings {
-		t.Env["APPLIANCE_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))] = value
+		t.Env[envName(key)] = value
 	}
 	for name, value := range s.Env {
 		t.Env[name] = value

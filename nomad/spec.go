@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"appliance/internal/config"
 )
 
 // Shapes of the job, and what stands for a port that Nomad chooses or a disk that goes with the allocation.
@@ -37,7 +40,7 @@ type Spec struct {
 	Datacenters []string `var:"datacenters" doc:"datacenters to run in"`
 	NodePool    string   `var:"node_pool" doc:"node pool to run in"`
 	Constraints []string `var:"constraint" doc:"where to run, such as 'node.class = storage' or 'attr.kernel.name = linux'; may be repeated"`
-	Priority    int      `var:"priority" doc:"priority of the job, 1 to 100"`
+	Priority    *int     `var:"priority" doc:"priority of the job, 1 to 100"`
 	Count       int      `var:"count" doc:"replicas of the appliance, with --tempo elsewhere; one at a time archives"`
 
 	Driver  string `var:"driver" doc:"docker or raw_exec"`
@@ -106,6 +109,8 @@ const (
 	// its own heap, and what a limit of the heap does not count.
 	ownMemory   = 130
 	leastMemory = 256
+	// leastTempoTask is the memory of a Tempo of its own, in MiB, whose share as GOMEMLIMIT is the least that it starts with.
+	leastTempoTask = int(config.LeastTempoMemory>>20) * 5 / 4
 )
 
 var jobName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
@@ -137,16 +142,24 @@ func (s Spec) check() error {
 	if len(s.Datacenters) == 0 {
 		wrong("datacenters is empty; \"*\" means all")
 	}
+	for _, d := range s.Datacenters {
+		if strings.TrimSpace(d) != d || d == "" {
+			wrong("datacenters: %q is no name; \"*\" means all", d)
+		}
+	}
+	if s.Priority != nil && (*s.Priority < 1 || *s.Priority > 100) {
+		wrong("priority %d is not between 1 and 100", *s.Priority)
+	}
 	if s.Count < 1 {
 		wrong("count %d is less than 1", s.Count)
 	}
 	if s.Count > 1 && s.Tempo != TempoElsewhere {
 		wrong("count %d needs tempo elsewhere: with a Tempo each, a reader would see the traces of one replica only", s.Count)
 	}
-	if s.Tempo == TempoElsewhere && s.Settings["forwarder.tempo_url"] == "" {
+	if s.Tempo == TempoElsewhere && s.setting("forwarder.tempo_url") == "" {
 		wrong("tempo elsewhere: say where, with --set forwarder.tempo_url=nomad://SERVICE or http://HOST:4318")
 	}
-	if s.sharesArchive() && s.Settings["archive.store"] == "" {
+	if s.sharesArchive() && s.setting("archive.store") == "" {
 		wrong("count %d with archive.source needs a store that all replicas reach: --set archive.store=s3://...", s.Count)
 	}
 	if s.Memory < leastMemory {
@@ -177,6 +190,20 @@ func (s Spec) check() error {
 			wrong("%s %q is a host name with a port", name, value)
 		}
 	}
+	for key, by := range ours {
+		if _, set := s.Settings[key]; set {
+			wrong("set %s is the job's own; %s", key, by)
+		}
+		if _, set := s.Env[envName(key)]; set {
+			wrong("env %s is the job's own; %s", envName(key), by)
+		}
+	}
+	if least := leastTempoTask; s.Tempo == TempoTask && s.TempoMemory < least {
+		wrong("tempo_memory %d MiB is less than %d, of which Tempo gets four fifths", s.TempoMemory, least)
+	}
+	if v := s.Volume(); s.Driver == DriverDocker && (strings.ContainsAny(v, "/ ") || v == "." || v == "..") {
+		wrong("data %q is neither the name of a volume nor a path that begins with /", v)
+	}
 	if s.Driver == DriverRawExec && !filepath.IsAbs(s.data()) && s.data() != DataEphemeral {
 		wrong("data %q: raw_exec mounts no volumes; give a directory of the node, or ephemeral", s.data())
 	}
@@ -201,7 +228,22 @@ func (s Spec) data() string {
 }
 
 // sharesArchive tells whether several replicas would archive one storage, so that one of them has to be chosen.
-func (s Spec) sharesArchive() bool { return s.Count > 1 && s.Settings["archive.source"] != "" }
+func (s Spec) sharesArchive() bool { return s.Count > 1 && s.setting("archive.source") != "" }
+
+// setting is what the task has for a key of the configuration that a person set, in either way.
+func (s Spec) setting(key string) string { return cmp.Or(s.Env[envName(key)], s.Settings[key]) }
+
+// envName is the environment variable of a key of the configuration.
+func envName(key string) string {
+	return "APPLIANCE_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// ours are keys that the job needs as it sets them, with what sets them.
+var ours = map[string]string{
+	"data_dir":        "data says where data is kept",
+	"receiver.listen": "write_port says the port of OTLP/HTTP on the node",
+	"http.listen":     "read_port says the port of the read API on the node",
+}
 
 // Volume is the name of the host volume that the job asks for, "" for none.
 func (s Spec) Volume() string {

@@ -85,6 +85,10 @@ func assign(to any, value cty.Value) error {
 		*d, err = time.ParseDuration(text)
 		return err
 	}
+	if p, ok := to.(**int); ok {
+		*p = new(int)
+		to = *p
+	}
 	target := map[reflect.Type]cty.Type{
 		reflect.TypeFor[*string]():            cty.String,
 		reflect.TypeFor[*int]():               cty.Number,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,9 +9,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,8 +28,9 @@ func newNomadCommand() *cobra.Command {
 		Short: "Put the appliance and its Tempo into a Nomad cluster",
 		Long: `Put the appliance and its Tempo into a Nomad cluster, as one job with its services, checks and volume.
 
-Nomad is found as its own command line finds it: NOMAD_ADDR, NOMAD_REGION, NOMAD_NAMESPACE, NOMAD_TOKEN, NOMAD_CACERT, NOMAD_CAPATH,
-NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY, NOMAD_HTTP_AUTH, or the flags of the same names.`,
+Nomad is found by the flags, else by nomad.address and nomad.namespace of the configuration (--config, APPLIANCE_NOMAD_ADDRESS, ...), else as its
+own command line finds it: NOMAD_ADDR, NOMAD_REGION, NOMAD_NAMESPACE, NOMAD_TOKEN, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY,
+NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY, NOMAD_HTTP_AUTH. Nothing else of the configuration concerns the job: its keys are given with --set.`,
 	}
 	c.AddCommand(
 		newNomadSpecCommand(),
@@ -54,6 +58,8 @@ func (f *nomadFlags) addSpec(c *cobra.Command) {
 		switch p := v.Value.(type) {
 		case *string:
 			c.Flags().StringVar(p, v.Flag(), *p, v.Doc)
+		case **int:
+			c.Flags().Var(&optionalInt{p}, v.Flag(), v.Doc)
 		case *int:
 			c.Flags().IntVar(p, v.Flag(), *p, v.Doc)
 		case *bool:
@@ -68,12 +74,17 @@ func (f *nomadFlags) addSpec(c *cobra.Command) {
 	}
 }
 
+const (
+	addressDoc   = "address of Nomad (key nomad.address; also NOMAD_ADDR)"
+	namespaceDoc = "namespace (key nomad.namespace; also NOMAD_NAMESPACE)"
+)
+
 // addAccess gives c the flags of Nomad's own command line.
 func (f *nomadFlags) addAccess(flags *pflag.FlagSet) {
 	a := &f.access
-	flags.StringVar(&a.Address, "address", "", "address of Nomad (NOMAD_ADDR)")
+	flags.StringVar(&a.Address, "address", "", addressDoc)
 	flags.StringVar(&a.Region, "region", "", "region (NOMAD_REGION)")
-	flags.StringVar(&a.Namespace, "namespace", "", "namespace (NOMAD_NAMESPACE)")
+	flags.StringVar(&a.Namespace, "namespace", "", namespaceDoc)
 	flags.StringVar(&a.Token, "token", "", "ACL token (NOMAD_TOKEN)")
 	flags.StringVar(&a.CACert, "ca-cert", "", "CA of Nomad's certificate, PEM (NOMAD_CACERT)")
 	flags.StringVar(&a.CAPath, "ca-path", "", "directory of CAs, PEM (NOMAD_CAPATH)")
@@ -83,13 +94,26 @@ func (f *nomadFlags) addAccess(flags *pflag.FlagSet) {
 	flags.BoolVar(&a.TLSSkipVerify, "tls-skip-verify", false, "do not check Nomad's certificate (NOMAD_SKIP_VERIFY)")
 }
 
+// configured takes nomad.address and nomad.namespace for the flags that were not given.
+func (f *nomadFlags) configured(c *cobra.Command) error {
+	conf, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	f.access.Address = cmp.Or(f.access.Address, conf.Nomad.Address)
+	f.access.Namespace = cmp.Or(f.access.Namespace, conf.Nomad.Namespace, os.Getenv("NOMAD_NAMESPACE"))
+	return nil
+}
+
 // built returns the spec that the variables file and the flags give, checked.
 func (f *nomadFlags) built(c *cobra.Command) (nomad.Spec, error) {
-	usage := func(err error) error { return &usageError{err, "Try: " + c.CommandPath() + " --help"} }
 	s := nomad.DefaultSpec("appliance:" + version)
+	if err := f.configured(c); err != nil {
+		return s, err
+	}
 	if f.file != "" {
 		if err := s.ReadVars(f.file); err != nil {
-			return s, usage(err)
+			return s, wrongUsage(c, err)
 		}
 	}
 	given := f.spec.Vars()
@@ -98,50 +122,61 @@ func (f *nomadFlags) built(c *cobra.Command) (nomad.Spec, error) {
 			reflect.ValueOf(v.Value).Elem().Set(reflect.ValueOf(given[i].Value).Elem())
 		}
 	}
-	s.Namespace, s.Region = f.namespace(), f.access.Region
-	if _, err := s.Build(); err != nil {
-		return s, usage(err)
+	s.Namespace, s.Region = f.access.Namespace, f.access.Region
+	errs := []error{checkSettings(s.Settings)}
+	job, err := s.Build()
+	if errs = append(errs, err); err == nil {
+		errs = append(errs, checkTask(job))
 	}
-	if err := checkSettings(s.Settings); err != nil {
-		return s, usage(err)
+	if err := errors.Join(errs...); err != nil {
+		return s, wrongUsage(c, err)
 	}
 	return s, nil
 }
 
-func (f *nomadFlags) namespace() string {
-	if f.access.Namespace != "" {
-		return f.access.Namespace
-	}
-	return os.Getenv("NOMAD_NAMESPACE")
-}
-
-// cluster connects to Nomad.
-func (f *nomadFlags) cluster() (*nomad.Cluster, error) {
-	client, err := f.access.Connect()
-	if err != nil {
+// cluster connects to Nomad. Nothing is sent yet, so an error is a mistake in an address or a file.
+func (f *nomadFlags) cluster(c *cobra.Command) (*nomad.Cluster, error) {
+	if err := f.configured(c); err != nil {
 		return nil, err
 	}
-	return nomad.NewCluster(client, f.namespace()), nil
+	client, err := f.access.Connect()
+	if err != nil {
+		return nil, wrongUsage(c, err)
+	}
+	return nomad.NewCluster(client, f.access.Namespace), nil
 }
 
-// checkSettings says what is wrong with keys of the configuration before a job carries them into a cluster.
+// checkSettings says which settings are no keys of the configuration.
 func checkSettings(settings map[string]string) error {
 	keys := config.Keys()
-	env := map[string]string{}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		i := slices.IndexFunc(keys, func(k config.Key) bool { return k.Path == name })
-		if i < 0 {
+		if !slices.ContainsFunc(keys, func(k config.Key) bool { return k.Path == name }) {
 			errs = append(errs, fmt.Errorf("--set %s: there is no such key; see docs/configuration.md", name))
-			continue
 		}
-		env[keys[i].Env] = settings[name]
-	}
-	if len(errs) == 0 {
-		_, err := config.Load(config.Sources{Getenv: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// checkTask says what serve will refuse of the environment that the job gives it, before it is carried into a cluster. What
+// Nomad fills in is known there only, and so is a file that a person names.
+func checkTask(job *api.Job) error {
+	env := job.TaskGroups[0].Tasks[0].Env
+	whole := env["APPLIANCE_CONFIG"] == ""
+	conf, err := config.Load(config.Sources{Getenv: func(name string) (string, bool) {
+		value, ok := env[name]
+		if !strings.Contains(value, "${") {
+			return value, ok
+		}
+		if !slices.Contains([]string{"APPLIANCE_DATA_DIR", "APPLIANCE_RECEIVER_LISTEN", "APPLIANCE_HTTP_LISTEN"}, name) { // those are ours
+			whole = false
+		}
+		return "", false
+	}})
+	if whole {
+		err = errors.Join(err, checkKeys(conf))
+	}
+	return err
 }
 
 // colored tells whether w is a terminal that may be written to in colour.
@@ -149,6 +184,22 @@ func colored(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(f.Fd())
 }
+
+// optionalInt is a flag that has no value where it is not given.
+type optionalInt struct{ to **int }
+
+func (o *optionalInt) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", text)
+	}
+	*o.to = &n
+	return nil
+}
+
+func (o *optionalInt) Type() string { return "int" }
+
+func (o *optionalInt) String() string { return "" }
 
 // pairs is a flag NAME=VALUE that may be repeated.
 type pairs struct{ to *map[string]string }

@@ -24,7 +24,9 @@ var deployments = map[string]string{
 // TestDeployments holds that deploy/nomad is what the commands print. UPDATE_DOCS=1 writes it anew.
 func TestDeployments(t *testing.T) {
 	const dir = "../../deploy/nomad"
-	t.Setenv("NOMAD_NAMESPACE", "")
+	for _, name := range []string{"NOMAD_NAMESPACE", "APPLIANCE_NOMAD_NAMESPACE", "APPLIANCE_CONFIG"} {
+		t.Setenv(name, "")
+	}
 	for name, command := range deployments {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), strings.Fields(command), &stdout, &stderr); code != exitFine {

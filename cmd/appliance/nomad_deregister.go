@@ -25,7 +25,7 @@ func newNomadDeregisterCommand() *cobra.Command {
 --purge makes Nomad forget the job and its versions as well. To delete the data: nomad volume delete -type host ID.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cluster, err := f.cluster()
+			cluster, err := f.cluster(cmd)
 			if err != nil {
 				return err
 			}

@@ -24,16 +24,17 @@ func newNomadPlanCommand() *cobra.Command {
 		Short: "Show what register would change",
 		Long: `Show what register would change, and what would keep the job from being placed. Nothing is changed.
 
-Exit codes, as those of nomad job plan: 0 no change, 1 changes, 255 error.`,
+Exit codes, as those of nomad job plan: 0 no change, 1 changes, 255 error; and 2 for a mistake in the command line or the
+configuration.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := f.built(cmd)
 			if err != nil {
 				return err
 			}
-			cluster, err := f.cluster()
+			cluster, err := f.cluster(cmd)
 			if err != nil {
-				return &codeError{exitPlanError, err}
+				return err
 			}
 			job, err := s.Build()
 			if err != nil {

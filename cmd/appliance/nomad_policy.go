@@ -37,6 +37,6 @@ func newNomadPolicyCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&whose, "for", "task", "task or operator")
 	f.addSpec(c)
-	c.Flags().StringVar(&f.access.Namespace, "namespace", "", "namespace (NOMAD_NAMESPACE)")
+	c.Flags().StringVar(&f.access.Namespace, "namespace", "", namespaceDoc)
 	return c
 }

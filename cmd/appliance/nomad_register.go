@@ -30,7 +30,7 @@ Exit codes: 0 healthy, or nothing to do; 1 not placed, not healthy, brought back
 			if err != nil {
 				return err
 			}
-			if r.cluster, err = f.cluster(); err != nil {
+			if r.cluster, err = f.cluster(cmd); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("check-index") {

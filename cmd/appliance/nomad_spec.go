@@ -51,6 +51,6 @@ its own fate; the appliance finds it by its service name. --tempo elsewhere is f
 	c.Flags().StringVarP(&output, "output", "o", "hcl", "hcl or json")
 	f.addSpec(c)
 	c.Flags().StringVar(&f.access.Region, "region", "", "region (NOMAD_REGION)")
-	c.Flags().StringVar(&f.access.Namespace, "namespace", "", "namespace (NOMAD_NAMESPACE)")
+	c.Flags().StringVar(&f.access.Namespace, "namespace", "", namespaceDoc)
 	return c
 }

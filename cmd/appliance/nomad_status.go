@@ -23,7 +23,7 @@ func newNomadStatusCommand() *cobra.Command {
 			if output != "table" && output != "json" {
 				return &usageError{fmt.Errorf("--output %q is neither table nor json", output), "Try: appliance nomad status --help"}
 			}
-			cluster, err := f.cluster()
+			cluster, err := f.cluster(cmd)
 			if err != nil {
 				return err
 			}

@@ -103,8 +103,8 @@ func TestRegister(t *testing.T) {
 	a.appliance(t, "status", "-o", "json").mustExit(t, 0).mustSay(t, `"tempo": "embedded"`)
 
 	// It never gets healthy: the reason is said, and the version before is brought back.
-	register("--env", "APPLIANCE_SAMPLER_MODE=never-heard-of", "--healthy-deadline", "15s").mustExit(t, 1).
-		mustSay(t, "the deployment failed", "the earlier version was brought back", "APPLIANCE_SAMPLER_MODE", "Exit Code: 2")
+	register("--env", "APPLIANCE_CONFIG=/nowhere.yaml", "--healthy-deadline", "15s").mustExit(t, 1).
+		mustSay(t, "the deployment failed", "the earlier version was brought back", "/nowhere.yaml: no such file", "Exit Code: 2")
 	harness.Eventually(t, time.Minute, "the earlier version serves", func() error { return a.serving(t).Ready() })
 	a.serving(t).MustFind(t, sent)
 

@@ -128,8 +128,8 @@ func TestACL(t *testing.T) {
 	run(operator, "register", spec...).mustExit(t, 0).mustSay(t, "volume tempo-data created", "job tempo is healthy")
 	a.end(t, "tempo")
 	run(operator, "register", spec...).mustExit(t, 0).mustSay(t, "nothing to do")
-	run(operator, "register", append(spec, "--set", "sampler.hash_seed=1", "--env", "APPLIANCE_SAMPLER_MODE=unheard-of", "--healthy-deadline", "15s")...).mustExit(t, 1).
-		mustSay(t, "brought back", "APPLIANCE_SAMPLER_MODE")
+	run(operator, "register", append(spec, "--env", "APPLIANCE_CONFIG=/nowhere.yaml", "--healthy-deadline", "15s")...).mustExit(t, 1).
+		mustSay(t, "brought back", "/nowhere.yaml: no such file")
 	harness.Eventually(t, time.Minute, "the earlier version's checks pass", func() error {
 		if r := run(operator, "status").mustExit(t, 0); strings.Count(r.stdout, "success") < 3 {
 			return fmt.Errorf("%s", r)
