@@ -328,3 +328,26 @@ func TestEarlyAnswer(t *testing.T) {
 	k.cut()
 	empty(t, s)
 }
+
+// A request above Tempo's burst is answered 429 however often it comes: it is halved, and none of it is given up.
+func TestAboveTheBurst(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {
+		if len(got.spans) > 60 {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return false
+		}
+		return true
+	})
+	k.autoFlow = true
+	keep(t, s, "a", upTo(0, 100)...)
+	f, _ := k.start(k.options(s))
+	empty(t, s)
+	eventually(t, "all counts as proven", func() bool { return f.Stats().ProvenSpans == 100 })
+	if c := k.charges(); len(c) != 0 {
+		t.Errorf("charged %v", c)
+	}
+	if tries := len(k.got()); tries > 2*limitedTries {
+		t.Errorf("%d requests", tries)
+	}
+}

@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -100,5 +101,29 @@ func TestDrainWhileSettling(t *testing.T) {
 	}
 	if st, got := s.Status(), len(k.times()); st.Pending.Spans != 10 || got != 10 {
 		t.Errorf("%d spans are kept and %d were sent, want 10 each", st.Pending.Spans, got)
+	}
+}
+
+// A Tempo that does not say for a moment which run it is has discarded nothing more; a new run counts from 0.
+func TestDiscardsOfAnUnknownProcess(t *testing.T) {
+	for name, c := range map[string]struct {
+		processes []string
+		want      int
+	}{
+		"unknown once":   {[]string{"1", "", "1"}, 0},
+		"unknown first":  {[]string{"", "1", "1"}, 0},
+		"another run":    {[]string{"1", "2"}, 100},
+		"and then known": {[]string{"1", "", "2"}, 100},
+	} {
+		d := discards{ask: func(context.Context, string) (map[string]int64, error) {
+			return map[string]int64{"too_large": 100}, nil
+		}}
+		must(t, d.begin(t.Context(), "a")) // 100 are of before
+		for _, process := range c.processes {
+			must(t, d.update(t.Context(), []*shipment{{tenant: "a"}}, process, 0))
+		}
+		if got, _ := d.charges("a", 1000, time.Time{}); got["too_large"] != c.want {
+			t.Errorf("%s: charged %v, want %d", name, got, c.want)
+		}
 	}
 }

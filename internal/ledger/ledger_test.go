@@ -1,7 +1,10 @@
 package ledger
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -219,6 +222,7 @@ func TestRunsAddUp(t *testing.T) {
 	}
 }
 
+// What cannot be read is kept beside: a person may make sense of it, or the disk give it later.
 func TestDamagedFile(t *testing.T) {
 	for name, text := range map[string]string{"cut": `{"kept": 1`, "empty": "", "other": `{"kept": "many"}`, "zeros": "\x00\x00\x00"} {
 		fsys := crashfs.New()
@@ -230,6 +234,36 @@ func TestDamagedFile(t *testing.T) {
 		if a := l.Balance(Counts{}, spool.Status{Pending: tally{"a": 3}.of()}); a.Kept != 3 || balanced(a) != nil {
 			t.Errorf("%s: %+v", name, a)
 		}
+		must(t, l.Save(Counts{Kept: 1}))
+		if kept, err := durable.ReadFile(fsys, path+".damaged", maxFile); err != nil || string(kept) != text {
+			t.Errorf("%s: kept beside: %q, %v", name, kept, err)
+		}
+	}
+}
+
+// unreadable is a filesystem that does not give the ledger.
+type unreadable struct{ *crashfs.FS }
+
+func (u unreadable) OpenFile(name string, flag int, perm fs.FileMode) (durable.File, error) {
+	if name == path {
+		return nil, syscall.EIO
+	}
+	return u.FS.OpenFile(name, flag, perm)
+}
+
+func TestUnreadableFile(t *testing.T) {
+	fsys := crashfs.New()
+	l, err := Open(fsys, path, spool.Status{})
+	must(t, err)
+	must(t, l.Save(Counts{Kept: 100}))
+	want, err := durable.ReadFile(fsys, path, maxFile)
+	must(t, err)
+	if l, err = Open(unreadable{fsys}, path, spool.Status{}); !errors.Is(err, syscall.EIO) {
+		t.Errorf("returned %v", err)
+	}
+	must(t, l.Save(Counts{Kept: 1}))
+	if kept, err := durable.ReadFile(fsys, path+".damaged", maxFile); err != nil || !bytes.Equal(kept, want) {
+		t.Errorf("kept beside: %q, %v", kept, err)
 	}
 }
 

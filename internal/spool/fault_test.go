@@ -169,7 +169,8 @@ func TestReadErrors(t *testing.T) {
 	defer s.Close()
 	at := appendNumbered(t, s, upTo(40)...)
 	bad := numbered(20)
-	fsys.fail(path.Join("/spool", s.segmentOf(at[20]).fileName()), at[20].Offset+headerSize+int64(len(bad.Tenant)))
+	from := at[20].Offset + headerSize + int64(len(bad.Tenant))
+	fsys.fail(path.Join("/spool", s.segmentOf(at[20]).fileName()), from, from+1)
 
 	r := s.NewReader()
 	defer r.Close()
@@ -200,7 +201,7 @@ func TestReadErrors(t *testing.T) {
 	if st := s.Status(); st.Lost.Records != 0 || st.Pending.Records != 1 {
 		t.Errorf("status %+v", st)
 	}
-	fsys.fail("", 0)
+	fsys.fail("", 0, 0)
 	if got := mustPass(t, s); !slices.Equal(got, []int{20}) {
 		t.Errorf("once it can be read: %v", got)
 	}

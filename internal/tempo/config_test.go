@@ -68,7 +68,7 @@ func TestWhatTheApplianceReliesOnIsForcedAndSaid(t *testing.T) {
 	n, notes := generate(t, `
 server: {http_listen_address: 0.0.0.0, http_listen_port: 3400, grpc_listen_address: ''}
 distributor: {receivers: {otlp: {protocols: {grpc: {endpoint: '0.0.0.0:4317'}}}, jaeger: {protocols: {thrift_http: {}}}}}
-storage: {trace: {local: {path: /elsewhere}, wal: {path: /elsewhere}}}
+storage: {trace: {backend: s3, local: {path: /elsewhere}, wal: {path: /elsewhere}}}
 target: querier
 internal_server: {enable: true, http_listen_address: 0.0.0.0}
 multitenancy_enabled: true
@@ -81,6 +81,7 @@ multitenancy_enabled: true
 		"mine.yml: distributor.receivers is ignored: receiver.listen takes the traces",
 		"mine.yml: server.http_listen_address is ignored: the embedded Tempo listens on loopback, on free ports",
 		"mine.yml: server.http_listen_port is ignored: the embedded Tempo listens on loopback, on free ports",
+		"mine.yml: storage.trace.backend is ignored: the appliance needs local",
 		"mine.yml: storage.trace.local.path is ignored: the embedded Tempo's files are below data_dir",
 		"mine.yml: target is ignored: the appliance needs all",
 		"mine.yml: multitenancy_enabled is ignored: the appliance needs false",
