@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +49,9 @@ func newConfigPrintCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "print",
 		Short: "Print the configuration as YAML, credentials hidden",
-		Long:  `Print the configuration that the file, the environment and the flags give together, as YAML that can be used as a file.`,
-		Args:  cobra.NoArgs,
+		Long: `Print the configuration that the file, the environment and the flags give together, as YAML that can be used as a file. The
+variables JAEGER_SAMPLER_* and OTEL_TRACES_SAMPLER* have their effect on it, as they have on serve.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if defaults && diff {
 				return &usageError{fmt.Errorf("--defaults and --diff exclude each other"), "Try: appliance config print --help"}
@@ -60,6 +63,14 @@ func newConfigPrintCommand() *cobra.Command {
 			conf, err := loadConfig(cmd)
 			if err != nil {
 				return err
+			}
+			inForce, notes, err := samplerConfig(conf)
+			if err != nil {
+				return err
+			}
+			conf.Sampler.Probability, conf.Sampler.TargetSpansPerSecond = inForce.Probability, inForce.TargetSpansPerSecond
+			for _, n := range slices.Concat(config.Misspelled(os.Environ()), notes) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
 			}
 			if diff {
 				return config.PrintDiff(cmd.OutOrStdout(), &conf.Config)
