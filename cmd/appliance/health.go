@@ -22,6 +22,9 @@ func newHealthCommand() *cobra.Command {
 		Short: "Ask a running appliance whether it is ready; exit code 0 if so, 1 if not",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if timeout <= 0 {
+				return wrongUsage(cmd, fmt.Errorf("--timeout %v is not above 0", timeout))
+			}
 			if target == "" {
 				conf, err := loadConfig(cmd)
 				if err != nil {

@@ -79,7 +79,7 @@ Start it with: appliance serve`,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return &usageError{fmt.Errorf("unknown command %q", args[0]), "Try: appliance --help"}
+				return unknownCommand(cmd, args[0])
 			}
 			cmd.SetOut(cmd.OutOrStdout())
 			return cmd.Help()
@@ -102,8 +102,38 @@ Start it with: appliance serve`,
 		newTempoCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Run, help.RunE = nil, explain // cobra's own takes a word that it does not know for none
+	}
 	wrapArgs(root)
 	return root
+}
+
+// explain prints the help of the command that args name.
+func explain(cmd *cobra.Command, args []string) error {
+	wanted, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return wrongUsage(cmd, err)
+	}
+	if len(rest) > 0 {
+		return unknownCommand(wanted, rest[0])
+	}
+	wanted.InitDefaultHelpFlag() // it stands among the flags
+	return wanted.Help()
+}
+
+// unknownCommand is a mistake below c, with the commands that may have been meant.
+func unknownCommand(c *cobra.Command, name string) error {
+	text := fmt.Sprintf("unknown command %q", name)
+	if c.HasParent() {
+		text += fmt.Sprintf(" for %q", c.CommandPath())
+	}
+	c.SuggestionsMinimumDistance = 2
+	if meant := c.SuggestionsFor(name); len(meant) > 0 {
+		text += "; did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return &usageError{errors.New(text), "Try: " + c.CommandPath() + " --help"}
 }
 
 // addConfigFlags gives a command the flags that loadConfig reads, besides --config.
@@ -131,7 +161,7 @@ func wrapArgs(c *cobra.Command) {
 			sub.Args = cobra.ArbitraryArgs
 			sub.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {
-					return &usageError{fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath()), "Try: " + cmd.CommandPath() + " --help"}
+					return unknownCommand(cmd, args[0])
 				}
 				return cmd.Help()
 			}

@@ -25,7 +25,7 @@ func newSpoolCommand() *cobra.Command {
 }
 
 func newSpoolStatusCommand() *cobra.Command {
-	return spoolCommand("status", "Show what is in the spool", "", func(w io.Writer, dir, output string) error {
+	return spoolCommand("status", "Show what is in the spool", "Nothing is changed. Counts of a running appliance are in: appliance status.", func(w io.Writer, dir, output string) error {
 		st, err := spool.Inspect(nil, dir)
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func spoolCommand(use, short, long string, run func(w io.Writer, dir, output str
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Long:  long,
+		Long:  short + ". " + long,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -112,9 +112,6 @@ func spoolCommand(use, short, long string, run func(w io.Writer, dir, output str
 			}
 			return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
 		},
-	}
-	if long == "" {
-		c.Long = short + "."
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return addConfigFlags(c)

@@ -61,9 +61,19 @@ func Check(text []byte) error {
 // Run is the child: it runs Tempo with the configuration file until SIGTERM, or until lifeline ends, which it does
 // when the parent is gone.
 func Run(configPath string, lifeline io.Reader) error {
+	// Before the lifeline counts: a person who tries this has none, and reads why it does not work.
+	text, err := os.ReadFile(configPath)
+	if err != nil {
+		return fmt.Errorf("read Tempo's configuration: %w", err)
+	}
+	cfg := defaults()
+	if err := yaml.UnmarshalStrict(text, cfg); err != nil {
+		return fmt.Errorf("parse Tempo's configuration %s: %w", configPath, err)
+	}
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
-		os.Exit(3)
+		fmt.Fprintln(os.Stderr, "appliance: standard input ended, and with it whoever runs this Tempo; start one with: appliance serve")
+		os.Exit(1)
 	}()
 	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("raise oom_score_adj: %w", err)
@@ -75,14 +85,6 @@ func Run(configPath string, lifeline io.Reader) error {
 	version.Version, version.Revision, version.Branch = release, commit, "embedded in appliance"
 	encoding.RegisterCodec(gogocodec.NewCodec())
 
-	text, err := os.ReadFile(configPath)
-	if err != nil {
-		return fmt.Errorf("read Tempo's configuration: %w", err)
-	}
-	cfg := defaults()
-	if err := yaml.UnmarshalStrict(text, cfg); err != nil {
-		return fmt.Errorf("parse Tempo's configuration %s: %w", configPath, err)
-	}
 	log.InitLogger(&cfg.Server)
 	for _, w := range cfg.CheckConfig() {
 		level.Warn(log.Logger).Log("msg", strings.TrimSpace(w.Message), "explain", w.Explain)
