@@ -18,7 +18,7 @@ import (
 // It is text: a first line, one line a block of tab-separated fields sorted by tenant and block, and a last line with
 // the SHA-256 of all before.
 const (
-	catalogName     = ".catalog" // which no tenant can be called
+	catalogName     = ownPrefix + "catalog"
 	catalogHeader   = "appliance archive catalog 1\n"
 	catalogFields   = 13
 	maxCatalogBytes = 1 << 30

@@ -16,7 +16,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for name, ok := range map[string]bool{
-		"single-tenant": true, "a.b": true, "it's(*)!": true, "a/b": false, "..": false, ".": false, "": false, ".staging-x": false, "a|b": false, strings.Repeat("x", 151): false,
+		"single-tenant": true, "a.b": true, "it's(*)!": true, ".team": true, "...": true, "catalog": true, ".catalog": true, ".staging-x": true,
+		"a/b": false, "..": false, ".": false, "": false, catalogName: false, memoryName("x"): false, restoreMarker: false, "lost+found": false, "a|b": false, strings.Repeat("x", 151): false,
 	} {
 		if (CheckTenant(name) == nil) != ok {
 			t.Errorf("tenant %q", name)

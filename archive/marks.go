@@ -24,7 +24,7 @@ const (
 	markDamaged mark = "damaged"
 )
 
-func (k mark) name(r ref) string { return string(k) + "." + r.block + "." + r.tenant }
+func (k mark) name(r ref) string { return ownPrefix + string(k) + "." + r.block + "." + r.tenant }
 
 // marks are all that were set at one moment.
 type marks map[mark]map[ref]bool
@@ -37,8 +37,9 @@ func readMarks(ctx context.Context, s store.Store) (marks, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind, rest, ok := strings.Cut(e.Name, ".")
-		if !ok || e.Dir || m[mark(kind)] == nil {
+		name, ours := strings.CutPrefix(e.Name, ownPrefix)
+		kind, rest, ok := strings.Cut(name, ".")
+		if !ours || !ok || e.Dir || m[mark(kind)] == nil {
 			continue
 		}
 		block, tenant, _ := strings.Cut(rest, ".")

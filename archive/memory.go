@@ -40,7 +40,7 @@ const (
 
 func memoryName(origin string) string {
 	sum := sha256.Sum256([]byte(origin))
-	return fmt.Sprintf("archiver-%x.json", sum[:8])
+	return fmt.Sprintf(ownPrefix+"archiver-%x.json", sum[:8])
 }
 
 // errForgotten says that what an archiver remembered cannot be parsed.

@@ -14,12 +14,15 @@ import (
 //	<tenant>/<block>/{data.parquet,bloom-N,index,...}  byte for byte as Tempo wrote them
 //	<tenant>/<block>/meta.json                         last but one: a Tempo sees no block before it
 //	<tenant>/<block>/manifest.json                     last: the block is archived
-//	.catalog                                           a copy of what the manifests say; see catalog.go
-//	pin.<block>.<tenant>, prune.<block>.<tenant>       empty; see marks.go
-//	archiver-<hash>.json                               what an archiver remembers; see memory.go
+//	@catalog                                           a copy of what the manifests say; see catalog.go
+//	@pin.<block>.<tenant>, @prune.<block>.<tenant>     see marks.go
+//	@archiver-<hash>.json                              what an archiver remembers; see memory.go
 //
-// Only tenants are directories at the root, since a Tempo takes each for one.
+// Only tenants are directories at the root, since a Tempo takes each for one. What is ours there begins with a character
+// that no tenant can have; so do the staging files of a directory store.
 const (
+	ownPrefix = "@"
+
 	ManifestName = "manifest.json"
 	MetaName     = blockids.MetaName
 
@@ -35,10 +38,10 @@ func reservedName(file string) bool {
 // ObjectName is the name of a block's file in a store.
 func ObjectName(tenant, block, file string) string { return tenant + "/" + block + "/" + file }
 
-// CheckTenant returns an error unless a tenant's name is one that Tempo accepts, which makes it safe as the name
-// of a directory (dskit's tenant.ValidTenantID), and does not begin with a dot.
+// CheckTenant returns an error unless a tenant's name is one that Tempo accepts (dskit's tenant.ValidTenantID), which makes
+// it safe as the name of a directory.
 func CheckTenant(tenant string) error {
-	if tenant == "" || len(tenant) > 150 || tenant[0] == '.' || strings.ContainsFunc(tenant, notInTenant) {
+	if tenant == "" || tenant == "." || tenant == ".." || len(tenant) > 150 || strings.ContainsFunc(tenant, notInTenant) {
 		return fmt.Errorf("tenant %.160q is not a name of 1 to 150 characters that Tempo accepts", tenant)
 	}
 	return nil

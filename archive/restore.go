@@ -16,7 +16,7 @@ import (
 
 // restoreMarker is a file in a directory that blocks were restored to. It tells that directory from the storage of a
 // Tempo, which would purge what is restored into it at once.
-const restoreMarker = "restored-by-appliance"
+const restoreMarker = ownPrefix + "restored-by-appliance"
 
 // RestorePlan says what Run writes where.
 type RestorePlan struct {

@@ -25,7 +25,7 @@ func TestAPlainTempoReadsAnArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := []string{".catalog", "archiver-0123456789abcdef.json", "pin." + blocks[0].Name() + ".single-tenant"}
+	ours := []string{"@catalog", "@archiver-0123456789abcdef.json", "@pin." + blocks[0].Name() + ".single-tenant"}
 	for _, b := range blocks {
 		ours = append(ours, filepath.Join("single-tenant", b.Name(), "manifest.json"))
 	}

@@ -52,7 +52,7 @@ func TestTheCatalogSparesManifests(t *testing.T) {
 			t.Errorf("trace %d is not found", n)
 		}
 	}
-	if c.opened[archive.ManifestName] != 1 || c.opened[".catalog"] != 1 {
+	if c.opened[archive.ManifestName] != 1 || c.opened["@catalog"] != 1 {
 		t.Errorf("opened %v, want one manifest and the catalog", c.opened)
 	}
 	blocks, _, err := r.blocks(t.Context(), tenant, window{skip: func(string) bool { return true }})
@@ -65,7 +65,7 @@ func TestADamagedCatalogCostsOnlyTime(t *testing.T) {
 	a := newArchive(t)
 	a.write(t, tenant, vparquet4.VersionString, makeTrace(1, "api", 0))
 	for _, text := range []string{"", "appliance archive catalog 1\nnonsense\n"} {
-		if err := os.WriteFile(a.path+"/.catalog", []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(a.path+"/@catalog", []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		if mustFind(t, New(a.store, Options{}), tenant, idOf(1)).Trace == nil {

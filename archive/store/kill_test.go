@@ -62,7 +62,7 @@ func TestKilledWhilePutting(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), ".staging-") {
+			if strings.HasPrefix(e.Name(), "@staging-") {
 				staged++
 			}
 		}

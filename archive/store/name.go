@@ -9,7 +9,8 @@ import (
 // stagingPrefix begins the names of files that are not whole yet. They are files
 // at the root of a directory store: Tempo takes directories there for tenants,
 // and a meta.json two levels down for a block, but looks at no file at the root.
-const stagingPrefix = ".staging-"
+// No tenant can be called so.
+const stagingPrefix = "@staging-"
 
 // maxName is what S3 allows for a key, in bytes; prefixes are counted in.
 const maxName = 1024

@@ -31,7 +31,7 @@ type Sum = [sha256.Size]byte
 
 // A Store keeps objects under names such as "tenant/block/meta.json": a valid
 // path in the sense of fs.ValidPath, of printable ASCII, with no part that begins
-// with ".staging-". A name that is an object cannot be a directory to others.
+// with "@staging-". A name that is an object cannot be a directory to others.
 //
 // The methods may be called at the same time, also by several processes on the
 // same store. They return soon after ctx ends. Errors that may pass were retried

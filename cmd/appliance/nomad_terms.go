@@ -13,7 +13,7 @@ import (
 
 const (
 	// termsName is the object at the store's root in which each term of nomad.lock is written down before its work begins.
-	termsName  = "archiver-terms.json"
+	termsName  = "@archiver-terms.json"
 	termsKept  = 100
 	termsBytes = 1 << 20
 	termsRetry = 5 * time.Second

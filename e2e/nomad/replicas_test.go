@@ -70,7 +70,7 @@ func TestReplicas(t *testing.T) {
 	never()
 
 	// The store says the same: the terms follow one another, and so do their fences. What a term's holder logged lies in it.
-	text, err := os.ReadFile(filepath.Join(store, "archiver-terms.json"))
+	text, err := os.ReadFile(filepath.Join(store, "@archiver-terms.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

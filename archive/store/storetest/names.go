@@ -172,7 +172,7 @@ func testPutBesideDelete(t *testing.T, s store.Store) {
 func testNames(t *testing.T, s store.Store) {
 	for _, name := range []string{
 		"", ".", "..", "/", "/abs", "a/", "a//b", "a/../b", "./a", "../../etc/passwd", "a\\b", "a\x00b", "a\nb", "é",
-		".staging-x", "a/.staging-x/b", strings.Repeat("x", 256), strings.Repeat("x/", 600) + "x",
+		"@staging-x", "a/@staging-x/b", strings.Repeat("x", 256), strings.Repeat("x/", 600) + "x",
 	} {
 		if _, err := s.Put(t.Context(), name, source(nil), 0); err == nil {
 			t.Errorf("put %q was accepted", name)
@@ -195,7 +195,7 @@ func testNames(t *testing.T, s store.Store) {
 			}
 		}
 	}
-	for _, name := range []string{"a b+c%20&d=e?f#g", "~!@$^*()'[]{};:,.<>|\"`", strings.Repeat("y", 255)} {
+	for _, name := range []string{"a b+c%20&d=e?f#g", "~!@$^*()'[]{};:,.<>|\"`", "@catalog", ".team", "...", ".staging-x", strings.Repeat("y", 255)} {
 		put(t, s, "odd/"+name, []byte(name))
 		holds(t, s, "odd/"+name, []byte(name))
 		lists(t, s, "odd", store.Entry{Name: name, Size: int64(len(name))})
