@@ -7,6 +7,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"appliance/internal/config"
 	"appliance/sampler"
 )
 
@@ -19,7 +20,26 @@ const (
 type pressure struct {
 	mu         sync.Mutex
 	configured sampler.Config
+	relief     relief
 	on         bool
+}
+
+// relief is what a person wrote of the case that the spool fills.
+type relief struct {
+	threshold float64 // share of the spool
+	target    float64 // spans per second, 0 for no relief
+}
+
+func reliefConfig(conf config.Loaded) relief {
+	return relief{conf.Sampler.PressureThreshold, conf.Sampler.PressureSpansPerSecond}
+}
+
+// wanted tells whether the target is to be lowered at a fill of the spool, if it is lowered now or not.
+func (r relief) wanted(on bool, fill float64) bool {
+	if on {
+		return r.target > 0 && fill > r.threshold*pressureEases
+	}
+	return r.target > 0 && fill > r.threshold
 }
 
 // setSampling takes a configuration over, from a person or with on from the spool.
@@ -27,15 +47,15 @@ func (a *appliance) setSampling(change func(p *pressure)) error {
 	p := &a.pressure
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	before, wasOn := p.configured, p.on
+	configured, relief, on := p.configured, p.relief, p.on
 	change(p)
 	c := p.configured
-	if target := a.conf.Sampler.PressureSpansPerSecond; p.on && (c.TargetSpansPerSecond == 0 || target < c.TargetSpansPerSecond) {
+	if target := p.relief.target; p.on && target > 0 && (c.TargetSpansPerSecond == 0 || target < c.TargetSpansPerSecond) {
 		c.TargetSpansPerSecond = target
 	}
 	err := a.sampler.Reload(c)
 	if err != nil {
-		p.configured, p.on = before, wasOn
+		p.configured, p.relief, p.on = configured, relief, on
 	}
 	return err
 }
@@ -48,10 +68,6 @@ func (a *appliance) underPressure() bool {
 
 // watchSpool lowers the sampler's target while the spool is fuller than the threshold, if that is configured.
 func (a *appliance) watchSpool(ctx context.Context) error {
-	threshold, target := a.conf.Sampler.PressureThreshold, a.conf.Sampler.PressureSpansPerSecond
-	if target == 0 {
-		return nil
-	}
 	tick := time.NewTicker(pressureEvery)
 	defer tick.Stop()
 	for {
@@ -60,10 +76,14 @@ func (a *appliance) watchSpool(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
+		a.pressure.mu.Lock()
+		relief, on := a.pressure.relief, a.pressure.on
+		a.pressure.mu.Unlock()
+		if relief.target == 0 && !on {
+			continue
+		}
 		st := a.spool.Status()
-		fill := float64(st.Bytes) / float64(st.MaxBytes)
-		on := a.underPressure()
-		if on == (fill > threshold) || on && fill > threshold*pressureEases {
+		if relief.wanted(on, float64(st.Bytes)/float64(st.MaxBytes)) == on {
 			continue
 		}
 		if err := a.setSampling(func(p *pressure) { p.on = !on }); err != nil {
@@ -73,7 +93,7 @@ func (a *appliance) watchSpool(ctx context.Context) error {
 		if on {
 			a.logger.Info("the spool has room again; sampling is as configured", "spool", humanize.IBytes(uint64(st.Bytes)))
 		} else {
-			a.logger.Warn("the spool fills; sampling is lowered to the target for this case", "spool", humanize.IBytes(uint64(st.Bytes)), "spool_max", humanize.IBytes(uint64(st.MaxBytes)), "target_spans_per_second", target)
+			a.logger.Warn("the spool fills; sampling is lowered to the target for this case", "spool", humanize.IBytes(uint64(st.Bytes)), "spool_max", humanize.IBytes(uint64(st.MaxBytes)), "target_spans_per_second", relief.target)
 		}
 	}
 }

@@ -2,10 +2,17 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
+
+	"appliance/internal/config"
+	"appliance/sampler"
 )
 
 // configPoll is how often the configuration file is looked at.
@@ -19,52 +26,80 @@ func (a *appliance) watchConfig(ctx context.Context) error {
 	defer signal.Stop(hup)
 	tick := time.NewTicker(configPoll)
 	defer tick.Stop()
-	path := a.conf.File
-	seen := stamp(path)
+	a.followConfig(ctx, hup, tick.C)
+	return nil
+}
+
+func (a *appliance) followConfig(ctx context.Context, hup <-chan os.Signal, tick <-chan time.Time) {
+	file := watchFile(a.conf.File)
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-hup:
-		case <-tick.C:
-			now := stamp(path)
-			if now == seen {
-				continue
+			file.changed() // what is read now is not news at the next tick
+			a.reloadConfig(slog.LevelInfo)
+		case <-tick:
+			if file.changed() {
+				a.reloadConfig(slog.LevelDebug)
 			}
-			seen = now
 		}
-		a.reloadSampler()
 	}
 }
 
-func (a *appliance) reloadSampler() {
+// reloadConfig takes the sampler's keys over and says which others differ from what runs. That nothing differs is news to
+// whoever sent a signal, and not where a file was merely touched, hence its level.
+func (a *appliance) reloadConfig(unchanged slog.Level) {
 	conf, err := a.reload()
+	var c sampler.Config
 	if err == nil {
-		c, _, configErr := samplerConfig(conf)
-		if err = configErr; err == nil {
-			err = a.setSampling(func(p *pressure) { p.configured = c })
-		}
+		c, _, err = samplerConfig(conf)
+	}
+	var differs bool
+	if err == nil {
+		err = a.setSampling(func(p *pressure) {
+			relief := reliefConfig(conf)
+			differs = p.relief != relief || !reflect.DeepEqual(p.configured, c)
+			p.configured, p.relief = c, relief
+		})
 	}
 	if err != nil {
 		a.logger.Error("configuration not taken over; the last good one stays", "err", err)
 		return
 	}
-	c := a.sampler.Config()
-	a.logger.Info("sampler configuration taken over; other keys need a restart", "sampling", samplingText(c.Probability, c.TargetSpansPerSecond))
+	later := slices.DeleteFunc(config.Changed(&a.conf.Config, &conf.Config), func(path string) bool { return strings.HasPrefix(path, "sampler.") })
+	switch {
+	case differs:
+		a.logger.Info("sampler configuration taken over", "sampling", samplingText(c.Probability, c.TargetSpansPerSecond))
+	case len(later) == 0:
+		a.logger.Log(context.Background(), unchanged, "configuration read again; nothing differs from what runs")
+	}
+	if len(later) > 0 {
+		a.logger.Warn("keys of the configuration differ from what runs; they need a restart", "keys", strings.Join(later, " "))
+	}
 }
 
-type fileStamp struct {
+// fileWatch notices that a file is another than when it was last asked.
+type fileWatch struct {
+	path     string
 	modified time.Time
 	size     int64
 }
 
-func stamp(path string) fileStamp {
-	if path == "" {
-		return fileStamp{}
+func watchFile(path string) *fileWatch {
+	f := &fileWatch{path: path}
+	f.changed()
+	return f
+}
+
+func (f *fileWatch) changed() bool {
+	before := *f
+	f.modified, f.size = time.Time{}, 0
+	if f.path == "" {
+		return false
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileStamp{}
+	if info, err := os.Stat(f.path); err == nil {
+		f.modified, f.size = info.ModTime(), info.Size()
 	}
-	return fileStamp{info.ModTime(), info.Size()}
+	return *f != before
 }

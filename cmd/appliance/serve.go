@@ -115,7 +115,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.sampler, err = sampler.New(samplerConf); err != nil {
 		return err
 	}
-	a.pressure.configured = samplerConf
+	a.pressure.configured, a.pressure.relief = samplerConf, reliefConfig(a.conf)
 	embedded := a.conf.Forwarder.TempoURL == ""
 	if embedded {
 		exe, err := os.Executable()

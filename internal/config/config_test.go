@@ -241,3 +241,17 @@ func TestEveryKeyIsDocumentedAndNamedOnce(t *testing.T) {
 		t.Error("the names of the design are missing")
 	}
 }
+
+func TestChangedSeesWhatIsHiddenWhenPrinted(t *testing.T) {
+	a, b := Default(), Default()
+	if got := Changed(&a, &b); got != nil {
+		t.Errorf("equal ones differ in %v", got)
+	}
+	a.Forwarder.TempoURL, b.Forwarder.TempoURL = "http://u:old@h", "http://u:new@h"
+	b.Receiver.Tenants = []string{}
+	b.Sampler.Services = map[string]float64{"a": 1}
+	b.Spool.MaxBytes++
+	if d := cmp.Diff([]string{"sampler.services", "spool.max_bytes", "forwarder.tempo_url"}, Changed(&a, &b)); d != "" {
+		t.Error(d)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,17 @@ func Print(w io.Writer, c *Config) error { return write(w, c, func(Key) bool { r
 func PrintDiff(w io.Writer, c *Config) error {
 	d := Default()
 	return write(w, c, func(k Key) bool { return k.Text(c) != k.Text(&d) })
+}
+
+// Changed lists the keys whose values differ between two configurations, credentials included.
+func Changed(a, b *Config) []string {
+	var paths []string
+	for _, k := range Keys() {
+		if x, y := k.field(a), k.field(b); k.Text(a) != k.Text(b) || x.Kind() == reflect.String && x.String() != y.String() {
+			paths = append(paths, k.Path)
+		}
+	}
+	return paths
 }
 
 func write(w io.Writer, c *Config, wanted func(Key) bool) error {
