@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -32,8 +31,9 @@ func (s *Spool) checkpointDue() bool {
 }
 
 // saveState moves the cursors up, makes them durable and then deletes the
-// segments that are finished. On a full disk it deletes them first: else the
-// space would never come back, and a crash at that moment costs but sums.
+// segments that are finished. Room for the state file is kept free for a full
+// disk. Where somebody has taken that too it deletes them first: else the space
+// would never come back, and a crash at that moment costs but sums.
 func (s *Spool) saveState() error {
 	s.checkpoint.Lock()
 	defer s.checkpoint.Unlock()
@@ -56,6 +56,9 @@ func (s *Spool) saveState() error {
 	}
 	if diskFull(err) {
 		err = s.writeState()
+	}
+	if err == nil {
+		s.reserveState()
 	}
 	err = errors.Join(err, removed)
 	s.mu.Lock()
@@ -99,7 +102,7 @@ func (s *Spool) writeState() error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(s.opts.FS, filepath.Join(s.dir, stateName), b, fileMode)
+	return s.replaceState(b)
 }
 
 // removeDoomed deletes segments; what fails is tried again at the next checkpoint.

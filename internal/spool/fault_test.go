@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -158,6 +159,58 @@ func TestDiskFullAndBack(t *testing.T) {
 	}
 	if st := s.Status(); st.Released.Records != int64(len(kept)) {
 		t.Errorf("released %d of %d", st.Released.Records, len(kept))
+	}
+}
+
+// On a full disk too the state is written before the segments are deleted of
+// which it tells: killed at any step in between, the next start, with the disk
+// still full, knows of every record.
+func TestKilledOnAFullDisk(t *testing.T) {
+	for step := 1; ; step++ {
+		fsys := crashfs.New()
+		opts := Options{FS: fsys, SegmentBytes: 8 << 10, NoSpare: true, CheckpointEvery: -1}
+		s, err := Open("/spool", opts)
+		must(t, err)
+		at := appendNumbered(t, s, upTo(40)...)
+		must(t, s.Release(at[0]))
+		fill(t, fsys)
+		segments, last := len(s.Status().Segments), fsys.Steps()+step
+		fsys.CrashAt(last)
+		for n := 1; at[n].Segment <= at[0].Segment+1; n++ {
+			_ = s.Release(at[n])
+		}
+		over, after := fsys.Steps() < last, len(s.Status().Segments)
+		opts.FS = fsys.Kill()
+		_ = s.Close()
+		fill(t, opts.FS.(*crashfs.FS)) // somebody takes the room that was freed
+		s, err = Open("/spool", opts)
+		must(t, err)
+		st := s.Status()
+		if kept := st.Pending.Records + st.Released.Records; kept != 40 || st.Lost.Records != 0 {
+			t.Fatalf("killed at step %d: the spool knows of %d records: %+v", step, kept, st)
+		}
+		must(t, s.Close())
+		if over {
+			if after != segments-2 {
+				t.Errorf("%d of %d segments are left, want two less", after, segments)
+			}
+			break
+		}
+	}
+}
+
+// fill leaves no byte of a filesystem.
+func fill(t *testing.T, fsys *crashfs.FS) {
+	t.Helper()
+	fsys.Capacity(128 << 10)
+	f, err := fsys.OpenFile("/hog", os.O_RDWR|os.O_CREATE, 0o600)
+	must(t, err)
+	size, err := f.Size()
+	must(t, err)
+	for n := int64(128 << 10); n > 0; n /= 2 {
+		for f.Allocate(size+n) == nil {
+			size += n
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ type Spool struct {
 
 	checkpoint sync.Mutex // held while the state file is written and segments are deleted
 	saved      time.Time
+	stateRoom  int64 // that the next state file may need
 
 	syncs atomic.Int64
 }
