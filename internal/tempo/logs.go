@@ -58,7 +58,7 @@ func relayLine(ctx context.Context, line []byte, logger *slog.Logger, seen func(
 		return
 	}
 	seen(fields["msg"], fields)
-	if level == slog.LevelWarn && (ctx.Err() != nil || harmless[fields["msg"]]) {
+	if level == slog.LevelWarn && (ctx.Err() != nil || harmless[fields["msg"]]) || badQueries[fields["msg"]] {
 		level = slog.LevelDebug
 	}
 	logger.LogAttrs(ctx, level, "tempo: "+fields["msg"], attrs...)
@@ -74,4 +74,18 @@ var levels = map[string]slog.Level{
 // harmless are warnings that Tempo gives at every start.
 var harmless = map[string]bool{
 	"unowned file entry ignored during wal replay": true, // its own directory blocks/
+}
+
+// badQueries are errors of whoever asked, who is answered 400 with the reason.
+var badQueries = map[string]bool{
+	"search: parse search request failed":                 true,
+	"search: could not create combiner":                   true,
+	"search streaming: build search request failed":       true,
+	"search streaming: could not create combiner":         true,
+	"search tags: build tags request failed":              true,
+	"search tag values: build tags values request failed": true,
+	"query range: parse search request failed":            true,
+	"query range: query range combiner failed":            true,
+	"query instant: parse search request failed":          true,
+	"query instant: query range combiner failed":          true,
 }
