@@ -132,7 +132,7 @@ func answered(t testing.TB, o *oracle.Oracle, a *harness.Appliance) oracle.Verdi
 	a.WaitReady(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(times(3, 60))*time.Minute)
 	defer cancel()
-	v, err := o.Judge(ctx, a.Trace, times(8, 50), time.Minute)
+	v, err := o.Judge(ctx, a.Trace, times(8, 50), time.Duration(times(1, 10))*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
