@@ -44,8 +44,8 @@ func newSpoolStatusCommand() *cobra.Command {
 			fmt.Fprintf(w, "  oldest pending record: %s\n", st.Oldest.Format(time.RFC3339))
 		}
 		for _, g := range st.Segments {
-			sealed := "open"
-			if g.Sealed {
+			sealed := "no footer yet" // being written, or left by a crash
+			if g.Sealed != nil && *g.Sealed {
 				sealed = "sealed"
 			}
 			fmt.Fprintf(w, "  %-24s %9s  %12s spans, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)), humanize.Comma(g.Total.Spans), humanize.Comma(g.Pending.Spans), sealed)

@@ -28,10 +28,15 @@ type Status struct {
 	QuarantinedFiles   int             `json:"quarantined_files"`
 	QuarantinedBytes   int64           `json:"quarantined_bytes"`
 
-	// Of this process, since Open.
-	Appended  Counts `json:"appended"`
-	Syncs     int64  `json:"syncs"` // groups committed
 	LastError string `json:"last_error,omitempty"`
+
+	*Activity // nil from Inspect, which knows nothing of a process
+}
+
+// Activity is of this process, since Open.
+type Activity struct {
+	Appended Counts `json:"appended"`
+	Syncs    int64  `json:"syncs"` // groups committed
 }
 
 // SegmentStatus is one segment file.
@@ -42,7 +47,9 @@ type SegmentStatus struct {
 	Total   Counts    `json:"total"`
 	Pending Counts    `json:"pending"`
 	Oldest  time.Time `json:"oldest,omitzero"` // first record, pending or not
-	Sealed  bool      `json:"sealed"`
+	// Sealed segments are not written to any more. Nil from Inspect where no
+	// footer says so: a process may be writing, or a crash have ended that.
+	Sealed *bool `json:"sealed,omitempty"`
 }
 
 // Status describes the spool as it is now. A quarantine that cannot be listed
@@ -60,8 +67,7 @@ func (s *Spool) Status() Status {
 		UnreadableSegments: s.unreadable,
 		QuarantinedFiles:   len(files),
 		QuarantinedBytes:   held,
-		Appended:           s.appended,
-		Syncs:              s.syncs.Load(),
+		Activity:           &Activity{Appended: s.appended, Syncs: s.syncs.Load()},
 	}
 	if s.lastErr != nil {
 		st.LastError = s.lastErr.Error()
@@ -74,7 +80,7 @@ func (s *Spool) Status() Status {
 		st.Released.addAll(g.gone.minus(lost))
 		st.Lost.addAll(lost)
 		sg := SegmentStatus{
-			Name: g.fileName(), ID: g.id, Bytes: g.size, Sealed: g.sealed,
+			Name: g.fileName(), ID: g.id, Bytes: g.size, Sealed: new(g.sealed),
 			Total: g.total.Counts, Pending: g.total.Counts.minus(g.gone.Counts),
 		}
 		if g.oldest != 0 {
@@ -153,6 +159,13 @@ func Inspect(fsys durable.FS, dir string) (Status, error) {
 		}
 	}
 	st := s.Status()
-	st.MaxBytes = 0
+	st.MaxBytes, st.Activity = 0, nil
+	for g := range inv.unfooted {
+		for i := range st.Segments {
+			if st.Segments[i].Name == g.fileName() {
+				st.Segments[i].Sealed = nil
+			}
+		}
+	}
 	return st, nil
 }
