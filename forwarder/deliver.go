@@ -49,7 +49,7 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	}
 	if d.taken == 0 {
 		f.stats.trouble(err)
-		f.o.Logger.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
+		f.log.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
 		f.stats.resent(resentRefused, b.spans)
 		f.again(b.shipment, f.pause)
 		return
@@ -148,7 +148,7 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 		switch {
 		case errors.As(err, &partial):
 			d.shipment.partial += partial.spans
-			f.o.Logger.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
+			f.log.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
 			fallthrough
 		case err == nil:
 			d.took(target, began)

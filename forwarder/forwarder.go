@@ -22,6 +22,7 @@ type Forwarder struct {
 	reread time.Duration // before what the disk did not give is read again
 	stats  counters
 	said   discards
+	log    rarely
 
 	mu       sync.Mutex
 	acked    []*shipment   // that prove has not taken over yet
@@ -45,6 +46,7 @@ func New(o Options) *Forwarder {
 		reread:   readPause,
 		queued:   make(chan struct{}),
 		draining: make(chan struct{}),
+		log:      rarely{logger: o.Logger},
 	}
 	if o.Blocks == nil {
 		f.said.ask = o.Discards
@@ -138,7 +140,7 @@ func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
 				return
 			}
 			if failures++; failures%readTries == 0 {
-				f.o.Logger.Error("what the disk does not give stays in the spool until the next start", "err", err)
+				f.log.Error("what the disk does not give stays in the spool until the next start", "err", err)
 				r.reader.Skip()
 			}
 			continue
@@ -169,7 +171,7 @@ func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
 			b, err := rebuild(f.o.Spool, s)
 			switch {
 			case err != nil:
-				f.o.Logger.Error("a record cannot be read from the spool; trying again", "err", err)
+				f.log.Error("a record cannot be read from the spool; trying again", "err", err)
 				f.again(s, f.reread)
 			case s.missing() == 0: // what was missing is damaged, and counted by the spool
 				f.acknowledged(s)
@@ -192,7 +194,7 @@ func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
 		return false
 	}
 	f.stats.trouble(err)
-	f.o.Logger.Error("the spool cannot be read; trying again", "err", err)
+	f.log.Error("the spool cannot be read; trying again", "err", err)
 	select {
 	case <-time.After(f.reread):
 		return true

@@ -39,7 +39,8 @@ type Options struct {
 	// Discards returns how many spans of a tenant Tempo says it has discarded since it started, by reason. nil where it
 	// cannot be asked.
 	Discards func(ctx context.Context, tenant string) (map[string]int64, error)
-	// Discarded is told of spans that leave the spool since Tempo discarded them. It returns once that is recorded.
+	// Discarded is told of spans that have just left the spool since Tempo discarded them. A crash before it has recorded
+	// that makes them count as proven.
 	Discarded func(tenant, reason string, spans int)
 	// Busy says that Tempo needs a pause, such as for its memory. nil: never.
 	Busy func() bool

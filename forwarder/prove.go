@@ -12,7 +12,6 @@ import (
 const (
 	recoverSpans = 1 << 20               // oldest ones in the spool that are looked for before anything is sent
 	drainEvery   = 50 * time.Millisecond // how often Blocks is asked while draining
-	warnEvery    = time.Minute
 	cheapBytes   = 4 << 20 // unproven in all; so much can be sent again at any time
 	slowFactor   = 10      // times ResendAfter, after which Tempo has lost what is in no block
 )
@@ -24,7 +23,6 @@ type proof struct {
 	buf      []byte
 	tokens   *tokens   // made when a block comes, given back to the heap when there are none
 	newest   time.Time // when the newest shipment was sent of which a block had something
-	warned   time.Time
 }
 
 // proveAll gives up shipments that are proven and sends the others again when it is time.
@@ -201,7 +199,7 @@ func (p *proof) release(s *shipment) bool {
 	f.stats.unproven.Add(-int64(s.spans)) // before the spool knows: pending less unproven is what is still to be sent
 	if err := f.o.Spool.Release(s.positions()...); err != nil {
 		f.stats.trouble(err)
-		f.o.Logger.Error("the spool cannot give up proven records; trying again", "err", err)
+		f.log.Error("the spool cannot give up proven records; trying again", "err", err)
 		return false
 	}
 	f.pace.held.Add(-int64(s.bytes))
@@ -210,7 +208,7 @@ func (p *proof) release(s *shipment) bool {
 		f.o.Discarded(s.tenant, reason, n)
 		f.stats.discarded(reason, n)
 		discarded += n
-		p.warn("tempo discarded spans; see its limits (overrides) for the reason", "reason", reason, "spans", n, "tenant", s.tenant)
+		f.log.Warn("tempo discarded spans; see its limits (overrides) for the reason", "reason", reason, "spans", n, "tenant", s.tenant)
 	}
 	f.stats.proven.Add(int64(s.spans - discarded - s.damaged))
 	return true
@@ -234,19 +232,10 @@ func (p *proof) resend(s *shipment, why resentReason) {
 	f.stats.resent(why, s.missing())
 	if why == resentOverdue {
 		s.overdue++
-		p.warn("spans that tempo acknowledged did not appear in its blocks; sending them again", "spans", s.missing(), "tenant", s.tenant, "times", s.overdue)
+		f.log.Warn("spans that tempo acknowledged did not appear in its blocks; sending them again", "spans", s.missing(), "tenant", s.tenant, "times", s.overdue)
 	}
 	f.pace.held.Add(-int64(s.bytes))
 	f.again(s, 0)
-}
-
-// warn logs at most once a minute.
-func (p *proof) warn(msg string, args ...any) {
-	if time.Since(p.warned) < warnEvery {
-		return
-	}
-	p.warned = time.Now()
-	p.f.o.Logger.Warn(msg, args...)
 }
 
 // newBlocks returns the blocks that have become durable.
@@ -255,7 +244,7 @@ func (p *proof) newBlocks(ctx context.Context) []Block {
 	blocks, err := f.o.Blocks(ctx)
 	if err != nil && ctx.Err() == nil {
 		f.stats.trouble(err)
-		f.o.Logger.Error("tempo's blocks cannot be made durable; what is in them stays in the spool", "err", err)
+		f.log.Error("tempo's blocks cannot be made durable; what is in them stays in the spool", "err", err)
 	}
 	return blocks
 }
@@ -266,7 +255,7 @@ func (p *proof) checkBlocks(ctx context.Context, blocks []Block) {
 	for _, b := range blocks {
 		if err := p.checkBlock(b, p.unproven); err != nil && ctx.Err() == nil {
 			f.stats.trouble(err)
-			f.o.Logger.Error("a block proves nothing; what is in it is sent again", "err", err)
+			f.log.Error("a block proves nothing; what is in it is sent again", "err", err)
 		}
 		f.stats.blocks.Add(1)
 	}

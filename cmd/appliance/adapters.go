@@ -30,8 +30,10 @@ func (s sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, spool.ErrTooLarge) && len(b.Payload) > spool.MaxPayload:
+		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; send smaller batches"}
 	case errors.Is(err, spool.ErrTooLarge):
-		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes"}
+		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
 	case errors.Is(err, spool.ErrFull):
 		return &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
 	}

@@ -1,0 +1,36 @@
+package forwarder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What is tried again each second, and fails each time, is said once a minute; another message is not held back by it.
+func TestTroubleIsSaidOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		f := New(Options{
+			Logger: slog.New(slog.NewTextHandler(&out, nil)),
+			Blocks: func(context.Context) ([]Block, error) { return nil, errors.New("disk is gone") },
+		})
+		f.reread = time.Second
+		p := &proof{f: f}
+		for range 150 {
+			p.newBlocks(t.Context())
+			if !f.readFailed(t.Context(), errors.New("bad sector")) { // which takes a second
+				t.Fatal("gave up")
+			}
+		}
+		for _, what := range []string{"disk is gone", "bad sector"} {
+			if n := strings.Count(out.String(), what); n != 3 {
+				t.Errorf("%q is said %d times in 150 s, want 3", what, n)
+			}
+		}
+	})
+}
