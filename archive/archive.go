@@ -27,26 +27,25 @@ var (
 	ErrAmbiguous = errors.New("more than one block begins so")
 )
 
-// resolve finds the one archived block whose id begins with prefix. Where two tenants have blocks of one id,
-// tenant/prefix tells them apart.
-func (inv *inventory) resolve(prefix string) (*entry, error) {
+// resolve finds the one block with a manifest, be that damaged, whose id begins with prefix. Where two tenants have blocks of
+// one id, tenant/prefix tells them apart.
+func (inv *inventory) resolve(prefix string) (ref, error) {
 	tenant, block, ok := strings.Cut(prefix, "/")
 	if !ok {
 		tenant, block = "", prefix
 	}
-	var found *entry
-	for i := range inv.archived {
-		e := &inv.archived[i]
-		if (tenant != "" && e.tenant != tenant) || !strings.HasPrefix(e.block, block) {
+	var found ref
+	for _, r := range inv.refs() {
+		if (tenant != "" && r.tenant != tenant) || !strings.HasPrefix(r.block, block) {
 			continue
 		}
-		if found != nil {
-			return nil, fmt.Errorf("%w: %q, %s and %s do", ErrAmbiguous, prefix, found, e)
+		if found != (ref{}) {
+			return ref{}, fmt.Errorf("%w: %q, %s and %s do", ErrAmbiguous, prefix, found, r)
 		}
-		found = e
+		found = r
 	}
-	if found == nil || block == "" {
-		return nil, fmt.Errorf("%w: %q", ErrNoBlock, prefix)
+	if found == (ref{}) || block == "" {
+		return ref{}, fmt.Errorf("%w: %q", ErrNoBlock, prefix)
 	}
 	return found, nil
 }
@@ -54,7 +53,8 @@ func (inv *inventory) resolve(prefix string) (*entry, error) {
 // Detail is all that is known of one archived block.
 type Detail struct {
 	Block
-	Manifest *Manifest `json:"manifest"`
+	Manifest *Manifest `json:"manifest"`         // nil where it is damaged
+	Damage   string    `json:"damage,omitempty"` // of the manifest
 }
 
 // Show returns what is known of the block whose id is, or uniquely begins with, prefix; see ErrNoBlock, ErrAmbiguous.
@@ -63,15 +63,16 @@ func (a *Archive) Show(ctx context.Context, prefix string) (*Detail, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := inv.resolve(prefix)
+	r, err := inv.resolve(prefix)
 	if err != nil {
 		return nil, err
 	}
-	m, err := readManifest(ctx, a.store, e.tenant, e.block)
-	if err != nil {
-		return nil, err
+	d := &Detail{Block: inv.withManifest(r)}
+	d.Manifest, err = readManifest(ctx, a.store, r.tenant, r.block)
+	if isBadManifest(err) {
+		d.State, d.Damage, err = StateDamaged, err.Error(), nil
 	}
-	return &Detail{Block: inv.block(e), Manifest: m}, nil
+	return d, err
 }
 
 // Pin keeps a block from being pruned, until Unpin.
@@ -89,16 +90,16 @@ func (a *Archive) setPin(ctx context.Context, prefix string, pinned bool) (Block
 	if err != nil {
 		return Block{}, err
 	}
-	e, err := inv.resolve(prefix)
+	r, err := inv.resolve(prefix)
 	if err != nil {
 		return Block{}, err
 	}
-	b := inv.block(e)
+	b := inv.withManifest(r)
 	b.Pinned = pinned
 	if pinned {
-		return b, setMark(ctx, a.store, markPin, e.ref)
+		return b, setMark(ctx, a.store, markPin, r)
 	}
-	return b, clearMark(ctx, a.store, markPin, e.ref)
+	return b, clearMark(ctx, a.store, markPin, r)
 }
 
 // RebuildCatalog writes the catalog anew from the manifests alone.

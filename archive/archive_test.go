@@ -323,3 +323,29 @@ func BenchmarkList(b *testing.B) {
 		}
 	}
 }
+
+// A block whose manifest is damaged, and which no catalog knows, is found by its id as any other.
+func TestABlockOfADamagedManifest(t *testing.T) {
+	t.Parallel()
+	b := archived(t)
+	must(t, os.Remove(filepath.Join(b.dst, catalogName)))
+	must(t, os.WriteFile(filepath.Join(b.dst, tenant, blockA, ManifestName), []byte("{"), 0o644))
+	a := Open(b.store)
+	d, err := a.Show(t.Context(), blockA[:4])
+	if err != nil || d.State != StateDamaged || d.ID != blockA || d.Manifest != nil || d.Damage == "" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	rep, err := a.Verify(t.Context(), VerifyOptions{Blocks: []string{blockA[:4]}})
+	if err != nil || rep.Blocks != 1 || len(rep.Damage) != 1 || rep.Damage[0].File != ManifestName {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	if rep := b.verify(); rep.Blocks != 3 || len(rep.Damage) != 1 {
+		t.Errorf("%+v", rep)
+	}
+	if p, err := a.Pin(t.Context(), blockA[:4]); err != nil || !p.Pinned || p.State != StateDamaged {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := a.PlanRestore(t.Context(), []string{blockA[:4]}, filepath.Join(t.TempDir(), "new")); !isBadManifest(err) {
+		t.Errorf("restoring it: %v", err)
+	}
+}

@@ -16,18 +16,13 @@ const manifestReaders = 16
 
 // inventory is what a store holds, by the catalog and by listing it.
 type inventory struct {
-	archived   []entry  // sorted
-	missing    []entry  // in the catalog, with no directory left
-	incomplete []ref    // a directory without a manifest: copied in part, or pruned in part
-	damaged    []badRef // with a manifest that is not what was written
-	marks      marks    // pins and the like
-	stale      int      // how many entries the catalog lacks or has too many
-	catalogErr error    // why the catalog could not be read, if so
-}
-
-type badRef struct {
-	ref
-	err error
+	archived   []entry // sorted
+	missing    []entry // in the catalog, with no directory left
+	incomplete []ref   // a directory without a manifest: copied in part, or pruned in part
+	damaged    []ref   // with a manifest that is not what was written
+	marks      marks   // pins and the like
+	stale      int     // how many entries the catalog lacks or has too many
+	catalogErr error   // why the catalog could not be read, if so
 }
 
 // takeInventory reads the catalog, lists the store, and reads the manifests of the blocks that the catalog lacks.
@@ -122,7 +117,7 @@ func (inv *inventory) readManifests(ctx context.Context, s store.Store, refs []r
 		case errors.Is(r.err, store.ErrNotExist):
 			inv.incomplete = append(inv.incomplete, refs[i])
 		default:
-			inv.damaged = append(inv.damaged, badRef{refs[i], r.err})
+			inv.damaged = append(inv.damaged, refs[i])
 		}
 	}
 	slices.SortFunc(inv.archived, func(a, b entry) int { return a.compare(b.ref) })

@@ -107,10 +107,27 @@ func (inv *inventory) block(e *entry) Block {
 	return b
 }
 
+// refs are the blocks that have a manifest, also a damaged one.
+func (inv *inventory) refs() []ref {
+	refs := make([]ref, 0, len(inv.archived)+len(inv.damaged))
+	for i := range inv.archived {
+		refs = append(refs, inv.archived[i].ref)
+	}
+	return append(refs, inv.damaged...)
+}
+
+// withManifest is the list's line of one of refs.
+func (inv *inventory) withManifest(r ref) Block {
+	if e := inv.find(r); e != nil {
+		return inv.block(e)
+	}
+	return Block{Tenant: r.tenant, ID: r.block, State: StateDamaged, Pinned: inv.marks.has(markPin, r)}
+}
+
 func (inv *inventory) blocks() []Block {
 	blocks := make([]Block, 0, len(inv.archived)+len(inv.missing)+len(inv.incomplete)+len(inv.damaged))
-	for i := range inv.archived {
-		blocks = append(blocks, inv.block(&inv.archived[i]))
+	for _, r := range inv.refs() {
+		blocks = append(blocks, inv.withManifest(r))
 	}
 	for i := range inv.missing {
 		b := inv.block(&inv.missing[i])
@@ -119,9 +136,6 @@ func (inv *inventory) blocks() []Block {
 	}
 	for _, r := range inv.incomplete {
 		blocks = append(blocks, Block{Tenant: r.tenant, ID: r.block, State: StateIncomplete, Pinned: inv.marks.has(markPin, r)})
-	}
-	for _, b := range inv.damaged {
-		blocks = append(blocks, Block{Tenant: b.tenant, ID: b.block, State: StateDamaged, Pinned: inv.marks.has(markPin, b.ref)})
 	}
 	return blocks
 }

@@ -55,19 +55,19 @@ func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string
 	p := &RestorePlan{Dir: dir, a: a, Blocks: []Block{}}
 	seen := map[ref]bool{}
 	for _, prefix := range prefixes {
-		e, err := inv.resolve(prefix)
+		r, err := inv.resolve(prefix)
 		if err != nil {
 			return nil, err
 		}
-		if seen[e.ref] {
+		if seen[r] {
 			continue
 		}
-		seen[e.ref] = true
-		m, err := readManifest(ctx, a.store, e.tenant, e.block)
+		seen[r] = true
+		m, err := readManifest(ctx, a.store, r.tenant, r.block)
 		if err != nil {
-			return nil, fmt.Errorf("plan to restore block %s: %w", e, err)
+			return nil, fmt.Errorf("plan to restore block %s: %w", r, err)
 		}
-		p.Blocks, p.manifs = append(p.Blocks, inv.block(e)), append(p.manifs, m)
+		p.Blocks, p.manifs = append(p.Blocks, inv.withManifest(r)), append(p.manifs, m)
 		p.Bytes += m.Bytes
 	}
 	return p, nil

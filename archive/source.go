@@ -30,8 +30,11 @@ type Source interface {
 }
 
 // OpenSource opens the storage of a Tempo for reading: file:///path, a path, or s3://bucket/prefix?... with the
-// parameters and credentials that store.Open describes.
+// parameters and credentials that store.Open describes. What is wrong with the URL itself is store.ErrURL.
 func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, error) {
+	if err := store.CheckURL(rawURL); err != nil {
+		return nil, err
+	}
 	if strings.HasPrefix(rawURL, "s3:") {
 		s, err := store.Open(ctx, rawURL, store.Options{Logger: log})
 		if err != nil {
@@ -41,12 +44,7 @@ func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, e
 	}
 	dir := rawURL
 	if u, err := url.Parse(rawURL); err == nil && u.Scheme == "file" {
-		if u.Host != "" || u.Path == "" {
-			return nil, fmt.Errorf("open the source: %q is no file:///path", rawURL)
-		}
 		dir = u.Path
-	} else if strings.Contains(rawURL, "://") {
-		return nil, fmt.Errorf("open the source: %q is neither file:// nor s3://", rawURL)
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {

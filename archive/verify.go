@@ -117,32 +117,24 @@ func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, e
 			}
 		}
 	}
-	for _, b := range inv.damaged {
-		if len(o.Blocks) == 0 && o.takes(b.ref) {
-			rep.Damage = append(rep.Damage, Damage{b.tenant, b.block, ManifestName, b.err.Error()})
-			if err := setMark(ctx, a.store, markDamaged, b.ref); err != nil {
-				return rep, err
-			}
-		}
-	}
 	p := Progress{BlocksTotal: len(chosen)}
-	for _, e := range chosen {
-		p.BytesTotal += e.bytes
+	for _, r := range chosen {
+		p.BytesTotal += inv.withManifest(r).Bytes
 	}
 	v := &verification{a: a, marks: inv.marks, data: o.ReadData, rep: rep, verified: map[ref]int64{}}
-	for _, e := range chosen {
+	for _, r := range chosen {
 		if o.Progress != nil {
-			p.Tenant, p.Block = e.tenant, e.block
+			p.Tenant, p.Block = r.tenant, r.block
 			o.Progress(p)
 		}
-		if err := v.block(ctx, e.ref); err != nil {
+		if err := v.block(ctx, r); err != nil {
 			// What was read for hours is worth a moment, also after an interruption.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
 			defer cancel()
 			return rep, errors.Join(err, v.save(ctx))
 		}
 		p.Blocks++
-		p.Bytes += e.bytes
+		p.Bytes += inv.withManifest(r).Bytes
 	}
 	if o.Progress != nil && p.Blocks > 0 {
 		o.Progress(p)
@@ -234,28 +226,23 @@ func (v *verification) save(ctx context.Context) error {
 	return now.save(ctx, v.a.store)
 }
 
-// choose returns the archived blocks that are to be verified.
-func (inv *inventory) choose(o VerifyOptions) ([]*entry, error) {
+// choose returns the blocks that are to be verified.
+func (inv *inventory) choose(o VerifyOptions) ([]ref, error) {
 	if o.Parts < 0 || o.Parts > 0 && (o.Part < 1 || o.Part > o.Parts) {
 		return nil, fmt.Errorf("there is no part %d of %d", o.Part, o.Parts)
 	}
-	var chosen []*entry
+	var chosen []ref
 	if len(o.Blocks) > 0 {
 		for _, prefix := range o.Blocks {
-			e, err := inv.resolve(prefix)
+			r, err := inv.resolve(prefix)
 			if err != nil {
 				return nil, err
 			}
-			chosen = append(chosen, e)
+			chosen = append(chosen, r)
 		}
 		return chosen, nil
 	}
-	for i := range inv.archived {
-		if e := &inv.archived[i]; o.takes(e.ref) {
-			chosen = append(chosen, e)
-		}
-	}
-	return chosen, nil
+	return slices.DeleteFunc(inv.refs(), func(r ref) bool { return !o.takes(r) }), nil
 }
 
 func (o VerifyOptions) takes(r ref) bool {

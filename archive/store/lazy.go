@@ -5,22 +5,17 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net/url"
 	"time"
 )
 
 // OpenLater is Open for a process that has other work while a remote store is away: that is asked when it is first
 // used, and again by each use as long as it does not answer. What is wrong with the URL, or a directory, is an error now.
 func OpenLater(ctx context.Context, rawURL string, o Options) (Store, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil || u.Scheme != "s3" {
+	at, err := parseURL(rawURL)
+	if err != nil || at.dir != "" {
 		return Open(ctx, rawURL, o)
 	}
-	at, err := parseS3(u)
-	if err != nil {
-		return nil, fmt.Errorf("open store %s: %w", bare(u), err)
-	}
-	return &lazy{url: at.String(), turn: make(chan struct{}, 1), open: func(ctx context.Context) (Store, error) { return Open(ctx, rawURL, o) }}, nil
+	return &lazy{url: at.s3.String(), turn: make(chan struct{}, 1), open: func(ctx context.Context) (Store, error) { return Open(ctx, rawURL, o) }}, nil
 }
 
 // lazy is a store that is opened when it is first used.

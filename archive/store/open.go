@@ -29,29 +29,63 @@ type Options struct {
 // from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the file
 // that AWS_SHARED_CREDENTIALS_FILE names (~/.aws/credentials) with its AWS_PROFILE;
 // never from the URL.
+//
+// What is wrong with the URL itself is ErrURL.
 func Open(ctx context.Context, rawURL string, o Options) (Store, error) {
+	at, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if at.dir != "" {
+		return openDir(at.dir, o)
+	}
+	s, err := openS3(ctx, at.s3, o)
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", at.s3, err)
+	}
+	return s, nil
+}
+
+// ErrURL says that a URL is of no store, whatever answers there.
+var ErrURL = errors.New("no URL of a store")
+
+// CheckURL is ErrURL, with what to write instead, unless Open takes the URL.
+func CheckURL(rawURL string) error {
+	_, err := parseURL(rawURL)
+	return err
+}
+
+// urlError is ErrURL and says only what is wrong.
+type urlError struct{ error }
+
+func (urlError) Is(target error) bool { return target == ErrURL }
+
+// location is what a URL says: a directory, or else a place in a bucket.
+type location struct {
+	dir string
+	s3  s3Location
+}
+
+func parseURL(rawURL string) (at location, err error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The error of Parse repeats the URL, and a secret that was put there by mistake.
-		return nil, errors.New("open store: the URL cannot be read; write file:///path or s3://bucket/prefix?endpoint=host:port")
+		return at, urlError{errors.New("the URL cannot be read; write file:///path or s3://bucket/prefix?endpoint=host:port")}
 	}
 	switch u.Scheme {
 	case "":
-		return openDirURL(u, rawURL, o)
+		at.dir, err = dirOf(u, rawURL)
 	case "file":
-		return openDirURL(u, u.Path, o)
+		at.dir, err = dirOf(u, u.Path)
 	case "s3":
-		at, err := parseS3(u)
-		if err != nil {
-			return nil, fmt.Errorf("open store %s: %w", bare(u), err)
-		}
-		s, err := openS3(ctx, at, o)
-		if err != nil {
-			return nil, fmt.Errorf("open store %s: %w", at, err)
-		}
-		return s, nil
+		at.s3, err = parseS3(u)
+	default:
+		err = fmt.Errorf("there are file:// and s3://, not %s://", u.Scheme)
 	}
-	return nil, fmt.Errorf("open store %s: there are file:// and s3://, not %s://", bare(u), u.Scheme)
+	if err != nil {
+		return at, urlError{fmt.Errorf("%q: %w", bare(u), err)}
+	}
+	return at, nil
 }
 
 // bare is a URL as far as it cannot contain a secret, whatever was put there by mistake.
@@ -59,16 +93,17 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-func openDirURL(u *url.URL, dir string, o Options) (Store, error) {
+// dirOf is the directory that a URL names by dir.
+func dirOf(u *url.URL, dir string) (string, error) {
 	switch {
 	case u.Host != "":
-		return nil, fmt.Errorf("open store %s: %q stands where a host would; write file:///path", bare(u), u.Host)
+		return "", fmt.Errorf("%q stands where a host would; write file:///path", u.Host)
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("open store %s: a directory takes no parameters", bare(u))
+		return "", errors.New("a directory takes no parameters")
 	case dir == "":
-		return nil, errors.New("open store: no path; write file:///path")
+		return "", errors.New("no path; write file:///path")
 	}
-	return openDir(dir, o)
+	return dir, nil
 }
 
 // ReadFile reads a whole object of at most limit bytes, one version of it, also

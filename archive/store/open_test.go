@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,10 @@ func TestOpenNamesTheMistake(t *testing.T) {
 		}
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", url, err, want)
+		}
+		// What is there and is no store, and what has no credentials, are no mistakes of the URL.
+		if elsewhere := strings.Contains(want, "director") && !strings.Contains(want, "parameters") || strings.Contains(want, "no credentials"); errors.Is(err, store.ErrURL) == elsewhere || (store.CheckURL(url) == nil) != elsewhere {
+			t.Errorf("%q: %v is ErrURL: %t", url, err, errors.Is(err, store.ErrURL))
 		}
 		if strings.Contains(err.Error(), "hush") {
 			t.Errorf("a secret is in %q", err)

@@ -129,7 +129,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 	if errors.Is(err, fs.ErrNotExist) && at == "" {
 		return nil, fmt.Errorf("there is no archive in %s yet; serve makes it, and so does: appliance archive run", filepath.Join(a.conf.DataDir, "archive"))
 	} else if err != nil {
-		return nil, err
+		return nil, a.noURL(cmd, "store", f.store, err)
 	}
 	a.Archive = archive.Open(a.store)
 	if needs == needsStore {
@@ -152,6 +152,7 @@ func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error)
 	if given == noSource {
 		return nil
 	}
+	flag := given
 	if given = cmp.Or(given, a.conf.Archive.Source); given == "" {
 		if _, err := os.Stat(blocks); errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -160,12 +161,23 @@ func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error)
 	}
 	logger, _ := telemetry.NewLogger(a.logLine, "warn", a.conf.Log.Format)
 	if a.source, err = archive.OpenSource(cmd.Context(), given, logger); err != nil {
-		return err
+		return a.noURL(cmd, "source", flag, err)
 	}
 	if abs, err := filepath.Abs(blocks); err == nil && a.source.URL() == (&url.URL{Scheme: "file", Path: abs}).String() {
 		a.embedded = abs
 	}
 	return nil
+}
+
+// noURL names the flag, or else the key, that is wrong, where the error is that of the URL itself.
+func (a *openedArchive) noURL(cmd *cobra.Command, name, flag string, err error) error {
+	switch {
+	case !errors.Is(err, store.ErrURL):
+		return err
+	case flag != "":
+		return wrongUsage(cmd, fmt.Errorf("--%s: %w", name, err))
+	}
+	return a.conf.At("archive."+name, err)
 }
 
 // tempoBlocks is where the embedded Tempo has its blocks.

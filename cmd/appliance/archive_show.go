@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -24,9 +25,14 @@ func newArchiveShowCommand(f *archiveFlags) *cobra.Command {
 			return err
 		}
 		if a.output == "json" {
-			return writeJSON(out, d)
+			err = writeJSON(out, d)
+		} else {
+			err = writeDetail(out, d)
 		}
-		return writeDetail(out, d)
+		if err == nil && d.Manifest == nil {
+			return &codeError{exitPartial, errors.New("the manifest is damaged: " + d.Damage)}
+		}
+		return err
 	})
 }
 
@@ -39,6 +45,9 @@ func writeDetail(w io.Writer, d *archive.Detail) error {
 		state += ", pinned"
 	}
 	row(t, "state", state)
+	if m == nil {
+		return t.Flush()
+	}
 	row(t, "spans", fmt.Sprintf("%s in %s traces", countText(d.Spans), humanize.Comma(d.Traces)))
 	row(t, "from", timeText(d.Start))
 	row(t, "to", timeText(d.End))

@@ -42,7 +42,10 @@ func (a *appliance) openArchive(ctx context.Context) error {
 	if !c.Enabled || a.tempo == nil && c.Source == "" && c.Store == "" {
 		return nil // with a Tempo elsewhere and nothing said of its storage, there is nothing to archive or to read
 	}
-	var err error
+	err := checkArchive(a.conf)
+	if err != nil {
+		return err
+	}
 	a.archive.store, err = store.OpenLater(ctx, archiveStore(a.conf.DataDir, c.Store), store.Options{Create: true, BytesPerSecond: int64(c.BytesPerSecond), Logger: a.logger})
 	if err != nil {
 		return fmt.Errorf("archive.store: %w", err)
@@ -63,6 +66,20 @@ func (a *appliance) openArchive(ctx context.Context) error {
 	return a.openArchiver(ctx, dir, archive.Options{
 		Embedded: purge, Origin: embeddedOrigin(a.conf.DataDir), Interval: embeddedInterval,
 	})
+}
+
+// checkArchive names the keys that say where the archive and its source are and are no URL of either.
+func checkArchive(conf config.Loaded) error {
+	var errs []error
+	for key, at := range map[string]string{"archive.source": conf.Archive.Source, "archive.store": conf.Archive.Store} {
+		if at == "" {
+			continue
+		}
+		if err := store.CheckURL(at); err != nil {
+			errs = append(errs, conf.At(key, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // embeddedInterval is how often the embedded Tempo's storage is looked at. Nothing is lost by a longer one.

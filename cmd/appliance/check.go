@@ -24,7 +24,7 @@ func checkServe(conf config.Loaded) error {
 
 // checkKeys says what is wrong whatever the machine is.
 func checkKeys(conf config.Loaded) error {
-	errs := []error{conf.CheckServe()}
+	errs := []error{conf.CheckServe(), checkArchive(conf)}
 	if r := receiverConfig(conf); conf.Known("receiver.max_body_bytes", "receiver.inflight_bytes") && r.InflightBytes >= 2*r.MaxBodyBytes {
 		if err := tryReceiver(receiver.Config{MaxBodyBytes: r.MaxBodyBytes, InflightBytes: r.InflightBytes}); err != nil {
 			errs = append(errs, conf.At("receiver.inflight_bytes", err))
