@@ -28,7 +28,7 @@ DIR is new, empty, or one that was restored to before; what is there already is 
 Tempo is refused: it would purge old blocks at once. Give DIR to a Tempo of its own instead, with compactor.disabled.
 Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block is damaged in the archive and was left out.`,
 		Example: `  appliance archive restore 2056 bcac --to /tmp/restored
-  appliance archive list --since 30d --until 29d -o json | jq -r '.[].block' | xargs appliance archive restore --yes --to /tmp/restored`,
+  appliance archive list --state archived --since 30d --until 29d -o json | jq -r '.[].block' | xargs appliance archive restore --yes --to /tmp/restored`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: f.blockCompletion,
 	}

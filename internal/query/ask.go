@@ -13,14 +13,19 @@ import (
 )
 
 const (
-	// patience is how long one of the two may take when the other has answered; Grafana gives up after 30 s.
+	// patience is how long a client waits until its answer begins; Grafana gives up after 30 s.
 	patience = 25 * time.Second
+	// reserve is what is left of that when one of the two has taken too long: to read the other's answer, and to ask the
+	// archive for what Tempo did not answer.
+	reserve = 3 * time.Second
 	// maxMerged is how much of an answer of Tempo's is taken into memory to merge it with the archive's, in bytes.
 	maxMerged = 32 << 20
 
 	// PartialHeader is on an answer that lacks something, and says what.
 	PartialHeader = "Appliance-Partial"
 )
+
+var errLate = fmt.Errorf("no answer within %s", patience-reserve)
 
 // A question is asked of Tempo and the archive at the same time. Where the archive has nothing to add, Tempo's answer
 // goes to the client as it is.
@@ -56,8 +61,9 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		err  error
 	}
 	live := make(chan reply, 1)
+	began := time.Now()
 	go func() {
-		late := time.AfterFunc(patience, func() { cancel(fmt.Errorf("no answer within %s", patience)) })
+		late := time.AfterFunc(patience-reserve, func() { cancel(errLate) })
 		defer late.Stop()
 		resp, err := h.askTempo(r.WithContext(ctx))
 		if err != nil && ctx.Err() != nil {
@@ -65,7 +71,7 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		}
 		live <- reply{resp, err}
 	}()
-	archiveCtx, giveUp := context.WithTimeout(r.Context(), patience)
+	archiveCtx, giveUp := context.WithTimeout(r.Context(), patience-reserve)
 	defer giveUp()
 	archived, missing, archiveErr := q.archived(archiveCtx, held)
 	tempo := <-live
@@ -89,14 +95,20 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		passOn(w, tempo.resp)
 		return
 	case tempo.err == nil:
+		late := time.AfterFunc(time.Until(began.Add(patience)), func() { cancel(errLate) })
+		defer late.Stop()
 		part, err := decodeBody(tempo.resp, q.decode)
 		if errors.Is(err, errTooLarge) {
+			late.Stop()
 			partial(w, fmt.Errorf("tempo's answer is larger than %d bytes and was not merged with the archive's", maxMerged))
 			passOn(w, tempo.resp)
 			return
 		}
 		if err != nil {
 			tempo.err = err
+			if ctx.Err() != nil {
+				tempo.err = fmt.Errorf("read tempo's answer: %w", context.Cause(ctx))
+			}
 			break
 		}
 		parts = append(parts, part)
@@ -109,8 +121,10 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		h.logger.Warn("read API answers from the archive alone, since tempo does not", "path", r.URL.Path, "err", tempo.err)
 		if held != nil && !q.ours { // nobody has answered for those
 			parts = append(parts, archived)
+			rest, giveUp := context.WithDeadline(r.Context(), began.Add(patience))
+			defer giveUp()
 			var unread []error
-			archived, unread, archiveErr = q.archived(archiveCtx, func(block string) bool { return !held(block) })
+			archived, unread, archiveErr = q.archived(rest, func(block string) bool { return !held(block) })
 			missing = append(missing, unread...)
 		}
 		missing = append(missing, fmt.Errorf("tempo does not answer: %w", tempo.err))

@@ -50,7 +50,8 @@ func (s *grpcServer) Search(req *tempopb.SearchRequest, to tempopb.StreamingQuer
 	ranged := asked
 	ranged.Start, ranged.End = recent(req.Start, req.End)
 	round := 0
-	_, err := s.both(to, req, false, func(ctx context.Context) error {
+	// What is found is streamed at once, and a search goes on for as long as its client wants.
+	_, err := s.both(to.Context(), to, req, false, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.Search, add(0))
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		round++
@@ -111,7 +112,9 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 		return receive(to.Context(), s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, to.Send)
 	}
 	var live, archived *tempopb.QueryRangeResponse
-	missing, err := s.both(to, nil, true, func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(to.Context(), patience)
+	defer cancel()
+	missing, err := s.both(ctx, to, nil, true, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, func(resp *tempopb.QueryRangeResponse) error {
 			live = changed(live, resp)
 			return nil
@@ -141,7 +144,9 @@ func mergeStream[Req, Resp any, T interface {
 	if s.api.archive == nil {
 		return receive(to.Context(), s, req, open, func(resp *Resp) error { return to.Send(T(resp)) })
 	}
-	_, err := s.both(to, any(req).(period), false, func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(to.Context(), patience)
+	defer cancel()
+	_, err := s.both(ctx, to, any(req).(period), false, func(ctx context.Context) error {
 		return receive(ctx, s, req, open, func(resp *Resp) error { return merged.AddTypedResponse(T(resp)) })
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
 		resp, missing, err := archived(ctx, tenant, skip)
@@ -161,10 +166,10 @@ func mergeStream[Req, Resp any, T interface {
 }
 
 // both asks Tempo and the archive at the same time. Its error is that of a question that cannot be answered, or that
-// neither of them answers; what is missing otherwise is in the trailer too. ours says that what Tempo refuses may still be a
-// question for the archive; asked is as in question.
-func (s *grpcServer) both(to grpc.ServerStream, asked period, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) (missing []error, err error) {
-	ctx, cancel := context.WithCancel(to.Context())
+// neither of them answers; what is missing otherwise, such as what was not answered before ctx ended, is in the trailer too.
+// ours says that what Tempo refuses may still be a question for the archive; asked is as in question.
+func (s *grpcServer) both(ctx context.Context, to grpc.ServerStream, asked period, ours bool, live func(context.Context) error, archived func(context.Context, string, func(string) bool) ([]error, error)) (missing []error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in, _ := metadata.FromIncomingContext(ctx)
 	tenant, err := s.api.tenantOf(cmp.Or(append(in.Get("x-scope-orgid"), "")...))
