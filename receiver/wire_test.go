@@ -65,6 +65,12 @@ func head(lines ...string) string {
 		strings.Join(append(lines, "\r\n"), "\r\n")
 }
 
+// filled is a head of so many bytes.
+func filled(size int, lines ...string) string {
+	h := head(append(lines, "Connection: close", "X-Fill: ")...)
+	return strings.Replace(h, "X-Fill: ", "X-Fill: "+strings.Repeat("x", size-len(h)), 1)
+}
+
 func chunked(p []byte, size int) string {
 	var b strings.Builder
 	for len(p) > 0 {
@@ -113,6 +119,8 @@ func TestFramingOfRequests(t *testing.T) {
 		{"chunk longer than its size", head(coding) + "1\r\nab\r\n0\r\n\r\n" + head(length) + body, []int{400}, 0},
 		{"http/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00", 9), []int{505}, 0},
 		{"not http", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", []int{400}, 0},
+		{"request line and header of 20 KiB", filled(20<<10, length) + body, []int{200}, 1},
+		{"a byte more", filled(20<<10+1, length) + body, []int{431}, 0},
 		{"header flood", head(strings.Repeat("X-Flood: 0123456789\r\n", 2000)), []int{431}, 0},
 		{"endless header line", head("X-Flood: " + strings.Repeat("x", 100_000)), []int{431}, 0},
 		{"endless request line", "POST /" + strings.Repeat("x", 100_000) + " HTTP/1.1\r\n\r\n", []int{431}, 0},

@@ -40,14 +40,15 @@ Generated from internal/config by ` + "`make docs`" + `.
 Four places, the later ones win: the defaults, a YAML file (` + "`--config FILE` or `APPLIANCE_CONFIG`" + `), environment variables, flags. Every key
 is an environment variable; the main ones are flags. No file is needed.
 
-- The file is strict: an unknown key is an error with its line and column. ` + "`appliance config validate FILE`" + ` checks it without starting anything.
+- The file is strict: an unknown key is an error with its line and column. ` + "`appliance config validate FILE`" + ` checks it without starting anything,
+  and names every mistake, also what serve would refuse on this machine, such as a file that is missing there.
 - ` + "`${VAR}` and `${VAR:-default}`" + ` in a value of the file are replaced from the environment, after parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `.
 - Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
 - In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
 - Secrets are never in the configuration, only in files it names; credentials in URLs are hidden when printed.
-- ` + "`appliance config print`" + ` shows what is in force, ` + "`--diff`" + ` what differs from the defaults.
+- ` + "`appliance config print`" + ` shows what is in force (also by the variables of [sampling.md](sampling.md)), ` + "`--diff`" + ` what differs from the defaults.
 - SIGHUP, and a change of the file, take over the ` + "`sampler`" + ` keys while running; if the file is not valid, the last good configuration stays. The
-  other keys need a restart.
+  other keys need a restart, and the log names those that differ from what runs.
 
 | key | type | default | environment | flag | |
 |---|---|---|---|---|---|

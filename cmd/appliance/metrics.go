@@ -86,7 +86,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			func(s receiver.Stats, e emit) { e(float64(s.ReloadErrors)) }),
 		spans("appliance_receiver_wire_bytes_total", "Bytes of request bodies as sent.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.WireBytes)) }),
-		spans("appliance_receiver_body_bytes_total", "Bytes of request bodies decompressed.", "",
+		spans("appliance_receiver_body_bytes_total", "Bytes of request bodies as protobuf, decompressed; JSON counts as the protobuf that it stands for.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.BodyBytes)) }),
 		spans("appliance_receiver_kept_bytes_total", "Bytes of OTLP kept for Tempo.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.KeptBytes)) }),
@@ -135,7 +135,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			func() float64 { return a.forwarder.Stats().Limit }),
 		{
 			Name: "appliance_forwarder_resent_spans_total", Labels: []string{"reason"},
-			Help: "Spans sent to Tempo again, by reason. Readers see a span that is stored twice as one.",
+			Help: "Spans sent to Tempo again, by reason. Readers see a span that is stored twice as one, unless both copies are in one block.",
 			Read: func(e func(float64, ...string)) {
 				for reason, n := range a.forwarder.Stats().Resent {
 					e(float64(n), reason)

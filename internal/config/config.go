@@ -82,14 +82,14 @@ type Tempo struct {
 	ConfigFile  string        `yaml:"config_file" flag:"true" doc:"A Tempo configuration (YAML) of your own, merged into that of the embedded Tempo."`
 	Retention   time.Duration `yaml:"retention" doc:"Time for which the embedded Tempo keeps a block. An older one is deleted; with the archive not before its copy there is proven."`
 	MemoryLimit Bytes         `yaml:"memory_limit" doc:"GOMEMLIMIT of the embedded Tempo."`
-	QueryURL    string        `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading; or nomad://SERVICE."`
+	QueryURL    string        `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading; or nomad://SERVICE. Only with forwarder.tempo_url."`
 }
 
 // Archive keeps blocks longer than Tempo does.
 type Archive struct {
 	Enabled bool          `yaml:"enabled" doc:"Archive every block before it is deleted from Tempo's storage."`
 	Store   string        `yaml:"store" secret:"url" doc:"Where archived blocks go: file:///path or s3://bucket/prefix?endpoint=... Empty: data_dir/archive."`
-	Source  string        `yaml:"source" secret:"url" doc:"Storage of a Tempo elsewhere: file:// or s3://."`
+	Source  string        `yaml:"source" secret:"url" doc:"Storage of a Tempo elsewhere: file:// or s3://. For serve, only with forwarder.tempo_url."`
 	Keep    time.Duration `yaml:"keep" doc:"Time after which a block is pruned from the archive, unless it is pinned. 0 means never."`
 
 	BytesPerSecond Bytes `yaml:"bytes_per_second" doc:"Bandwidth for copying into the archive. 0 means no limit."`
