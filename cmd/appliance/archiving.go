@@ -32,6 +32,7 @@ type archiving struct {
 	embedded bool
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
 	failure  atomic.Pointer[string]           // why there is no archiver
+	unpruned atomic.Pointer[string]           // why nothing is pruned now
 }
 
 // openArchive opens the store. A remote store that does not answer is no error: spans are kept meanwhile, and nothing is
@@ -71,12 +72,12 @@ func (a *appliance) openArchive(ctx context.Context) error {
 // checkArchive names the keys that say where the archive and its source are and are no URL of either.
 func checkArchive(conf config.Loaded) error {
 	var errs []error
-	for key, at := range map[string]string{"archive.source": conf.Archive.Source, "archive.store": conf.Archive.Store} {
-		if at == "" {
+	for _, k := range []struct{ path, url string }{{"archive.store", conf.Archive.Store}, {"archive.source", conf.Archive.Source}} {
+		if k.url == "" {
 			continue
 		}
-		if err := store.CheckURL(at); err != nil {
-			errs = append(errs, conf.At(key, err))
+		if err := store.CheckURL(k.url); err != nil {
+			errs = append(errs, conf.At(k.path, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -183,8 +184,13 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 	tick := time.NewTicker(pruneEvery)
 	defer tick.Stop()
 	pruner := archive.NewPruner(a.archive.store, source, keep)
+	defer a.archive.unpruned.Store(nil) // another replica may prune now
 	for {
 		pruned, doubt, err := pruner.Prune(ctx)
+		if err != nil {
+			doubt = err.Error()
+		}
+		a.archive.unpruned.Store(&doubt)
 		switch {
 		case ctx.Err() != nil:
 			return nil
