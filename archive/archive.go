@@ -68,7 +68,7 @@ func (a *Archive) Show(ctx context.Context, prefix string) (*Detail, error) {
 		return nil, err
 	}
 	d := &Detail{Block: inv.withManifest(r)}
-	d.Manifest, err = readManifest(ctx, a.store, r.tenant, r.block)
+	d.Manifest, err = ReadManifest(ctx, a.store, r.tenant, r.block)
 	if isBadManifest(err) {
 		d.State, d.Damage, err = StateDamaged, err.Error(), nil
 	}
@@ -100,16 +100,4 @@ func (a *Archive) setPin(ctx context.Context, prefix string, pinned bool) (Block
 		return b, setMark(ctx, a.store, markPin, r)
 	}
 	return b, clearMark(ctx, a.store, markPin, r)
-}
-
-// RebuildCatalog writes the catalog anew from the manifests alone.
-func (a *Archive) RebuildCatalog(ctx context.Context) (blocks int, err error) {
-	if err := a.store.Delete(ctx, catalogName); err != nil {
-		return 0, err
-	}
-	inv, err := takeInventory(ctx, a.store)
-	if err != nil {
-		return 0, err
-	}
-	return len(inv.archived), inv.save(ctx, a.store)
 }

@@ -93,7 +93,7 @@ func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, 
 	if !b.unmarked {
 		name = compactedMetaName
 	}
-	text, err := readSmall(ctx, src, ObjectName(tenant, id, name), maxMetaBytes)
+	text, err := store.ReadFile(ctx, src, ObjectName(tenant, id, name), maxMetaBytes)
 	if errors.Is(err, store.ErrNotExist) {
 		return b, fmt.Errorf("%w: %d files and no %s", errUnfinished, len(b.files), MetaName)
 	} else if err != nil {

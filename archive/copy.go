@@ -43,7 +43,7 @@ type copier struct {
 // committed returns the manifest of the archived copy of b, or nil when there is none. It trusts digests, and does
 // not read data.
 func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, error) {
-	m, err := readManifest(ctx, c.dst, b.tenant, b.id)
+	m, err := ReadManifest(ctx, c.dst, b.tenant, b.id)
 	switch {
 	case err == nil && c.isOf(m, b):
 		return m, nil
@@ -60,7 +60,7 @@ func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, erro
 		return nil, err
 	}
 	for id := range derivedIDs(b.id, content) {
-		m, err := readManifest(ctx, c.dst, b.tenant, id)
+		m, err := ReadManifest(ctx, c.dst, b.tenant, id)
 		if errors.Is(err, store.ErrNotExist) {
 			return nil, nil
 		} else if err != nil && !isBadManifest(err) {
@@ -123,7 +123,7 @@ func (c *copier) copyOnce(ctx context.Context, b *sourceBlock) (*Manifest, error
 
 // copyAs copies b under an id, its own or a derived one, and commits it.
 func (c *copier) copyAs(ctx context.Context, b *sourceBlock, id string, found census) (*Manifest, error) {
-	switch m, err := readManifest(ctx, c.dst, b.tenant, id); {
+	switch m, err := ReadManifest(ctx, c.dst, b.tenant, id); {
 	case err == nil && c.isOf(m, b):
 		return m, nil
 	case err == nil, isBadManifest(err):
@@ -185,7 +185,7 @@ func (c *copier) commit(ctx context.Context, m *Manifest) (*Manifest, error) {
 		return m, err
 	}
 	// Another archiver was faster. Its manifest differs in who and when, which is no harm.
-	theirs, err := readManifest(ctx, c.dst, m.Tenant, m.Block)
+	theirs, err := ReadManifest(ctx, c.dst, m.Tenant, m.Block)
 	if err == nil && slices.Equal(theirs.Files, m.Files) {
 		return theirs, nil
 	}

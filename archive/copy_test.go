@@ -24,7 +24,7 @@ func TestArchivesEveryFileByteForByte(t *testing.T) {
 		t.Errorf("%d files instead of %d", len(got), len(want))
 	}
 	unchanged(t, want, got)
-	m, err := readManifest(t.Context(), b.store, tenant, blockA)
+	m, err := ReadManifest(t.Context(), b.store, tenant, blockA)
 	must(t, err)
 	if m.Spans != 300 || m.Traces != 100 || len(m.SpanDigest) != 16 || m.Encoding != "vParquet4" || m.ArchivedBy != "test" || m.Origin != OriginOf(b.source()) || !strings.HasSuffix(m.Origin, b.src) || !m.ArchivedAt.Equal(theTime) {
 		t.Errorf("%+v", m)
@@ -114,7 +114,7 @@ func TestUnknownEncodingIsArchivedAndShown(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	b.whole(levelZero...)
-	m, err := readManifest(t.Context(), b.store, tenant, blockA)
+	m, err := ReadManifest(t.Context(), b.store, tenant, blockA)
 	must(t, err)
 	if m.SpanDigest != "" || m.Encoding != "vParquet9" {
 		t.Errorf("%+v", m)

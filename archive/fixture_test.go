@@ -111,7 +111,7 @@ func (b *bench) whole(blocks ...string) {
 		b.t.Errorf("verification: %+v", rep)
 	}
 	for _, id := range blocks {
-		m, err := readManifest(b.t.Context(), b.store, tenant, id)
+		m, err := ReadManifest(b.t.Context(), b.store, tenant, id)
 		if err != nil {
 			b.t.Errorf("block %s: %v", id, err)
 			continue

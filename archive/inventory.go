@@ -98,7 +98,7 @@ func (inv *inventory) readManifests(ctx context.Context, s store.Store, refs []r
 	g.SetLimit(manifestReaders)
 	for i, r := range refs {
 		g.Go(func() error {
-			m, err := readManifest(gctx, s, r.tenant, r.block)
+			m, err := ReadManifest(gctx, s, r.tenant, r.block)
 			results[i] = result{m, err}
 			if err != nil && !errors.Is(err, store.ErrNotExist) && !isBadManifest(err) {
 				return err

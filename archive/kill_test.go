@@ -164,7 +164,7 @@ func nothingLost(t *testing.T, b *bench, before map[string]string, where string)
 		if whole {
 			continue
 		}
-		m, err := readManifest(t.Context(), b.store, tenant, id)
+		m, err := ReadManifest(t.Context(), b.store, tenant, id)
 		if err != nil {
 			t.Errorf("%s: block %s is neither whole nor archived: %v", where, id, err)
 			continue

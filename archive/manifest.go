@@ -182,8 +182,8 @@ func isBadManifest(err error) bool {
 	return errors.As(err, &bad)
 }
 
-// readManifest is store.ErrNotExist when the block is not archived, and isBadManifest when its manifest is damaged.
-func readManifest(ctx context.Context, s store.Store, tenant, block string) (*Manifest, error) {
+// ReadManifest reads the manifest of a block. The error is store.ErrNotExist when the block is not archived.
+func ReadManifest(ctx context.Context, s store.Store, tenant, block string) (*Manifest, error) {
 	name := ObjectName(tenant, block, ManifestName)
 	text, err := store.ReadFile(ctx, s, name, maxManifestBytes)
 	if err != nil {

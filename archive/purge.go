@@ -135,7 +135,7 @@ func (a *Archiver) path(r ref, file string) string {
 func (a *Archiver) markCompacted(ctx context.Context, b *sourceBlock) error {
 	r := ref{b.tenant, b.id}
 	if b.marked { // and unmarked as well
-		other, err := readSmall(ctx, a.opt.Source, ObjectName(b.tenant, b.id, compactedMetaName), maxMetaBytes)
+		other, err := store.ReadFile(ctx, a.opt.Source, ObjectName(b.tenant, b.id, compactedMetaName), maxMetaBytes)
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (a *Archiver) clear(ctx context.Context, r ref, k *known) error {
 // clearRemains removes the empty directory that a crash between the last two steps of clear leaves. One of a block
 // that is not archived is left alone: Tempo may be about to write it.
 func (a *Archiver) clearRemains(ctx context.Context, r ref) error {
-	if _, err := readManifest(ctx, a.opt.Store, r.tenant, r.block); errors.Is(err, store.ErrNotExist) || isBadManifest(err) {
+	if _, err := ReadManifest(ctx, a.opt.Store, r.tenant, r.block); errors.Is(err, store.ErrNotExist) || isBadManifest(err) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("%w: %w", errStoreInDoubt, err)

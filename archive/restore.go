@@ -63,7 +63,7 @@ func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string
 			continue
 		}
 		seen[r] = true
-		m, err := readManifest(ctx, a.store, r.tenant, r.block)
+		m, err := ReadManifest(ctx, a.store, r.tenant, r.block)
 		if err != nil {
 			return nil, fmt.Errorf("plan to restore block %s: %w", r, err)
 		}

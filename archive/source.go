@@ -145,23 +145,6 @@ func (o *dirObject) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// readSmall reads a whole file of at most limit bytes.
-func readSmall(ctx context.Context, src Source, name string, limit int64) ([]byte, error) {
-	o, err := src.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close()
-	if o.Size() > limit {
-		return nil, fmt.Errorf("read %s: %d bytes, more than the limit of %d", name, o.Size(), limit)
-	}
-	data := make([]byte, o.Size())
-	if n, err := o.ReadAt(data, 0); int64(n) < o.Size() {
-		return nil, fmt.Errorf("read %s: got %d of %d bytes: %w", name, n, o.Size(), err)
-	}
-	return data, nil
-}
-
 // taggedSource marks errors as those of the source.
 type taggedSource struct{ Source }
 

@@ -158,7 +158,7 @@ func (v *verification) block(ctx context.Context, r ref) error {
 	s := v.a.store
 	v.rep.Blocks++
 	var damages []Damage
-	m, err := readManifest(ctx, s, r.tenant, r.block)
+	m, err := ReadManifest(ctx, s, r.tenant, r.block)
 	switch {
 	case errors.Is(err, store.ErrNotExist):
 		damages = []Damage{{r.tenant, r.block, ManifestName, "is missing"}}

@@ -159,9 +159,6 @@ func TestDamagedCatalog(t *testing.T) {
 	if blocks := b.list(Filter{State: StateArchived}); len(blocks) != 3 {
 		t.Errorf("%+v", blocks)
 	}
-	if n, err := Open(b.store).RebuildCatalog(t.Context()); n != 3 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
 }
 
 func FuzzDecodeManifest(f *testing.F) {

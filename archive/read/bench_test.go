@@ -56,7 +56,7 @@ func benchArchive(b *testing.B) *archiveDir {
 	if err := makers.Wait(); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := archive.Open(a.store).RebuildCatalog(b.Context()); err != nil {
+	if _, err := archive.Open(a.store).Verify(b.Context(), archive.VerifyOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	if err := os.WriteFile(done, nil, 0o644); err != nil {
@@ -161,7 +161,7 @@ func BenchmarkSearch(b *testing.B) {
 				r := New(a.store, Options{Parallel: parallel})
 				peak := watchHeap(b)
 				for b.Loop() {
-					_, missing, err := r.Search(b.Context(), tenant, &tempopb.SearchRequest{Query: query, Limit: MaxLimit}, nil, nil)
+					_, missing, err := r.Search(b.Context(), tenant, &tempopb.SearchRequest{Query: query, Limit: 10_000}, nil, nil)
 					if err != nil || len(missing) > 0 {
 						b.Fatal(missing, err)
 					}

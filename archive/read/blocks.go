@@ -21,7 +21,6 @@ import (
 
 const (
 	manifestReaders = 16      // at once
-	maxManifest     = 4 << 20 // bytes
 	maxMeta         = 1 << 20 // bytes
 	unknown         = -1
 )
@@ -222,11 +221,7 @@ func (r *Reader) bloomCount(ctx context.Context, tenant string, b *block) (int, 
 
 // readManifest reads the commit mark of a block.
 func (r *Reader) readManifest(ctx context.Context, tenant string, id uuid.UUID) (*block, error) {
-	text, err := store.ReadFile(ctx, r.store, archive.ObjectName(tenant, id.String(), archive.ManifestName), maxManifest)
-	if err != nil {
-		return nil, err
-	}
-	m, err := archive.DecodeManifest(text, tenant, id.String())
+	m, err := archive.ReadManifest(ctx, r.store, tenant, id.String())
 	if err != nil {
 		return nil, err
 	}

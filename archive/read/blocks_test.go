@@ -41,8 +41,8 @@ func TestTheCatalogSparesManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.commitAs(t, tenant, twin, &archive.Derived{Block: held, MetaSHA256: "0000000000000000000000000000000000000000000000000000000000000000"})
-	if n, err := archive.Open(a.store).RebuildCatalog(t.Context()); n != 7 || err != nil {
-		t.Fatal(n, err)
+	if rep, err := archive.Open(a.store).Verify(t.Context(), archive.VerifyOptions{}); err != nil || rep.Blocks != 7 {
+		t.Fatal(rep, err)
 	}
 	a.write(t, tenant, vparquet4.VersionString, makeTrace(5, "api", 0)) // since then
 	c := &counter{Store: a.store, opened: map[string]int{}}

@@ -11,16 +11,12 @@ import (
 	"github.com/grafana/tempo/pkg/search"
 	"github.com/grafana/tempo/pkg/tempopb"
 	"github.com/grafana/tempo/pkg/traceql"
+
+	"appliance/internal/query"
 )
 
-const (
-	// DefaultLimit is how many traces a search returns that asks for no number, as in Tempo.
-	DefaultLimit = 20
-	// MaxLimit is how many a search returns at most.
-	MaxLimit = 10_000
-	// maxSpans is how many matching spans of a trace a search shows at most, as in Tempo.
-	maxSpans = 100
-)
+// maxSpans is how many matching spans of a trace a search shows at most, as in Tempo.
+const maxSpans = 100
 
 // ErrTooMuch is among the missing where a bound of Options cut an answer.
 var ErrTooMuch = errors.New("more than may be returned at once")
@@ -31,7 +27,7 @@ var ErrTooMuch = errors.New("more than may be returned at once")
 // the search. The window's times are those of the request.
 func (r *Reader) Search(ctx context.Context, tenant string, req *tempopb.SearchRequest, skip func(block string) bool, progress func(*tempopb.SearchResponse) error) (*tempopb.SearchResponse, []error, error) {
 	asked := *req
-	asked.Limit = min(cmp.Or(asked.Limit, DefaultLimit), MaxLimit)
+	asked.Limit = min(cmp.Or(asked.Limit, query.DefaultLimit), query.MaxLimit)
 	asked.SpansPerSpanSet = min(asked.SpansPerSpanSet, maxSpans)
 	mostRecent := false
 	if api.IsTraceQLQuery(&asked) {

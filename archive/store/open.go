@@ -106,9 +106,14 @@ func dirOf(u *url.URL, dir string) (string, error) {
 	return dir, nil
 }
 
+// An Opener opens objects, as a Store does.
+type Opener interface {
+	Open(ctx context.Context, name string) (Object, error)
+}
+
 // ReadFile reads a whole object of at most limit bytes, one version of it, also
 // while it is being replaced.
-func ReadFile(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
+func ReadFile(ctx context.Context, s Opener, name string, limit int64) ([]byte, error) {
 	for {
 		data, err := readOnce(ctx, s, name, limit)
 		if !errors.Is(err, ErrReplaced) {
@@ -117,7 +122,7 @@ func ReadFile(ctx context.Context, s Store, name string, limit int64) ([]byte, e
 	}
 }
 
-func readOnce(ctx context.Context, s Store, name string, limit int64) ([]byte, error) {
+func readOnce(ctx context.Context, s Opener, name string, limit int64) ([]byte, error) {
 	o, err := s.Open(ctx, name)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/archive/read"
+	"appliance/internal/query"
 )
 
 // foundTrace is a trace that matches: Tempo's own fields, and its tenant.
@@ -66,10 +67,10 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		Args: cobra.ExactArgs(1),
 	}
 	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
-	c.Flags().IntVar(&limit, "limit", read.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", read.MaxLimit))
+	c.Flags().IntVar(&limit, "limit", query.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", query.MaxLimit))
 	return f.command(c, needsStore, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
-		if limit < 1 || limit > read.MaxLimit {
-			return wrongUsage(c, fmt.Errorf("--limit %d is not between 1 and %d", limit, read.MaxLimit))
+		if limit < 1 || limit > query.MaxLimit {
+			return wrongUsage(c, fmt.Errorf("--limit %d is not between 1 and %d", limit, query.MaxLimit))
 		}
 		since, until, err := chosen.times(time.Now())
 		if err != nil {

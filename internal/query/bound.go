@@ -9,6 +9,8 @@ import (
 )
 
 const (
+	// DefaultLimit is how many traces a search returns that asks for no number, as in Tempo.
+	DefaultLimit = 20
 	// MaxLimit is the largest number of traces a search may ask for. Tempo allocates by this number, unbounded.
 	MaxLimit = 10_000
 	// maxExemplars is what Tempo itself caps the exemplars parameter at; its query hint of that name has no cap.

@@ -13,9 +13,6 @@ import (
 	"github.com/grafana/tempo/pkg/traceql"
 )
 
-// defaultLimit is how many traces a search returns that asks for no number, as in Tempo.
-const defaultLimit = 20
-
 // search answers a search.
 func (h *Handler) search(w http.ResponseWriter, r *http.Request) {
 	tenant, ok := h.archivedTenant(w, r)
@@ -29,7 +26,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) {
 		h.pass(w, r) // Tempo says what is wrong with it
 		return
 	}
-	req.Limit = cmp.Or(req.Limit, defaultLimit)
+	req.Limit = cmp.Or(req.Limit, DefaultLimit)
 	ranged := *req
 	ranged.Start, ranged.End = recent(req.Start, req.End)
 	answer(h, w, r, tenant, question[*tempopb.SearchResponse]{

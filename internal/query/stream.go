@@ -31,7 +31,7 @@ func (s *grpcServer) Search(req *tempopb.SearchRequest, to tempopb.StreamingQuer
 	}
 	var mu sync.Mutex
 	asked := *req
-	asked.Limit = cmp.Or(asked.Limit, defaultLimit)
+	asked.Limit = cmp.Or(asked.Limit, DefaultLimit)
 	merged := newSearchMerger(&asked)
 	add := func(source int) func(*tempopb.SearchResponse) error {
 		return func(resp *tempopb.SearchResponse) error {
