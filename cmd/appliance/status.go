@@ -43,6 +43,7 @@ type status struct {
 type archiveStatus struct {
 	archive.Status
 	NotRunning string `json:"not_running,omitempty"` // why
+	NotPruned  string `json:"not_pruned,omitempty"`  // why nothing is pruned, though archive.keep says so
 }
 
 type tempoStatus struct {
@@ -97,6 +98,12 @@ func (a *appliance) status() status {
 		s.Archive = &archiveStatus{Status: archiver.Status()}
 	} else if why := a.archive.failure.Load(); why != nil {
 		s.Archive = &archiveStatus{NotRunning: *why}
+	}
+	if why := a.archive.unpruned.Load(); why != nil && *why != "" {
+		if s.Archive == nil { // nothing is archived, and the archive is pruned
+			s.Archive = &archiveStatus{}
+		}
+		s.Archive.NotPruned = *why
 	}
 	if a.tempo != nil {
 		state := a.tempo.State()

@@ -69,9 +69,14 @@ func statusText(s status, last *status) string {
 		row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
 	}
 	if s.Archive != nil {
-		row("archive", "%s", archiveText(s.Archive))
+		if s.Archive.Mode != "" || s.Archive.NotRunning != "" {
+			row("archive", "%s", archiveText(s.Archive))
+		}
 		if p := s.Archive.Purge; p != nil {
 			row("purge", "%s", purgeText(p))
+		}
+		if s.Archive.NotPruned != "" {
+			row("prune", "nothing is pruned: %s", s.Archive.NotPruned)
 		}
 		if s.Archive.LastFailure != "" {
 			row("", "last failure %s ago: %s", time.Since(s.Archive.LastFailureAt).Round(time.Second), s.Archive.LastFailure)

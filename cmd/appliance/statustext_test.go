@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"appliance/archive"
 	"appliance/forwarder"
 	"appliance/internal/ledger"
 )
@@ -25,12 +26,7 @@ func busy() status {
 }
 
 func TestStatusText(t *testing.T) {
-	for name, c := range map[string]struct {
-		change func(*status)
-		last   bool
-		want   string
-	}{
-		"busy": {func(*status) {}, false, `appliance    1.2.3, up 1h2m3s, ready
+	const plain = `appliance    1.2.3, up 1h2m3s, ready
 tempo        embedded, pid 42
 sampling     10 % of traces
 
@@ -46,7 +42,13 @@ spans
 
 spool        64 MiB of 4.0 GiB
 forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
-`},
+`
+	for name, c := range map[string]struct {
+		change func(*status)
+		last   bool
+		want   string
+	}{
+		"busy": {func(*status) {}, false, plain},
 		"rates": {func(s *status) { s.Ledger.Received += 5000; s.Ledger.Kept += 500; s.Ledger.Pending -= 17 }, true, `appliance    1.2.3, up 1h2m3s, ready
 tempo        embedded, pid 42
 sampling     10 % of traces
@@ -95,6 +97,13 @@ spool        64 MiB of 4.0 GiB, 2 segments cannot be read, 4.0 KiB in quarantine
 forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
              last error 4s ago: HTTP 503
 `},
+		"archive": {func(s *status) {
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", SourceBlocks: 7, Purge: &archive.PurgeStatus{PurgedBlocks: 3, Doubt: "clock: it jumped by 1h"}}, NotPruned: "the clock jumped by 1h"}
+		}, false, plain + `archive      nothing is deleted before it is archived; 0 of 7 blocks pending
+purge        3 blocks purged, 0 about to be; nothing is purged: clock: it jumped by 1h
+prune        nothing is pruned: the clock jumped by 1h
+`},
+		"pruning alone": {func(s *status) { s.Archive = &archiveStatus{NotPruned: "no answer"} }, false, plain + "prune        nothing is pruned: no answer\n"},
 		"elsewhere": {func(s *status) {
 			s.Tempo = tempoStatus{Where: "elsewhere", URL: "http://tempo:4318", Ready: true}
 			s.Forwarder = forwarderStatus{"settled", forwarder.Stats{Limit: 1}}
