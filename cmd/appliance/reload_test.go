@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"appliance/internal/config"
@@ -89,27 +90,26 @@ func TestReloadSaysWhatItDid(t *testing.T) {
 
 // A signal after an edit is answered once, and so is an edit without a signal.
 func TestOneChangeIsReadOnce(t *testing.T) {
-	a, write, log := reloading(t, "sampler: {probability: 1}\n")
-	ctx, cancel := context.WithCancel(t.Context())
-	hup, tick, ended := make(chan os.Signal), make(chan time.Time), make(chan struct{})
-	go func() {
-		defer close(ended)
-		a.followConfig(ctx, hup, tick)
-	}()
-	tick <- time.Time{} // it has looked at the file
-	write("sampler: {probability: 0.25}\n")
-	hup <- syscall.SIGHUP
-	tick <- time.Time{}
-	tick <- time.Time{}
-	write("sampler: {probability: 0.125}\n")
-	tick <- time.Time{}
-	tick <- time.Time{}
-	cancel()
-	<-ended
-	const said = `level=INFO msg="sampler configuration taken over" sampling=`
-	if want := said + "\"25 % of traces\"\n" + said + "\"12.5 % of traces\"\n"; log.String() != want {
-		t.Errorf("said\n%swant\n%s", log.String(), want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, write, log := reloading(t, "sampler: {probability: 1}\n")
+		ctx, cancel := context.WithCancel(t.Context())
+		hup, tick := make(chan os.Signal), make(chan time.Time)
+		go a.followConfig(ctx, hup, tick)
+		synctest.Wait() // it has looked at the file
+		write("sampler: {probability: 0.25}\n")
+		hup <- syscall.SIGHUP
+		tick <- time.Time{}
+		synctest.Wait()
+		write("sampler: {probability: 0.125}\n")
+		tick <- time.Time{}
+		tick <- time.Time{}
+		cancel()
+		synctest.Wait()
+		const said = `level=INFO msg="sampler configuration taken over" sampling=`
+		if want := said + "\"25 % of traces\"\n" + said + "\"12.5 % of traces\"\n"; log.String() != want {
+			t.Errorf("said\n%swant\n%s", log.String(), want)
+		}
+	})
 }
 
 // A file that was read because of a signal is not read again because it has changed.
