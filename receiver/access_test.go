@@ -154,7 +154,10 @@ func TestConfigMistakes(t *testing.T) {
 		{Config{MaxBodyBytes: -1}, "max_body_bytes"},
 		{Config{InflightBytes: 1 << 20}, "inflight_bytes is 1048576 bytes, below"},
 		{Config{ClientRequestsPerSecond: -1}, "client_requests_per_second"},
-		{Config{Tenants: []string{"a/b"}}, "path separator"},
+		{Config{Tenants: []string{"a/b"}}, "letters, digits"},
+		{Config{Tenants: []string{"shop", "my team"}}, "letters, digits"},
+		{Config{Tenants: []string{"käse"}}, "letters, digits"},
+		{Config{Tenants: []string{".."}}, "is a path"},
 		{Config{Auth: Auth{BearerTokenFile: "nowhere"}}, "nowhere"},
 	} {
 		_, err := New(tt.cfg, &everyNth{n: 1}, &memorySink{}, discardLog)

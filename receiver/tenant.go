@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 const (
@@ -25,7 +26,7 @@ func (r *Receiver) tenant(h http.Header) (string, error) {
 		return "", errBadRequest(fmt.Errorf("header X-Scope-OrgID is given %d times", len(values)))
 	}
 	if len(values) == 1 && values[0] != "" {
-		if err := checkTenant(values[0]); err != nil {
+		if err := checkHeader(values[0]); err != nil {
 			return "", errBadRequest(err)
 		}
 	}
@@ -40,12 +41,10 @@ func (r *Receiver) tenant(h http.Header) (string, error) {
 	return "", errTenant
 }
 
-// checkTenant refuses what could not be the name of a directory: a tenant
+// checkHeader refuses what could not be the name of a directory: a tenant
 // becomes one in every store.
-func checkTenant(name string) error {
+func checkHeader(name string) error {
 	switch {
-	case name == "":
-		return errors.New("tenant is empty")
 	case name == "." || name == "..":
 		return fmt.Errorf("tenant %q is a path", name)
 	case len(name) > maxTenantBytes:
@@ -60,4 +59,19 @@ func checkTenant(name string) error {
 		}
 	}
 	return nil
+}
+
+// checkTenant is for a name that somebody chose: Tempo takes the spans of any
+// tenant, but reads, and lets us archive, only those that it calls valid.
+func checkTenant(name string) error {
+	if name == "" {
+		return errors.New("tenant is empty")
+	}
+	for _, c := range []byte(name) {
+		alphanumeric := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !alphanumeric && !strings.ContainsRune("!-_.*'()", rune(c)) {
+			return fmt.Errorf("tenant %q: Tempo knows tenants of letters, digits and !-_.*'() only", name)
+		}
+	}
+	return checkHeader(name)
 }

@@ -28,7 +28,7 @@ type Receiver struct {
 	ReadTimeout             time.Duration `yaml:"read_timeout" doc:"Time a client has for a whole request."`
 	IdleTimeout             time.Duration `yaml:"idle_timeout" doc:"Time after which an unused connection is closed."`
 	ClientRequestsPerSecond float64       `yaml:"client_requests_per_second" doc:"Requests per second a client address may make; above it, 429. 0 means no limit."`
-	Tenants                 []string      `yaml:"tenants" doc:"Tenants that may send, by their X-Scope-OrgID header. Empty: one tenant, the header is ignored."`
+	Tenants                 []string      `yaml:"tenants" doc:"Tenants that may send, by their X-Scope-OrgID header, of letters, digits and !-_.*'(). Empty: one tenant, the header is ignored."`
 	TLS                     TLS           `yaml:"tls"`
 	Auth                    Auth          `yaml:"auth"`
 }
