@@ -339,9 +339,10 @@ func TestAboveTheBurst(t *testing.T) {
 		}
 		return true
 	})
-	k.autoFlow = true
 	keep(t, s, "a", upTo(0, 100)...)
 	f, _ := k.start(k.options(s))
+	eventually(t, "all are taken", func() bool { return f.Stats().AckedSpans == 100 })
+	k.cut()
 	empty(t, s)
 	eventually(t, "all counts as proven", func() bool { return f.Stats().ProvenSpans == 100 })
 	if c := k.charges(); len(c) != 0 {
