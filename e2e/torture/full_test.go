@@ -17,14 +17,14 @@ import (
 // TestFullDisk fills the disk that holds everything, under load; clients are told to come back. It also has the appliance start on the full
 // disk after a kill. When there is room again it goes on by itself.
 func TestFullDisk(t *testing.T) {
-	const diskBytes = 768 << 20 // for the spool, and for what Tempo and the archive make of it
-	mount := smallDisk(t, diskBytes)
+	rounds := times(2, 10)
+	mount := smallDisk(t, int64(rounds)*384<<20) // for the spool, and for what Tempo and the archive make of it
 	dir, ballast := filepath.Join(mount, "data"), filepath.Join(mount, "ballast")
 	env := map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"} // segments of 16 MiB, so that it needs room soon
 	o := oracle.New(t, 1000)
 	a := harness.Start(t, quick(t, dir, env))
 	o.Target(a.IntakeURL())
-	for round := range times(2, 20) {
+	for round := range rounds {
 		load := o.Start(oracle.Shape{Clients: 8, SpansPerSecond: 10_000})
 		wait(t, 500*time.Millisecond)
 		fill(t, ballast)
