@@ -12,8 +12,8 @@ import (
 const (
 	recoverSpans = 1 << 20               // oldest ones in the spool that are looked for before anything is sent
 	drainEvery   = 50 * time.Millisecond // how often Blocks is asked while draining
-	cheapBytes   = 4 << 20 // unproven in all; so much can be sent again at any time
-	slowFactor   = 10      // times ResendAfter, after which Tempo has lost what is in no block
+	cheapBytes   = 4 << 20               // unproven in all; so much can be sent again at any time
+	slowFactor   = 10                    // times ResendAfter, after which Tempo has lost what is in no block
 )
 
 // proof is what proveAll goes by. It is for one goroutine.
