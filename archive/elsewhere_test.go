@@ -233,4 +233,11 @@ func TestOptionsRefused(t *testing.T) {
 			t.Errorf("%s was opened", url)
 		}
 	}
+	odd := filepath.Join(t.TempDir(), "100% #1?")
+	must(t, os.Mkdir(odd, 0o755))
+	if s, err := OpenSource(t.Context(), odd, nil); err != nil {
+		t.Errorf("a path is no URL: %v", err)
+	} else {
+		must(t, s.Close())
+	}
 }

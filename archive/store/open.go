@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"strings"
 )
 
 // Options are the same for every kind of store.
@@ -67,18 +68,21 @@ type location struct {
 }
 
 func parseURL(rawURL string) (at location, err error) {
+	if isPath(rawURL) {
+		return location{dir: rawURL}, nil
+	}
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The error of Parse repeats the URL, and a secret that was put there by mistake.
 		return at, urlError{errors.New("the URL cannot be read; write file:///path or s3://bucket/prefix?endpoint=host:port")}
 	}
 	switch u.Scheme {
-	case "":
-		at.dir, err = dirOf(u, rawURL)
 	case "file":
-		at.dir, err = dirOf(u, u.Path)
+		at.dir, err = dirOf(u)
 	case "s3":
 		at.s3, err = parseS3(u)
+	case "":
+		err = errors.New("no path; write file:///path")
 	default:
 		err = fmt.Errorf("there are file:// and s3://, not %s://", u.Scheme)
 	}
@@ -93,17 +97,23 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// dirOf is the directory that a URL names by dir.
-func dirOf(u *url.URL, dir string) (string, error) {
+// isPath tells a path from a URL, which begins with a scheme. What is special in a URL is part of a path's names.
+func isPath(s string) bool {
+	i := strings.IndexAny(s, ":/")
+	return s != "" && (i < 0 || s[i] == '/')
+}
+
+// dirOf is the directory that a file URL names.
+func dirOf(u *url.URL) (string, error) {
 	switch {
 	case u.Host != "":
 		return "", fmt.Errorf("%q stands where a host would; write file:///path", u.Host)
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("a directory takes no parameters")
-	case dir == "":
+	case u.Path == "":
 		return "", errors.New("no path; write file:///path")
 	}
-	return dir, nil
+	return u.Path, nil
 }
 
 // An Opener opens objects, as a Store does.

@@ -60,7 +60,7 @@ func TestOpenNamesTheMistake(t *testing.T) {
 }
 
 func TestOpenTakesPlainPath(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "with space")
+	dir := filepath.Join(t.TempDir(), "with space, 100% #1?")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestOpenTakesPlainPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if want := "file://" + strings.ReplaceAll(dir, " ", "%20"); s.URL() != want {
+	if want := "file://" + strings.NewReplacer(" ", "%20", "%", "%25", "#", "%23", "?", "%3F").Replace(dir); s.URL() != want {
 		t.Errorf("got %s, want %s", s.URL(), want)
 	}
 }
