@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ticksPerSecond is the unit of CPU time in /proc on Linux, whatever the kernel's own.
@@ -27,6 +29,9 @@ type process struct {
 
 // startProcess starts a server that dies with the benchmark. Only the main goroutine calls it.
 func startProcess(name, dir string, env []string, command ...string) (*process, error) {
+	if err := uncache(command[0]); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return nil, err
@@ -44,6 +49,18 @@ func startProcess(name, dir string, env []string, command ...string) (*process, 
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// uncache lets a program be read from the disk as after a boot. Just built, it is in the page cache in pieces of up to 2 MiB, each of which newer
+// kernels count as resident as a whole once a byte of it is used.
+func uncache(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// What is not on the disk yet is not dropped.
+	return errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
 }
 
 // plainEnv is the environment without what would tune a server behind the benchmark's back.
