@@ -182,11 +182,15 @@ func (v *verification) block(ctx context.Context, r ref) error {
 		v.rep.Damage = append(v.rep.Damage, damages...)
 		return setMark(ctx, s, markDamaged, r)
 	}
+	marked := v.marks.has(markDamaged, r)
 	if !v.data {
+		if marked { // in its bytes, at which nobody looks now
+			v.rep.Damage = append(v.rep.Damage, Damage{r.tenant, r.block, "", "was found damaged before; verify --read-data says whether it still is"})
+		}
 		return nil
 	}
 	v.verified[r] = v.a.now().Unix()
-	if v.marks.has(markDamaged, r) {
+	if marked {
 		return clearMark(ctx, s, markDamaged, r)
 	}
 	return nil
