@@ -57,7 +57,12 @@ func TestConduct(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("peak memory %d MiB", harness.MemoryOf(t, a.Pid).Peak/mebi)
+	const bound = 100 * mebi // as it says at its start
+	if peak := harness.MemoryOf(t, a.Pid).Peak; peak > bound {
+		t.Errorf("peak memory %d MiB, want at most %d", peak/mebi, bound/mebi)
+	} else {
+		t.Logf("peak memory %d MiB", peak/mebi)
+	}
 }
 
 func (e exchange) hold(t *testing.T, a *harness.Appliance, backend *harness.Backend) {

@@ -6,9 +6,11 @@ import (
 )
 
 // pool keeps buffers for reuse, up to a number of bytes. Sizes are powers of
-// two; what is larger than a quarter of the bound is made to measure and left
-// to the garbage collector, so that one giant request cannot crowd out the
-// buffers of all the usual ones.
+// two; what is larger than a quarter of the bound is made to measure and not
+// kept, so that one giant request cannot crowd out the buffers of all the usual
+// ones. Buffers of smallestMapped and more are no part of Go's heap: some of
+// them can be most of our memory, and what is not kept must be gone before the
+// next one is made, not when the garbage collector comes to it.
 type pool struct {
 	maxBytes int
 	mu       sync.Mutex
@@ -16,7 +18,10 @@ type pool struct {
 	classes  [bits.UintSize][][]byte // by power of two
 }
 
-const smallestBuffer = 4 << 10
+const (
+	smallestBuffer = 4 << 10
+	smallestMapped = 64 << 10
+)
 
 // size returns the capacity that get gives for n bytes.
 func (p *pool) size(n int) int {
@@ -44,20 +49,31 @@ func (p *pool) get(n int) []byte {
 		}
 		p.mu.Unlock()
 	}
+	if size >= smallestMapped {
+		return mapped(size)
+	}
 	return make([]byte, 0, size)
 }
 
 // put takes back a buffer that get gave.
 func (p *pool) put(b []byte) {
 	size := cap(b)
-	if size > p.maxBytes/4 {
+	if size <= p.maxBytes/4 && p.keep(b) {
 		return
 	}
-	p.mu.Lock()
-	if p.bytes+size <= p.maxBytes {
-		p.bytes += size
-		free := &p.classes[class(size)]
-		*free = append(*free, b[:0])
+	if size >= smallestMapped {
+		unmap(b)
 	}
-	p.mu.Unlock()
+}
+
+func (p *pool) keep(b []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bytes+cap(b) > p.maxBytes {
+		return false
+	}
+	p.bytes += cap(b)
+	free := &p.classes[class(cap(b))]
+	*free = append(*free, b[:0])
+	return true
 }

@@ -27,7 +27,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 		where = "elsewhere"
 	}
 	sampling := samplingText(a.sampler.Config().Probability, a.sampler.Config().TargetSpansPerSecond)
-	memory := fmt.Sprintf("at most %s of heap here", humanize.IBytes(uint64(heapLimit(int64(a.conf.Receiver.InflightBytes)))))
+	memory := fmt.Sprintf("at most %s of heap and request buffers here", humanize.IBytes(uint64(memoryBound(int64(a.conf.Receiver.InflightBytes)))))
 	if a.tempo != nil {
 		memory += fmt.Sprintf(", %s for Tempo", humanize.IBytes(uint64(a.conf.Tempo.MemoryLimit)))
 	}

@@ -16,14 +16,15 @@ const (
 	gcPercent = 25
 )
 
-// heapLimit is the bound of our own memory for a budget of receiver.inflight_bytes, in bytes.
-func heapLimit(inflight int64) int64 { return ownMemory + inflight }
+// memoryBound is the bound of our own memory for a budget of receiver.inflight_bytes, in bytes.
+func memoryBound(inflight int64) int64 { return ownMemory + inflight }
 
-// limitMemory bounds the heap by the budget of receiver.inflight_bytes, so that buffers which are no longer used do not
-// add to those that are. A person's GOMEMLIMIT and GOGC count more.
+// limitMemory bounds the heap by the budget of receiver.inflight_bytes: the small buffers of requests are part of it, and those
+// that are no longer used shall not add to those that are; the large ones (receiver's pool) are not in the heap. A person's
+// GOMEMLIMIT and GOGC count more.
 func limitMemory(inflight int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(heapLimit(inflight))
+		debug.SetMemoryLimit(memoryBound(inflight))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)

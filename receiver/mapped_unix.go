@@ -1,0 +1,19 @@
+//go:build unix
+
+package receiver
+
+import "golang.org/x/sys/unix"
+
+// mapped returns an empty buffer of capacity n that is no part of Go's heap.
+func mapped(n int) []byte {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil { // a limit of the process, on address space or on mappings
+		return make([]byte, 0, n)
+	}
+	return b[:0]
+}
+
+// unmap ends a buffer from mapped. Whoever still reads it crashes.
+func unmap(b []byte) {
+	_ = unix.Munmap(b[:cap(b)]) // fails for one that make made
+}
