@@ -29,9 +29,10 @@ type RestorePlan struct {
 
 // RestoreReport says what became of a restore.
 type RestoreReport struct {
-	Blocks  int      `json:"blocks"` // restored, or there already
-	Bytes   int64    `json:"bytes"`
-	Damaged []Damage `json:"damaged"` // blocks of the archive that could not be restored
+	Blocks       int      `json:"blocks"` // restored, or there already
+	AlreadyThere int      `json:"already_there"`
+	Bytes        int64    `json:"bytes"`
+	Damaged      []Damage `json:"damaged"` // blocks of the archive that could not be restored
 }
 
 // PlanRestore plans to restore blocks, named by unique prefixes, to a directory that is new, empty, or was restored to
@@ -131,7 +132,7 @@ func (p *RestorePlan) Run(ctx context.Context, progress func(Progress)) (rep *Re
 	for _, m := range p.manifs {
 		done.Tenant, done.Block = m.Tenant, m.Block
 		before := done.Bytes
-		damage, err := p.restore(ctx, target, m, func(n int64) {
+		written, damage, err := p.restore(ctx, target, m, func(n int64) {
 			done.Bytes += n
 			if progress != nil {
 				progress(done)
@@ -145,6 +146,9 @@ func (p *RestorePlan) Run(ctx context.Context, progress func(Progress)) (rep *Re
 		} else {
 			rep.Blocks++
 			rep.Bytes += m.Bytes
+			if !written {
+				rep.AlreadyThere++
+			}
 		}
 		done.Blocks++
 		done.Bytes = before + m.Bytes
@@ -155,28 +159,32 @@ func (p *RestorePlan) Run(ctx context.Context, progress func(Progress)) (rep *Re
 	return rep, nil
 }
 
-func (p *RestorePlan) restore(ctx context.Context, target store.Store, m *Manifest, moved func(int64)) (*Damage, error) {
+func (p *RestorePlan) restore(ctx context.Context, target store.Store, m *Manifest, moved func(int64)) (written bool, _ *Damage, _ error) {
 	files := slices.DeleteFunc(slices.Clone(m.Files), func(f File) bool { return f.Name == MetaName })
 	meta, _ := m.File(MetaName)
 	for _, f := range append(files, meta) { // meta.json last
 		name := ObjectName(m.Tenant, m.Block, f.Name)
 		sum, err := p.put(ctx, target, name, f, moved)
+		if errors.Is(err, store.ErrExists) {
+			if sum, err = readSum(ctx, target, name); err == nil && sum != f.SHA256 {
+				err = fmt.Errorf("%s is there with other bytes", name)
+			}
+		} else if err == nil {
+			written = true
+		}
 		switch {
 		case errors.Is(err, errDamaged):
-			return &Damage{m.Tenant, m.Block, f.Name, err.Error()}, nil
+			return written, &Damage{m.Tenant, m.Block, f.Name, err.Error()}, nil
 		case err != nil:
-			return nil, err
+			return written, nil, err
 		case sum != f.SHA256:
-			if err := target.Delete(ctx, name); err != nil {
-				return nil, err
-			}
-			return &Damage{m.Tenant, m.Block, f.Name, "has other bytes than were archived"}, nil
+			return written, &Damage{m.Tenant, m.Block, f.Name, "has other bytes than were archived"}, target.Delete(ctx, name)
 		}
 	}
-	return nil, nil
+	return written, nil, nil
 }
 
-// put returns the SHA-256 of what was written, or of what was there.
+// put returns the SHA-256 of what was written.
 func (p *RestorePlan) put(ctx context.Context, target store.Store, name string, f File, moved func(int64)) (string, error) {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -202,12 +210,5 @@ func (p *RestorePlan) put(ctx context.Context, target store.Store, name string, 
 	stop() // the rest is not wanted where the name is taken
 	from.Close()
 	<-done
-	if !errors.Is(err, store.ErrExists) {
-		return hexSum(sum), err
-	}
-	there, err := readSum(ctx, target, name)
-	if err == nil && there != f.SHA256 {
-		err = fmt.Errorf("%s is there with other bytes", name)
-	}
-	return there, err
+	return hexSum(sum), err
 }

@@ -32,6 +32,7 @@ func (tenPercent) Commit(*Tally) {}
 
 type discardSink struct{}
 
+func (discardSink) Ready() error                      { return nil }
 func (discardSink) Keep(context.Context, Batch) error { return nil }
 
 func newBare(t testing.TB, sampler Sampler) *Receiver {

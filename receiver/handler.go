@@ -106,6 +106,9 @@ func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string,
 			return "", errQuota(wait)
 		}
 	}
+	if err := r.sink.Ready(); err != nil {
+		return "", notKept(err)
+	}
 	return tenant, nil
 }
 

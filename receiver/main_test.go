@@ -32,7 +32,10 @@ type memorySink struct {
 	mu      sync.Mutex
 	batches []Batch
 	fail    func(context.Context, Batch) error
+	unready error
 }
+
+func (s *memorySink) Ready() error { return s.unready }
 
 func (s *memorySink) Keep(ctx context.Context, b Batch) error {
 	if s.fail != nil {

@@ -22,7 +22,11 @@ type Batch struct {
 // is to send the same again. ctx ends when the client is gone: a sink that by
 // then has begun to keep the batch must go on until it knows, since what it
 // keeps and the receiver does not know of is not accounted for.
+//
+// Ready is asked before a body is read. Its error is what Keep would say now to
+// any batch, so that a flood of requests that cannot be kept costs little.
 type Sink interface {
+	Ready() error
 	Keep(ctx context.Context, b Batch) error
 }
 

@@ -173,6 +173,22 @@ func TestSizeIsCheckedBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
+// A sink that can keep nothing now spares the client the body, and us the work on it.
+func TestSinkIsAskedBeforeTheBodyIsRead(t *testing.T) {
+	sink := &memorySink{unready: &UnavailableError{RetryAfter: 7 * time.Second, Err: errors.New("full")}}
+	r := startWith(t, Config{}, &everyNth{n: 1}, sink)
+	c := dial(t, r)
+	send(t, c, head(fmt.Sprintf("Content-Length: %d", 1<<20), "Expect: 100-continue"))
+	codes, resp := answers(t, c)
+	if fmt.Sprint(codes) != "[503]" || resp.Header.Get("Retry-After") != "7" {
+		t.Errorf("answered %v with Retry-After %q, want only 503 with 7", codes, resp.Header.Get("Retry-After"))
+	}
+	exchange{body: protobufOf(t, 1), want: 503, says: "cannot be kept now"}.run(t, r)
+	if n := sink.spans(t); n != 0 {
+		t.Errorf("kept %d spans", n)
+	}
+}
+
 func TestExpectedContinueIsSent(t *testing.T) {
 	r := start(t, Config{})
 	body := protobufOf(t, 2)

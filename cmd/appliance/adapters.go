@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -22,9 +23,19 @@ func (s samplerFor) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, uin
 func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally)(t[:])) }
 
 // sinkTo keeps batches in the spool.
-type sinkTo struct{ *spool.Spool }
+type sinkTo struct {
+	*spool.Spool
+	fullTo atomic.Int64 // Unix time in nanoseconds until which the spool counts as full
+}
 
-func (s sinkTo) Keep(_ context.Context, b receiver.Batch) error {
+func (s *sinkTo) Ready() error {
+	if time.Now().UnixNano() < s.fullTo.Load() {
+		return errFull
+	}
+	return nil
+}
+
+func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 	// A client that leaves does not stop what is being written: its spans are kept and counted, and it sends them again.
 	_, err := s.Append(spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
 	switch {
@@ -35,10 +46,19 @@ func (s sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 	case errors.Is(err, spool.ErrTooLarge):
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
 	case errors.Is(err, spool.ErrFull):
-		return &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
+		if len(b.Payload) <= smallPayload {
+			s.fullTo.Store(time.Now().Add(fullFor).UnixNano())
+		}
+		return errFull
 	}
 	return &receiver.UnavailableError{Err: err}
 }
 
-// fullRetry is what clients are told to wait while the spool is full.
-const fullRetry = 5 * time.Second
+// A full spool has room again when a segment of it is proven.
+const (
+	fullRetry    = 5 * time.Second // what clients are told to wait
+	fullFor      = time.Second     // until a batch is tried again
+	smallPayload = 64 << 10        // when one of this size does not fit, hardly any other does
+)
+
+var errFull = &receiver.UnavailableError{RetryAfter: fullRetry, Err: spool.ErrFull}

@@ -107,6 +107,10 @@ func writeRestored(w io.Writer, dir string, rep *archive.RestoreReport) error {
 	for _, d := range rep.Damaged {
 		fmt.Fprintf(w, "damaged  %s/%s  %s %s\n", d.Tenant, d.Block, d.File, d.What)
 	}
-	_, err := fmt.Fprintf(w, "restored %s, %s, to %s\n", several(rep.Blocks, "block"), sizeText(rep.Bytes), dir)
+	there := ""
+	if rep.AlreadyThere > 0 {
+		there = fmt.Sprintf(" (%d there already)", rep.AlreadyThere)
+	}
+	_, err := fmt.Fprintf(w, "restored %s, %s, to %s%s\n", several(rep.Blocks, "block"), sizeText(rep.Bytes), dir, there)
 	return err
 }

@@ -134,7 +134,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.forwarder, err = a.newForwarder(settings); err != nil {
 		return err
 	}
-	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, sinkTo{a.spool}, a.logger); err != nil {
+	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, &sinkTo{Spool: a.spool}, a.logger); err != nil {
 		return &config.Error{Where: "receiver", Err: err}
 	}
 	if err := a.openArchive(ctx); err != nil {

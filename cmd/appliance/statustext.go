@@ -115,7 +115,11 @@ func purgeText(p *archive.PurgeStatus) string {
 	if p.HeldBlocks > 0 {
 		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
 	}
-	if p.Doubt != "" {
+	switch {
+	case p.Doubt == "":
+	case p.HeldBlocks+p.MarkedBlocks == 0: // as in the first hour
+		text += "; none is due, or would be purged yet: " + p.Doubt
+	default:
 		text += "; nothing is purged: " + p.Doubt
 	}
 	return text

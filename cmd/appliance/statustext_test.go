@@ -98,10 +98,15 @@ forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
              last error 4s ago: HTTP 503
 `},
 		"archive": {func(s *status) {
-			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", SourceBlocks: 7, Purge: &archive.PurgeStatus{PurgedBlocks: 3, Doubt: "clock: it jumped by 1h"}}, NotPruned: "the clock jumped by 1h"}
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", SourceBlocks: 7, Purge: &archive.PurgeStatus{PurgedBlocks: 3, HeldBlocks: 1, HeldBytes: 2048, Doubt: "clock: it jumped by 1h"}}, NotPruned: "the clock jumped by 1h"}
 		}, false, plain + `archive      nothing is deleted before it is archived; 0 of 7 blocks pending
-purge        3 blocks purged, 0 about to be; nothing is purged: clock: it jumped by 1h
+purge        3 blocks purged, 0 about to be, 1 held back (2.0 KiB); nothing is purged: clock: it jumped by 1h
 prune        nothing is pruned: the clock jumped by 1h
+`},
+		"archive of a first start": {func(s *status) {
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", Purge: &archive.PurgeStatus{Doubt: "clock: there is no record"}}}
+		}, false, plain + `archive      nothing is deleted before it is archived; 0 of 0 blocks pending
+purge        0 blocks purged, 0 about to be; none is due, or would be purged yet: clock: there is no record
 `},
 		"pruning alone": {func(s *status) { s.Archive = &archiveStatus{NotPruned: "no answer"} }, false, plain + "prune        nothing is pruned: no answer\n"},
 		"elsewhere": {func(s *status) {
