@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// memory is all that requests in flight may hold, as sent and decompressed.
+// memory is all that requests in flight may hold, as sent and decompressed, with what the pool keeps for the next ones.
 type memory struct {
 	budget *semaphore.Weighted
 	size   int
@@ -60,7 +60,7 @@ func (l *loan) take(ctx context.Context, n int, patient bool) ([]byte, error) {
 	if err := l.reserve(ctx, l.memory.pool.size(n), patient); err != nil {
 		return nil, err
 	}
-	b := l.memory.pool.get(n)
+	b := l.memory.pool.get(n, l.memory.size-int(l.memory.held.Load()))
 	l.lent = append(l.lent, b)
 	return b, nil
 }
@@ -99,14 +99,30 @@ func (l *loan) close() {
 		l.memory.pool.put(b)
 		l.lent[i] = nil
 	}
-	l.forget()
+	l.settle()
 }
 
 // forget is close without reusing the buffers: after a panic nobody knows who
 // still reads them.
 func (l *loan) forget() {
+	for _, b := range l.lent {
+		l.memory.pool.abandon(b)
+	}
+	l.settle()
+}
+
+func (l *loan) settle() {
 	l.lent = l.lent[:0]
 	l.release(l.held)
+}
+
+// outgrown ends the loan of b where out, which was appended to it, did not fit, and accounts for out instead.
+func (l *loan) outgrown(ctx context.Context, b, out []byte) error {
+	if cap(out) == 0 || &out[:1][0] == &b[:1][0] {
+		return nil
+	}
+	l.give(b)
+	return l.reserve(ctx, cap(out), false)
 }
 
 // readAll appends src to b, which is from take, until its end.

@@ -38,7 +38,8 @@ func newDecompressors(maxBody int) (*decompressors, error) {
 		zstd.WithDecoderConcurrency(0),
 		zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(uint64(window)),
-		zstd.WithDecoderMaxMemory(uint64(window))) // bounds the window, too
+		zstd.WithDecoderMaxMemory(uint64(window)), // bounds the window, too
+		zstd.WithDecodeAllCapLimit(true))          // what a frame claims to hold gets no memory that is not lent
 	if err != nil {
 		return nil, fmt.Errorf("make zstd decoder: %w", err)
 	}

@@ -76,13 +76,16 @@ func (j *job) decompress(ctx context.Context, c compression, wire []byte) (body 
 
 // fromJSON exchanges a body in JSON for one in protobuf.
 func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
-	dst, err := j.loan.take(ctx, len(text), true) // protobuf is shorter
+	dst, err := j.loan.take(ctx, len(text), true) // protobuf is shorter, but for arrays of empty maps
 	if err != nil {
 		return nil, err
 	}
 	body, err := j.r.cfg.Limits.FromJSON(dst, text)
 	if err != nil {
 		return nil, refusedRequest(err)
+	}
+	if err := j.loan.outgrown(ctx, dst, body); err != nil {
+		return nil, err
 	}
 	j.loan.give(text)
 	return body, nil
@@ -91,7 +94,7 @@ func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
 // keep samples the spans of body, hands those that stay to the Sink and settles
 // the accounts.
 func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, error) {
-	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // th makes spans longer
+	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // th makes spans longer, tiny ones by more
 	if err != nil {
 		return result{}, err
 	}
@@ -109,6 +112,8 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 	if n.Kept > 0 {
 		if n.Unchanged {
 			j.loan.give(dst)
+		} else if err := j.loan.outgrown(ctx, dst, payload); err != nil {
+			return result{}, err
 		} else {
 			j.loan.give(body)
 			payload = j.shrink(ctx, dst, payload)

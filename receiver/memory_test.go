@@ -27,6 +27,11 @@ var hugeWindow = []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00}
 // hugeClaim is a zstd frame that announces 2^40 bytes and has none.
 var hugeClaim = []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0, 0x01, 0x00, 0x00}
 
+// claimOf is a zstd frame of one byte that announces so many.
+func claimOf(n uint32) []byte {
+	return append(binary.LittleEndian.AppendUint32([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0}, n), 0x09, 0x00, 0x00, 'x')
+}
+
 func TestBombs(t *testing.T) {
 	const body, inflight = 8 << 20, 32 << 20
 	r := start(t, Config{MaxBodyBytes: body, InflightBytes: inflight, PooledBytes: 1 << 20})
@@ -44,6 +49,7 @@ func TestBombs(t *testing.T) {
 		{name: "zstd of many frames", header: map[string]string{"Content-Encoding": "zstd"}, body: bytes.Repeat(zst(t, zeros[:1<<20]), 20), want: 413},
 		{name: "zstd with a giant window", header: map[string]string{"Content-Encoding": "zstd"}, body: hugeWindow, want: 413},
 		{name: "zstd with a giant claim", header: map[string]string{"Content-Encoding": "zstd"}, body: hugeClaim, want: 413},
+		{name: "zstd that claims all that it may", header: map[string]string{"Content-Encoding": "zstd"}, body: claimOf(body), want: 413},
 	}
 	zeros = nil
 	runtime.GC()
@@ -55,9 +61,11 @@ func TestBombs(t *testing.T) {
 			peak = max(peak, heap())
 		}
 	}
-	// Garbage may double what is held before it is collected.
-	if grown := int64(peak) - int64(before); grown > 2*inflight {
-		t.Errorf("the heap grew by %d bytes, %d may be in flight", grown, inflight)
+	// Large buffers are no part of the heap, whose garbage may be a multiple of what it has in use.
+	if grown := int64(peak) - int64(before); grown > body {
+		t.Errorf("the heap grew by %d bytes, want less than one body has", grown)
+	} else {
+		t.Logf("the heap grew by %d bytes", grown)
 	}
 }
 
@@ -129,7 +137,7 @@ func TestPoolIsBounded(t *testing.T) {
 	var all [][]byte
 	for n := 1; n <= 1<<20; n *= 2 {
 		for range 10 {
-			b := p.get(n)
+			b := p.get(n, p.maxBytes)
 			if len(b) != 0 || cap(b) != p.size(n) || cap(b) < n {
 				t.Fatalf("for %d bytes got %d of %d", n, len(b), cap(b))
 			}
@@ -151,11 +159,87 @@ func TestPoolIsBounded(t *testing.T) {
 	if kept != p.bytes || kept > p.maxBytes || kept < p.maxBytes/2 {
 		t.Errorf("keeps %d bytes, says %d, may keep %d", kept, p.bytes, p.maxBytes)
 	}
-	b := p.get(5000)
+	b := p.get(5000, p.maxBytes)
 	first := &b[:1][0]
 	p.put(b)
-	if again := p.get(8000); &again[:1][0] != first {
+	if again := p.get(8000, p.maxBytes); &again[:1][0] != first {
 		t.Error("a buffer that was put back is not used again")
+	}
+}
+
+// What is lent and what is kept for the next request are within the budget together.
+func TestPoolGivesWayToLoans(t *testing.T) {
+	const size = 1 << 20
+	m := newMemory(size, size, time.Millisecond)
+	take := func(n int) *loan {
+		l := &loan{memory: m}
+		if _, err := l.take(context.Background(), n, false); err != nil {
+			t.Fatal(err)
+		}
+		if idle, held := m.pool.bytes, int(m.held.Load()); idle+held > size {
+			t.Errorf("%d bytes are lent and %d kept, %d is the budget", held, idle, size)
+		}
+		return l
+	}
+	var loans []*loan
+	for _, n := range []int{4 << 10, 30 << 10, 100 << 10, 200 << 10, 256 << 10} {
+		loans = append(loans, take(n))
+	}
+	for _, l := range loans {
+		l.close()
+	}
+	if m.pool.bytes < size/2 {
+		t.Fatalf("only %d bytes are kept", m.pool.bytes)
+	}
+	large := take(size - 8<<10)
+	if m.pool.bytes > 8<<10 {
+		t.Errorf("%d bytes are kept beside a loan of all but 8 KiB", m.pool.bytes)
+	}
+	large.close()
+}
+
+// What a filter appended beyond its buffer is accounted for, or refused.
+func TestOutgrownLoan(t *testing.T) {
+	m := newMemory(1<<20, 1<<20, time.Millisecond)
+	l := loan{memory: m}
+	ctx := context.Background()
+	for size, want := range map[int]error{100_000: nil, 200_000: nil, 2 << 20: errInflight} {
+		b, err := l.take(ctx, 100_000, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := b
+		if size > cap(b) {
+			out = make([]byte, size)
+		}
+		if err := l.outgrown(ctx, b, out); err != want {
+			t.Errorf("%d bytes in a buffer of %d: %v, want %v", size, cap(b), err, want)
+		}
+		if want == nil && l.held != cap(out) {
+			t.Errorf("%d bytes are accounted for, %d are in use", l.held, cap(out))
+		}
+		l.close()
+		if l.held != 0 || m.held.Load() != 0 {
+			t.Errorf("%d bytes are held in the end", m.held.Load())
+		}
+	}
+}
+
+// After a panic a buffer may still be in use somewhere: it stays readable, and its memory is given back.
+func TestForgottenLoan(t *testing.T) {
+	m := newMemory(1<<20, 1<<20, time.Millisecond)
+	l := loan{memory: m}
+	b, err := l.take(context.Background(), 512<<10, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = append(b, "still read"...)
+	l.forget()
+	if string(b) != strings.Repeat("\x00", len(b)) {
+		t.Errorf("reads %q, want what a given back page has", b)
+	}
+	if l.held != 0 || m.held.Load() != 0 || m.pool.bytes != 0 {
+		t.Errorf("%d bytes are held, %d kept", m.held.Load(), m.pool.bytes)
 	}
 }
 

@@ -34,25 +34,47 @@ func (p *pool) size(n int) int {
 func class(n int) int { return bits.Len(uint(max(n, smallestBuffer) - 1)) }
 
 // get returns an empty buffer of capacity size(n). Its bytes are not cleared.
-func (p *pool) get(n int) []byte {
+// No more than so many bytes are kept for others afterwards.
+func (p *pool) get(n, keep int) []byte {
 	size := p.size(n)
-	if size <= p.maxBytes/4 {
-		p.mu.Lock()
-		free := &p.classes[class(n)]
-		if last := len(*free) - 1; last >= 0 {
-			b := (*free)[last]
-			(*free)[last] = nil
-			*free = (*free)[:last]
-			p.bytes -= size
-			p.mu.Unlock()
-			return b
-		}
-		p.mu.Unlock()
-	}
-	if size >= smallestMapped {
+	b := p.reuse(n, size, keep)
+	switch {
+	case b != nil:
+		return b
+	case size >= smallestMapped:
 		return mapped(size)
 	}
 	return make([]byte, 0, size)
+}
+
+func (p *pool) reuse(n, size, keep int) (b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if size <= p.maxBytes/4 {
+		b = p.pop(class(n))
+	}
+	for c := len(p.classes) - 1; c >= 0 && p.bytes > keep; {
+		if idle := p.pop(c); idle == nil {
+			c--
+		} else if cap(idle) >= smallestMapped {
+			unmap(idle)
+		}
+	}
+	return b
+}
+
+// pop takes the last buffer of a class, nil if there is none.
+func (p *pool) pop(class int) []byte {
+	free := &p.classes[class]
+	last := len(*free) - 1
+	if last < 0 {
+		return nil
+	}
+	b := (*free)[last]
+	(*free)[last] = nil
+	*free = (*free)[:last]
+	p.bytes -= cap(b)
+	return b
 }
 
 // put takes back a buffer that get gave.
@@ -63,6 +85,13 @@ func (p *pool) put(b []byte) {
 	}
 	if size >= smallestMapped {
 		unmap(b)
+	}
+}
+
+// abandon is put for a buffer that somebody may still use.
+func (p *pool) abandon(b []byte) {
+	if cap(b) >= smallestMapped {
+		hollow(b)
 	}
 }
 

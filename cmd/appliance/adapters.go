@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -45,11 +46,11 @@ func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; send smaller batches"}
 	case errors.Is(err, spool.ErrTooLarge):
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
-	case errors.Is(err, spool.ErrFull):
-		if len(b.Payload) <= smallPayload {
+	case errors.Is(err, spool.ErrFull), errors.Is(err, syscall.ENOSPC):
+		if len(b.Payload) <= usualPayload {
 			s.fullTo.Store(time.Now().Add(fullFor).UnixNano())
 		}
-		return errFull
+		return &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
 	}
 	return &receiver.UnavailableError{Err: err}
 }
@@ -58,7 +59,7 @@ func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 const (
 	fullRetry    = 5 * time.Second // what clients are told to wait
 	fullFor      = time.Second     // until a batch is tried again
-	smallPayload = 64 << 10        // when one of this size does not fit, hardly any other does
+	usualPayload = 1 << 20         // that a larger one does not fit says nothing of the others
 )
 
 var errFull = &receiver.UnavailableError{RetryAfter: fullRetry, Err: spool.ErrFull}

@@ -1,5 +1,3 @@
-//go:build unix
-
 package receiver
 
 import "golang.org/x/sys/unix"
@@ -16,4 +14,9 @@ func mapped(n int) []byte {
 // unmap ends a buffer from mapped. Whoever still reads it crashes.
 func unmap(b []byte) {
 	_ = unix.Munmap(b[:cap(b)]) // fails for one that make made
+}
+
+// hollow gives back the memory of a buffer from mapped and keeps its addresses: whoever still reads it reads zeros.
+func hollow(b []byte) {
+	_ = unix.Madvise(b[:cap(b)], unix.MADV_DONTNEED) // fails for one that make made, unless it is whole pages: zeros then, too
 }
