@@ -27,7 +27,7 @@ func TestTooLargeForTheSpool(t *testing.T) {
 
 // A batch that is larger than most says nothing of the others; once a small one does not fit, clients are refused before they send any.
 func TestFullSpoolIsKnownBeforeABodyIsRead(t *testing.T) {
-	s, err := spool.Open(t.TempDir(), spool.Options{MaxBytes: 1 << 20, NoSpare: true})
+	s, err := spool.Open(t.TempDir(), spool.Options{MaxBytes: 8 << 20, NoSpare: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestFullSpoolIsKnownBeforeABodyIsRead(t *testing.T) {
 		}
 		return err
 	}
-	if err := fill(200 << 10); !errors.Is(err, spool.ErrFull) || sink.Ready() != nil {
+	if err := fill(3 << 20); !errors.Is(err, spool.ErrFull) || sink.Ready() != nil {
 		t.Errorf("with large batches: %v, then %v, want a full spool that may still take a small one", err, sink.Ready())
 	}
 	if err := fill(10 << 10); !errors.Is(err, spool.ErrFull) || !errors.Is(sink.Ready(), spool.ErrFull) {
