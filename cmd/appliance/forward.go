@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	resendSlack   = time.Minute // more than the embedded Tempo takes from the cut of a block to its meta.json
-	defaultTenant = "single-tenant"
-	quietSlack    = 500 * time.Millisecond
+	resendSlack = time.Minute // more than the embedded Tempo takes from the cut of a block to its meta.json
+	quietSlack  = 500 * time.Millisecond
 
 	// Tempo keeps what it is sent as objects of several times the size until its next look at them, and sorts it into
 	// blocks later.
@@ -73,7 +72,7 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 			if err != nil {
 				return nil, err
 			}
-			return tempo.Discards(ctx, at, storedTenant(tenant))
+			return tempo.Discards(ctx, at, tenant)
 		}
 	}
 	if a.tempo != nil {
@@ -97,7 +96,7 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 			if err != nil {
 				return nil, err
 			}
-			return tempo.Discards(ctx, state.HTTP(), storedTenant(tenant))
+			return tempo.Discards(ctx, state.HTTP(), tenant)
 		}
 		limit := int64(a.conf.Tempo.MemoryLimit)
 		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit}).closed
@@ -167,15 +166,7 @@ func (a *appliance) newBlocks(ctx context.Context) ([]forwarder.Block, error) {
 type block struct{ blockdir.Block }
 
 func (b block) Covers(tenant string, sent time.Time) bool {
-	return b.Tenant == storedTenant(tenant) && !b.Written.Before(sent)
-}
-
-// storedTenant is the tenant under which Tempo stores what comes without one.
-func storedTenant(tenant string) string {
-	if tenant == "" {
-		return defaultTenant
-	}
-	return tenant
+	return b.Tenant == tenant && !b.Written.Before(sent)
 }
 
 // readURL is where queries go, over HTTP and gRPC.
