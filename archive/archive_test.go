@@ -342,7 +342,20 @@ func TestABlockOfADamagedManifest(t *testing.T) {
 	if p, err := a.Pin(t.Context(), blockA[:4]); err != nil || !p.Pinned || p.State != StateDamaged {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := a.PlanRestore(t.Context(), []string{blockA[:4]}, filepath.Join(t.TempDir(), "new")); !isBadManifest(err) {
-		t.Errorf("restoring it: %v", err)
+	dir := filepath.Join(t.TempDir(), "new")
+	p, err := a.PlanRestore(t.Context(), []string{blockA[:4]}, dir)
+	if err != nil || len(p.Blocks) != 0 || len(p.Damaged) != 1 || p.Damaged[0].Block != blockA || p.Damaged[0].File != ManifestName {
+		t.Fatalf("restoring it: %+v, %v", p, err)
+	}
+	if rep, err := p.Run(t.Context(), nil); err != nil || rep.Blocks != 0 || len(rep.Damaged) != 1 {
+		t.Errorf("restoring it: %+v, %v", rep, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a directory for nothing: %v", err)
+	}
+	p, err = a.PlanRestore(t.Context(), []string{blockA, blockB}, dir)
+	must(t, err)
+	if rep, err := p.Run(t.Context(), nil); err != nil || rep.Blocks != 1 || len(rep.Damaged) != 1 {
+		t.Errorf("restoring it and another: %+v, %v", rep, err)
 	}
 }

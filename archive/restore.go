@@ -20,11 +20,12 @@ const restoreMarker = ownPrefix + "restored-by-appliance"
 
 // RestorePlan says what Run writes where.
 type RestorePlan struct {
-	Dir    string  `json:"dir"`
-	Blocks []Block `json:"blocks"`
-	Bytes  int64   `json:"bytes"`
-	a      *Archive
-	manifs []*Manifest
+	Dir     string   `json:"dir"`
+	Blocks  []Block  `json:"blocks"`
+	Bytes   int64    `json:"bytes"`
+	Damaged []Damage `json:"damaged"` // named blocks that cannot be restored, since their manifests are damaged
+	a       *Archive
+	manifs  []*Manifest
 }
 
 // RestoreReport says what became of a restore.
@@ -37,7 +38,7 @@ type RestoreReport struct {
 
 // PlanRestore plans to restore blocks, named by unique prefixes, to a directory that is new, empty, or was restored to
 // before. It refuses the storage of a Tempo, and what is in or around a forbidden directory: those that some Tempo
-// purges, and the archive itself.
+// purges, and the archive itself. A block whose manifest is damaged is left out and reported.
 func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string, forbidden ...string) (*RestorePlan, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -53,7 +54,7 @@ func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string
 	if err != nil {
 		return nil, err
 	}
-	p := &RestorePlan{Dir: dir, a: a, Blocks: []Block{}}
+	p := &RestorePlan{Dir: dir, a: a, Blocks: []Block{}, Damaged: []Damage{}}
 	seen := map[ref]bool{}
 	for _, prefix := range prefixes {
 		r, err := inv.resolve(prefix)
@@ -65,7 +66,10 @@ func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string
 		}
 		seen[r] = true
 		m, err := ReadManifest(ctx, a.store, r.tenant, r.block)
-		if err != nil {
+		if isBadManifest(err) {
+			p.Damaged = append(p.Damaged, Damage{r.tenant, r.block, ManifestName, err.Error()})
+			continue
+		} else if err != nil {
 			return nil, fmt.Errorf("plan to restore block %s: %w", r, err)
 		}
 		p.Blocks, p.manifs = append(p.Blocks, inv.withManifest(r)), append(p.manifs, m)
@@ -118,7 +122,10 @@ func within(path, dir string) bool {
 // damaged in the archive is reported and left out; those that are there already are not written again. The error is
 // that of the store or the directory.
 func (p *RestorePlan) Run(ctx context.Context, progress func(Progress)) (rep *RestoreReport, err error) {
-	rep = &RestoreReport{Damaged: []Damage{}}
+	rep = &RestoreReport{Damaged: slices.Clone(p.Damaged)}
+	if len(p.manifs) == 0 {
+		return rep, nil
+	}
 	target, err := store.Open(ctx, (&url.URL{Scheme: "file", Path: p.Dir}).String(), store.Options{Create: true})
 	if err != nil {
 		return rep, err

@@ -68,7 +68,8 @@ type archiveNeeds int
 
 const (
 	needsStore  archiveNeeds = iota
-	usesSource               // where there is one
+	seesSource               // where there is one; if it cannot be opened, the store alone does
+	usesSource               // where there is one, and then it must be opened
 	needsSource              // or there is nothing to do
 	makesStore               // needs the source, and makes a store that is not there yet
 )
@@ -81,7 +82,8 @@ type openedArchive struct {
 	conf     config.Loaded
 	output   string // what -o says
 	store    store.Store
-	source   archive.Source // nil for none
+	source   archive.Source // nil for none, or for one that cannot be opened
+	sourceAt string         // where that is
 	embedded string         // directory of the source, where that is the embedded Tempo's
 	stderr   io.Writer
 	logLine  *progressLine // through which log lines go
@@ -89,16 +91,16 @@ type openedArchive struct {
 
 // command makes run the body of c, with the archive open. Outputs are those that -o takes, the first by default.
 func (f *archiveFlags) command(c *cobra.Command, needs archiveNeeds, outputs []string, run func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error) *cobra.Command {
-	output := c.Flags().StringP("output", "o", outputs[0], strings.Join(outputs, ", "))
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // there is such a flag
+	output := addOutputFlag(c, outputs)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		if !slices.Contains(outputs, *output) {
-			return wrongUsage(cmd, fmt.Errorf("-o %q is none of %s", *output, strings.Join(outputs, ", ")))
+		output, err := output()
+		if err != nil {
+			return err
 		}
 		a, err := f.open(cmd, needs)
 		if err == nil {
-			a.output = *output
+			a.output = output
 			err = errors.Join(run(ctx, a, cmd.OutOrStdout(), args), a.close())
 		}
 		var coded *codeError
@@ -135,7 +137,12 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 	if needs == needsStore {
 		return a, nil
 	}
-	if err = a.openSource(cmd, f.source); err == nil && a.source == nil && needs != usesSource {
+	err = a.openSource(cmd, f.source)
+	if err != nil && needs == seesSource && f.source == "" && !errors.Is(err, store.ErrURL) && cmd.Context().Err() == nil {
+		fmt.Fprintf(a.stderr, "warning: %v; going on with the archive alone, and pending blocks are not shown\n", err)
+		err = nil
+	}
+	if err == nil && a.source == nil && (needs == needsSource || needs == makesStore) {
 		err = &usageError{
 			fmt.Errorf("there is nothing to archive from: archive.source is not set, and %s does not exist", a.tempoBlocks()),
 			"Try: " + cmd.CommandPath() + " --source file:///path/to/the/blocks/of/Tempo",
@@ -159,6 +166,7 @@ func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error)
 		}
 		given = blocks
 	}
+	a.sourceAt = given
 	logger, _ := telemetry.NewLogger(a.logLine, "warn", a.conf.Log.Format)
 	if a.source, err = archive.OpenSource(cmd.Context(), given, logger); err != nil {
 		return a.noURL(cmd, "source", flag, err)

@@ -42,7 +42,7 @@ PURGES IN is the time until the retention of the embedded Tempo lets a block go;
 	chosen.add(c, "blocks that end at this TIME or after it", "blocks that start at this TIME or before it")
 	c.Flags().StringVar(&state, "state", "", "only in this state")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(blockStates, cobra.ShellCompDirectiveNoFileComp)) // there is such a flag
-	return f.command(c, usesSource, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
+	return f.command(c, seesSource, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
 		now := time.Now()
 		since, until, err := chosen.times(now)
 		if err != nil {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
@@ -22,13 +24,14 @@ func newArchiveRestoreCommand(f *archiveFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore BLOCK... --to DIR",
 		Short: "Restore blocks to a directory that a Tempo can read",
-		Long: `Restore blocks to a directory that any Tempo can read, byte for byte. What is to be done is shown first, then asked.
+		Long: `Restore blocks to a directory that any Tempo can read, byte for byte. What is to be done is shown first,
+then asked where there is a terminal to ask on.
 
 DIR is new, empty, or one that was restored to before; what is there already is not written again. The storage of a running
 Tempo is refused: it would purge old blocks at once. Give DIR to a Tempo of its own instead, with compactor.disabled.
 Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block is damaged in the archive and was left out.`,
 		Example: `  appliance archive restore 2056 bcac --to /tmp/restored
-  appliance archive list --state archived --since 30d --until 29d -o json | jq -r '.[].block' | xargs appliance archive restore --yes --to /tmp/restored`,
+  appliance archive list --state archived --since 30d --until 29d -o json | jq -r '.[].block' | xargs appliance archive restore --to /tmp/restored`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: f.blockCompletion,
 	}
@@ -36,7 +39,7 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	_ = c.MarkFlagDirname("to") // there is such a flag
-	return f.command(c, usesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
+	return f.command(c, seesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
 		if dir == "" {
 			return wrongUsage(c, errors.New("--to DIR is missing: where to restore to"))
 		}
@@ -47,17 +50,18 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 		if err != nil {
 			return err
 		}
-		if dryRun && a.output == "json" {
-			return writeJSON(out, plan)
-		}
-		shown := a.stderr
 		if dryRun {
-			shown = out
+			if a.output == "json" {
+				err = writeJSON(out, plan)
+			} else {
+				err = writeRestorePlan(out, plan)
+			}
+			return errors.Join(err, notRestored(plan.Damaged))
 		}
-		if err := writeRestorePlan(shown, plan); err != nil || dryRun {
+		if err := writeRestorePlan(a.stderr, plan); err != nil {
 			return err
 		}
-		if !yes {
+		if in, ok := c.InOrStdin().(*os.File); ok && isatty.IsTerminal(in.Fd()) && !yes && len(plan.Blocks) > 0 { // else it destroys nothing
 			if err := confirm(c.InOrStdin(), a.stderr, fmt.Sprintf("Restore %s to %s?", several(len(plan.Blocks), "block"), plan.Dir)); err != nil {
 				return err
 			}
@@ -75,20 +79,26 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 		} else {
 			err = writeRestored(out, plan.Dir, rep)
 		}
-		if err == nil && len(rep.Damaged) > 0 {
-			return &codeError{exitPartial, fmt.Errorf("%s could not be restored; see: appliance archive verify --read-data", several(len(rep.Damaged), "block"))}
-		}
-		return err
+		return errors.Join(err, notRestored(rep.Damaged))
 	})
+}
+
+// notRestored is the error that says of damaged blocks that they were left out, nil where there are none.
+func notRestored(damaged []archive.Damage) error {
+	if len(damaged) == 0 {
+		return nil
+	}
+	return &codeError{exitPartial, fmt.Errorf("%s cannot be restored; see: appliance archive verify --read-data", several(len(damaged), "block"))}
 }
 
 // foreignDirectories are those that are the appliance's or a Tempo's own.
 func (a *openedArchive) foreignDirectories() []string {
 	dirs := []string{tempoDir(a.conf), filepath.Join(a.conf.DataDir, "spool")}
-	if a.source != nil {
-		if u, err := url.Parse(a.source.URL()); err == nil && u.Scheme == "file" {
-			dirs = append(dirs, u.Path)
-		}
+	switch u, err := url.Parse(a.sourceAt); {
+	case err == nil && u.Scheme == "file":
+		dirs = append(dirs, u.Path)
+	case a.sourceAt != "" && !strings.Contains(a.sourceAt, "://"):
+		dirs = append(dirs, a.sourceAt)
 	}
 	return dirs
 }
@@ -99,14 +109,19 @@ func writeRestorePlan(w io.Writer, p *archive.RestorePlan) error {
 	}); err != nil {
 		return err
 	}
+	writeDamaged(w, p.Damaged)
 	_, err := fmt.Fprintf(w, "%s, %s, to %s\n", several(len(p.Blocks), "block"), sizeText(p.Bytes), p.Dir)
 	return err
 }
 
-func writeRestored(w io.Writer, dir string, rep *archive.RestoreReport) error {
-	for _, d := range rep.Damaged {
+func writeDamaged(w io.Writer, damaged []archive.Damage) {
+	for _, d := range damaged {
 		fmt.Fprintf(w, "damaged  %s/%s  %s %s\n", d.Tenant, d.Block, d.File, d.What)
 	}
+}
+
+func writeRestored(w io.Writer, dir string, rep *archive.RestoreReport) error {
+	writeDamaged(w, rep.Damaged)
 	there := ""
 	if rep.AlreadyThere > 0 {
 		there = fmt.Sprintf(" (%d there already)", rep.AlreadyThere)

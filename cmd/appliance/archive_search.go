@@ -16,6 +16,7 @@ import (
 	commonv1 "github.com/grafana/tempo/pkg/tempopb/common/v1"
 	"github.com/spf13/cobra"
 
+	"appliance/archive"
 	"appliance/archive/read"
 	"appliance/internal/query"
 )
@@ -85,7 +86,12 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		reader, unread := read.New(a.store, read.Options{}), 0
 		var found []foundTrace
 		for _, tenant := range tenants {
-			resp, missing, err := reader.Search(ctx, tenant, req, nil, nil)
+			p := a.progress("searching", true)
+			resp, missing, err := reader.Search(ctx, tenant, req, nil, func(r *tempopb.SearchResponse) error {
+				p.update(archive.Progress{Tenant: tenant, Blocks: int(r.Metrics.CompletedJobs), BlocksTotal: int(r.Metrics.TotalJobs)})
+				return nil
+			})
+			p.end()
 			if bad := (*read.RequestError)(nil); errors.As(err, &bad) {
 				return wrongUsage(c, fmt.Errorf("%q is no TraceQL: %w", args[0], bad))
 			} else if err != nil {

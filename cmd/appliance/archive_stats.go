@@ -19,7 +19,7 @@ func newArchiveStatsCommand(f *archiveFlags) *cobra.Command {
 		Short: "Sum up the archive: blocks, bytes, spans, by tenant and encoding",
 		Args:  cobra.NoArgs,
 	}
-	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
+	return f.command(c, needsStore, sumOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
 		s, err := a.Stats(ctx)
 		if err != nil {
 			return err

@@ -12,15 +12,31 @@ import (
 	"unicode"
 
 	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
 
 	"appliance/archive"
 )
 
-// How the commands print: what is listed as a table, a wider one, one JSON array, or one JSON object a line.
+// How the commands print: what is listed as a table, a wider one, one JSON array, or one JSON object a line; a report as text
+// or one JSON object. Where a report has a table in it, table and wide are that text.
 var (
-	listOutputs   = []string{"table", "wide", "json", "jsonl"}
-	reportOutputs = []string{"text", "json"}
+	listOutputs    = []string{"table", "wide", "json", "jsonl"}
+	reportOutputs  = []string{"text", "json"}
+	sumOutputs     = []string{"text", "table", "wide", "json"}
+	segmentOutputs = []string{"text", "table", "wide", "json", "jsonl"}
 )
+
+// addOutputFlag gives c the flag -o, which takes outputs, the first by default. What it returns says which was chosen.
+func addOutputFlag(c *cobra.Command, outputs []string) func() (string, error) {
+	output := c.Flags().StringP("output", "o", outputs[0], strings.Join(outputs, ", "))
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // there is such a flag
+	return func() (string, error) {
+		if !slices.Contains(outputs, *output) {
+			return "", wrongUsage(c, fmt.Errorf("-o %q is none of %s", *output, strings.Join(outputs, ", ")))
+		}
+		return *output, nil
+	}
+}
 
 // writeList writes items as JSON, or hands a table to fill to table.
 func writeList[T any](w io.Writer, output string, items []T, table func(t *tabwriter.Writer, wide bool)) error {

@@ -30,7 +30,7 @@ Exit code 3 says that something is damaged or missing; what to do is said then.`
 	}
 	c.Flags().BoolVar(&data, "read-data", false, "read every byte")
 	c.Flags().StringVar(&subset, "subset", "", "only a share of the blocks, such as 1/7; the shares together are all")
-	return f.command(c, usesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
+	return f.command(c, seesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
 		o := archive.VerifyOptions{ReadData: data, Blocks: args}
 		if subset != "" {
 			var err error

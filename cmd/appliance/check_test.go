@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"appliance/internal/config"
@@ -28,10 +30,24 @@ func TestSamplerIsJudgedOnce(t *testing.T) {
 		{map[string]string{"APPLIANCE_SAMPLER_TARGET_SPANS_PER_SECOND": "Inf"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "NaN"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "a=0.1,b=1.1"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "0"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "1e-18"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "=0.5"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "a=1e-18"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "2", "APPLIANCE_SAMPLER_SERVICES": "=0.5"}, false},
 	} {
 		conf, err := config.Load(config.Sources{Getenv: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }})
-		if (err == nil) != c.valid {
-			t.Errorf("%v: config says %v", c.env, err)
+		said := 0
+		for _, err := range []error{err, checkKeys(conf)} {
+			if err != nil {
+				said++
+			}
+			if at := (*config.Error)(nil); err != nil && (!errors.As(err, &at) || !strings.HasPrefix(at.Where, "APPLIANCE_SAMPLER_")) {
+				t.Errorf("%v: %v does not say where", c.env, err)
+			}
+		}
+		if (said == 0) != c.valid || said > 1 {
+			t.Errorf("%v: config says %v, check %v", c.env, err, checkKeys(conf))
 			continue
 		}
 		if _, _, err := samplerConfig(conf); c.valid && err != nil {

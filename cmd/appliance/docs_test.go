@@ -43,6 +43,7 @@ is an environment variable; the main ones are flags. No file is needed.
 - The file is strict: an unknown key is an error with its line and column. ` + "`appliance config validate FILE`" + ` checks it without starting anything,
   and names every mistake, also what serve would refuse on this machine, such as a file that is missing there.
 - ` + "`${VAR}` and `${VAR:-default}`" + ` in a value of the file are replaced from the environment, after parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `.
+  A variable must be set, and may be empty; the default also stands for an empty one. An empty ` + "`APPLIANCE_*`" + ` variable, by contrast, counts as not set.
 - Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
 - In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
 - Secrets are never in the configuration, only in files it names; credentials in URLs are hidden when printed.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,9 +40,22 @@ func samplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
 		c.TargetSpansPerSecond = env.TargetSpansPerSecond
 	}
 	if err := c.Validate(); err != nil {
-		return c, nil, &config.Error{Where: "configuration", Err: err}
+		return c, nil, atKeys(conf, err)
 	}
 	return c, notes, nil
+}
+
+// atKeys says of each of the sampler's errors, which begin with their key, where that was set.
+func atKeys(conf config.Loaded, err error) error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for i, err := range all {
+		key, what, _ := strings.Cut(err.Error(), ": ")
+		all[i] = conf.At(key, errors.New(what))
+	}
+	return errors.Join(all...)
 }
 
 func newSamplerCommand() *cobra.Command {

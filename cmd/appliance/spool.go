@@ -25,42 +25,51 @@ func newSpoolCommand() *cobra.Command {
 }
 
 func newSpoolStatusCommand() *cobra.Command {
-	return spoolCommand("status", "Show what is in the spool", "Nothing is changed. Counts of a running appliance are in: appliance status.", func(w io.Writer, dir, output string) error {
+	return spoolCommand("status", "Show what is in the spool", "Nothing is changed. Counts of a running appliance are in: appliance status.\nExit code 3 says that spans are lost to damage, or that segments cannot be read.", segmentOutputs, func(w io.Writer, dir, output string) error {
 		st, err := spool.Inspect(nil, dir)
 		if err != nil {
 			return err
 		}
-		if output == "json" {
-			return writeJSON(w, st)
+		switch output {
+		case "json":
+			err = writeJSON(w, st)
+		case "jsonl":
+			err = writeList(w, output, st.Segments, nil)
+		default:
+			err = writeSpool(w, dir, st)
 		}
-		fmt.Fprintf(w, "%s  %s in %d segments\n", dir, humanize.IBytes(uint64(st.Bytes)), len(st.Segments))
-		row := func(name string, c spool.Counts) {
-			fmt.Fprintf(w, "  %-10s %15s spans %12s records\n", name, humanize.Comma(c.Spans), humanize.Comma(c.Records))
+		if err == nil && (st.UnreadableSegments > 0 || st.Lost.Spans > 0) {
+			return &codeError{exitPartial, fmt.Errorf("%s lost to damage and %s unreadable; see: appliance spool verify", several(int(st.Lost.Spans), "span"), several(st.UnreadableSegments, "segment"))}
 		}
-		row("pending", st.Pending.Counts)
-		row("released", st.Released.Counts)
-		row("lost", st.Lost.Counts)
-		if !st.Oldest.IsZero() {
-			fmt.Fprintf(w, "  oldest pending record: %s\n", st.Oldest.Format(time.RFC3339))
-		}
-		for _, g := range st.Segments {
-			sealed := "no footer yet" // being written, or left by a crash
-			if g.Sealed != nil && *g.Sealed {
-				sealed = "sealed"
-			}
-			fmt.Fprintf(w, "  %-24s %9s  %12s spans, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)), humanize.Comma(g.Total.Spans), humanize.Comma(g.Pending.Spans), sealed)
-		}
-		if st.UnreadableSegments > 0 {
-			return &codeError{exitPartial, fmt.Errorf("%d segments cannot be read; see: appliance spool verify", st.UnreadableSegments)}
-		}
-		return nil
+		return err
 	})
+}
+
+func writeSpool(w io.Writer, dir string, st spool.Status) error {
+	fmt.Fprintf(w, "%s  %s in %d segments\n", dir, humanize.IBytes(uint64(st.Bytes)), len(st.Segments))
+	row := func(name string, c spool.Counts) {
+		fmt.Fprintf(w, "  %-10s %15s spans %12s records\n", name, humanize.Comma(c.Spans), humanize.Comma(c.Records))
+	}
+	row("pending", st.Pending.Counts)
+	row("released", st.Released.Counts)
+	row("lost", st.Lost.Counts)
+	if !st.Oldest.IsZero() {
+		fmt.Fprintf(w, "  oldest pending record: %s\n", st.Oldest.Format(time.RFC3339))
+	}
+	for _, g := range st.Segments {
+		sealed := "no footer yet" // being written, or left by a crash
+		if g.Sealed != nil && *g.Sealed {
+			sealed = "sealed"
+		}
+		fmt.Fprintf(w, "  %-24s %9s  %12s spans, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)), humanize.Comma(g.Total.Spans), humanize.Comma(g.Pending.Spans), sealed)
+	}
+	return nil
 }
 
 func newSpoolVerifyCommand() *cobra.Command {
 	return spoolCommand("verify", "Read every byte of the spool and say what is damaged",
 		"Nothing is changed. What a running appliance is writing just now can show as torn, which is no damage.\nExit code 3 says that something is damaged that was acknowledged.",
-		func(w io.Writer, dir, output string) error {
+		reportOutputs, func(w io.Writer, dir, output string) error {
 			r, err := spool.Verify(nil, dir)
 			if err != nil {
 				return err
@@ -95,25 +104,25 @@ func newSpoolVerifyCommand() *cobra.Command {
 }
 
 // spoolCommand is a command on the spool of data_dir.
-func spoolCommand(use, short, long string, run func(w io.Writer, dir, output string) error) *cobra.Command {
-	var output string
+func spoolCommand(use, short, long string, outputs []string, run func(w io.Writer, dir, output string) error) *cobra.Command {
 	c := &cobra.Command{
 		Use:   use,
 		Short: short,
 		Long:  short + ". " + long,
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return &usageError{fmt.Errorf("-o %q is neither text nor json", output), "Try: appliance spool " + use + " --help"}
-			}
-			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
-		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, outputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		output, err := output()
+		if err != nil {
+			return err
+		}
+		conf, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
+	}
 	return addConfigFlags(c)
 }
 

@@ -150,6 +150,16 @@ func TestVariablesAreExpanded(t *testing.T) {
 	}
 }
 
+func TestEmptyVariableIsSet(t *testing.T) {
+	got, err := load(t, "archive: {store: 'x${E}', source: '${E}'}\nlog: {level: '${E:-debug}'}\ndata_dir: ./a${E:-}b\n", map[string]string{"E": ""}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Archive.Store != "x" || got.Archive.Source != "" || got.Set["archive.source"] == "" || got.Log.Level != "debug" || got.DataDir != "./ab" {
+		t.Errorf("got %+v", got.Config)
+	}
+}
+
 func TestBareGroupAndBareKeyChangeNothing(t *testing.T) {
 	got, err := load(t, "receiver:\nhttp:\n  listen:\n", nil, nil)
 	if err != nil {

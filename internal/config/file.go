@@ -68,7 +68,7 @@ func (f *file) mapping(group string, n ast.Node) []error {
 		switch {
 		case isKey:
 			if err := f.value(key, pair.Value); err != nil {
-				f.into.unread[key.Path] = true
+				f.into.unusable[key.Path] = true
 				errs = append(errs, err)
 			}
 		case f.groups[path]:

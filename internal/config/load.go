@@ -31,7 +31,7 @@ type Loaded struct {
 	File string            // that was read, empty for none
 	Set  map[string]string // path of key -> where
 
-	unread map[string]bool // paths of keys whose text means nothing; what they would be is not known
+	unusable map[string]bool // paths of keys whose value is wrong: what they would be is not known, and that is said already
 }
 
 // Misspelled lists the variables of an environment (os.Environ) that begin with APPLIANCE_ and stand for no key, each
@@ -59,7 +59,7 @@ func Misspelled(environ []string) []string {
 // Load reads the sources over the defaults and validates the result. The error names every mistake in all of them; each
 // is an *Error, joined where there are several.
 func Load(src Sources) (Loaded, error) {
-	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, unread: map[string]bool{}}
+	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, unusable: map[string]bool{}}
 	if src.Getenv == nil {
 		src.Getenv = os.LookupEnv
 	}
@@ -81,7 +81,7 @@ func Load(src Sources) (Loaded, error) {
 
 func (l *Loaded) put(k Key, text, where string) error {
 	if err := k.set(&l.Config, text); err != nil {
-		l.unread[k.Path] = true
+		l.unusable[k.Path] = true
 		return &Error{Where: where, Err: err}
 	}
 	l.read(k.Path, where)
@@ -90,21 +90,24 @@ func (l *Loaded) put(k Key, text, where string) error {
 
 func (l *Loaded) read(path, where string) {
 	l.Set[path] = where
-	delete(l.unread, path)
+	delete(l.unusable, path)
 }
 
 // unreadAll marks every key as one that a file may have set, which cannot be read at all.
 func (l *Loaded) unreadAll() {
 	for _, k := range Keys() {
-		l.unread[k.Path] = true
+		l.unusable[k.Path] = true
 	}
 }
 
-// Known tells whether the texts of all of the keys could be read, so that one can be judged by another.
+// Known tells whether nothing was wrong yet with any of the keys, each with those below it, so that one can be judged by
+// another.
 func (l *Loaded) Known(paths ...string) bool {
-	for _, path := range paths {
-		if l.unread[path] {
-			return false
+	for wrong := range l.unusable {
+		for _, path := range paths {
+			if wrong == path || strings.HasPrefix(wrong, path+".") {
+				return false
+			}
 		}
 	}
 	return true

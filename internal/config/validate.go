@@ -22,6 +22,7 @@ func (l *Loaded) validate() error {
 	bad := func(path, format string, args ...any) {
 		if l.Known(path) {
 			errs = append(errs, l.At(path, fmt.Errorf(format, args...)))
+			l.unusable[path] = true
 		}
 	}
 	oneOf := func(path, value string, allowed ...string) {

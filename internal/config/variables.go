@@ -8,7 +8,7 @@ import (
 )
 
 // variables finds ${VAR} and ${VAR:-default} in a file and replaces them by the environment's values; $${ stands for
-// a plain ${. It works on values after parsing, so that a value cannot change the structure of the file. Before
+// a plain ${. The default also stands for an empty value, as in a shell. It works on values after parsing, so that a value cannot change the structure of the file. Before
 // parsing each variable is hidden behind private-use characters of the same number, since the braces mean something
 // to YAML; line and column of everything stay as they are.
 type variables struct {
@@ -50,7 +50,7 @@ func (v *variables) expand(text string, getenv func(string) (string, bool)) (str
 		if m == nil {
 			return match // the file's own private-use characters
 		}
-		if value, ok := getenv(m[1]); ok && value != "" {
+		if value, ok := getenv(m[1]); ok && (value != "" || m[2] == "") {
 			return value
 		}
 		if m[2] == "" && missing == "" {
