@@ -50,7 +50,8 @@ type Archiver struct {
 	scans      uint64
 	recalled   bool
 	doubt      string       // why the archive is in doubt, from the pass that runs
-	distrusted map[ref]bool // archived copies that are damaged, or are not of the source's bytes
+	damaged    map[ref]bool // archived copies that are marked so
+	foreign    map[ref]ref  // archived copies that are not of the bytes of the source's block, by which they seem to be
 	verified   map[ref]int64
 	fresh      int // manifests that the catalog lacks
 	cataloged  time.Time
@@ -68,7 +69,7 @@ func New(o Options) (*Archiver, error) {
 	}
 	o.Source = taggedSource{o.Source}
 	a := &Archiver{
-		opt: o, known: map[ref]*known{}, distrusted: map[ref]bool{}, verified: map[ref]int64{},
+		opt: o, known: map[ref]*known{}, damaged: map[ref]bool{}, foreign: map[ref]ref{}, verified: map[ref]int64{},
 		memory: memory{Origin: o.Origin, Covered: map[string]string{}},
 		status: Status{Mode: "elsewhere", Source: o.Source.URL(), Store: o.Store.URL(), UnknownFormats: map[string]int64{}, Failures: map[string]int64{}},
 	}
@@ -78,7 +79,7 @@ func New(o Options) (*Archiver, error) {
 	a.copy = copier{
 		src: o.Source, dst: o.Store, origin: o.Origin, by: o.By, now: o.Wall,
 		moved:   func(int64) {},
-		damaged: func(tenant, id string) bool { return a.distrusted[ref{tenant, id}] },
+		damaged: a.distrusts,
 	}
 	return a, nil
 }

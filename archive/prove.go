@@ -4,33 +4,46 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 )
 
-// heedVerification distrusts the archived copies that a verification found damaged since the last pass. What the source
-// still has of them is then taken for not archived, and so are the blocks that they cover.
+// heedVerification distrusts the archived copies that a verification found damaged, until one finds them whole. What the
+// source still has of them is taken for not archived meanwhile, and so are the blocks that they cover.
 func (a *Archiver) heedVerification(ctx context.Context) error {
 	marks, err := readMarks(ctx, a.opt.Store)
 	if err != nil {
 		return err
 	}
-	fresh := false
-	for r := range marks[markDamaged] {
-		fresh = fresh || !a.distrusted[r]
-		a.distrusted[r] = true
-	}
-	if !fresh {
+	maps.DeleteFunc(a.foreign, func(_, source ref) bool { return a.known[source] == nil })
+	before := a.damaged
+	a.damaged = marks[markDamaged]
+	if maps.Equal(before, a.damaged) {
 		return nil
 	}
+	fresh := false
+	for r := range a.damaged {
+		fresh = fresh || !before[r]
+	}
 	a.update(func(*Status) {
-		clear(a.memory.Covered)
+		if fresh {
+			clear(a.memory.Covered)
+		}
 		for _, k := range a.known {
-			k.print = [sha256.Size]byte{} // look again
-			if k.state == stateCovered {
+			k.print, k.proven = [sha256.Size]byte{}, false // look again: another copy may count now
+			if fresh && k.state == stateCovered {
 				k.state = statePending
 			}
 		}
 	})
 	return nil
+}
+
+// distrusts says that an archived copy is none: it is damaged, or not of its source's bytes. The latter no verification
+// finds, as the copy is whole, so it holds for as long as the source has the block.
+func (a *Archiver) distrusts(tenant, id string) bool {
+	r := ref{tenant, id}
+	_, foreign := a.foreign[r]
+	return foreign || a.damaged[r]
 }
 
 // prove reads the archived copy of b, and what b's source still has, whole, and says whether they are equal. When they
@@ -47,7 +60,7 @@ func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
 	}
 	if len(damages) > 0 {
 		d := damages[0]
-		a.distrusted[r] = true
+		a.damaged[r] = true
 		a.fail(ctx, CauseCopy, fmt.Errorf("archived block %s is damaged: %s %s", r, d.File, d.What))
 		return false, setMark(ctx, a.opt.Store, markDamaged, r)
 	}
@@ -58,7 +71,7 @@ func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
 			return false, err
 		}
 		if want, _ := m.File(f.Name); want.SHA256 != sum {
-			a.distrusted[r] = true
+			a.foreign[r] = ref{b.tenant, b.id}
 			return false, nil
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"appliance/archive/store"
 )
 
 // What a verification found damaged is archived once more while the source has it, by an archiver that runs as by a new
@@ -53,6 +56,68 @@ func TestDamagedCopyIsArchivedAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A copy that a later verification finds whole is one again, for an archiver that runs as well.
+func TestRepairedCopyIsTrusted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, levelZeroDir(t))
+	ill := false
+	a := b.archiver(func(o *Options) {
+		o.Store = &faultyStore{o.Store, func(op, name string) error {
+			if ill && op == "put" {
+				return store.ErrFull
+			}
+			return nil
+		}}
+	})
+	b.runOnce(a)
+	data := filepath.Join(b.dst, tenant, blockB, dataName)
+	flip(t, data, 20_000)
+	b.verify()
+	ill = true
+	if out := b.runOnce(a); out.Failed != 1 || out.Archived != 0 {
+		t.Fatalf("with the damage known, and a full store: %+v", out)
+	}
+	flip(t, data, 20_000)
+	if b.verify().Damaged() {
+		t.Fatal("it is damaged still")
+	}
+	ill = false
+	for range 2 {
+		if out := b.runOnce(a); out.Archived+out.Failed != 0 || a.Status().PendingBlocks != 0 {
+			t.Errorf("with the copy whole again: %+v, %+v", out, a.Status())
+		}
+	}
+	b.whole(levelZero...)
+	if l := b.list(Filter{}); len(l) != 3 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// A copy of other bytes than the source's is whole, and no verification makes it a copy of the source. That is known for as
+// long as the source has the block.
+func TestForeignCopyIsNeverTrusted(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(time.Minute)
+		flip(t, filepath.Join(p.src, tenant, blockA, "bloom-0"), 5000)
+		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000)
+		p.verify() // marks another copy, which is replaced
+		p.after(time.Minute)
+		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000)
+		if s := p.after(clockTrial - 90*time.Second); s.Purge.MarkedBlocks != 2 || s.Conflicts != 1 || len(p.a.foreign) != 1 {
+			t.Fatalf("%+v, %+v, %v", s, s.Purge, p.a.foreign)
+		}
+		if p.verify().Damaged() { // and takes the mark away
+			t.Fatal("it is damaged still")
+		}
+		s := p.after(testGrace + 5*time.Minute)
+		if s.Purge.PurgedBlocks != 3 || s.Conflicts != 2 || s.ArchivedBlocks != 5 || len(p.a.foreign)+len(p.a.damaged) != 0 {
+			t.Errorf("%+v, %+v, %v, %v", s, s.Purge, p.a.foreign, p.a.damaged)
+		}
+	})
 }
 
 // A block whose spans were all in one that is damaged now is not covered any more.
