@@ -88,8 +88,10 @@ func New(o Options) (*Archiver, error) {
 func (a *Archiver) Source() Source { return a.opt.Source }
 
 // Run archives what appears in the source, and purges, until ctx ends; then it returns nil. Errors are counted and
-// logged, and what did not succeed is tried again with the next look.
+// logged, and what did not succeed is tried again with the next look. It may be called again: others may have archived
+// the storage of a Tempo elsewhere meanwhile.
 func (a *Archiver) Run(ctx context.Context) error {
+	a.begin()
 	a.cataloged = time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()

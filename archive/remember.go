@@ -83,7 +83,22 @@ func (a *Archiver) saveCatalog(ctx context.Context) {
 	clear(a.verified)
 }
 
-// recall reads what an earlier run wrote down, once.
+// begin makes the first look of a term like that of a new process: what we knew of a Tempo elsewhere is of our last term,
+// and others have looked, archived and written down since. The embedded Tempo's storage is ours alone, so all that is
+// known of it still holds, with the times of grace and the trial of the clock.
+func (a *Archiver) begin() {
+	if a.opt.Embedded != nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.known)
+	a.scanned, a.status.LastScan = time.Time{}, time.Time{}
+	a.recalled, a.remembered = false, time.Time{}
+}
+
+// recall reads what an earlier run wrote down, once a term. What the end of our last term kept us from writing down is not
+// forgotten: its gaps, and when it looked last.
 func (a *Archiver) recall(ctx context.Context) error {
 	if a.recalled {
 		return nil
@@ -96,6 +111,10 @@ func (a *Archiver) recall(ctx context.Context) error {
 	start := time.Now()
 	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
 	a.mu.Lock()
+	m.joinGaps(a.memory.Gaps)
+	if m.ScannedAt.Before(a.memory.ScannedAt) {
+		m.ScannedAt = a.memory.ScannedAt
+	}
 	a.memory = m
 	a.mu.Unlock()
 	a.recalled = true
