@@ -102,6 +102,7 @@ func (d *Dir) Next(ctx context.Context) ([]Block, error) {
 		return nil
 	})
 	if err == nil {
+		d.unseal(found)
 		d.known = found // forgets those that were deleted
 	} else {
 		for _, b := range blocks {

@@ -77,9 +77,17 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 	if err != nil {
 		return r, err
 	}
+	changed := map[string]bool{}
 	for k := range sealed { // of blocks that are gone
-		if err := durable.Remove(d.fs, d.path(sealedName, k.tenant, k.id)); err != nil {
+		mark := d.path(sealedName, k.tenant, k.id)
+		if err := d.fs.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return r, err
+		}
+		changed[filepath.Dir(mark)] = true
+	}
+	for dir := range changed { // once each: there may be many marks
+		if err := d.fs.SyncDir(dir); err != nil {
+			return r, fmt.Errorf("sync directory %s: %w", dir, err)
 		}
 	}
 	return r, durable.MkdirAll(d.fs, d.path(sealedName), 0o755)

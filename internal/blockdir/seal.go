@@ -25,6 +25,24 @@ func (d *Dir) seal(k key) error {
 	return durable.WriteFile(d.fs, mark, nil, 0o644)
 }
 
+// unseal removes the marks of known blocks that were not found any more. It syncs nothing: a mark that comes back after a
+// power cut is one of a block that is gone, and the next Recover removes it, as it does with one that cannot be removed
+// now. A block that is there after all, whatever a listing said, keeps its mark, and is added to found.
+func (d *Dir) unseal(found map[key]bool) {
+	for k := range d.known {
+		if found[k] {
+			continue
+		}
+		if _, err := d.fs.ReadDir(d.path(blocksName, k.tenant, k.id)); !errors.Is(err, fs.ErrNotExist) {
+			found[k] = true
+			continue
+		}
+		if err := d.fs.Remove(d.path(sealedName, k.tenant, k.id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			d.logger.Warn("the mark of a block that is gone cannot be removed; the next start will", "block", k.id, "tenant", k.tenant, "err", err)
+		}
+	}
+}
+
 // Sealed says that a block is durable and has its mark, so that Next has returned it. It may be called at any time.
 func (d *Dir) Sealed(tenant, id string) bool {
 	f, err := d.fs.OpenFile(d.path(sealedName, tenant, id), os.O_RDONLY, 0)
