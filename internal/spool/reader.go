@@ -36,8 +36,13 @@ func (r *Reader) Close() {
 // is ErrClosed once all is read. An error of the filesystem leaves the Reader
 // where it is: Next tries again, Skip goes on behind.
 func (r *Reader) Next(ctx context.Context, buf []byte) (Entry, error) {
+	return r.NextUpTo(ctx, buf, MaxPayload)
+}
+
+// NextUpTo is Next for payloads of so many bytes at the most. A record with a
+// larger one is not read: that is ErrOverLimit, and the Reader stays where it is.
+func (r *Reader) NextUpTo(ctx context.Context, buf []byte, most int) (Entry, error) {
 	for {
-		before := r.walk.at
 		p, err := r.next()
 		if errors.Is(err, io.EOF) {
 			if err := r.spool.wait(ctx, r); err != nil {
@@ -48,12 +53,17 @@ func (r *Reader) Next(ctx context.Context, buf []byte) (Entry, error) {
 		if err != nil {
 			return Entry{}, err
 		}
+		here := mark{p.Offset, p.index, p.before}
+		if int64(p.payload) > int64(most) {
+			r.walk.at = here
+			return Entry{}, ErrOverLimit
+		}
 		e, err := r.spool.readEntry(r.walk.win.file, r.g, p, buf)
 		if errors.Is(err, ErrDamaged) {
 			continue
 		}
 		if err != nil {
-			r.walk.at = before
+			r.walk.at = here
 		}
 		return e, err
 	}

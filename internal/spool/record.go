@@ -20,6 +20,8 @@ var (
 	ErrClosed = errors.New("spool is closed")
 	// ErrTooLarge refuses a record that no segment can hold.
 	ErrTooLarge = errors.New("record is too large")
+	// ErrOverLimit leaves a record unread whose payload is larger than its reader wants.
+	ErrOverLimit = errors.New("record is over the limit")
 	// ErrDamaged says that there is no readable record at a position any more.
 	ErrDamaged = errors.New("record is damaged")
 	// ErrGone says that a position's segment has been deleted, or never was.

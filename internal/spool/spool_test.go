@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -265,5 +266,29 @@ func TestDeletedWhileRead(t *testing.T) {
 	}
 	if _, err := s.ReadAt(at[0], nil); !errors.Is(err, ErrGone) {
 		t.Errorf("the first segment is still there: %v", err)
+	}
+}
+
+// A record above the limit stays where it is, also behind the end of a segment.
+func TestNextUpTo(t *testing.T) {
+	s := open(t, t.TempDir(), Options{SegmentBytes: 8 << 10})
+	appendNumbered(t, s, upTo(60)...)
+	r := s.NewReader()
+	defer r.Close()
+	for n := range 60 {
+		size := len(numbered(n).Payload)
+		for range 2 {
+			if _, err := r.NextUpTo(ctx, nil, size-1); !errors.Is(err, ErrOverLimit) {
+				t.Fatalf("record %d of %d bytes, limit %d: %v", n, size, size-1, err)
+			}
+		}
+		e, err := r.NextUpTo(ctx, nil, size)
+		must(t, err)
+		if got, err := number(e.Record); err != nil || got != n {
+			t.Fatalf("read %d, %v, want %d", got, err, n)
+		}
+	}
+	if _, err := r.NextUpTo(ended, nil, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("at the end: %v", err)
 	}
 }

@@ -110,6 +110,37 @@ func TestUnreadableHeader(t *testing.T) {
 	}
 }
 
+// A reader that comes from one segment to a payload of the next that the disk
+// does not give stays there.
+func TestUnreadableFirstOfSegment(t *testing.T) {
+	fsys := &unreadable{FS: crashfs.New()}
+	s, err := Open("/spool", Options{FS: fsys, SegmentBytes: 32 << 10})
+	must(t, err)
+	defer s.Close()
+	at := appendNumbered(t, s, upTo(160)...)
+	first := 1
+	for at[first].Segment == at[0].Segment {
+		first++
+	}
+	r := s.NewReader()
+	defer r.Close()
+	for range first {
+		_, err := r.Next(ended, nil)
+		must(t, err)
+	}
+	size := headerSize + int64(len(numbered(first).Tenant)+len(numbered(first).Payload))
+	fsys.fail(path.Join("/spool", s.segmentOf(at[first]).fileName()), at[first].Offset+size-1, at[first].Offset+size)
+	if _, err := r.Next(ended, nil); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("the disk gave it: %v", err)
+	}
+	fsys.fail("", 0, 0)
+	e, err := r.Next(ended, nil)
+	must(t, err)
+	if n, err := number(e.Record); err != nil || n != first {
+		t.Errorf("went on with record %d, %v, want %d", n, err, first)
+	}
+}
+
 // A header that the disk does not give keeps no other record from being
 // released, and no other segment from being deleted.
 func TestReleaseBesideAnUnreadableHeader(t *testing.T) {
