@@ -3,6 +3,7 @@ package forwarder
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -16,6 +17,7 @@ type batch struct {
 	*shipment
 	payload []byte // requests one after the other, which merge to one
 	spans   int    // in payload; those of the shipment that are not proven
+	large   bool   // it is of a large record, and holds the right to be
 }
 
 // batcher makes batches of the records of a spool, in order.
@@ -23,20 +25,22 @@ type batcher struct {
 	reader *spool.Reader
 	size   int
 	linger time.Duration
-	free   chan []byte // buffers
-	carry  *spool.Entry
+	large  large
+	free   chan []byte  // buffers
+	carry  *spool.Entry // of another tenant or segment than those before it
 }
 
-func newBatcher(log *spool.Spool, size int, linger time.Duration) *batcher {
-	return &batcher{reader: log.NewReader(), size: size, linger: linger, free: make(chan []byte, 4)}
+func newBatcher(log *spool.Spool, size int, linger time.Duration, large large) *batcher {
+	return &batcher{reader: log.NewReader(), size: size, linger: linger, large: large, free: make(chan []byte, 4)}
 }
 
 func (r *batcher) close() { r.reader.Close() }
 
-// give takes a batch's buffer back.
+// give takes back a batch's buffer, or its right to be large.
 func (r *batcher) give(b *batch) {
-	if cap(b.payload) > 2*r.size {
-		return // of a large record; it would stay that large
+	if b.large {
+		r.large.give()
+		return
 	}
 	select {
 	case r.free <- b.payload[:0]:
@@ -44,8 +48,8 @@ func (r *batcher) give(b *batch) {
 	}
 }
 
-// next returns records that can share a request. It waits for the first, and for others until there are enough or the
-// linger is over.
+// next returns records that can share a request, or a large one. It waits for the first, and for others until there are
+// enough or the linger is over.
 func (r *batcher) next(ctx context.Context) (*batch, error) {
 	var buf []byte
 	select {
@@ -55,6 +59,9 @@ func (r *batcher) next(ctx context.Context) (*batch, error) {
 	}
 	b := &batch{shipment: &shipment{}, payload: buf}
 	first, err := r.first(ctx, buf)
+	if errors.Is(err, spool.ErrOverLimit) {
+		return r.nextLarge(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -63,18 +70,15 @@ func (r *batcher) next(ctx context.Context) (*batch, error) {
 	defer cancel()
 	for len(b.payload) < r.size {
 		rest := b.payload[len(b.payload):]
-		e, err := r.reader.Next(over, rest)
+		e, err := r.reader.NextUpTo(over, rest, cap(rest))
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			break // nothing more in time; an error of the filesystem shows again
+			break // no room, or nothing more in time; an error of the filesystem shows again
 		}
-		inPlace := len(e.Payload) <= cap(rest)
-		if !b.fits(e) || !inPlace {
-			if inPlace {
-				e.Payload = append([]byte(nil), e.Payload...) // buf goes with this batch
-			}
+		if !b.fits(e) {
+			e.Payload = append([]byte(nil), e.Payload...) // buf goes with this batch
 			r.carry = &e
 			break
 		}
@@ -88,7 +92,27 @@ func (r *batcher) first(ctx context.Context, buf []byte) (spool.Entry, error) {
 		r.carry = nil
 		return *e, nil
 	}
-	return r.reader.Next(ctx, buf)
+	return r.reader.NextUpTo(ctx, buf, r.size)
+}
+
+// nextLarge returns the next record once no other large one is in memory.
+func (r *batcher) nextLarge(ctx context.Context) (*batch, error) {
+	if err := r.large.take(ctx); err != nil {
+		return nil, err
+	}
+	now, cancel := context.WithCancel(ctx)
+	cancel() // the record is there; if it is damaged, others shall not wait for what comes after it
+	e, err := r.reader.Next(now, nil)
+	if err != nil {
+		r.large.give()
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			return r.next(ctx)
+		}
+		return nil, err
+	}
+	b := &batch{shipment: &shipment{}, payload: e.Payload, spans: e.Spans, large: true}
+	b.shipment.add(e.Position, e.Tenant, e.Spans, len(e.Payload))
+	return b, nil
 }
 
 // add appends an entry, whose payload may stand behind that of b already.
@@ -98,12 +122,13 @@ func (b *batch) add(e spool.Entry) {
 	b.spans += e.Spans
 }
 
-// rebuild reads a shipment from the spool again, without the spans that are proven.
+// rebuild reads a shipment from the spool again, without the spans that are proven. Meanwhile a large record is in memory
+// twice.
 func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 	b := &batch{shipment: s, payload: make([]byte, 0, s.bytes)}
 	_, err := s.read(log, nil, func(e spool.Entry, i int) error {
 		end := i + e.Spans
-		out, n, err := wire.Filter(nil, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {
+		out, n, err := wire.Filter(b.payload, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {
 			keep := i >= end || !s.isProven(i)
 			i++
 			return otlpwire.Verdict{Keep: keep}
@@ -111,27 +136,29 @@ func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 		if err != nil {
 			return err
 		}
-		if n.Kept > 0 {
+		switch {
+		case n.Kept == 0:
+			return nil
+		case n.Unchanged: // out is the buffer that the next record is read to
 			b.payload = append(b.payload, out...)
-			b.spans += n.Kept
+		default:
+			b.payload = out
 		}
+		b.spans += n.Kept
 		return nil
 	})
 	return b, err
 }
 
-// split makes two batches' payloads of one, each with half of the spans.
-func (b *batch) split() (halves [2][]byte, spans [2]int, err error) {
-	for h := range halves {
-		i := 0
-		out, n, err := wire.Filter(nil, b.payload, func(*otlpwire.Span) otlpwire.Verdict {
-			i++
-			return otlpwire.Verdict{Keep: (i <= b.spans/2) == (h == 0)}
-		})
-		if err != nil {
-			return halves, spans, errors.Join(errors.New("scan a request that was kept"), err)
-		}
-		halves[h], spans[h] = out, n.Kept
+// half makes a batch of the first or the second half of the spans.
+func (b *batch) half(second bool) (*batch, error) {
+	i := 0
+	out, n, err := wire.Filter(nil, b.payload, func(*otlpwire.Span) otlpwire.Verdict {
+		i++
+		return otlpwire.Verdict{Keep: (i > b.spans/2) == second}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan a request that was kept: %w", err)
 	}
-	return halves, spans, nil
+	return &batch{shipment: b.shipment, payload: out, spans: n.Kept}, nil
 }

@@ -17,14 +17,6 @@ const (
 // deliver sends a batch until Tempo has taken it, and hands it to the proof; or gives up since ctx is done or Tempo
 // refuses all of it, in which case it is sent again later.
 func (f *Forwarder) deliver(ctx context.Context, b *batch) {
-	if len(b.payload) > f.o.BatchBytes {
-		select {
-		case f.large <- struct{}{}:
-			defer func() { <-f.large }()
-		case <-ctx.Done():
-			return
-		}
-	}
 	probe := b.overdue > 0 && f.o.Discards != nil
 	if probe {
 		f.alone.Lock()
@@ -107,16 +99,19 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 		d.f.o.Logger.Debug("tempo refuses a span", "tenant", b.tenant, "err", err)
 		return err
 	}
-	halves, spans, splitErr := b.split()
-	if splitErr != nil {
-		return splitErr
-	}
-	first := rand.IntN(2) // where most spans are bad, another try finds other ones
-	for _, i := range [2]int{first, 1 - first} {
-		if spans[i] == 0 || d.taken == 0 && d.refused >= refusedTries {
+	first := rand.IntN(2) == 1 // where most spans are bad, another try finds other ones
+	for _, second := range [2]bool{first, !first} {
+		if d.taken == 0 && d.refused >= refusedTries {
 			continue
 		}
-		if halfErr := d.send(ctx, &batch{shipment: b.shipment, payload: halves[i], spans: spans[i]}); halfErr != nil {
+		half, halfErr := b.half(second) // one at a time: b may be large
+		if halfErr != nil {
+			return halfErr
+		}
+		if half.spans == 0 {
+			continue
+		}
+		if halfErr := d.send(ctx, half); halfErr != nil {
 			err = halfErr
 		}
 	}

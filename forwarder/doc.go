@@ -7,8 +7,9 @@
 //     disk without ending; or when Tempo itself said that it discarded the spans, which is counted by reason;
 //   - there is no deadline after which data is dropped: what Tempo does not take, or does not show in time, is sent again;
 //   - one bad span does not hold back those beside it;
-//   - memory is bounded by the requests in flight, one large record, a bit for each span that is sent and not proven,
-//     and a word for each of half a million spans while a block is compared.
+//   - memory is bounded by the requests in flight, one large record that is sent (twice while it is read again, and what
+//     is left of it for each time it is halved) and one that is compared with a block, a bit for each span that is sent
+//     and not proven, and two words for each of half a million spans while a block is compared.
 //
 // Duplicates arise where an acknowledgement was lost or a proof came late. Tempo's readers see them as one span; the
 // forwarder counts what it sends again.

@@ -16,8 +16,8 @@ type Forwarder struct {
 	client *client
 	pace   *pace
 	seed   uint64
-	alone  sync.RWMutex  // held for writing by a request that must be the only one
-	large  chan struct{} // held by a request above BatchBytes
+	alone  sync.RWMutex // held for writing by a request that must be the only one
+	large  large
 	pause  time.Duration // before what Tempo refused as a whole is sent again
 	reread time.Duration // before what the disk did not give is read again
 	stats  counters
@@ -41,7 +41,7 @@ func New(o Options) *Forwarder {
 		client:   newClient(o.Timeout, o.MaxInFlight),
 		pace:     newPace(&o),
 		seed:     rand.Uint64(),
-		large:    make(chan struct{}, 1),
+		large:    newLarge(),
 		pause:    refusedPause,
 		reread:   readPause,
 		queued:   make(chan struct{}),
@@ -130,7 +130,7 @@ func (f *Forwarder) flush(ctx context.Context) {
 
 // sendNew sends the records of the spool for the first time in this run.
 func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
-	r := newBatcher(f.o.Spool, f.o.BatchBytes, f.o.Linger)
+	r := newBatcher(f.o.Spool, f.o.BatchBytes, f.o.Linger, f.large)
 	defer r.close()
 	failures := 0
 	for {
@@ -163,10 +163,17 @@ func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
 func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
 	for {
 		s := f.next(ctx)
-		if s == nil || f.pace.acquire(ctx) != nil {
+		if s == nil {
+			return
+		}
+		isLarge := s.bytes > f.o.BatchBytes
+		if isLarge && f.large.take(ctx) != nil || f.pace.acquire(ctx) != nil {
 			return
 		}
 		g.Go(func() error {
+			if isLarge {
+				defer f.large.give()
+			}
 			defer f.pace.release()
 			b, err := rebuild(f.o.Spool, s)
 			switch {

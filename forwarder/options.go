@@ -52,7 +52,7 @@ type Options struct {
 	Settle      time.Duration // without Blocks: after it what was acknowledged is on Tempo's disk
 	Timeout     time.Duration // of a request
 	MaxInFlight int           // requests at once
-	BatchBytes  int           // of a request that records share; of larger records one is in flight at a time
+	BatchBytes  int           // of a request that records share; of larger records one is read and sent at a time
 	Linger      time.Duration // for a request to become larger
 	ProveEvery  time.Duration // how often Blocks is asked
 	Logger      *slog.Logger

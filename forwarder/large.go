@@ -1,0 +1,21 @@
+package forwarder
+
+import "context"
+
+// large is the right to have a record above BatchBytes in memory in order to send it; one has it at a time. Who takes it
+// has no slot of pace yet: else all slots could be of those who wait for it, and its holder wait for a slot. The proof
+// goes on without it, since its holder may wait for what only a proof makes room for.
+type large chan struct{}
+
+func newLarge() large { return make(large, 1) }
+
+func (l large) take(ctx context.Context) error {
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l large) give() { <-l }
