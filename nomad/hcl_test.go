@@ -101,7 +101,7 @@ func TestOriginFaults(t *testing.T) {
 				if *task.Resources.MemoryMaxMB <= *task.Resources.MemoryMB {
 					t.Errorf("task %s has no memory_max", task.Name)
 				}
-				if task.Env["GOMEMLIMIT"] == "" && task.Env["APPLIANCE_TEMPO_MEMORY_LIMIT"] == "" {
+				if task.Env["GOMEMLIMIT"] == "" {
 					t.Errorf("task %s has no GOMEMLIMIT", task.Name)
 				}
 				for _, service := range task.Services {

@@ -15,6 +15,8 @@ const (
 	madeBy = "made_by"
 	us     = "appliance"
 
+	groupTempo = "tempo"
+
 	portOTLP = "otlp"
 	portHTTP = "http"
 
@@ -37,7 +39,7 @@ func (s Spec) Build() (*api.Job, error) {
 	job := api.NewServiceJob(s.Job, s.Job, s.Region, api.JobDefaultPriority)
 	job.Region, job.Priority = optional(s.Region), s.Priority
 	job.Namespace, job.NodePool = optional(s.Namespace), optional(s.NodePool)
-	job.Datacenters = s.Datacenters
+	job.Datacenters = s.datacenters()
 	job.Meta = map[string]string{madeBy: us}
 	for _, text := range s.Constraints {
 		c, err := parseConstraint(text)
@@ -102,21 +104,19 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 		"APPLIANCE_RECEIVER_LISTEN": s.listen(portOTLP, 4318),
 		"APPLIANCE_HTTP_LISTEN":     s.listen(portHTTP, 3200),
 		"APPLIANCE_LOG_FORMAT":      "json",
+		"GOMEMLIMIT":                mib(s.goMemory()),
 		nodeName:                    "${node.unique.name}",
 	}
 	switch s.Tempo {
 	case TempoEmbedded:
 		t.Env["APPLIANCE_TEMPO_RETENTION"] = shortDuration(s.Retention)
-		t.Env["APPLIANCE_TEMPO_MEMORY_LIMIT"] = mib(s.Memory - ownMemory)
+		t.Env["APPLIANCE_TEMPO_MEMORY_LIMIT"] = mib(s.memoryOfTempo())
 	case TempoTask:
 		t.Env["APPLIANCE_FORWARDER_TEMPO_URL"] = "nomad://" + serviceTempoOTLP
 		t.Env["APPLIANCE_TEMPO_QUERY_URL"] = "nomad://" + serviceTempo
 		if s.data() != DataEphemeral { // they stand on one volume
 			t.Env["APPLIANCE_ARCHIVE_SOURCE"] = "file://" + filepath.Join(s.dataDir(), "tempo", "blocks")
 		}
-	}
-	if s.Tempo != TempoEmbedded {
-		t.Env["GOMEMLIMIT"] = mib(s.Memory * 4 / 5)
 	}
 	if s.sharesArchive() {
 		t.Env["APPLIANCE_NOMAD_LOCK"] = s.LockPath()

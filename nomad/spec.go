@@ -37,7 +37,7 @@ type Spec struct {
 	Job         string   `var:"job" doc:"name of the job; that of the tutorial, so that its place is taken"`
 	Namespace   string   `var:"-"`
 	Region      string   `var:"-"`
-	Datacenters []string `var:"datacenters" doc:"datacenters to run in"`
+	Datacenters []string `var:"datacenters" doc:"datacenters to run in, separated by commas; may be repeated"`
 	NodePool    string   `var:"node_pool" doc:"node pool to run in"`
 	Constraints []string `var:"constraint" doc:"where to run, such as 'node.class = storage' or 'attr.kernel.name = linux'; may be repeated"`
 	Priority    *int     `var:"priority" doc:"priority of the job, 1 to 100"`
@@ -105,9 +105,6 @@ func DefaultSpec(image string) Spec {
 }
 
 const (
-	// ownMemory is what the appliance needs besides an embedded Tempo, in MiB: the default of receiver.inflight_bytes, 64,
-	// its own heap, and what a limit of the heap does not count.
-	ownMemory   = 130
 	leastMemory = 256
 	// leastTempoTask is the memory of a Tempo of its own, in MiB, whose share as GOMEMLIMIT is the least that it starts with.
 	leastTempoTask = int(config.LeastTempoMemory>>20) * 5 / 4
@@ -142,8 +139,8 @@ func (s Spec) check() error {
 	if len(s.Datacenters) == 0 {
 		wrong("datacenters is empty; \"*\" means all")
 	}
-	for _, d := range s.Datacenters {
-		if strings.TrimSpace(d) != d || d == "" {
+	for _, d := range s.datacenters() {
+		if d == "" {
 			wrong("datacenters: %q is no name; \"*\" means all", d)
 		}
 	}
@@ -164,6 +161,8 @@ func (s Spec) check() error {
 	}
 	if s.Memory < leastMemory {
 		wrong("memory %d MiB is less than %d", s.Memory, leastMemory)
+	} else if own, tempo := s.ownMemory(), s.leastOfTempo(); s.Memory < own+tempo {
+		wrong("memory %d MiB is less than %d: receiver.inflight_bytes and the rest of the appliance need %d, Tempo in it %d", s.Memory, own+tempo, own, tempo)
 	}
 	if s.MemoryMax != 0 && s.MemoryMax < s.Memory {
 		wrong("memory_max %d MiB is less than memory, %d", s.MemoryMax, s.Memory)
@@ -219,6 +218,17 @@ func (s Spec) check() error {
 	return errors.Join(errs...)
 }
 
+// datacenters are the names, of which one text may hold several with commas in between.
+func (s Spec) datacenters() []string {
+	var names []string
+	for _, text := range s.Datacenters {
+		for name := range strings.SplitSeq(text, ",") {
+			names = append(names, strings.TrimSpace(name))
+		}
+	}
+	return names
+}
+
 // data is where data is kept, the default filled in.
 func (s Spec) data() string {
 	if s.Data == "" && s.Driver == DriverDocker {
@@ -264,6 +274,9 @@ func (s Spec) Notes() []string {
 	}
 	if s.Driver == DriverDocker && filepath.IsAbs(s.data()) {
 		notes = append(notes, fmt.Sprintf("the nodes must allow docker volumes (plugin \"docker\" { config { volumes { enabled = true } } }), and user %d must be able to write %s", imageUID, s.data()))
+	}
+	if s.exceeds() {
+		notes = append(notes, fmt.Sprintf("tempo.memory_limit, and %d MiB of the appliance itself, are more than the %d MiB of the task: it can be killed for want of memory", s.goMemory(), max(s.Memory, s.MemoryMax)))
 	}
 	return notes
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -17,7 +19,8 @@ type Status struct {
 	Namespace   string             `json:"namespace"`
 	Status      string             `json:"status"` // running, pending, dead
 	Ours        bool               `json:"ours"`
-	Tempo       string             `json:"tempo"` // embedded, or task
+	Tempo       string             `json:"tempo"`               // embedded, task or elsewhere
+	TempoURL    string             `json:"tempo_url,omitempty"` // of a Tempo elsewhere, without a user
 	Version     uint64             `json:"version"`
 	Versions    []VersionStatus    `json:"versions"`
 	Deployment  string             `json:"deployment,omitempty"`
@@ -68,12 +71,10 @@ func (c *Cluster) Status(ctx context.Context, id string) (*Status, error) {
 	if job == nil {
 		return nil, fmt.Errorf("there is no job %s; register it with: appliance nomad register", id)
 	}
-	s := &Status{Job: id, Namespace: *job.Namespace, Status: *job.Status, Ours: Ours(job), Version: *job.Version, Tempo: TempoEmbedded}
+	s := &Status{Job: id, Namespace: *job.Namespace, Status: *job.Status, Ours: Ours(job), Version: *job.Version}
+	s.Tempo, s.TempoURL = tempoOf(job)
 	names := map[string]bool{}
 	for _, g := range job.TaskGroups {
-		if *g.Name == "tempo" && Ours(job) {
-			s.Tempo = TempoTask
-		}
 		for _, service := range g.Services {
 			names[service.Name] = true
 		}
@@ -113,6 +114,35 @@ func (c *Cluster) Status(ctx context.Context, id string) (*Status, error) {
 		s.Services = append(s.Services, service)
 	}
 	return s, nil
+}
+
+// tempoOf says where the Tempo of a job is, and the URL of one elsewhere.
+func tempoOf(job *api.Job) (where, at string) {
+	where = TempoEmbedded
+	if !Ours(job) {
+		return where, ""
+	}
+	for _, g := range job.TaskGroups {
+		if *g.Name == groupTempo {
+			return TempoTask, ""
+		}
+		for _, t := range g.Tasks {
+			if raw := t.Env[envName("forwarder.tempo_url")]; raw != "" {
+				where, at = TempoElsewhere, withoutUser(raw)
+			}
+		}
+	}
+	return where, at
+}
+
+// withoutUser is a URL without its user and password. One with a variable of Nomad's in it cannot be parsed.
+func withoutUser(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		u.User = nil
+		return u.String()
+	}
+	scheme, rest, _ := strings.Cut(raw, "://")
+	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
 func (c *Cluster) allocationsOf(ctx context.Context, id string) ([]AllocationStatus, error) {

@@ -24,7 +24,7 @@ const tempoConfigFile = "local/tempo.yaml"
 // tempoGroup is Tempo beside the appliance. It is a group of its own, so that a Tempo that fails again and again is
 // rescheduled alone, while the appliance takes traces all the time.
 func (s Spec) tempoGroup() *api.TaskGroup {
-	g := s.group("tempo", 1)
+	g := s.group(groupTempo, 1)
 	g.Networks = []*api.NetworkResource{s.network(map[string]port{
 		portOTLP: {PortDynamic, 4318}, portHTTP: {PortDynamic, 3200}, portGRPC: {PortDynamic, 9095},
 	})}

@@ -94,7 +94,8 @@ func (f *nomadFlags) addAccess(flags *pflag.FlagSet) {
 	flags.BoolVar(&a.TLSSkipVerify, "tls-skip-verify", false, "do not check Nomad's certificate (NOMAD_SKIP_VERIFY)")
 }
 
-// configured takes nomad.address and nomad.namespace for the flags that were not given.
+// configured takes nomad.address and nomad.namespace for the flags that were not given, and for what is part of the job
+// Nomad's own variables too.
 func (f *nomadFlags) configured(c *cobra.Command) error {
 	conf, err := loadConfig(c)
 	if err != nil {
@@ -102,6 +103,7 @@ func (f *nomadFlags) configured(c *cobra.Command) error {
 	}
 	f.access.Address = cmp.Or(f.access.Address, conf.Nomad.Address)
 	f.access.Namespace = cmp.Or(f.access.Namespace, conf.Nomad.Namespace, os.Getenv("NOMAD_NAMESPACE"))
+	f.access.Region = cmp.Or(f.access.Region, os.Getenv("NOMAD_REGION"))
 	return nil
 }
 
@@ -144,6 +146,13 @@ func (f *nomadFlags) cluster(c *cobra.Command) (*nomad.Cluster, error) {
 		return nil, wrongUsage(c, err)
 	}
 	return nomad.NewCluster(client, f.access.Namespace), nil
+}
+
+// writeNotes writes what a person should know about the choices that were made.
+func writeNotes(w io.Writer, s nomad.Spec) {
+	for _, n := range s.Notes() {
+		fmt.Fprintln(w, "note: "+n)
+	}
 }
 
 // checkSettings says which settings are no keys of the configuration.

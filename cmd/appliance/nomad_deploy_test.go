@@ -24,7 +24,7 @@ var deployments = map[string]string{
 // TestDeployments holds that deploy/nomad is what the commands print. UPDATE_DOCS=1 writes it anew.
 func TestDeployments(t *testing.T) {
 	const dir = "../../deploy/nomad"
-	for _, name := range []string{"NOMAD_NAMESPACE", "APPLIANCE_NOMAD_NAMESPACE", "APPLIANCE_CONFIG"} {
+	for _, name := range []string{"NOMAD_NAMESPACE", "NOMAD_REGION", "APPLIANCE_NOMAD_NAMESPACE", "APPLIANCE_CONFIG"} {
 		t.Setenv(name, "")
 	}
 	for name, command := range deployments {

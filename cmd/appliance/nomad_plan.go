@@ -40,6 +40,7 @@ configuration.`,
 			if err != nil {
 				return err
 			}
+			writeNotes(cmd.ErrOrStderr(), s)
 			p, err := cluster.Plan(cmd.Context(), job)
 			if err != nil {
 				return &codeError{exitPlanError, err}

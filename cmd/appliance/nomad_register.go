@@ -62,9 +62,7 @@ func (r *registration) say(text string) {
 }
 
 func (r *registration) run(ctx context.Context) error {
-	for _, n := range r.spec.Notes() {
-		fmt.Fprintln(r.log, "note: "+n)
-	}
+	writeNotes(r.log, r.spec)
 	job, err := r.spec.Build()
 	if err != nil {
 		return err

@@ -33,9 +33,7 @@ its own fate; the appliance finds it by its service name. --tempo elsewhere is f
 			if err != nil {
 				return err
 			}
-			for _, n := range s.Notes() {
-				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
-			}
+			writeNotes(cmd.ErrOrStderr(), s)
 			switch output {
 			case "hcl":
 				_, err = cmd.OutOrStdout().Write(nomad.HCL(job))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -11,6 +12,8 @@ import (
 
 	"appliance/nomad"
 )
+
+const statusTime = "2006-01-02 15:04:05 MST"
 
 func newNomadStatusCommand() *cobra.Command {
 	f := &nomadFlags{}
@@ -20,8 +23,8 @@ func newNomadStatusCommand() *cobra.Command {
 		Short: "Show the job's allocations, checks, services and versions",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return &usageError{fmt.Errorf("--output %q is neither table nor json", output), "Try: appliance nomad status --help"}
+			if !slices.Contains(listOutputs, output) {
+				return wrongUsage(cmd, fmt.Errorf("--output %q is none of %s", output, strings.Join(listOutputs, ", ")))
 			}
 			cluster, err := f.cluster(cmd)
 			if err != nil {
@@ -31,21 +34,29 @@ func newNomadStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if output == "json" {
-				out := json.NewEncoder(cmd.OutOrStdout())
-				out.SetIndent("", "  ")
-				return out.Encode(s)
+			out := cmd.OutOrStdout()
+			switch output {
+			case "json":
+				return writeJSON(out, s)
+			case "jsonl":
+				return json.NewEncoder(out).Encode(s)
 			}
-			return writeNomadStatus(cmd.OutOrStdout(), s)
+			return writeNomadStatus(out, s, output == "wide")
 		},
 	}
 	c.Flags().StringVar(&job, "job", nomad.DefaultSpec("").Job, "name of the job")
-	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	c.Flags().StringVarP(&output, "output", "o", "table", "table, wide (whole allocation ids, and since when they are), json or jsonl")
 	f.addAccess(c.Flags())
 	return c
 }
 
-func writeNomadStatus(w io.Writer, s *nomad.Status) error {
+func writeNomadStatus(w io.Writer, s *nomad.Status, wide bool) error {
+	id := func(a nomad.AllocationStatus) string {
+		if wide {
+			return a.ID
+		}
+		return a.ID[:8]
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	made := ""
 	if !s.Ours {
@@ -54,24 +65,23 @@ func writeNomadStatus(w io.Writer, s *nomad.Status) error {
 	fmt.Fprintf(t, "job\t%s (namespace %s), %s, version %d%s\n", s.Job, s.Namespace, s.Status, s.Version, made)
 	fmt.Fprintf(t, "deployment\t%s\n", s.Deployment)
 	if s.Ours {
-		where := "in the appliance's task"
-		if s.Tempo == nomad.TempoTask {
-			where = "a group of its own"
-		}
-		for _, service := range s.Services {
-			if service.Name == "tempo" && len(service.Addresses) > 0 {
-				where += ", at " + strings.Join(service.Addresses, ", ")
-			}
-		}
-		fmt.Fprintf(t, "tempo\t%s\n", where)
+		fmt.Fprintf(t, "tempo\t%s\n", whereTempoIs(s))
 	}
-	fmt.Fprint(t, "\nALLOCATION\tGROUP\tNODE\tVERSION\tSTATUS\tHEALTHY\tRESTARTS\n")
+	fmt.Fprint(t, "\nALLOCATION\tGROUP\tNODE\tVERSION\tSTATUS\tHEALTHY\tRESTARTS")
+	if wide {
+		fmt.Fprint(t, "\tSINCE")
+	}
+	fmt.Fprintln(t)
 	for _, a := range s.Allocations {
 		healthy := "unknown"
 		if a.Healthy != nil {
 			healthy = map[bool]string{true: "yes", false: "no"}[*a.Healthy]
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%d\n", a.ID[:8], a.Group, a.Node, a.Version, a.Status, healthy, a.Restarts)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%d", id(a), a.Group, a.Node, a.Version, a.Status, healthy, a.Restarts)
+		if wide {
+			fmt.Fprint(t, "\t"+a.Since.Format(statusTime))
+		}
+		fmt.Fprintln(t)
 	}
 	fmt.Fprint(t, "\nCHECK\tALLOCATION\tSERVICE\tSTATUS\t\n")
 	for _, a := range s.Allocations {
@@ -80,7 +90,7 @@ func writeNomadStatus(w io.Writer, s *nomad.Status) error {
 			if k.Status != "success" {
 				output = k.Output
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, a.ID[:8], k.Service, k.Status, output)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", k.Name, id(a), k.Service, k.Status, output)
 		}
 	}
 	fmt.Fprint(t, "\nSERVICE\tADDRESSES\n")
@@ -89,7 +99,24 @@ func writeNomadStatus(w io.Writer, s *nomad.Status) error {
 	}
 	fmt.Fprint(t, "\nVERSION\tSTABLE\tSUBMITTED\n")
 	for _, v := range s.Versions {
-		fmt.Fprintf(t, "%d\t%t\t%s\n", v.Version, v.Stable, v.Submitted.Format("2006-01-02 15:04:05 MST"))
+		fmt.Fprintf(t, "%d\t%t\t%s\n", v.Version, v.Stable, v.Submitted.Format(statusTime))
 	}
 	return t.Flush()
+}
+
+// whereTempoIs says where the Tempo is that the traces go to.
+func whereTempoIs(s *nomad.Status) string {
+	where := "in the appliance's task"
+	switch s.Tempo {
+	case nomad.TempoElsewhere:
+		return "elsewhere, " + s.TempoURL
+	case nomad.TempoTask:
+		where = "a group of its own"
+	}
+	for _, service := range s.Services {
+		if service.Name == "tempo" && len(service.Addresses) > 0 {
+			where += ", at " + strings.Join(service.Addresses, ", ")
+		}
+	}
+	return where
 }

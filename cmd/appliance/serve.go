@@ -271,6 +271,8 @@ func (a *appliance) newQuery() *query.Handler {
 	o := query.Options{Backend: a.backend, MultiTenant: len(a.conf.Receiver.Tenants) > 0, Logger: a.logger}
 	if reader := a.archiveReader(); reader != nil {
 		o.Archive = reader
+		v := currentVersions()
+		o.Build = query.BuildInfo{Version: v.Tempo, Revision: v.TempoCommit, Branch: "embedded in appliance", GoVersion: v.Go}
 	}
 	switch {
 	case a.tempo != nil:

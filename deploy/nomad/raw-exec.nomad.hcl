@@ -60,6 +60,7 @@ job "tempo" {
         APPLIANCE_RECEIVER_LISTEN    = ":${NOMAD_PORT_otlp}"
         APPLIANCE_TEMPO_MEMORY_LIMIT = "320MiB"
         APPLIANCE_TEMPO_RETENTION    = "24h"
+        GOMEMLIMIT                   = "100MiB"
         NOMAD_NODE_NAME              = "${node.unique.name}"
       }
 

@@ -80,7 +80,7 @@ job "traces" {
         APPLIANCE_NOMAD_LOCK          = "nomad/jobs/traces/archiver"
         APPLIANCE_RECEIVER_LISTEN     = ":4318"
         APPLIANCE_TEMPO_QUERY_URL     = "nomad://tempo"
-        GOMEMLIMIT                    = "360MiB"
+        GOMEMLIMIT                    = "356MiB"
         NOMAD_NODE_NAME               = "${node.unique.name}"
       }
 

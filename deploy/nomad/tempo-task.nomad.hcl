@@ -78,7 +78,7 @@ job "tempo" {
         APPLIANCE_LOG_FORMAT          = "json"
         APPLIANCE_RECEIVER_LISTEN     = ":4318"
         APPLIANCE_TEMPO_QUERY_URL     = "nomad://tempo"
-        GOMEMLIMIT                    = "360MiB"
+        GOMEMLIMIT                    = "356MiB"
         NOMAD_NODE_NAME               = "${node.unique.name}"
       }
 

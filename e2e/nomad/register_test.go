@@ -62,6 +62,7 @@ func TestRegister(t *testing.T) {
 	index := jobIndex(t, a)
 	register().mustExit(t, 0).mustSay(t, "registered like this already; nothing to do")
 	plan().mustExit(t, 0).mustSay(t, "no change")
+	plan("--region", "global").mustExit(t, 0).mustSay(t, "no change") // what the job without a region has been given
 	if now := jobIndex(t, a); now != index {
 		t.Errorf("registering an equal job changed its index from %d to %d", index, now)
 	}

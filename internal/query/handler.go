@@ -30,7 +30,10 @@ type Options struct {
 	Held func(tenant string) func(block string) bool
 	// MultiTenant says that X-Scope-OrgID names the tenant; else there is only SingleTenant.
 	MultiTenant bool
-	Logger      *slog.Logger
+	// Build is of the Tempo whose code reads the archive. It is told where there is an archive and Tempo does not answer,
+	// since Grafana reads from it what may be asked.
+	Build  BuildInfo
+	Logger *slog.Logger
 }
 
 // Handler answers the read API.
@@ -39,6 +42,7 @@ type Handler struct {
 	archive     Archive
 	held        func(tenant string) func(block string) bool
 	multiTenant bool
+	build       BuildInfo
 	logger      *slog.Logger
 	http        *http.ServeMux
 	proxy       *httputil.ReverseProxy
@@ -48,7 +52,7 @@ type Handler struct {
 // New makes a Handler. Close frees its connections.
 func New(o Options) *Handler {
 	h := &Handler{
-		backend: o.Backend, archive: o.Archive, held: o.Held, multiTenant: o.MultiTenant, logger: o.Logger, http: http.NewServeMux(),
+		backend: o.Backend, archive: o.Archive, held: o.Held, multiTenant: o.MultiTenant, build: o.Build, logger: o.Logger, http: http.NewServeMux(),
 	}
 	h.grpc = newGRPCServer(h)
 	h.proxy = &httputil.ReverseProxy{
@@ -65,7 +69,7 @@ func New(o Options) *Handler {
 		_, _ = io.WriteString(w, "echo")
 	})
 	for pattern, answer := range map[string]http.HandlerFunc{
-		"GET /api/status/buildinfo":           h.pass,
+		"GET /api/status/buildinfo":           h.buildInfo,
 		"GET /api/traces/{trace}":             h.trace(false),
 		"GET /api/v2/traces/{trace}":          h.trace(true),
 		"GET /api/search":                     h.search,
