@@ -53,6 +53,14 @@ type period interface {
 
 // answer asks both and writes the answer.
 func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant string, q question[T]) {
+	began := time.Now()
+	archiveCtx, giveUp := context.WithTimeout(r.Context(), patience-reserve)
+	defer giveUp()
+	if err := takeTurn(archiveCtx); err != nil {
+		w.Header().Set("Retry-After", "2")
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	held := h.heldBy(tenant, q.asked)
@@ -61,9 +69,8 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		err  error
 	}
 	live := make(chan reply, 1)
-	began := time.Now()
 	go func() {
-		late := time.AfterFunc(patience-reserve, func() { cancel(errLate) })
+		late := time.AfterFunc(time.Until(began.Add(patience-reserve)), func() { cancel(errLate) })
 		defer late.Stop()
 		resp, err := h.askTempo(r.WithContext(ctx))
 		if err != nil && ctx.Err() != nil {
@@ -71,8 +78,6 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 		}
 		live <- reply{resp, err}
 	}()
-	archiveCtx, giveUp := context.WithTimeout(r.Context(), patience-reserve)
-	defer giveUp()
 	archived, missing, archiveErr := q.archived(archiveCtx, held)
 	tempo := <-live
 	if r.Context().Err() != nil {
@@ -84,6 +89,7 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 	}
 	if tempo.err == nil && tempo.resp.StatusCode != http.StatusOK && !(q.absent && tempo.resp.StatusCode == http.StatusNotFound) {
 		if !q.ours || archiveErr != nil {
+			endTurn(ctx)
 			passOn(w, tempo.resp)
 			return
 		}
@@ -92,6 +98,7 @@ func answer[T any](h *Handler, w http.ResponseWriter, r *http.Request, tenant st
 	var parts []T
 	switch {
 	case tempo.err == nil && archiveErr == nil && len(missing) == 0 && q.nothing(archived):
+		endTurn(ctx)
 		passOn(w, tempo.resp)
 		return
 	case tempo.err == nil:

@@ -3,7 +3,9 @@ package query
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 
 	"github.com/grafana/tempo/pkg/gogocodec"
@@ -16,8 +18,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxMessage bounds a gRPC message, in bytes.
-const maxMessage = 64 << 20
+const (
+	// maxMessage bounds a gRPC message that answers, in bytes.
+	maxMessage = 64 << 20
+	// maxRequest bounds one that asks, in bytes: a query, and the tags of a search.
+	maxRequest = 64 << 10
+)
 
 // grpcServer is tempopb.StreamingQuerier in front of Tempo's and the archive.
 type grpcServer struct {
@@ -33,10 +39,39 @@ func newGRPCServer(api *Handler) *grpcServer {
 	s := &grpcServer{
 		api: api,
 		// Tempo's messages need its own codec; given here, it is not registered for the whole process.
-		server: grpc.NewServer(grpc.ForceServerCodec(gogocodec.NewCodec()), grpc.MaxRecvMsgSize(1<<20), grpc.MaxSendMsgSize(maxMessage)),
+		server: grpc.NewServer(grpc.ForceServerCodec(gogocodec.NewCodec()), grpc.MaxRecvMsgSize(maxRequest), grpc.MaxSendMsgSize(maxMessage),
+			grpc.StreamInterceptor(func(srv any, to grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+				return api.grpc.safely(func() error { return handle(srv, checkedStream{to}) })
+			})),
 	}
 	tempopb.RegisterStreamingQuerierServer(s.server, s)
 	return s
+}
+
+// safely makes an error of a panic, which grpc would let end the process. Only streams are served: all methods are.
+func (s *grpcServer) safely(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.api.logger.Error("read API panicked over gRPC", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = status.Error(codes.Internal, "the read API panicked; its log says where")
+		}
+	}()
+	return call()
+}
+
+// checkedStream refuses requests with a query that is too long, whatever the method.
+type checkedStream struct{ grpc.ServerStream }
+
+func (c checkedStream) RecvMsg(m any) error {
+	if err := c.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if req, ok := m.(interface{ GetQuery() string }); ok {
+		if err := checkQuery(req.GetQuery()); err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+	}
+	return nil
 }
 
 func (s *grpcServer) close() {

@@ -47,6 +47,7 @@ type Handler struct {
 	http        *http.ServeMux
 	proxy       *httputil.ReverseProxy
 	grpc        *grpcServer
+	turns       chan struct{} // one for each answer that is put together now
 }
 
 // New makes a Handler. Close frees its connections.
@@ -54,6 +55,7 @@ func New(o Options) *Handler {
 	h := &Handler{
 		backend: o.Backend, archive: o.Archive, held: o.Held, multiTenant: o.MultiTenant, build: o.Build, logger: o.Logger, http: http.NewServeMux(),
 	}
+	h.turns = make(chan struct{}, maxMerging)
 	h.grpc = newGRPCServer(h)
 	h.proxy = &httputil.ReverseProxy{
 		Rewrite:       h.rewrite,
@@ -94,6 +96,11 @@ func New(o Options) *Handler {
 
 // ServeHTTP answers HTTP and, over HTTP/2, gRPC.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, end := h.withTurn(r)
+	defer end()
+	steady := newSteadyWriter(w)
+	defer steady.allow() // for what is still buffered then
+	w = steady
 	if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 		h.grpc.server.ServeHTTP(w, r)
 		return
@@ -119,6 +126,10 @@ func wellFormed(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if tag := r.PathValue("tag"); tag == "." || tag == ".." {
 		http.Error(w, "no such tag", http.StatusBadRequest)
+		return false
+	}
+	if err := checkQueries(r.URL.Query()); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return false
 	}
 	return true

@@ -111,7 +111,12 @@ func TestWhatCouldExhaustTempoIsBounded(t *testing.T) {
 		{"/api/search?limit=4294967295", "limit", "10000"},
 		{"/api/search?limit=99999999999999999999999", "limit", "10000"},
 		{"/api/search?limit=10000", "limit", "10000"},
-		{"/api/search?limit=x", "limit", "x"}, // Tempo says what is wrong with it
+		{"/api/search?limit=%2B4000000000", "limit", "10000"},
+		{"/api/search?limit=-5", "limit", "-5"},
+		{"/api/search?limit=-99999999999999999999999", "limit", "-99999999999999999999999"},
+		{"/api/metrics/query_range?exemplars=%2B100000", "exemplars", "100"},
+		{"/api/metrics/query_range?exemplars=-1", "exemplars", "100"}, // 32 bits without a sign, for Tempo
+		{"/api/search?limit=x", "limit", "x"},                         // Tempo says what is wrong with it
 		{"/api/metrics/query_range?exemplars=100000", "exemplars", "100"},
 		{"/api/metrics/query_range?q=" + url.QueryEscape(`{ .a = "b" } | rate() with (exemplars=1000000000)`), "q", "{ .a = `b` } | rate()"},
 		{"/api/metrics/query_range?q=" + url.QueryEscape(`{ } | rate() with (sample=0.1, exemplars=1000000000)`), "q", "{ true } | rate() with(sample=0.1)"},

@@ -123,7 +123,7 @@ func TestPartialMetricsOfTemposStayPartial(t *testing.T) {
 		{[]*tempopb.QueryRangeResponse{live(), archived}, []error{errors.New("block b is damaged")}, "block b is damaged\ntoo many series"},
 		{[]*tempopb.QueryRangeResponse{live()}, []error{errors.New("no archive")}, "no archive\ntoo many series"},
 	} {
-		if got := joinSeries(c.parts, c.missing); got.Status != tempopb.PartialStatus_PARTIAL || got.Message != c.want {
+		if got, err := joinSeries(c.parts, c.missing); err != nil || got.Status != tempopb.PartialStatus_PARTIAL || got.Message != c.want {
 			t.Errorf("%s %q, want %q", got.Status, got.Message, c.want)
 		}
 	}

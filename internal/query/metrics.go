@@ -3,6 +3,7 @@ package query
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -37,7 +38,12 @@ func (h *Handler) queryRange(w http.ResponseWriter, r *http.Request) {
 			return resp, fromJSON(body, resp)
 		},
 		write: func(w http.ResponseWriter, parts []*tempopb.QueryRangeResponse, missing []error, _ bool) {
-			writeJSON(w, joinSeries(parts, missing))
+			joined, err := joinSeries(parts, missing)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			writeJSON(w, joined)
 		},
 		ours: true,
 	})
@@ -57,7 +63,10 @@ func lastStep(resp *tempopb.QueryRangeResponse) (last int64) {
 
 // joinSeries takes the steps before the archive's last one from the archive, that one from whichever counted more, and
 // the later ones from Tempo. parts are Tempo's answer, where there is one, and the archive's.
-func joinSeries(parts []*tempopb.QueryRangeResponse, missing []error) *tempopb.QueryRangeResponse {
+func joinSeries(parts []*tempopb.QueryRangeResponse, missing []error) (*tempopb.QueryRangeResponse, error) {
+	if len(parts) == 0 {
+		return nil, errors.New("tempo ended its answer without a message")
+	}
 	joined := parts[len(parts)-1]
 	if len(parts) > 1 {
 		cut := lastStep(joined)
@@ -82,7 +91,7 @@ func joinSeries(parts []*tempopb.QueryRangeResponse, missing []error) *tempopb.Q
 	if partial {
 		joined.Status, joined.Message = tempopb.PartialStatus_PARTIAL, text
 	}
-	return joined
+	return joined, nil
 }
 
 // takeSamples puts those samples of from into resp, in their order in time, that take chooses. It is given what resp

@@ -69,7 +69,7 @@ func newSearchMerger(req *tempopb.SearchRequest) *searchMerger {
 	if expr, err := traceql.Parse(req.Query); err == nil {
 		mostRecent, _ = expr.Hints.GetBool(traceql.HintMostRecent, false)
 	}
-	return &searchMerger{combined: traceql.NewMetadataCombiner(int(req.Limit), mostRecent), metrics: map[int]*tempopb.SearchMetrics{}}
+	return &searchMerger{combined: traceql.NewMetadataCombiner(int(min(req.Limit, MaxLimit)), mostRecent), metrics: map[int]*tempopb.SearchMetrics{}}
 }
 
 // add takes what a source found, and its metrics in place of its earlier ones. It returns the traces that are new or

@@ -114,6 +114,9 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 	var live, archived *tempopb.QueryRangeResponse
 	ctx, cancel := context.WithTimeout(to.Context(), patience)
 	defer cancel()
+	if err := takeTurn(ctx); err != nil {
+		return status.Error(codes.ResourceExhausted, err.Error())
+	}
 	missing, err := s.both(ctx, to, nil, true, func(ctx context.Context) error {
 		return receive(ctx, s, req, tempopb.StreamingQuerierClient.MetricsQueryRange, func(resp *tempopb.QueryRangeResponse) error {
 			live = changed(live, resp)
@@ -127,7 +130,11 @@ func (s *grpcServer) MetricsQueryRange(req *tempopb.QueryRangeRequest, to tempop
 		return err
 	}
 	parts := slices.DeleteFunc([]*tempopb.QueryRangeResponse{live, archived}, func(r *tempopb.QueryRangeResponse) bool { return r == nil })
-	return to.Send(joinSeries(parts, missing))
+	joined, err := joinSeries(parts, missing)
+	if err != nil {
+		return status.Error(codes.Unavailable, err.Error())
+	}
+	return to.Send(joined)
 }
 
 // mergeStream answers with one message of what Tempo and the archive have together.
@@ -146,6 +153,9 @@ func mergeStream[Req, Resp any, T interface {
 	}
 	ctx, cancel := context.WithTimeout(to.Context(), patience)
 	defer cancel()
+	if err := takeTurn(ctx); err != nil {
+		return status.Error(codes.ResourceExhausted, err.Error())
+	}
 	_, err := s.both(ctx, to, any(req).(period), false, func(ctx context.Context) error {
 		return receive(ctx, s, req, open, func(resp *Resp) error { return merged.AddTypedResponse(T(resp)) })
 	}, func(ctx context.Context, tenant string, skip func(string) bool) ([]error, error) {
@@ -180,7 +190,7 @@ func (s *grpcServer) both(ctx context.Context, to grpc.ServerStream, asked perio
 	held := s.api.heldBy(tenant, asked)
 	liveErr := make(chan error, 1)
 	go func() {
-		err := live(ctx)
+		err := s.safely(func() error { return live(ctx) })
 		if errors.Is(err, errFull) || isRefusal(err) && !ours {
 			cancel() // what the archive has is not wanted any more
 		}

@@ -86,7 +86,12 @@ func stream(t *testing.T, tempo *streamingTempo, o Options) tempopb.StreamingQue
 		t.Cleanup(server.Stop)
 		o.Backend = func() (Backend, error) { return Backend{GRPC: listener.Addr().String()}, nil }
 	}
-	h := New(o)
+	return clientOf(t, New(o))
+}
+
+// clientOf is a gRPC client of h, which is closed at the end.
+func clientOf(t *testing.T, h *Handler) tempopb.StreamingQuerierClient {
+	t.Helper()
 	t.Cleanup(h.Close)
 	api := httptest.NewUnstartedServer(h)
 	api.Config.Protocols = new(http.Protocols)
