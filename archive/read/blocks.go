@@ -85,7 +85,7 @@ func (r *Reader) tenant(name string) *tenantBlocks {
 	return t
 }
 
-// forget drops a tenant without blocks: names come from clients, and must not fill the memory.
+// forget drops a tenant that has no directory in the archive: names come from clients, and must not fill the memory.
 func (r *Reader) forget(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,11 +106,7 @@ func (r *Reader) refresh(ctx context.Context, tenant string) ([]*block, []error,
 		return t.newest, t.missing, nil
 	}
 	began := time.Now()
-	if t.asOf.IsZero() {
-		t.known = r.fromCatalog(ctx, tenant)
-	}
-	known := make(map[uuid.UUID]*block, len(t.known))
-	var fresh []uuid.UUID
+	var listed []uuid.UUID
 	for e, err := range r.store.List(ctx, tenant) {
 		if err != nil {
 			return nil, nil, err
@@ -119,6 +115,18 @@ func (r *Reader) refresh(ctx context.Context, tenant string) ([]*block, []error,
 		if !e.Dir || err != nil {
 			continue
 		}
+		listed = append(listed, id)
+	}
+	if len(listed) == 0 {
+		r.forget(tenant)
+		return nil, nil, nil
+	}
+	if t.asOf.IsZero() {
+		t.known = r.fromCatalog(ctx, tenant)
+	}
+	known := make(map[uuid.UUID]*block, len(t.known))
+	var fresh []uuid.UUID
+	for _, id := range listed {
 		if b, ok := t.known[id]; ok {
 			known[id] = b
 		} else {
@@ -166,9 +174,6 @@ func (r *Reader) refresh(ctx context.Context, tenant string) ([]*block, []error,
 	slices.SortFunc(t.newest, func(a, b *block) int {
 		return cmp.Or(cmp.Compare(b.end, a.end), slices.Compare(a.id[:], b.id[:]))
 	})
-	if len(known) == 0 {
-		r.forget(tenant)
-	}
 	return t.newest, t.missing, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"path"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/grafana/tempo/tempodb/encoding/vparquet4"
 
@@ -70,6 +71,28 @@ func TestADamagedCatalogCostsOnlyTime(t *testing.T) {
 		}
 		if mustFind(t, New(a.store, Options{}), tenant, idOf(1)).Trace == nil {
 			t.Errorf("with the catalog %q nothing is found", text)
+		}
+	}
+}
+
+// Tenants are named by clients: one that has no blocks costs a listing, and one whose blocks are none yet is remembered.
+func TestATenantWithoutBlocksReadsNoCatalog(t *testing.T) {
+	a := newArchive(t)
+	a.write(t, tenant, vparquet4.VersionString, makeTrace(1, "api", 0))
+	unfinished := a.write(t, "begun", vparquet4.VersionString, makeTrace(2, "api", 0))
+	if err := os.Remove(a.file("begun", unfinished, archive.ManifestName)); err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]int{"nobody": 0, "begun": 1} {
+		c := &counter{Store: a.store, opened: map[string]int{}}
+		r := New(c, Options{Refresh: time.Hour})
+		for range 3 {
+			if found := mustFind(t, r, asked, idOf(1)); found.Trace != nil {
+				t.Errorf("%s: %v", asked, found)
+			}
+		}
+		if c.opened["@catalog"] != want || len(r.tenants) != want || want == 0 && len(c.opened) != 0 {
+			t.Errorf("%s: opened %v and %d tenants are remembered, want the catalog %d times", asked, c.opened, len(r.tenants), want)
 		}
 	}
 }
