@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -105,7 +106,7 @@ func TestPurge(t *testing.T) {
 		p.start(nil)
 		// A clock of which nothing is known is on trial for an hour.
 		s := p.after(clockTrial - time.Minute)
-		if s.PendingBlocks != 0 || s.ArchivedBlocks != 3 || s.Purge.HeldBlocks != 3 || s.Purge.HeldBytes != s.SourceBytes || !strings.Contains(s.Purge.Doubt, "no record") || s.HeadroomSeconds != nil {
+		if s.PendingBlocks != 0 || s.ArchivedBlocks != 3 || s.Purge.HeldBlocks != 3 || s.Purge.HeldBytes != s.SourceBytes || !strings.Contains(s.Purge.Doubt, "no record") || *s.HeadroomSeconds != testRetention.Seconds() {
 			t.Fatalf("%+v, %+v", s, s.Purge)
 		}
 		s = p.after(2 * time.Minute)
@@ -156,6 +157,55 @@ func TestPurgeWaitsForWhoNeedsABlock(t *testing.T) {
 		needed.Delete(blockB)
 		if s = p.after(testGrace + 10*time.Minute); s.Purge.PurgedBlocks != 3 || len(p.inSource()) != 0 {
 			t.Errorf("%+v, left %v", s.Purge, p.inSource())
+		}
+	})
+}
+
+// Headroom of the embedded Tempo: all of the retention while nothing is pending, what is left to the oldest pending block,
+// 0 from then on, and nothing is lost. It falls too while the source cannot be listed, and is not known before it was.
+func TestEmbeddedHeadroom(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.offset = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
+		var broken atomic.Bool
+		broken.Store(true)
+		fresh := func(o *Options) { o.Source = &failingSource{o.Source, broken.Load} }
+		p.start(fresh)
+		if s := p.after(time.Hour); s.HeadroomSeconds != nil || !s.LastScan.IsZero() {
+			t.Errorf("never listed: %+v", s)
+		}
+		broken.Store(false)
+		if s := p.after(2 * time.Minute); s.PendingBlocks != 0 || *s.HeadroomSeconds != testRetention.Seconds() {
+			t.Errorf("nothing pending: %v, %+v", *s.HeadroomSeconds, s)
+		}
+		broken.Store(true)
+		if s := p.after(10 * time.Hour); *s.HeadroomSeconds > 14*3600+60 || *s.HeadroomSeconds < 14*3600-120 {
+			t.Errorf("not listed for 10 hours: %v", *s.HeadroomSeconds)
+		}
+		p.stop()
+	})
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.offset = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
+		p.start(func(o *Options) {
+			o.Store = &faultyStore{p.store, func(op, name string) error {
+				if op == "put" && !strings.Contains(name, blockA) {
+					return store.ErrFull
+				}
+				return nil
+			}}
+		})
+		s := p.after(time.Hour)
+		oldest := time.Duration(1<<63 - 1)
+		for r, k := range p.a.known {
+			if r.block != blockA {
+				oldest = min(oldest, k.end.Sub(p.wall())+testRetention)
+			}
+		}
+		if s.PendingBlocks != 2 || *s.HeadroomSeconds != oldest.Seconds() || oldest > 23*time.Hour || oldest < 22*time.Hour {
+			t.Errorf("two pending: %v, want %v; %+v", *s.HeadroomSeconds, oldest, s)
+		}
+		if s = p.after(24 * time.Hour); *s.HeadroomSeconds != 0 || s.Purge.HeldBlocks < 2 || len(p.inSource()) < 2 {
+			t.Errorf("over: %v, %+v", *s.HeadroomSeconds, s.Purge)
 		}
 	})
 }

@@ -15,8 +15,8 @@ type Status struct {
 	Mode   string `json:"mode"` // embedded or elsewhere
 	Source string `json:"source"`
 	Store  string `json:"store"`
-	// HeadroomSeconds is the time until Tempo may delete something that is not archived; absent where it never does,
-	// since it is embedded and only the archiver deletes.
+	// HeadroomSeconds is the time until something that is not archived may be deleted by a Tempo elsewhere, or is older than
+	// the embedded one's retention, from where on it is held back. Absent until the source was listed: it is not known then.
 	HeadroomSeconds *float64 `json:"headroom_seconds,omitempty"`
 	// LagSeconds is how long the oldest block that is not archived yet has been known.
 	LagSeconds  float64   `json:"lag_seconds"`
@@ -109,7 +109,12 @@ func (a *Archiver) Status() Status {
 		s.Purge = &purge
 	}
 	now := time.Now()
-	headroom := a.opt.CompactedRetention
+	wall := a.opt.Wall()
+	limit := a.opt.CompactedRetention
+	if a.opt.Embedded != nil {
+		limit = a.opt.Embedded.Retention
+	}
+	headroom := limit
 	for _, k := range a.known {
 		s.SourceBlocks++
 		s.SourceBytes += k.bytes
@@ -126,20 +131,30 @@ func (a *Archiver) Status() Status {
 		s.PendingBlocks++
 		s.PendingBytes += k.bytes
 		s.LagSeconds = max(s.LagSeconds, now.Sub(k.seen).Seconds())
-		if !k.markedSeen.IsZero() {
-			headroom = min(headroom, a.opt.CompactedRetention-now.Sub(k.markedSeen)-a.opt.Interval)
+		switch {
+		case a.opt.Embedded != nil && !k.end.IsZero():
+			headroom = min(headroom, limit-wall.Sub(k.end))
+		case a.opt.Embedded != nil: // its meta cannot be read
+			headroom = min(headroom, limit-now.Sub(k.seen))
+		case !k.markedSeen.IsZero():
+			headroom = min(headroom, limit-now.Sub(k.markedSeen)-a.opt.Interval)
 		}
 	}
-	if a.opt.Embedded == nil {
-		// A block that was not seen yet has been there for no longer than the last look.
-		if !a.scanned.IsZero() {
-			headroom = min(headroom, a.opt.CompactedRetention-now.Sub(a.scanned))
-		}
-		seconds := max(0, headroom.Seconds())
-		s.HeadroomSeconds = &seconds
+	if a.scanned.IsZero() {
+		return s
 	}
+	// A block that was not seen yet has been there for no longer than the last look. With the embedded Tempo that counts only
+	// when looks fail or are late: the end of its spans is not that exact.
+	if late := now.Sub(a.scanned); a.opt.Embedded == nil || late > lateLooks*a.opt.Interval {
+		headroom = min(headroom, limit-late)
+	}
+	seconds := max(0, headroom.Seconds())
+	s.HeadroomSeconds = &seconds
 	return s
 }
+
+// lateLooks is after how many intervals without a whole listing the embedded Tempo's storage counts as not looked at.
+const lateLooks = 3
 
 // update changes the status under its lock.
 func (a *Archiver) update(change func(s *Status)) {
