@@ -23,7 +23,7 @@ func (a *appliance) counts() ledger.Counts {
 		}
 	}
 	if s.Refused > 0 {
-		c.Rejected["too_large"] = int64(s.Refused)
+		c.Rejected[refusedLabel] = int64(s.Refused)
 	}
 	return c
 }

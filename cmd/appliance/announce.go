@@ -9,8 +9,9 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// announce tells a person what listens where and what to do next; in JSON it is a log line.
-func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
+// announce tells a person what listens where and what to do next; in JSON it is a log line. memoryLimit is that of the
+// runtime that is in force, in bytes.
+func (a *appliance) announce(text bool, otlp, http net.Addr, memoryLimit int64, notes []string) {
 	data := a.conf.DataDir
 	if abs, err := filepath.Abs(data); err == nil {
 		data = abs
@@ -27,7 +28,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, notes []string) {
 		where = "elsewhere"
 	}
 	sampling := samplingText(a.sampler.Config().Probability, a.sampler.Config().TargetSpansPerSecond)
-	memory := fmt.Sprintf("at most %s of heap and request buffers here", humanize.IBytes(uint64(memoryBound(int64(a.conf.Receiver.InflightBytes)))))
+	memory := memoryText(memoryLimit, int64(a.conf.Receiver.InflightBytes))
 	if a.tempo != nil {
 		memory += fmt.Sprintf(", %s for Tempo", humanize.IBytes(uint64(a.conf.Tempo.MemoryLimit)))
 	}

@@ -7,12 +7,12 @@ import (
 	"appliance/internal/telemetry"
 )
 
-// archiveMetrics are those of the archiver, while there is one.
+// archiveMetrics are those of the archiver, while it works.
 func (a *appliance) archiveMetrics() []telemetry.Metric {
 	type emit = func(value float64, labels ...string)
 	metric := func(name, help string, labels []string, read func(archive.Status, emit)) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Labels: labels, Read: func(e func(float64, ...string)) {
-			if archiver := a.archive.archiver.Load(); archiver != nil {
+			if archiver := a.archive.archiver.Load(); archiver != nil && a.archive.idle.Load() == nil {
 				read(archiver.Status(), e)
 			}
 		}}
@@ -28,7 +28,19 @@ func (a *appliance) archiveMetrics() []telemetry.Metric {
 		})
 	}
 	return []telemetry.Metric{
-		metric("appliance_archive_purge_headroom_seconds", "Time until Tempo may delete something that is not archived. Absent with the embedded Tempo, of which only archived blocks are deleted.", nil,
+		{
+			Name: "appliance_archive_running", Help: "1 while this replica archives; 0 while it does not, for the reason that status gives (not_running). Absent where nothing is to be archived.",
+			Read: func(e func(float64, ...string)) {
+				switch s := a.archiveStatus(); {
+				case s == nil:
+				case s.NotRunning != "":
+					e(0)
+				default:
+					e(1)
+				}
+			},
+		},
+		metric("appliance_archive_purge_headroom_seconds", "Time until a Tempo elsewhere may delete something that is not archived, or until it is older than tempo.retention with the embedded Tempo, which loses nothing then: it is held back. Absent until Tempo's storage was listed.", nil,
 			func(s archive.Status, e emit) {
 				if s.HeadroomSeconds != nil {
 					e(*s.HeadroomSeconds)

@@ -31,7 +31,7 @@ type archiving struct {
 	store    store.Store
 	embedded bool
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
-	failure  atomic.Pointer[string]           // why there is no archiver
+	idle     atomic.Pointer[string]           // why the archiver does not work now, or there is none; nil while it works, and where none shall
 	unpruned atomic.Pointer[string]           // why nothing is pruned now
 }
 
@@ -52,6 +52,7 @@ func (a *appliance) openArchive(ctx context.Context) error {
 		return fmt.Errorf("archive.store: %w", err)
 	}
 	if !a.archive.embedded {
+		a.notArchiving()
 		return nil
 	}
 	// Tempo makes the directory only when it writes its first block.
@@ -139,14 +140,59 @@ func (a *appliance) archiving(ctx context.Context) error {
 	case a.conf.Archive.Source == "":
 		return a.pruneArchive(ctx, nil)
 	}
+	unopened := sourceUnopened
+	a.archive.idle.Store(&unopened)
+	defer a.notArchiving() // what the archiver knows would age, while another replica archives
 	archiver := a.awaitArchiver(ctx)
 	if archiver == nil {
 		return nil
 	}
+	a.archive.idle.Store(nil)
 	// Nothing is pruned before the source is known: what it still has is spared.
 	done := make(chan error, 1)
 	go func() { done <- a.pruneArchive(ctx, archiver.Source()) }()
 	return errors.Join(archiver.Run(ctx), <-done)
+}
+
+const (
+	sourceUnopened  = "Tempo's storage is not opened yet"
+	sourceUnlisted  = "Tempo's storage was not listed whole yet"
+	anotherArchives = "another replica archives, the holder of nomad.lock"
+	termUnrecorded  = "nomad.lock is held here, and its term is not in the archive's store yet"
+)
+
+// notArchiving says why the storage of a Tempo elsewhere is not archived here, before a term of the lock and after it.
+func (a *appliance) notArchiving() {
+	if a.conf.Archive.Source == "" {
+		return
+	}
+	why := sourceUnopened
+	if a.nomad.leaser != nil {
+		why = anotherArchives
+	}
+	a.archive.idle.Store(&why)
+}
+
+// archiveStatus is how the archiver is, or why it does not work now; nil where nothing is to be archived.
+func (a *appliance) archiveStatus() *archiveStatus {
+	if why := a.archive.idle.Load(); why != nil {
+		if *why == anotherArchives && a.nomad.leaser.Holding() {
+			return &archiveStatus{NotRunning: termUnrecorded}
+		}
+		return &archiveStatus{NotRunning: *why}
+	}
+	archiver := a.archive.archiver.Load()
+	if archiver == nil {
+		return nil
+	}
+	s := &archiveStatus{Status: archiver.Status()}
+	if s.LastScan.IsZero() {
+		s.NotRunning = sourceUnlisted
+		if s.LastFailure != "" {
+			s.NotRunning += ": " + s.LastFailure
+		}
+	}
+	return s
 }
 
 // awaitArchiver opens the storage of the Tempo elsewhere, as soon as it answers. Nil: ctx ended before.
@@ -160,7 +206,7 @@ func (a *appliance) awaitArchiver(ctx context.Context) *archive.Archiver {
 			break
 		}
 		text := err.Error()
-		if last := a.archive.failure.Swap(&text); last == nil || *last != text {
+		if last := a.archive.idle.Swap(&text); last == nil || *last != text {
 			a.logger.Error("nothing is archived, since the storage of Tempo cannot be read; trying again", "err", err)
 		}
 		select {
@@ -169,7 +215,6 @@ func (a *appliance) awaitArchiver(ctx context.Context) *archive.Archiver {
 		case <-time.After(sourceRetry):
 		}
 	}
-	a.archive.failure.Store(nil)
 	return a.archive.archiver.Load()
 }
 

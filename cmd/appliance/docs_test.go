@@ -71,7 +71,12 @@ func metricsPage() string {
 
 Generated from cmd/appliance/metrics.go by ` + "`make docs`" + `. Served on ` + "`http.listen`" + ` at /metrics, with those of the Go runtime and the process.
 
-For spans, at any time: ` + "`appliance_receiver_spans_total` = `appliance_receiver_kept_spans_total` + all `appliance_receiver_sampled_out_spans_total` +\nall `appliance_receiver_rejected_spans_total`" + `. Only requests answered 200 count; the spans of any other still belong to the client.
+Of spans only requests answered 200 count; the spans of any other still belong to the client. Over all runs, and in each scrape:
+
+- ` + "`appliance_received_spans_total` = `appliance_kept_spans_total` + all `appliance_sampled_out_spans_total` + all `appliance_rejected_spans_total`" + `
+- ` + "`appliance_kept_spans_total` = `appliance_pending_spans` + `appliance_proven_spans_total` + all `appliance_discarded_spans_total` +\n  `appliance_damaged_spans_total` + `appliance_unaccounted_spans`" + `
+
+` + "`appliance_receiver_*`" + ` are the same of this process alone.
 
 | metric | type | labels | |
 |---|---|---|---|

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"time"
+
+	"github.com/dustin/go-humanize"
 )
 
 const (
@@ -21,13 +25,26 @@ func memoryBound(inflight int64) int64 { return ownMemory + inflight }
 
 // limitMemory bounds the heap by the budget of receiver.inflight_bytes: the small buffers of requests are part of it, and those
 // that are no longer used shall not add to those that are; the large ones (receiver's pool) are not in the heap. A person's
-// GOMEMLIMIT and GOGC count more.
-func limitMemory(inflight int64) {
+// GOMEMLIMIT and GOGC count more. It returns the limit in force, in bytes.
+func limitMemory(inflight int64) int64 {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryBound(inflight))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	return debug.SetMemoryLimit(-1)
+}
+
+// memoryText says what bounds our own memory, given the limit in force.
+func memoryText(limit, inflight int64) string {
+	switch buffers := humanize.IBytes(uint64(inflight)); limit {
+	case memoryBound(inflight):
+		return fmt.Sprintf("at most %s of heap and request buffers here", humanize.IBytes(uint64(limit)))
+	case math.MaxInt64:
+		return fmt.Sprintf("no bound of the heap here (GOMEMLIMIT), %s of request buffers", buffers)
+	default:
+		return fmt.Sprintf("at most %s of heap (GOMEMLIMIT) and %s of request buffers here", humanize.IBytes(uint64(limit)), buffers)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"appliance/forwarder"
-	"appliance/internal/ledger"
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
 	"appliance/internal/telemetry"
@@ -40,18 +39,13 @@ func (a *appliance) metrics() []telemetry.Metric {
 	forwarded := func(name, help string, read func(forwarder.Stats) int64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(float64(read(a.forwarder.Stats()))) }}
 	}
-	accounted := func(name, help string, read func(ledger.Account) int64) telemetry.Metric {
-		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
-			e(float64(read(a.account())))
-		}}
-	}
 	spooled := func(name, help string, read func(spool.Status) float64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
 			e(read(a.spool.Status()))
 		}}
 	}
 	families := []telemetry.Metric{
-		spans("appliance_receiver_spans_total", "Spans of requests answered 200: kept, sampled out and rejected together.", "",
+		spans("appliance_receiver_spans_total", "Spans of requests answered 200 since the start: kept, sampled out and rejected together.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Received)) }),
 		spans("appliance_receiver_kept_spans_total", "Spans kept for Tempo.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Kept)) }),
@@ -68,7 +62,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 				for reason, label := range invalidLabels {
 					e(float64(s.Invalid[reason]), label)
 				}
-				e(float64(s.Refused), "too_large")
+				e(float64(s.Refused), refusedLabel)
 			}),
 		spans("appliance_receiver_requests_total", "Requests by status code of the answer.", "code",
 			func(s receiver.Stats, e emit) {
@@ -142,23 +136,14 @@ func (a *appliance) metrics() []telemetry.Metric {
 				}
 			},
 		},
-
-		accounted("appliance_received_spans_total", "Spans received over all runs: kept, sampled out and rejected.", func(l ledger.Account) int64 { return l.Received }),
-		accounted("appliance_kept_spans_total", "Spans kept over all runs: pending, proven, discarded, damaged and unaccounted for.", func(l ledger.Account) int64 { return l.Kept }),
-		accounted("appliance_pending_spans", "Spans in the spool.", func(l ledger.Account) int64 { return l.Pending }),
-		accounted("appliance_proven_spans_total", "Spans found in a block that survives any crash.", func(l ledger.Account) int64 { return l.Proven }),
 		{
-			Name: "appliance_discarded_spans_total", Labels: []string{"tenant", "reason"}, Help: "Spans that Tempo discarded, by its reason.",
-			Read: func(e func(float64, ...string)) {
-				for tenant, t := range a.account().Tenants {
-					for reason, n := range t.Discarded {
-						e(float64(n), tenant, reason)
-					}
-				}
-			},
+			Name: "appliance_forwarder_proof_info", Labels: []string{"proof"},
+			Help: "1, with how spans leave the spool: blocks, found in a block that survives any crash; settled, a Tempo elsewhere acknowledged them and has had the time to write them.",
+			Read: func(e func(float64, ...string)) { e(1, a.proof()) },
 		},
-		accounted("appliance_damaged_spans_total", "Spans that the disk has damaged in the spool.", func(l ledger.Account) int64 { return l.Damaged }),
-		accounted("appliance_unaccounted_spans", "Spans that were acknowledged and of which nothing is known; 0, or something is wrong.", func(l ledger.Account) int64 { return l.Unaccounted }),
+	}
+	families = append(families, ledgerMetrics(a.account)...)
+	families = append(families,
 		spooled("appliance_spool_bytes", "Disk space of the spool.", func(s spool.Status) float64 { return float64(s.Bytes) }),
 		spooled("appliance_spool_max_bytes", "Configured limit of the spool.", func(s spool.Status) float64 { return float64(s.MaxBytes) }),
 		spooled("appliance_spool_oldest_seconds", "Age of the oldest span in the spool.", func(s spool.Status) float64 {
@@ -170,14 +155,14 @@ func (a *appliance) metrics() []telemetry.Metric {
 		spooled("appliance_spool_syncs_total", "Groups of requests that were synced at once.", func(s spool.Status) float64 { return float64(s.Syncs) }),
 		spooled("appliance_spool_quarantined_bytes", "Copies of damaged data.", func(s spool.Status) float64 { return float64(s.QuarantinedBytes) }),
 
-		{
+		telemetry.Metric{
 			Name: "appliance_build_info", Labels: []string{"version", "commit", "tempo"}, Help: "1, with the versions as labels.",
 			Read: func(e func(float64, ...string)) {
 				v := currentVersions()
 				e(1, v.Version, v.Commit, v.Tempo)
 			},
 		},
-	}
+	)
 	families = append(families, a.nomad.metrics()...)
 	families = append(families, a.archiveMetrics()...)
 	if a.tempo != nil {

@@ -160,9 +160,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return listenError("http.listen", a.conf.HTTP.Listen, err)
 	}
 
-	a.announce(text, a.receiver.Addr(), adminListener.Addr(), slices.Concat(config.Misspelled(os.Environ()), samplerNotes, tempoNotes))
+	memoryLimit := limitMemory(int64(a.conf.Receiver.InflightBytes))
+	a.announce(text, a.receiver.Addr(), adminListener.Addr(), memoryLimit, slices.Concat(config.Misspelled(os.Environ()), samplerNotes, tempoNotes))
 
-	limitMemory(int64(a.conf.Receiver.InflightBytes))
 	releaseStartPages()
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx)) // not failed: what is left is stopped in order too
@@ -340,7 +340,8 @@ func (a *appliance) adminServer() (*http.Server, error) {
 	})
 	mux.HandleFunc("GET "+statusPath, a.serveStatus)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "appliance "+version+"\n\n/api/...   Tempo's read API: the URL of a Tempo data source in Grafana is this one\n/ready     are spans taken now?\n/healthz   is the process alive?\n/api/v1/status   what became of every span (appliance status)\n/metrics   for Prometheus\n")
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, statusPage(a.status()))
 	})
 	if a.query != nil {
 		mux.Handle("/api/", a.query)

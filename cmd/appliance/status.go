@@ -88,17 +88,13 @@ func (a *appliance) status() status {
 			Bytes: st.Bytes, MaxBytes: st.MaxBytes, PendingRecords: st.Pending.Records, Oldest: st.Oldest, Segments: len(st.Segments),
 			UnreadableSegments: st.UnreadableSegments, QuarantinedBytes: st.QuarantinedBytes, LastError: st.LastError,
 		},
-		Forwarder: forwarderStatus{Proof: "settled", Stats: a.forwarder.Stats()},
+		Forwarder: forwarderStatus{Proof: a.proof(), Stats: a.forwarder.Stats()},
 		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target, a.underPressure()},
 	}
 	if err := a.ready(); err != nil {
 		s.Ready, s.NotReady = false, err.Error()
 	}
-	if archiver := a.archive.archiver.Load(); archiver != nil {
-		s.Archive = &archiveStatus{Status: archiver.Status()}
-	} else if why := a.archive.failure.Load(); why != nil {
-		s.Archive = &archiveStatus{NotRunning: *why}
-	}
+	s.Archive = a.archiveStatus()
 	if why := a.archive.unpruned.Load(); why != nil && *why != "" {
 		if s.Archive == nil { // nothing is archived, and the archive is pruned
 			s.Archive = &archiveStatus{}
@@ -111,9 +107,16 @@ func (a *appliance) status() status {
 		if state.Err != nil {
 			s.Tempo.Error = state.Err.Error()
 		}
-		s.Forwarder.Proof = "blocks"
 	}
 	return s
+}
+
+// proof says how a record leaves the spool, see forwarderStatus.
+func (a *appliance) proof() string {
+	if a.tempo != nil {
+		return "blocks"
+	}
+	return "settled"
 }
 
 func redacted(raw string) string {
@@ -142,8 +145,8 @@ func newStatusCommand() *cobra.Command {
   received = kept + sampled out + rejected
   kept     = pending + proven + discarded by Tempo + damaged + unaccounted
 
-pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash. unaccounted is 0,
-or something is wrong. Exit code 3 says that spans are damaged or unaccounted for.`,
+pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash, or, with a Tempo
+elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). unaccounted is 0, or something is wrong. Exit code 3 says that spans are damaged or unaccounted for.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {

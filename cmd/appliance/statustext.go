@@ -72,6 +72,9 @@ func statusText(s status, last *status) string {
 		if s.Archive.Mode != "" || s.Archive.NotRunning != "" {
 			row("archive", "%s", archiveText(s.Archive))
 		}
+		if s.Archive.Mode != "" {
+			row("archived", "%s", archivedText(s.Archive))
+		}
 		if p := s.Archive.Purge; p != nil {
 			row("purge", "%s", purgeText(p))
 		}
@@ -90,7 +93,7 @@ func archiveText(s *archiveStatus) string {
 	if s.NotRunning != "" {
 		return "not running: " + s.NotRunning
 	}
-	headroom := "nothing is deleted before it is archived"
+	headroom := "purge headroom not known"
 	if s.HeadroomSeconds != nil {
 		headroom = fmt.Sprintf("purge headroom %s", (time.Duration(*s.HeadroomSeconds) * time.Second).String())
 	}
@@ -108,6 +111,20 @@ func archiveText(s *archiveStatus) string {
 		text += fmt.Sprintf("; warning: %s is %s: %s; write %s", w.Setting, w.Value, w.Problem, w.Change)
 	}
 	return text
+}
+
+// archivedText is what the archiver has done since its start, and when it was last up to date.
+func archivedText(s *archiveStatus) string {
+	text := fmt.Sprintf("%s blocks (%s) since the start", humanize.Comma(s.ArchivedBlocks), humanize.IBytes(uint64(s.ArchivedBytes)))
+	if s.LastSuccess.IsZero() {
+		text += ", no success yet"
+	} else {
+		text += fmt.Sprintf(", last success %s ago", time.Since(s.LastSuccess).Round(time.Second))
+	}
+	if failures := reasons(s.Failures); failures != "" {
+		return text + "; failures: " + failures
+	}
+	return text + ", no failures"
 }
 
 func purgeText(p *archive.PurgeStatus) string {

@@ -98,17 +98,23 @@ forwarder    2 of 3 requests in flight, proof by blocks, 2,000 spans sent again
              last error 4s ago: HTTP 503
 `},
 		"archive": {func(s *status) {
-			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", SourceBlocks: 7, Purge: &archive.PurgeStatus{PurgedBlocks: 3, HeldBlocks: 1, HeldBytes: 2048, Doubt: "clock: it jumped by 1h"}}, NotPruned: "the clock jumped by 1h"}
-		}, false, plain + `archive      nothing is deleted before it is archived; 0 of 7 blocks pending
+			headroom := (22*time.Hour + 48*time.Minute).Seconds()
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, LagSeconds: 4320, SourceBlocks: 7, PendingBlocks: 2, PendingBytes: 4096,
+				ArchivedBlocks: 1234, ArchivedBytes: 3 << 20, LastSuccess: time.Now().Add(-72 * time.Minute), Failures: map[string]int64{archive.CauseFull: 12, archive.CauseDenied: 0, archive.CausePurge: 3}, Purge: &archive.PurgeStatus{PurgedBlocks: 3, HeldBlocks: 1, HeldBytes: 2048, Doubt: "clock: it jumped by 1h"}}, NotPruned: "the clock jumped by 1h"}
+		}, false, plain + `archive      purge headroom 22h48m0s; 2 of 7 blocks pending (4.0 KiB, oldest 1h12m0s)
+archived     1,234 blocks (3.0 MiB) since the start, last success 1h12m0s ago; failures: store_full 12, purge_failed 3
 purge        3 blocks purged, 0 about to be, 1 held back (2.0 KiB); nothing is purged: clock: it jumped by 1h
 prune        nothing is pruned: the clock jumped by 1h
 `},
 		"archive of a first start": {func(s *status) {
-			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", Purge: &archive.PurgeStatus{Doubt: "clock: there is no record"}}}
-		}, false, plain + `archive      nothing is deleted before it is archived; 0 of 0 blocks pending
+			headroom := (24 * time.Hour).Seconds()
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, Purge: &archive.PurgeStatus{Doubt: "clock: there is no record"}}}
+		}, false, plain + `archive      purge headroom 24h0m0s; 0 of 0 blocks pending
+archived     0 blocks (0 B) since the start, no success yet, no failures
 purge        0 blocks purged, 0 about to be; none is due, or would be purged yet: clock: there is no record
 `},
-		"pruning alone": {func(s *status) { s.Archive = &archiveStatus{NotPruned: "no answer"} }, false, plain + "prune        nothing is pruned: no answer\n"},
+		"another archives": {func(s *status) { s.Archive = &archiveStatus{NotRunning: anotherArchives} }, false, plain + "archive      not running: " + anotherArchives + "\n"},
+		"pruning alone":    {func(s *status) { s.Archive = &archiveStatus{NotPruned: "no answer"} }, false, plain + "prune        nothing is pruned: no answer\n"},
 		"elsewhere": {func(s *status) {
 			s.Tempo = tempoStatus{Where: "elsewhere", URL: "http://tempo:4318", Ready: true}
 			s.Forwarder = forwarderStatus{"settled", forwarder.Stats{Limit: 1}}
