@@ -18,7 +18,7 @@ const (
 	// maxExemplars is what Tempo itself caps the exemplars parameter at; its query hint of that name has no cap.
 	maxExemplars = 100
 	// maxQuery is the longest TraceQL query, in bytes: the time to parse one grows with its square.
-	maxQuery = 16 << 10
+	maxQuery = 8 << 10
 )
 
 // checkQueries refuses requests with a query that is too long.

@@ -46,7 +46,7 @@ func TestALongQueryIsRefusedOverHTTP(t *testing.T) {
 			"/api/v2/search/tag/.a/values?q=", "/api/search?q=%7B%7D&q=",
 		} {
 			code, body, _ := get(t, "GET", api.URL+path+url.QueryEscape(longQuery(maxQuery+1)), nil)
-			if code != 400 || !strings.Contains(body, "16384 is the limit") {
+			if code != 400 || !strings.Contains(body, "8192 is the limit") {
 				t.Errorf("%s: %d %.100s", path, code, body)
 			}
 		}
@@ -80,7 +80,7 @@ func TestALongQueryIsRefusedOverGRPC(t *testing.T) {
 	archive := &fakeArchive{}
 	client := stream(t, &streamingTempo{}, Options{Archive: archive})
 	for method, err := range methods(t.Context(), client, longQuery(maxQuery+1)) {
-		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "16384 is the limit") {
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "8192 is the limit") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
