@@ -40,10 +40,12 @@ func newFaulty(t testing.TB, target string) *faulty {
 
 func (f *faulty) listen(t testing.TB) {
 	t.Helper()
-	l, err := net.Listen("tcp", f.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	var l net.Listener
+	// A process that another test is starting may have, until its program runs, a copy of the listener that found the port free.
+	harness.Eventually(t, 10*time.Second, "listen", func() (err error) {
+		l, err = net.Listen("tcp", f.addr)
+		return err
+	})
 	f.server = &http.Server{Handler: f}
 	go func() { _ = f.server.Serve(l) }()
 }
