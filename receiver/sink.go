@@ -24,7 +24,7 @@ type Batch struct {
 // keeps and the receiver does not know of is not accounted for.
 //
 // Ready is asked before a body is read. Its error is what Keep would say now to
-// any batch, so that a flood of requests that cannot be kept costs little.
+// nearly any batch, so that a flood of requests that cannot be kept costs little.
 type Sink interface {
 	Ready() error
 	Keep(ctx context.Context, b Batch) error

@@ -26,12 +26,18 @@ func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally
 // sinkTo keeps batches in the spool.
 type sinkTo struct {
 	*spool.Spool
-	fullTo atomic.Int64 // Unix time in nanoseconds until which the spool counts as full
+	full atomic.Pointer[full] // nil before it was
+}
+
+// full says until when nothing is tried, and why.
+type full struct {
+	until time.Time
+	err   error
 }
 
 func (s *sinkTo) Ready() error {
-	if time.Now().UnixNano() < s.fullTo.Load() {
-		return errFull
+	if f := s.full.Load(); f != nil && time.Now().Before(f.until) {
+		return f.err
 	}
 	return nil
 }
@@ -47,10 +53,11 @@ func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 	case errors.Is(err, spool.ErrTooLarge):
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
 	case errors.Is(err, spool.ErrFull), errors.Is(err, syscall.ENOSPC):
+		err = &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
 		if len(b.Payload) <= usualPayload {
-			s.fullTo.Store(time.Now().Add(fullFor).UnixNano())
+			s.full.Store(&full{time.Now().Add(fullFor), err})
 		}
-		return &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
+		return err
 	}
 	return &receiver.UnavailableError{Err: err}
 }
@@ -61,5 +68,3 @@ const (
 	fullFor      = time.Second     // until a batch is tried again
 	usualPayload = 1 << 20         // that a larger one does not fit says nothing of the others
 )
-
-var errFull = &receiver.UnavailableError{RetryAfter: fullRetry, Err: spool.ErrFull}
