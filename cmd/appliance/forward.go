@@ -22,7 +22,7 @@ const (
 
 	// Tempo keeps what it is sent as objects of several times the size until its next look at them, and sorts it into
 	// blocks later.
-	digestSeconds = 40 // for as many bytes as its memory limit
+	digestSeconds = 56 // for as many bytes as its memory limit
 	windowTimes   = 2  // its memory limit may be sent and not be in a block; it is on disk by then
 )
 

@@ -11,10 +11,10 @@ type memoryValve struct {
 	shut  atomic.Bool
 }
 
-// Tempo needs some 60 % of the default limit to write a block; what is beyond that is for garbage.
+// Tempo needs some 60 % of the default limit to write a block; what is beyond that is for what comes in meanwhile, and for garbage.
 const (
-	valveShuts = 0.65 // of the limit
-	valveOpens = 0.55
+	valveShuts = 0.75 // of the limit
+	valveOpens = 0.65
 )
 
 func (v *memoryValve) closed() bool {

@@ -52,7 +52,7 @@ func tuned(s Settings) node {
 		},
 		"ingester": node{
 			"lifecycler":         node{"min_ready_duration": "0s", "final_sleep": "0s", "join_after": "0s"},
-			"max_block_bytes":    5 << 20, // in its file; in memory it takes many times as much to write
+			"max_block_bytes":    10 << 20, // in its file; in memory it takes many times as much to write
 			"concurrent_flushes": 1,
 			"max_block_duration": "5m",
 			// Its own copy of a block is used until the querier has found the one in the storage.

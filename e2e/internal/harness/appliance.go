@@ -23,7 +23,7 @@ type Options struct {
 	DataDir string            // empty: a new directory
 	Env     map[string]string // added to, and stronger than, what the harness sets
 	Args    []string          // after "serve"
-	Cgroup  string            // cgroup.procs of a control group to run in
+	Cgroup  *Cgroup           // to run in
 	Under   []string          // a command that runs the appliance as itself, such as strace -D
 }
 
@@ -60,8 +60,8 @@ func Launch(t testing.TB, o Options) *Appliance {
 	maps.Copy(env, o.Env)
 
 	command := slices.Concat(o.Under, []string{Bin(t), "serve"}, o.Args)
-	if o.Cgroup != "" { // it has to be in the group before it has any memory
-		command = append([]string{"/bin/sh", "-c", `echo $$ >"$0" && exec "$@"`, o.Cgroup}, command...)
+	if o.Cgroup != nil {
+		command = o.Cgroup.run(command)
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = cleanEnv()

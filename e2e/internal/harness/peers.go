@@ -3,7 +3,6 @@ package harness
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 )
 
@@ -51,11 +50,20 @@ func mustRun(t testing.TB, bin, remedy string) {
 	}
 }
 
-// root is the repository's directory, found from this file's place in it.
+// root is the repository's directory; tests run somewhere below it.
 func root() string {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok {
-		panic("no caller information")
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
 	}
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
+	for {
+		if _, err := os.Stat(filepath.Join(dir, ".ci", "peers")); err == nil {
+			return dir
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			panic("this is not run in the repository")
+		}
+		dir = above
+	}
 }
