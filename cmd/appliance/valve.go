@@ -13,8 +13,8 @@ type memoryValve struct {
 
 // Tempo needs some 60 % of the default limit to write a block; what is beyond that is for what comes in meanwhile, and for garbage.
 const (
-	valveShuts = 0.75 // of the limit
-	valveOpens = 0.65
+	valveShuts = 0.65 // of the limit
+	valveOpens = 0.55
 )
 
 func (v *memoryValve) closed() bool {
