@@ -24,7 +24,7 @@ func Bin(t testing.TB) string {
 // Peer returns a program that .ci/peers/build made.
 func Peer(t testing.TB, name string) string {
 	t.Helper()
-	bin := filepath.Join(root(), ".cache", "peers", "bin", name)
+	bin := filepath.Join(root(t), ".cache", "peers", "bin", name)
 	mustRun(t, bin, "build it with: .ci/peers/build "+name)
 	return bin
 }
@@ -32,7 +32,7 @@ func Peer(t testing.TB, name string) string {
 // NodeDir returns the directory with the Node.js client and its installed packages.
 func NodeDir(t testing.TB) string {
 	t.Helper()
-	dir := filepath.Join(root(), "e2e", "node")
+	dir := filepath.Join(root(t), "e2e", "node")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@opentelemetry")); err != nil {
 		t.Fatalf("the packages of %s are not installed: install them with: .ci/peers/build node", dir)
 	}
@@ -51,10 +51,11 @@ func mustRun(t testing.TB, bin, remedy string) {
 }
 
 // root is the repository's directory; tests run somewhere below it.
-func root() string {
+func root(t testing.TB) string {
+	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, ".ci", "peers")); err == nil {
@@ -62,7 +63,7 @@ func root() string {
 		}
 		above := filepath.Dir(dir)
 		if above == dir {
-			panic("this is not run in the repository")
+			t.Fatal("this is not run in the repository")
 		}
 		dir = above
 	}
