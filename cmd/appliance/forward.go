@@ -99,7 +99,7 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 			return tempo.Discards(ctx, state.HTTP(), tenant)
 		}
 		limit := int64(a.conf.Tempo.MemoryLimit)
-		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit}).closed
+		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit, unwritten: a.tempo.UnwrittenBlocks}).closed
 		o.BytesPerSecond = limit / digestSeconds
 		o.Window = limit * windowTimes
 		o.Quiet = 2*tempo.FlushCheck + quietSlack

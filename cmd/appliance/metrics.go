@@ -175,6 +175,8 @@ func (a *appliance) metrics() []telemetry.Metric {
 			}),
 			gauge("appliance_tempo_live_heap_bytes", "Memory that the embedded Tempo had in use after its last garbage collection.",
 				func() float64 { return float64(a.tempo.LiveHeap()) }),
+			gauge("appliance_tempo_unwritten_blocks", "Blocks that the embedded Tempo has cut and not written yet; with 4 of them it is sent nothing.",
+				func() float64 { return float64(a.tempo.UnwrittenBlocks()) }),
 			gauge("appliance_tempo_restarts_total", "Times the embedded Tempo ended by itself and was started again.",
 				func() float64 { return float64(a.tempo.Restarts()) }),
 		)

@@ -2,19 +2,22 @@ package main
 
 import "sync/atomic"
 
-// memoryValve holds the forwarder back while Tempo has more in use than leaves its garbage collector room: what it is
+// memoryValve holds the forwarder back while Tempo has more in hand than leaves its garbage collector room: what it is
 // sent then brings the kernel to end it. The size of the process says nothing; the runtime lets that grow up to the
 // limit in any case.
 type memoryValve struct {
-	live  func() int64 // bytes of Tempo's heap in use after the last collection
-	limit int64        // GOMEMLIMIT of Tempo, bytes
-	shut  atomic.Bool
+	live      func() int64 // bytes of Tempo's heap in use after the last collection
+	limit     int64        // GOMEMLIMIT of Tempo, bytes
+	unwritten func() int   // blocks that Tempo has cut and not written
+	shut      atomic.Bool
 }
 
-// Tempo needs some 60 % of the default limit to write a block; what is beyond that is for what comes in meanwhile, and for garbage.
 const (
-	valveShuts = 0.65 // of the limit
-	valveOpens = 0.55
+	// Of the limit. Tempo needs some 75 % of the default one while it writes a block, and 40 % else.
+	valveShuts = 0.80
+	valveOpens = 0.70
+	// Each takes a tenth of the default limit, and what is sent faster than it is written would only lengthen the queue.
+	mostUnwritten = 4
 )
 
 func (v *memoryValve) closed() bool {
@@ -25,5 +28,5 @@ func (v *memoryValve) closed() bool {
 	case share < valveOpens:
 		v.shut.Store(false)
 	}
-	return v.shut.Load()
+	return v.shut.Load() || v.unwritten() >= mostUnwritten
 }
