@@ -266,6 +266,10 @@ func (a *appliance) drain(ctx context.Context) {
 	a.logger.Debug("everything in the spool is proven", "took", time.Since(began).Round(time.Millisecond).String())
 }
 
+// tracesAtOnce is how many whole traces the embedded Tempo reads at the same time: two, in a flood, took it beyond what the
+// tutorial's 450 MB leave it.
+const tracesAtOnce = 1
+
 // newQuery makes the read API over Tempo and the archive; nil where there is neither.
 func (a *appliance) newQuery() *query.Handler {
 	o := query.Options{Backend: a.backend, MultiTenant: len(a.conf.Receiver.Tenants) > 0, Logger: a.logger}
@@ -276,7 +280,7 @@ func (a *appliance) newQuery() *query.Handler {
 	}
 	switch {
 	case a.tempo != nil:
-		o.Held = a.heldByTempo
+		o.Held, o.TracesAtOnce = a.heldByTempo, tracesAtOnce
 	case a.conf.Tempo.QueryURL == "" && o.Archive == nil:
 		return nil
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	// archive need not. It is right to say no at any time, and wrong to say yes for a block that Tempo may purge within a
 	// minute. nil: the archive is asked for all blocks.
 	Held func(tenant string) func(block string) bool
+	// TracesAtOnce bounds how many whole traces Tempo reads at the same time; further requests wait. 0: any number.
+	TracesAtOnce int
 	// MultiTenant says that X-Scope-OrgID names the tenant; else there is only SingleTenant.
 	MultiTenant bool
 	// Build is of the Tempo whose code reads the archive. It is told where there is an archive and Tempo does not answer,
@@ -61,11 +63,11 @@ func New(o Options) *Handler {
 		Rewrite:       h.rewrite,
 		ErrorHandler:  h.unreachable,
 		FlushInterval: -1,
-		Transport: &http.Transport{
+		Transport: newGate(&http.Transport{
 			MaxIdleConnsPerHost:   32,
 			IdleConnTimeout:       30 * time.Second,
 			ResponseHeaderTimeout: 5 * time.Minute,
-		},
+		}, o.TracesAtOnce),
 	}
 	h.http.HandleFunc("GET /api/echo", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "echo")
@@ -110,7 +112,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Close ends the connections to Tempo.
 func (h *Handler) Close() {
-	h.proxy.Transport.(*http.Transport).CloseIdleConnections()
+	h.proxy.Transport.(*gate).CloseIdleConnections()
 	h.grpc.close()
 }
 

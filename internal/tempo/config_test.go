@@ -31,7 +31,7 @@ func TestBareGroupLeavesTheDefaults(t *testing.T) {
 }
 
 func TestBlocklistPollFollowsAShortRetention(t *testing.T) {
-	for retention, want := range map[time.Duration]string{24 * time.Hour: "1m0s", 10 * time.Minute: "1m0s", time.Minute: "6s"} {
+	for retention, want := range map[time.Duration]string{24 * time.Hour: "10s", 100 * time.Second: "10s", time.Minute: "6s"} {
 		text, _, err := Generate(Settings{Dir: "/d", Retention: retention}, Ports{})
 		if err != nil {
 			t.Fatal(err)
