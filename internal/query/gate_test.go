@@ -8,16 +8,23 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // TestTracesAtOnce holds that Tempo reads one trace after the other where it has to, and other questions pass.
 func TestTracesAtOnce(t *testing.T) {
-	asked, goOn := make(chan string), make(chan bool)
+	asked, goOn, over := make(chan string), make(chan bool), make(chan struct{})
+	var reading, most atomic.Int64
 	tempo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.Path, "traces") {
-			asked <- r.URL.Path
-			<-goOn
+			most.Store(max(most.Load(), reading.Add(1)))
+			defer reading.Add(-1)
+			select {
+			case asked <- r.URL.Path:
+				<-goOn
+			case <-over:
+			}
 		}
 		_, _ = io.WriteString(w, "answer")
 	}))
@@ -30,8 +37,10 @@ func TestTracesAtOnce(t *testing.T) {
 	defer h.Close()
 	api := httptest.NewServer(h)
 	defer api.Close()
+	defer close(goOn)
+	defer close(over)
 
-	codes := make(chan int)
+	codes := make(chan int, 3)
 	ask := func(ctx context.Context, path string) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, api.URL+path, nil)
 		if err != nil {
@@ -52,17 +61,14 @@ func TestTracesAtOnce(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	go ask(gone, "/api/traces/2")
 	go ask(t.Context(), "/api/v2/traces/3")
-	if code, _, _ := get(t, http.MethodGet, api.URL+"/api/search", nil); code != http.StatusOK {
-		t.Errorf("a search beside it: %d", code)
+	for range 20 { // which also gives the others time to come through
+		if code, _, _ := get(t, http.MethodGet, api.URL+"/api/search", nil); code != http.StatusOK {
+			t.Errorf("a search beside it: %d", code)
+		}
 	}
 	leave()
 	if code := <-codes; code != 0 {
 		t.Errorf("who has left while waiting got %d", code)
-	}
-	select {
-	case path := <-asked:
-		t.Fatalf("%s is read beside the first", path)
-	default:
 	}
 	goOn <- true
 	if code := <-codes; code != http.StatusOK {
@@ -74,5 +80,8 @@ func TestTracesAtOnce(t *testing.T) {
 	goOn <- true
 	if code := <-codes; code != http.StatusOK {
 		t.Errorf("the other got %d", code)
+	}
+	if n := most.Load(); n != 1 {
+		t.Errorf("%d were read at once", n)
 	}
 }
