@@ -27,8 +27,8 @@ type Ports struct{ HTTP, GRPC, OTLP int }
 // objects in memory, and no search finds it.
 const FlushCheck = time.Second
 
-// BlocklistPoll is how often the embedded Tempo looks which blocks there are, or oftener where blocks do not stay for
-// long. Until then its ingester answers for a block, from a copy that takes far more memory to read a trace from.
+// BlocklistPoll is how often the embedded Tempo looks which blocks there are: every ten seconds, or oftener where blocks do
+// not stay for long. Until then its ingester answers for a block, from a copy that takes far more memory to read a trace from.
 func (s Settings) BlocklistPoll() time.Duration { return min(10*time.Second, s.Retention/10) }
 
 // node is a YAML mapping.
@@ -72,7 +72,7 @@ func tuned(s Settings) node {
 		"storage": node{"trace": node{
 			"pool":   node{"max_workers": 4, "queue_depth": 10000},
 			"search": node{"read_buffer_count": 8, "read_buffer_size_bytes": 32 << 10}, // one for each of 150 columns, to read a trace
-			"block":  node{"parquet_row_group_size_bytes": 512 << 10},                  // by Tempo's estimate; in memory a row group takes 60 times as much
+			"block":  node{"parquet_row_group_size_bytes": 512 << 10},                  // by Tempo's estimate; in memory a row group takes far more
 		}},
 		"overrides": node{"defaults": node{
 			"ingestion": node{
