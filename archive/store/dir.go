@@ -18,6 +18,13 @@ import (
 	"appliance/internal/durable"
 )
 
+// Spans hold what people type and click: nobody but the user and the group may
+// read them. The umask takes away more, and what is there keeps its mode.
+const (
+	fileMode fs.FileMode = 0o640
+	dirMode  fs.FileMode = 0o750
+)
+
 // dirStore keeps objects as files below one directory.
 type dirStore struct {
 	fsys  durable.FS
@@ -33,7 +40,7 @@ func openDir(dir string, o Options) (*dirStore, error) {
 		return nil, err
 	}
 	if o.Create {
-		if err := durable.MkdirAll(durable.OS, dir, 0o755); err != nil {
+		if err := durable.MkdirAll(durable.OS, dir, dirMode); err != nil {
 			return nil, fmt.Errorf("make store directory %s: %w", dir, dirError(err))
 		}
 	}

@@ -83,7 +83,7 @@ func (d *dirStore) Replace(ctx context.Context, name string, data []byte) error 
 // processes may write to one store.
 func (d *dirStore) stage() (string, durable.File, error) {
 	temp := stagingPrefix + rand.Text()
-	f, err := d.fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := d.fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	return temp, f, err
 }
 
@@ -139,12 +139,12 @@ func (d *dirStore) mkdirs(dir string) error {
 	if dir == "." {
 		return nil
 	}
-	err := d.fsys.Mkdir(dir, 0o755)
+	err := d.fsys.Mkdir(dir, dirMode)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.mkdirs(path.Dir(dir)); err != nil {
 			return err
 		}
-		err = d.fsys.Mkdir(dir, 0o755)
+		err = d.fsys.Mkdir(dir, dirMode)
 	}
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return nil // there, or taken away again; the rename will tell
