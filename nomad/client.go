@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,9 @@ func (a Access) Connect() (*api.Client, error) {
 	conf.Region = cmp.Or(a.Region, conf.Region)
 	conf.Namespace = cmp.Or(a.Namespace, conf.Namespace)
 	conf.SecretID = cmp.Or(a.Token, conf.SecretID)
+	if err := checkAddress(conf.Address); err != nil {
+		return nil, err
+	}
 	tls := conf.TLSConfig
 	tls.CACert = cmp.Or(a.CACert, tls.CACert)
 	tls.CAPath = cmp.Or(a.CAPath, tls.CAPath)
@@ -36,9 +40,24 @@ func (a Access) Connect() (*api.Client, error) {
 	tls.Insecure = tls.Insecure || a.TLSSkipVerify
 	client, err := api.NewClient(conf)
 	if err != nil {
-		return nil, fmt.Errorf("reach Nomad at %s: %w", conf.Address, err)
+		return nil, fmt.Errorf("reach Nomad at %s: %w", withoutUser(conf.Address), err)
 	}
 	return client, nil
+}
+
+// checkAddress refuses what the client would take and ask something else for: it leaves out a path without a word. The
+// address may have a password in it, which no error repeats.
+func checkAddress(address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" && u.Scheme != "unix":
+		return errors.New("the address of Nomad (--address, NOMAD_ADDR, key nomad.address) is not a URL such as http://127.0.0.1:4646")
+	case u.Scheme == "unix":
+		return nil
+	case strings.Trim(u.Path, "/") != "":
+		return fmt.Errorf("the address of Nomad %s has the path %s, under which its API cannot be asked; give the address of an agent, or of a proxy that passes on /v1", withoutUser(address), u.Path)
+	}
+	return nil
 }
 
 // maxSocketPath is what the kernel takes as the path of a socket, without its final zero.
@@ -75,9 +94,13 @@ func Readable(err error) error {
 	}
 	var answer api.UnexpectedResponseError
 	if !errors.As(err, &answer) {
-		return err
+		var other *url.Error
+		if errors.As(err, &other) { // it was not answered at all
+			return err
+		}
+		return cmp.Or(notDecoded(err), err)
 	}
-	body := strings.TrimSpace(answer.Body())
+	body := firstWords(answer.Body())
 	switch {
 	case answer.StatusCode() == http.StatusForbidden:
 		return fmt.Errorf("refused by Nomad (403 %s): the token (NOMAD_TOKEN, --token) is unknown or lacks a right; `appliance nomad policy --for operator` prints what is needed", body)
@@ -85,6 +108,16 @@ func Readable(err error) error {
 		return fmt.Errorf("answered %d by Nomad: %s", answer.StatusCode(), body)
 	}
 	return err
+}
+
+// firstWords is the beginning of what a server or a proxy says, in one line.
+func firstWords(body string) string {
+	const most = 300
+	text := strings.Join(strings.Fields(body), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
 }
 
 func statusOf(err error) int {

@@ -29,8 +29,10 @@ func (c *Cluster) Deregister(ctx context.Context, id string, purge bool) error {
 		case <-time.After(pollEvery):
 		}
 		stubs, _, err := c.client.Jobs().Allocations(id, false, c.query(ctx))
-		if err != nil && statusOf(err) != http.StatusNotFound {
-			return fmt.Errorf("read allocations of job %s: %w", id, Readable(err))
+		if gone := statusOf(err) == http.StatusNotFound; !gone {
+			if err := answered(stubs, err); err != nil {
+				return fmt.Errorf("read allocations of job %s: %w", id, err)
+			}
 		}
 		running := 0
 		for _, stub := range stubs {

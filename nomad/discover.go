@@ -60,8 +60,8 @@ func (d *Discovery) Run(ctx context.Context) error {
 		// A stale answer is as good, and does not need a leader.
 		q := (&api.QueryOptions{WaitIndex: index, WaitTime: blockDiscovery, AllowStale: true}).WithContext(ctx)
 		found, meta, err := d.client.Services().Get(d.service, q)
-		if err != nil {
-			d.failed(Readable(err))
+		if err := answered(found, err); err != nil {
+			d.failed(err)
 			index = 0 // what happened meanwhile is wanted at once
 			select {
 			case <-ctx.Done():

@@ -91,7 +91,7 @@ func (f *follower) evaluation(ctx context.Context, id string) (eval *api.Evaluat
 		q := f.query(ctx)
 		q.WaitIndex, q.WaitTime = index, blockFor
 		e, meta, err := f.client.Evaluations().Info(id, q)
-		if err != nil {
+		if err = cmp.Or(err, complete(e)); err != nil {
 			return false, err
 		}
 		index, eval = meta.LastIndex, e
@@ -113,7 +113,7 @@ func (f *follower) deployment(ctx context.Context, id string) error {
 		q := f.query(ctx)
 		q.WaitIndex, q.WaitTime = index, blockFor
 		d, meta, err := f.client.Deployments().Info(id, q)
-		if err != nil {
+		if err = cmp.Or(err, complete(d)); err != nil {
 			return false, err
 		}
 		index, last = meta.LastIndex, d
@@ -146,7 +146,7 @@ func (f *follower) deployment(ctx context.Context, id string) error {
 // allocations are those of a deployment, the oldest first.
 func (f *follower) allocations(ctx context.Context, deployment string) ([]*api.AllocationListStub, error) {
 	allocs, _, err := f.client.Deployments().Allocations(deployment, f.query(ctx))
-	if err != nil {
+	if err = cmp.Or(err, complete(allocs)); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(allocs, func(a, b *api.AllocationListStub) int { return cmp.Compare(a.CreateIndex, b.CreateIndex) })

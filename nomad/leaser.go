@@ -71,9 +71,41 @@ func (l *Leaser) Terms() uint64 { return l.terms.Load() }
 
 // Term is one stretch of time in which the lock is ours.
 type Term struct {
-	Fence uint64 // grows from term to term over all holders
+	Fence uint64 // grows from term to term over all holders, for as long as the cluster is not rebuilt
 
-	until atomic.Pointer[time.Time] // monotonic and wall clock
+	until   atomic.Pointer[time.Time] // monotonic and wall clock
+	renewal atomic.Pointer[renewal]   // the last that succeeded
+}
+
+// renewal is one that Nomad confirmed.
+type renewal struct {
+	sent time.Time
+	next chan struct{} // closed by the one after it
+}
+
+func (t *Term) renewed(sent time.Time) {
+	last := t.renewal.Swap(&renewal{sent, make(chan struct{})})
+	if last != nil {
+		close(last.next)
+	}
+}
+
+// Confirm returns nil once Nomad has renewed the lock by a request that was sent after the call of Confirm: since then
+// nobody else has begun a term in this cluster. The error is that of ctx, which is the work's: it ends when Nomad does
+// not confirm the lock in time.
+func (t *Term) Confirm(ctx context.Context) error {
+	asked := time.Now()
+	for {
+		last := t.renewal.Load()
+		if last.sent.After(asked) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-last.next:
+		}
+	}
 }
 
 // Held tells whether the lock is ours for certain at this moment.
@@ -130,6 +162,7 @@ func (l *Leaser) term(ctx context.Context, began time.Time, work func(context.Co
 	t := &Term{}
 	until := began.Add(l.o.TTL * 2 / 3)
 	t.until.Store(&until)
+	t.renewed(began)
 	fenced, cancel := context.WithDeadline(ctx, until)
 	t.Fence, err = l.lock.Fence(fenced)
 	cancel()
@@ -190,6 +223,7 @@ func (l *Leaser) keep(ctx context.Context, t *Term, finished <-chan error) (err 
 			}
 			until := sent.Add(l.o.TTL * 2 / 3)
 			t.until.Store(&until)
+			t.renewed(sent)
 		}
 	}
 }

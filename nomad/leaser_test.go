@@ -283,3 +283,38 @@ func TestLeaserWork(t *testing.T) {
 		})
 	}
 }
+
+// TestConfirm holds that a term is confirmed by a renewal that was sent after the question, and by nothing else.
+func TestConfirm(t *testing.T) {
+	for name, cut := range map[string]bool{"Nomad answers": false, "Nomad is away": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := &wire{server: &lockServer{ttl: testTTL, delay: lockDelay}, who: "a", random: rand.New(rand.NewPCG(1, 1))}
+				ctx, cancel := context.WithCancel(t.Context())
+				answers := make(chan error, 1)
+				done := make(chan error)
+				go func() {
+					done <- newTestLeaser(w).Run(ctx, func(working context.Context) error {
+						if len(answers) == 0 {
+							<-time.After(time.Second) // the acquisition is older
+							w.cut.Store(cut)
+							asked := time.Now()
+							err := TermOf(working).Confirm(working)
+							if took := time.Since(asked); err == nil && (took <= 0 || took > testTTL/6) {
+								t.Errorf("confirmed after %s", took)
+							}
+							answers <- err
+						}
+						<-working.Done()
+						return nil
+					})
+				}()
+				if err := <-answers; cut != errors.Is(err, errLost) {
+					t.Errorf("Confirm returns %v", err)
+				}
+				cancel()
+				<-done
+			})
+		})
+	}
+}

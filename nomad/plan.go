@@ -62,8 +62,11 @@ func (c *Cluster) Plan(ctx context.Context, job *api.Job) (*Plan, error) {
 		return nil, err
 	}
 	answer, _, err := c.client.Jobs().PlanOpts(job, &api.PlanOptions{Diff: true}, c.write(ctx))
+	if err = answered(answer, err); err == nil && answer.Diff == nil {
+		err = &notNomadError{"it has no Diff"}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("plan job %s: %w", *job.ID, Readable(err))
+		return nil, fmt.Errorf("plan job %s: %w", *job.ID, err)
 	}
 	p := &Plan{Job: job, Current: current, Index: answer.JobModifyIndex, Diff: answer.Diff, Failed: answer.FailedTGAllocs, Warnings: answer.Warnings}
 	if answer.Annotations != nil {
@@ -77,6 +80,9 @@ func (c *Cluster) job(ctx context.Context, id string) (*api.Job, error) {
 	job, _, err := c.client.Jobs().Info(id, c.query(ctx))
 	if statusOf(err) == http.StatusNotFound {
 		return nil, nil
+	}
+	if err == nil {
+		err = checkJob(job, id)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read job %s: %w", id, Readable(err))

@@ -23,7 +23,7 @@ const (
 // printed last. What cannot be read is left out; the reason why the deployment failed stands without it.
 func (c *Cluster) postMortem(ctx context.Context, stub *api.AllocationListStub) []string {
 	lines := []string{fmt.Sprintf("allocation %s (%s on %s): %s, %s", short(stub.ID), stub.TaskGroup, stub.NodeName, stub.ClientStatus, stub.ClientDescription)}
-	if checks, err := c.client.Allocations().Checks(stub.ID, c.query(ctx)); err == nil {
+	if checks, err := c.client.Allocations().Checks(stub.ID, c.query(ctx)); err == nil && complete(checks) == nil {
 		for _, id := range slices.Sorted(maps.Keys(checks)) {
 			if k := checks[id]; k.Status != "success" {
 				lines = append(lines, fmt.Sprintf("  check %q of service %s: %s, %s", k.Check, k.Service, k.Status, firstLine(k.Output)))

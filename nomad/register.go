@@ -36,10 +36,13 @@ func (c *Cluster) Register(ctx context.Context, p *Plan, index uint64) (evaluati
 	}, c.write(ctx))
 	if err != nil && strings.Contains(err.Error(), api.RegisterEnforceIndexErrPrefix) {
 		conflict := &ConflictError{Job: *p.Job.ID, Seen: index}
-		if current, err := c.job(ctx, *p.Job.ID); err == nil && current != nil {
+		if current, err := c.job(ctx, *p.Job.ID); err == nil && current != nil && current.JobModifyIndex != nil {
 			conflict.Now = *current.JobModifyIndex
 		}
 		return "", "", conflict
+	}
+	if err == nil && answer.EvalID == "" && answer.JobModifyIndex == 0 {
+		err = &notNomadError{"it has neither an EvalID nor a JobModifyIndex"}
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("register job %s: %w", *p.Job.ID, Readable(err))

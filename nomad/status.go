@@ -85,10 +85,13 @@ func (c *Cluster) Status(ctx context.Context, id string) (*Status, error) {
 		}
 	}
 	versions, _, _, err := c.client.Jobs().Versions(id, false, c.query(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("read versions of job %s: %w", id, Readable(err))
+	if err := answered(versions, err); err != nil {
+		return nil, fmt.Errorf("read versions of job %s: %w", id, err)
 	}
 	for _, v := range versions {
+		if v.Version == nil || v.Stable == nil || v.SubmitTime == nil {
+			return nil, fmt.Errorf("read versions of job %s: %w", id, &notNomadError{"one lacks Version, Stable or SubmitTime"})
+		}
 		s.Versions = append(s.Versions, VersionStatus{*v.Version, *v.Stable, time.Unix(0, *v.SubmitTime).UTC()})
 	}
 	if d, _, err := c.client.Jobs().LatestDeployment(id, c.query(ctx)); err != nil {
@@ -101,8 +104,8 @@ func (c *Cluster) Status(ctx context.Context, id string) (*Status, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		found, _, err := c.client.Services().Get(name, c.query(ctx))
-		if err != nil {
-			return nil, fmt.Errorf("read service %s: %w", name, Readable(err))
+		if err := answered(found, err); err != nil {
+			return nil, fmt.Errorf("read service %s: %w", name, err)
 		}
 		service := ServiceStatus{Name: name, Addresses: []string{}}
 		for _, r := range found {
@@ -147,8 +150,8 @@ func withoutUser(raw string) string {
 
 func (c *Cluster) allocationsOf(ctx context.Context, id string) ([]AllocationStatus, error) {
 	stubs, _, err := c.client.Jobs().Allocations(id, false, c.query(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("read allocations of job %s: %w", id, Readable(err))
+	if err := answered(stubs, err); err != nil {
+		return nil, fmt.Errorf("read allocations of job %s: %w", id, err)
 	}
 	slices.SortFunc(stubs, func(a, b *api.AllocationListStub) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
 	meant := slices.DeleteFunc(slices.Clone(stubs), func(a *api.AllocationListStub) bool { return a.DesiredStatus != "run" })
@@ -169,8 +172,8 @@ func (c *Cluster) allocationsOf(ctx context.Context, id string) ([]AllocationSta
 		}
 		if stub.ClientStatus == "running" {
 			checks, err := c.client.Allocations().Checks(stub.ID, c.query(ctx))
-			if err != nil {
-				return nil, fmt.Errorf("read checks of allocation %s: %w", short(stub.ID), Readable(err))
+			if err := answered(checks, err); err != nil {
+				return nil, fmt.Errorf("read checks of allocation %s: %w", short(stub.ID), err)
 			}
 			for _, k := range checks {
 				a.Checks = append(a.Checks, CheckStatus{k.Service, k.Check, k.Status, firstLine(k.Output)})

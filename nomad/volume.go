@@ -19,8 +19,8 @@ const (
 func (c *Cluster) CreateVolumes(ctx context.Context, s Spec, say func(string)) error {
 	name := s.Volume()
 	stubs, _, err := c.client.HostVolumes().List(nil, c.query(ctx))
-	if err != nil {
-		return fmt.Errorf("list host volumes: %w", Readable(err))
+	if err := answered(stubs, err); err != nil {
+		return fmt.Errorf("list host volumes: %w", err)
 	}
 	have := 0
 	for _, v := range stubs {
@@ -56,6 +56,9 @@ func (c *Cluster) createVolume(ctx context.Context, s Spec) (*api.HostVolume, er
 		want.Constraints = append(want.Constraints, constraint)
 	}
 	answer, _, err := c.client.HostVolumes().Create(&api.HostVolumeCreateRequest{Volume: want}, c.write(ctx))
+	if err == nil && answer.Volume == nil {
+		err = &notNomadError{"it has no Volume"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create host volume %s: %w; a volume of your own can be named with --data", s.Volume(), Readable(err))
 	}

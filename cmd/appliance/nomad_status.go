@@ -55,7 +55,7 @@ func writeNomadStatus(w io.Writer, s *nomad.Status, wide bool) error {
 		if wide {
 			return a.ID
 		}
-		return a.ID[:8]
+		return a.ID[:min(8, len(a.ID))]
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	made := ""
