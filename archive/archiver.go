@@ -51,6 +51,10 @@ type Archiver struct {
 	recalled   bool
 	doubt      string       // why the archive is in doubt, from the pass that runs
 	damaged    map[ref]bool // archived copies that are marked so
+	apart      bool         // the store and the source were seen to be, in this term or since the last scan
+	sureAt     uint64       // the scan since which the store was last seen to be the right one
+	stored     int64        // bytes of all archived blocks, also by others, as they were counted last
+	counted    time.Time    // when that was; monotonic
 	foreign    map[ref]ref  // archived copies that are not of the bytes of the source's block, by which they seem to be
 	verified   map[ref]int64
 	fresh      int // manifests that the catalog lacks
@@ -71,7 +75,7 @@ func New(o Options) (*Archiver, error) {
 	a := &Archiver{
 		opt: o, known: map[ref]*known{}, damaged: map[ref]bool{}, foreign: map[ref]ref{}, verified: map[ref]int64{},
 		memory: memory{Origin: o.Origin, Covered: map[string]string{}},
-		status: Status{Mode: "elsewhere", Source: o.Source.URL(), Store: o.Store.URL(), UnknownFormats: map[string]int64{}, Failures: map[string]int64{}},
+		status: Status{Mode: "elsewhere", Source: o.Source.URL(), Store: o.Store.URL(), UnknownFormats: map[string]int64{}, Failures: map[string]int64{}, Holds: map[Hold]string{}, MaxBytes: o.MaxBytes},
 	}
 	if o.Embedded != nil {
 		a.status.Mode, a.status.Purge = "embedded", &PurgeStatus{}
@@ -128,7 +132,10 @@ type Outcome struct {
 	Archived, Covered, Failed int   // blocks
 	Bytes                     int64 // archived
 	Errors                    []error
-	left                      bool // more is due, and time was up
+	Unlisted                  error // why the source was not listed whole, so that more may be due
+	NoRoom                    error // why no more may be archived
+	Waiting                   int   // blocks that wait for room
+	left                      bool  // more is due, and time was up
 }
 
 // RunOnce archives everything that is due, and purges nothing. It calls progress, which may be nil, from time to time.
@@ -142,6 +149,13 @@ func (a *Archiver) RunOnce(ctx context.Context, progress func(Progress)) (Outcom
 // pass looks at the source and copies what is due. After limit, if that is not 0, it begins with no other block.
 func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
 	a.doubt = ""
+	if err := a.proveApart(ctx); err != nil {
+		return Outcome{}, err
+	}
+	if err := a.recogniseStore(ctx); err != nil {
+		a.inDoubt(ctx, causeOf(err), err)
+		return Outcome{}, err
+	}
 	if err := a.recall(ctx); err != nil {
 		a.inDoubt(ctx, causeOf(err), err)
 		return Outcome{}, err
@@ -152,17 +166,51 @@ func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time
 	}
 	a.askTempo(ctx)
 	started := time.Now()
-	due, err := a.scan(ctx)
+	due, unlisted, err := a.scan(ctx)
 	if err != nil {
 		a.inDoubt(ctx, causeOf(err), err)
 		return Outcome{}, err
 	}
-	a.noteScan(started)
+	if unlisted != nil {
+		a.inDoubt(ctx, causeOf(unlisted), unlisted)
+	} else {
+		a.noteScan(started)
+	}
 	out := a.archive(ctx, due, progress, func() bool { return limit > 0 && time.Since(started) > limit })
-	if out.Failed == 0 && !out.left && ctx.Err() == nil {
+	out.Unlisted = unlisted
+	if out.Failed == 0 && !out.left && out.NoRoom == nil && unlisted == nil && ctx.Err() == nil {
 		a.update(func(s *Status) { s.LastSuccess = a.opt.Wall() })
 	}
 	return out, nil
+}
+
+// proveApart sees for itself that the store and the source are two places, once a term and again before a purge.
+func (a *Archiver) proveApart(ctx context.Context) error {
+	if a.apart {
+		return nil
+	}
+	err := checkApart(ctx, a.opt.Store, a.opt.Source, a.opt.Origin)
+	if err != nil && !errors.Is(err, ErrSame) {
+		a.inDoubt(ctx, causeOf(err), err)
+		return err
+	}
+	a.hold(ctx, HoldSame, err)
+	a.apart = err == nil
+	return err
+}
+
+// recogniseStore holds up all purging while the store is not that of the last run. Archiving goes on.
+func (a *Archiver) recogniseStore(ctx context.Context) error {
+	if a.opt.StoreFile == "" {
+		return nil
+	}
+	err := KnownStore{Store: a.opt.Store, File: a.opt.StoreFile}.Check(ctx)
+	var changed *StoreChangedError
+	if err != nil && !errors.As(err, &changed) {
+		return err
+	}
+	a.hold(ctx, HoldStore, err)
+	return nil
 }
 
 // inDoubt counts a failure that keeps everything from being purged until the next pass.
@@ -183,10 +231,16 @@ func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progres
 	a.copy.moved = func(n int64) { p.Bytes += n; progress(p) }
 	defer func() { a.copy.moved = func(int64) {} }()
 	var archived []entry // read when the first block of a higher level comes
-	for _, r := range due {
+	for i, r := range due {
 		if out.left = timeUp(); out.left || ctx.Err() != nil {
 			return out
 		}
+		if out.NoRoom = a.room(ctx, a.known[r].bytes); out.NoRoom != nil {
+			a.hold(ctx, HoldRoom, out.NoRoom)
+			out.Waiting = len(due) - i
+			return out
+		}
+		a.hold(ctx, HoldRoom, nil)
 		p.Tenant, p.Block = r.tenant, r.block
 		before := p.Bytes
 		m, err := a.archiveBlock(ctx, r, &archived)
@@ -205,6 +259,9 @@ func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progres
 		p.Blocks++
 		p.Bytes = before + a.known[r].bytes // whether it was copied, failed or covered
 		progress(p)
+	}
+	if len(due) == 0 {
+		a.hold(ctx, HoldRoom, nil) // nothing wants any
 	}
 	return out
 }
@@ -238,7 +295,9 @@ func (a *Archiver) archiveBlock(ctx context.Context, r ref, archived *[]entry) (
 		*archived = append(*archived, entryOf(m))
 	}
 	a.fresh++
+	a.stored += m.Bytes
 	a.update(func(s *Status) {
+		s.StoreBytes = a.stored
 		a.known[r].state, a.known[r].proven = stateDone, false
 		s.ArchivedBlocks++
 		s.ArchivedBytes += m.Bytes

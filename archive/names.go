@@ -16,6 +16,8 @@ import (
 //	<tenant>/<block>/manifest.json                     last: the block is archived
 //	@catalog                                           a copy of what the manifests say; see catalog.go
 //	@pin.<block>.<tenant>, @prune.<block>.<tenant>     see marks.go
+//	@store.json                                        which store it is; see identity.go
+//	@probe-<hash>                                      shows whether a source is the store itself; see apart.go
 //	@archiver-<hash>.json                              what an archiver remembers; see memory.go
 //
 // Only tenants are directories at the root, since a Tempo takes each for one. What is ours there begins with a character

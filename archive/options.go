@@ -29,6 +29,15 @@ type Options struct {
 	// CompactedRetention is Tempo's compactor.compaction.compacted_block_retention: how long a block stays after it
 	// was marked. 0 is Tempo's default, 1 h. Where TempoURL answers, its value is used instead.
 	CompactedRetention time.Duration
+	// StoreFile remembers in the data directory which store it is that this archiver works on. While the store is
+	// another, nothing is purged; see KnownStore. Empty: any store will do, as for one who purges nothing.
+	StoreFile string
+	// MaxBytes bounds what all archived blocks take in the store; 0 is no bound. Above it nothing more is archived, so
+	// nothing is purged.
+	MaxBytes int64
+	// Room is asked before each block is copied, with the block's bytes; an error says why it may not be, and holds up
+	// archiving and purging until a later call returns nil. It must not block. nil: there is always room.
+	Room func(bytes int64) error
 	// TempoURL is the HTTP address of the Tempo elsewhere, whose settings are looked at. Empty: they are not.
 	TempoURL string
 	// Logger hears of what somebody may have to act on; nil is silence.

@@ -53,6 +53,9 @@ func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
 	if err != nil || m == nil {
 		return false, err
 	}
+	if err := a.checkFilesApart(b, m); err != nil {
+		return false, err
+	}
 	r := ref{m.Tenant, m.Block}
 	damages, err := checkBlock(ctx, a.opt.Store, m, true)
 	if err != nil {

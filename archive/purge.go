@@ -94,8 +94,31 @@ func (a *Archiver) purgeStep(ctx context.Context, r ref, k *known, old bool) err
 	return nil
 }
 
+// sure sees once more that what is purged is kept elsewhere: in a store that is not the source, and that is the one of
+// the last run.
+func (a *Archiver) sure(ctx context.Context) error {
+	if a.sureAt == a.scans {
+		return nil
+	}
+	a.apart = false
+	if err := a.proveApart(ctx); err != nil {
+		return err
+	}
+	if err := a.recogniseStore(ctx); err != nil {
+		return err
+	}
+	if why, held := a.status.Holds[HoldStore]; held {
+		return errors.New(why)
+	}
+	a.sureAt = a.scans
+	return nil
+}
+
 // proven returns the block if it is archived and proven so, by this process; else nil.
 func (a *Archiver) proven(ctx context.Context, r ref, k *known) (*sourceBlock, error) {
+	if err := a.sure(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", errStoreInDoubt, err)
+	}
 	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
 	if err != nil {
 		return nil, err
@@ -103,6 +126,9 @@ func (a *Archiver) proven(ctx context.Context, r ref, k *known) (*sourceBlock, e
 	ok := true
 	if k.proven && k.print == b.print() {
 		m, err := a.copy.committed(ctx, b) // still there, by the names
+		if err == nil && m != nil {
+			err = a.checkFilesApart(b, m)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errStoreInDoubt, err)
 		}

@@ -70,6 +70,7 @@ func (a *Archiver) saveCatalog(ctx context.Context) {
 	if inv.catalogErr != nil {
 		a.inDoubt(ctx, CauseCatalog, inv.catalogErr)
 	}
+	a.setStored(inv.bytes())
 	for r, at := range a.verified {
 		if e := inv.find(r); e != nil {
 			e.verified = max(e.verified, at)
@@ -94,7 +95,7 @@ func (a *Archiver) begin() {
 	defer a.mu.Unlock()
 	clear(a.known)
 	a.scanned, a.status.LastScan = time.Time{}, time.Time{}
-	a.recalled, a.remembered = false, time.Time{}
+	a.recalled, a.apart, a.remembered = false, false, time.Time{}
 }
 
 // recall reads what an earlier run wrote down, once a term. What the end of our last term kept us from writing down is not
@@ -108,6 +109,9 @@ func (a *Archiver) recall(ctx context.Context) error {
 		return err
 	}
 	a.fail(ctx, CauseCatalog, err)
+	if err := a.count(ctx); err != nil {
+		return err
+	}
 	start := time.Now()
 	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
 	a.mu.Lock()
@@ -131,7 +135,7 @@ func (a *Archiver) recall(ctx context.Context) error {
 
 // sweep removes once a day what copying that was interrupted left out of sight.
 func (a *Archiver) sweep(ctx context.Context) {
-	if !a.swept.IsZero() && time.Since(a.swept) < sweepAge {
+	if !a.recalled || !a.swept.IsZero() && time.Since(a.swept) < sweepAge {
 		return
 	}
 	a.swept = time.Now()

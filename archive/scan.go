@@ -17,34 +17,34 @@ import (
 // storage are, in case Tempo wrote one again under its id; of a large one, a part in turn.
 const relookBlocks = 2000
 
-// scan lists the source, sorts out what is archived, and returns the rest in the order of urgency.
-func (a *Archiver) scan(ctx context.Context) ([]ref, error) {
+// scan lists the source, sorts out what is archived, and returns the rest in the order of urgency. What could not be
+// listed or looked at is said by unlisted, and keeps nothing of the rest from being archived. Where that is everything,
+// or it is the store that fails, it is err.
+func (a *Archiver) scan(ctx context.Context) (due []ref, unlisted, err error) {
 	a.scans++
 	turns := uint64(len(a.known)/relookBlocks + 1)
+	var failed failures
 	for tenant, err := range tenants(ctx, a.opt.Source) {
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = a.scanTenant(ctx, tenant, turns, &failed)
 		}
-		for block, err := range blockIDs(ctx, a.opt.Source, tenant) {
-			if err != nil {
-				return nil, err
-			}
-			r := ref{tenant, block}
-			k := a.know(r)
-			if (k.state == stateDone || k.state == stateCovered) && a.opt.Embedded == nil && turn(block, turns) != a.scans%turns {
-				continue
-			}
-			if err := a.look(ctx, r, k); err != nil {
-				return nil, err
-			}
+		if err := failed.take(ctx, err); err != nil {
+			return nil, nil, err
 		}
 	}
-	a.forgetGone()
-	var due []ref
+	unlisted = failed.err()
+	if unlisted == nil {
+		a.forgetGone()
+	}
+	seen := false
 	for r, k := range a.known {
-		if k.state == statePending {
+		seen = seen || k.looked == a.scans
+		if k.state == statePending && k.looked == a.scans {
 			due = append(due, r)
 		}
+	}
+	if unlisted != nil && !seen {
+		return nil, nil, unlisted
 	}
 	// Lower levels first, since they cover the higher; what Tempo will delete first before the rest. What failed comes
 	// last, so that it does not hold up the others.
@@ -52,7 +52,53 @@ func (a *Archiver) scan(ctx context.Context) ([]ref, error) {
 		p, q := a.known[x], a.known[y]
 		return cmp.Or(cmp.Compare(p.tries(), q.tries()), cmp.Compare(p.level, q.level), p.urgency().Compare(q.urgency()), p.end.Compare(q.end), x.compare(y))
 	})
-	return due, nil
+	return due, unlisted, nil
+}
+
+// scanTenant looks at the blocks of a tenant. What fails of one of them is noted, and the error is that of their listing.
+func (a *Archiver) scanTenant(ctx context.Context, tenant string, turns uint64, failed *failures) error {
+	for block, err := range blockIDs(ctx, a.opt.Source, tenant) {
+		if err != nil {
+			return err
+		}
+		r := ref{tenant, block}
+		k := a.know(r)
+		if (k.state == stateDone || k.state == stateCovered) && a.opt.Embedded == nil && turn(block, turns) != a.scans%turns {
+			continue
+		}
+		if err := failed.take(ctx, a.look(ctx, r, k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// failures are those of a source while it is listed: the first, and how many.
+type failures struct {
+	first error
+	count int
+}
+
+// take notes an error of the source, and returns any other, which ends the listing.
+func (f *failures) take(ctx context.Context, err error) error {
+	var src *sourceError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil || !errors.As(err, &src):
+		return err
+	}
+	if f.count++; f.count == 1 {
+		f.first = err
+	}
+	return nil
+}
+
+func (f *failures) err() error {
+	if f.count < 2 {
+		return f.first
+	}
+	return fmt.Errorf("%w; and %d errors more", f.first, f.count-1)
 }
 
 // urgency is when Tempo began to count towards the block's end, and never for one that is not marked.

@@ -30,6 +30,12 @@ type Status struct {
 	CoveredBlocks    int   `json:"covered_blocks"`    // not copied: their spans are in other archived blocks
 	UnfinishedBlocks int   `json:"unfinished_blocks"` // directories without a whole meta.json
 
+	// StoreBytes are those of all archived blocks in the store, also of other archivers, as they were last counted.
+	StoreBytes int64 `json:"store_bytes"`
+	MaxBytes   int64 `json:"max_bytes,omitempty"` // archive.max_bytes; absent where there is no bound
+	// Holds say why nothing is archived or purged until somebody has done something.
+	Holds map[Hold]string `json:"holds,omitempty"`
+
 	ArchivedBlocks int64            `json:"archived_blocks_total"`
 	ArchivedBytes  int64            `json:"archived_bytes_total"`
 	Conflicts      int64            `json:"conflicts_total"` // blocks kept under a derived id
@@ -102,7 +108,7 @@ func (a *Archiver) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.status
-	s.UnknownFormats, s.Failures = maps.Clone(s.UnknownFormats), maps.Clone(s.Failures)
+	s.UnknownFormats, s.Failures, s.Holds = maps.Clone(s.UnknownFormats), maps.Clone(s.Failures), maps.Clone(s.Holds)
 	s.Gaps, s.Warnings = slices.Clone(a.memory.Gaps), slices.Clone(s.Warnings)
 	if s.Purge != nil {
 		purge := *s.Purge
