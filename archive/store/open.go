@@ -121,15 +121,20 @@ type Opener interface {
 	Open(ctx context.Context, name string) (Object, error)
 }
 
+// readAttempts is how often an object is opened again that is replaced while it
+// is read. Whoever replaces one as often is not at work, but a server at fault.
+const readAttempts = 100
+
 // ReadFile reads a whole object of at most limit bytes, one version of it, also
 // while it is being replaced.
 func ReadFile(ctx context.Context, s Opener, name string, limit int64) ([]byte, error) {
-	for {
+	for range readAttempts {
 		data, err := readOnce(ctx, s, name, limit)
 		if !errors.Is(err, ErrReplaced) {
 			return data, err
 		}
 	}
+	return nil, fmt.Errorf("read %s: %w each of %d times; the server may answer with wrong ETags", name, ErrReplaced, readAttempts)
 }
 
 func readOnce(ctx context.Context, s Opener, name string, limit int64) ([]byte, error) {

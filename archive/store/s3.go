@@ -33,6 +33,7 @@ type s3Store struct {
 	idle time.Duration
 
 	unconditional atomic.Bool // the server cannot create conditionally
+	unmatched     atomic.Bool // the server does not find its own ETags equal
 
 	mu          sync.Mutex
 	interrupted map[string]string // uploads that calls of this process left unfinished: key to upload id

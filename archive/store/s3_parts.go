@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -170,8 +169,8 @@ func (s *s3Store) sendParts(ctx context.Context, name string, u upload, r io.Rea
 func (s *s3Store) sendPart(ctx context.Context, name string, u upload, number int, data []byte) (string, error) {
 	if kept, ok := u.kept[number]; ok && kept.Size == int64(len(data)) {
 		sum := md5.Sum(data)
-		if strings.Trim(kept.ETag, `"`) == hex.EncodeToString(sum[:]) {
-			return kept.ETag, nil
+		if tag := opaqueTag(kept.ETag); tag == hex.EncodeToString(sum[:]) {
+			return tag, nil
 		}
 	}
 	sum := sha256.Sum256(data)
@@ -183,7 +182,7 @@ func (s *s3Store) sendPart(ctx context.Context, name string, u upload, number in
 		})
 		return err
 	})
-	return part.ETag, err
+	return opaqueTag(part.ETag), err // weak ones are a proxy's, and the server knows its own
 }
 
 // complete makes the object of its parts and checks that it is whole.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -17,12 +19,15 @@ const (
 	maxChunks = 8         // kept for one object, 1 MiB
 )
 
-// s3Object reads one version of an object: each request names its ETag.
+// s3Object reads one version of an object: each request names its ETag. One that
+// is weak (W/"...") never matches, so the answer's is compared instead, and where
+// there is none the time of the last change.
 type s3Object struct {
 	ctx  context.Context // that of Open, as its contract says
 	s    *s3Store
 	name string
 	etag string
+	time time.Time // of the last change
 	size int64
 
 	mu     sync.Mutex
@@ -42,7 +47,7 @@ func (s *s3Store) Open(ctx context.Context, name string) (Object, error) {
 	if err != nil {
 		return nil, s.fail("open", name, err)
 	}
-	return &s3Object{ctx: ctx, s: s, name: name, etag: info.ETag, size: info.Size}, nil
+	return &s3Object{ctx: ctx, s: s, name: name, etag: info.ETag, time: info.LastModified, size: info.Size}, nil
 }
 
 func (o *s3Object) Size() int64 { return o.size }
@@ -124,15 +129,28 @@ func (o *s3Object) fetch(p []byte, off int64) error {
 // get asks for the bytes from off to end.
 func (o *s3Object) get(ctx context.Context, off, end int64) (io.ReadCloser, error) {
 	var opts minio.GetObjectOptions
-	if err := errors.Join(opts.SetRange(off, end-1), opts.SetMatchETag(o.etag)); err != nil {
+	if err := opts.SetRange(off, end-1); err != nil {
 		return nil, err
 	}
-	body, _, header, err := o.s.core.GetObject(ctx, o.s.at.bucket, o.s.key(o.name), opts)
-	if r, _ := response(err); r.Code == "PreconditionFailed" {
+	if o.matchable() {
+		if err := opts.SetMatchETag(o.etag); err != nil {
+			return nil, err
+		}
+	}
+	body, info, header, err := o.s.core.GetObject(ctx, o.s.at.bucket, o.s.key(o.name), opts)
+	if r, _ := response(err); r.StatusCode == http.StatusPreconditionFailed {
+		if again, err := o.s.core.StatObject(ctx, o.s.at.bucket, o.s.key(o.name), minio.StatObjectOptions{}); err == nil && o.matchable() && o.isThis(again) {
+			o.s.logger.WarnContext(ctx, "the store matches no ETag of its own; those of its answers are compared", "store", o.s.URL())
+			o.s.unmatched.Store(true)
+			return o.get(ctx, off, end)
+		}
 		return nil, sourceError{ErrReplaced}
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !o.isThis(info) {
+		return nil, errors.Join(sourceError{ErrReplaced}, body.Close())
 	}
 	want := fmt.Sprintf("bytes %d-%d/", off, end-1)
 	if got := header.Get("Content-Range"); !strings.HasPrefix(got, want) {
@@ -140,6 +158,25 @@ func (o *s3Object) get(ctx context.Context, off, end int64) (io.ReadCloser, erro
 	}
 	return body, nil
 }
+
+// matchable says whether a request can be for this very version.
+func (o *s3Object) matchable() bool {
+	return o.etag != "" && !isWeak(o.etag) && !o.s.unmatched.Load()
+}
+
+// isThis says whether an answer is of the version that was opened.
+func (o *s3Object) isThis(info minio.ObjectInfo) bool {
+	if o.etag == "" || info.ETag == "" {
+		return info.LastModified.Equal(o.time)
+	}
+	return opaqueTag(info.ETag) == opaqueTag(o.etag)
+}
+
+// isWeak says whether an ETag, from which the library took the quotes at its ends, is a weak one.
+func isWeak(etag string) bool { return strings.HasPrefix(etag, "W/") }
+
+// opaqueTag is what of an ETag tells one version from another: a proxy that compresses makes a weak one of a strong one.
+func opaqueTag(etag string) string { return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`) }
 
 // WriteTo goes on behind what it has written when a transfer breaks off.
 func (o *s3Object) WriteTo(w io.Writer) (int64, error) {
