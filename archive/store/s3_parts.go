@@ -182,7 +182,12 @@ func (s *s3Store) sendPart(ctx context.Context, name string, u upload, number in
 		})
 		return err
 	})
-	return opaqueTag(part.ETag), err // weak ones are a proxy's, and the server knows its own
+	tag := opaqueTag(part.ETag) // a weak one is a proxy's, and the server knows its own
+	if tag == "" {
+		md5 := md5.Sum(data)
+		tag = hex.EncodeToString(md5[:])
+	}
+	return tag, err
 }
 
 // complete makes the object of its parts and checks that it is whole.
