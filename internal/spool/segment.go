@@ -91,13 +91,23 @@ type extent struct {
 
 func (e extent) end() int64 { return e.Offset + e.Bytes }
 
+// torn is a range that was never acknowledged. What follows it was whole when
+// the range was found, so that it is known which record that is: should the
+// disk damage it since, it is known what is missing. Next's index is 0 in
+// footers of before it was kept.
+type torn struct {
+	extent
+	Index  uint32 `json:"index,omitempty"`
+	Before uint64 `json:"spans_before,omitempty"`
+}
+
 // segment is one file and what is known of it. Once a Spool has it, Spool.mu
 // guards all that can change.
 type segment struct {
 	identity
 	path   string
-	headed bool     // the header is whole
-	torn   []extent // never acknowledged, to be passed over
+	headed bool   // the header is whole
+	torn   []torn // never acknowledged, to be passed over
 
 	size   int64 // bytes of the file
 	end    mark  // where the committed frames end; nothing behind it is read

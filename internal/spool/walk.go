@@ -24,12 +24,13 @@ type walker struct {
 	salt uint64
 	at   mark
 	end  mark // bytes from end.offset on are not looked at
-	torn []extent
+	torn []torn
 
 	// open says that the end is not known: zeros up to end.offset are no damage,
 	// and end's other numbers say nothing.
 	open bool
-	// adrift says that at's index and before are not known, after a torn extent.
+	// adrift says that at's index and before are not known, after a torn range
+	// whose footer does not tell them.
 	adrift bool
 }
 
@@ -37,7 +38,7 @@ type walker struct {
 func (w *walker) next() (piece, error) {
 	for _, t := range w.torn {
 		if t.Offset <= w.at.offset && w.at.offset < t.end() {
-			w.at.offset, w.adrift = t.end(), true
+			w.at, w.adrift = mark{t.end(), t.Index, t.Before}, t.Index == 0
 		}
 	}
 	start := w.at
@@ -79,7 +80,8 @@ func (w *walker) resync(start mark) (piece, error) {
 	}
 	p := piece{extent: extent{start.offset, next.offset - start.offset}, damaged: true, index: start.index}
 	if w.adrift {
-		p.index, p.lost = next.index, Counts{Records: 1}
+		// One record at least, and the last of them is the one before next.
+		p.index, p.lost = max(next.index, 1)-1, Counts{Records: 1}
 	} else {
 		p.lost = Counts{int64(next.index) - int64(start.index), int64(next.before - start.before)}
 	}
