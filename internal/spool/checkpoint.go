@@ -87,7 +87,7 @@ func (s *Spool) doomFinished() {
 	})
 }
 
-// writeState writes the state file.
+// writeState writes the state file and its copy.
 func (s *Spool) writeState() error {
 	s.mu.Lock()
 	st := s.sums
@@ -102,7 +102,11 @@ func (s *Spool) writeState() error {
 	if err != nil {
 		return err
 	}
-	return s.replaceState(b)
+	if err := s.replaceState(b); err != nil {
+		return err
+	}
+	s.copyState(b)
+	return nil
 }
 
 // removeDoomed deletes segments; what fails is tried again at the next checkpoint.

@@ -23,7 +23,7 @@ type inventory struct {
 	setAside   int64   // bytes of those
 	aside      map[string]bool
 	state      state // Segments has been applied to segments
-	stateErr   error // the state file is damaged
+	stateErr   error // the state file cannot be used
 	lastID     uint64
 }
 
@@ -40,13 +40,10 @@ func takeInventory(fsys durable.FS, dir string) (*inventory, error) {
 	inv := &inventory{fsys: fsys, dir: dir, unfooted: make(map[*segment]surveyed), aside: make(map[string]bool)}
 	// The state first: beside a running server, segments listed afterwards are
 	// at least as far as it says.
-	state, err := readState(fsys, dir)
-	if errors.Is(err, errStateDamaged) {
-		inv.stateErr = err
-	} else if err != nil {
+	var err error
+	if inv.state, inv.stateErr, err = readState(fsys, dir); err != nil {
 		return nil, err
 	}
-	inv.state = state
 
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {

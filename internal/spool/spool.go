@@ -34,6 +34,7 @@ type Spool struct {
 	closed     bool
 	unsaved    bool // the state file could not be written
 	unlisted   bool // the quarantine could not be listed
+	uncopied   bool // the copy of the state file could not be written
 
 	// Only the writer uses these.
 	active *active
@@ -43,6 +44,7 @@ type Spool struct {
 	checkpoint sync.Mutex // held while the state file is written and segments are deleted
 	saved      time.Time
 	stateRoom  int64 // that the next state file may need
+	copyNamed  bool  // the name of its copy is synced
 
 	syncs atomic.Int64
 }
@@ -81,7 +83,8 @@ func Open(dir string, opts Options) (*Spool, error) {
 		s.failed("leave segment alone", err)
 	}
 	if inv.stateErr != nil {
-		s.failed("read all records again", inv.stateErr)
+		s.failed("cannot use the state file", inv.stateErr)
+		s.setStateAside()
 	}
 	for _, g := range s.segments {
 		if found, ok := inv.unfooted[g]; ok {
