@@ -55,6 +55,13 @@ type Cloner interface {
 	Clone(src *os.File) error
 }
 
+// A Forgetter is a File that can drop what the system remembers of n bytes from
+// off on, so that the next read asks the medium. What is not written back yet
+// stays.
+type Forgetter interface {
+	Forget(off, n int64) error
+}
+
 // ReadFile reads a whole file of at most limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	f, err := fsys.OpenFile(name, openRead, 0)

@@ -51,10 +51,10 @@ func (s *Spool) saveState() error {
 	s.doomFinished()
 	err := s.writeState()
 	var removed error
-	if err == nil || diskFull(err) {
+	if err == nil || DiskFull(err) {
 		removed = s.removeDoomed()
 	}
-	if diskFull(err) {
+	if DiskFull(err) {
 		err = s.writeState()
 	}
 	if err == nil {
@@ -67,7 +67,9 @@ func (s *Spool) saveState() error {
 	return errors.Join(append(errs, err)...)
 }
 
-func diskFull(err error) bool {
+// DiskFull says that err, of an Append, is that the disk has no room, or that the
+// quota of whoever runs this is used up. Space may come back at any time.
+func DiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 

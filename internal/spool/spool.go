@@ -92,7 +92,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 		}
 		s.bytes += g.size
 	}
-	if err := s.saveState(); err != nil && !diskFull(err) {
+	if err := s.saveState(); err != nil && !DiskFull(err) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()

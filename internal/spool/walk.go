@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+
+	"appliance/internal/durable"
 )
 
 // piece is one step through a segment: a frame with a valid header, or a range
@@ -45,7 +47,7 @@ func (w *walker) next() (piece, error) {
 	if start.offset >= w.end.offset {
 		return piece{}, io.EOF
 	}
-	h, ok, err := w.header(start.offset)
+	h, ok, err := w.surely(start.offset)
 	if err != nil {
 		return piece{}, err
 	}
@@ -135,8 +137,29 @@ func (w *walker) header(off int64) (header, bool, error) {
 	return h, ok, nil
 }
 
-// intact reads a frame's payload and compares its sum.
+// surely is header, and reads once more where there seems to be none: what was
+// wrong once may have been so on the way from the disk only.
+func (w *walker) surely(off int64) (header, bool, error) {
+	h, ok, err := w.header(off)
+	if ok || err != nil {
+		return h, ok, err
+	}
+	w.win.forget(off, headerSize+MaxTenant)
+	return w.header(off)
+}
+
+// intact reads a frame's payload and compares its sum, twice before it says that
+// it is another.
 func (w *walker) intact(p piece) (bool, error) {
+	ok, err := w.sums(p)
+	if ok || err != nil {
+		return ok, err
+	}
+	w.win.forget(p.Offset, p.Bytes)
+	return w.sums(p)
+}
+
+func (w *walker) sums(p piece) (bool, error) {
 	sum := uint32(0)
 	off, end := p.Offset+p.body(), p.end()
 	for off < end {
@@ -190,6 +213,18 @@ func (w *window) from(off int64, n int, end int64) ([]byte, error) {
 		}
 	}
 	return w.buf[off-w.off : w.n], nil
+}
+
+// forget has the next read ask the disk again.
+func (w *window) forget(off, n int64) {
+	w.n = 0
+	forget(w.file, off, n)
+}
+
+func forget(file io.ReaderAt, off, n int64) {
+	if f, ok := file.(durable.Forgetter); ok {
+		_ = f.Forget(off, n) // if it cannot, it is read from memory once more
+	}
 }
 
 // lastNonZero returns where the last byte is in [off, end) that is not zero, or
