@@ -96,8 +96,13 @@ func (s *Spool) writeState() error {
 	st.Segments = slices.Clone(st.Segments)
 	for _, g := range slices.Concat(s.doomed, s.segments) {
 		if g.low != segmentStart {
-			st.Segments = append(st.Segments, cursor{g.String(), g.low.offset, g.low.index, g.low.before, g.released, g.lost})
+			st.Segments = append(st.Segments, g.cursor())
 		}
+	}
+	for _, g := range s.vanished {
+		c, f := g.cursor(), g.fate()
+		c.Vanished = &f
+		st.Segments = append(st.Segments, c)
 	}
 	b, err := encodeState(st)
 	s.mu.Unlock()
@@ -109,6 +114,13 @@ func (s *Spool) writeState() error {
 	}
 	s.copyState(b)
 	return nil
+}
+
+func (g *segment) cursor() cursor {
+	return cursor{
+		Segment: g.String(), Offset: g.low.offset, Index: g.low.index, Before: g.low.before,
+		Released: g.released, Lost: g.lost,
+	}
 }
 
 // removeDoomed deletes segments; what fails is tried again at the next checkpoint.

@@ -41,6 +41,7 @@ func (s *Spool) write() {
 // place finds a segment for the first of waiting and for as many of those
 // behind it as fit. With an error it returns how many the error is for.
 func (s *Spool) place(waiting []*appender) (n int, err error) {
+	s.dropVanished()
 	size := waiting[0].size
 	if s.active == nil || !s.active.holds(size) {
 		if err := s.roll(size); errors.Is(err, ErrFull) {
@@ -96,6 +97,11 @@ func (s *Spool) commit(waiting []*appender, bufs [][]byte) ([][]byte, error) {
 			return bufs, s.giveUp(fmt.Errorf("sync directory %s: %w", s.dir, err))
 		}
 		act.named = true
+	}
+	if err := s.inPlace(act.segment); err != nil {
+		err = s.giveUp(fmt.Errorf("acknowledge %d records: %w", len(waiting), err))
+		s.Look()
+		return bufs, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,8 +1,10 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,8 +108,9 @@ type torn struct {
 type segment struct {
 	identity
 	path   string
-	headed bool   // the header is whole
-	torn   []torn // never acknowledged, to be passed over
+	info   fs.FileInfo // of the file that was opened first
+	headed bool        // the header is whole
+	torn   []torn      // never acknowledged, to be passed over
 
 	size   int64 // bytes of the file
 	end    mark  // where the committed frames end; nothing behind it is read
@@ -122,6 +125,8 @@ type segment struct {
 	done     bitset           // by index: released or lost
 	damage   map[int64]Damage // by offset, what is not counted in lost yet
 	dirty    bool             // done has changed since low was last moved
+
+	vanished bool // its file is gone; it is not among those that are read
 
 	file durable.File // open while refs > 0
 	refs int
@@ -161,6 +166,9 @@ func (g *segment) acquire(fsys durable.FS) (durable.File, error) {
 		f, err := fsys.OpenFile(g.path, os.O_RDONLY, 0)
 		if err != nil {
 			return nil, err
+		}
+		if info, err := f.Stat(); err != nil || !durable.SameFile(info, g.info) {
+			return nil, errors.Join(fmt.Errorf("open segment %s: %w", g.identity, errVanished), err, f.Close())
 		}
 		g.file = f
 	}

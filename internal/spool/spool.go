@@ -25,6 +25,7 @@ type Spool struct {
 	mu         sync.Mutex
 	segments   []*segment // in the order of their ids, the active one last
 	doomed     []*segment // finished, to be deleted
+	vanished   []*segment // whose files are gone
 	bytes      int64      // of all segment files and the spare
 	unreadable int
 	sums       state         // Segments has only those that could not be read

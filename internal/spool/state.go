@@ -49,6 +49,9 @@ type cursor struct {
 	Before   uint64 `json:"spans_before"`
 	Released Tally  `json:"released"`
 	Lost     Tally  `json:"lost"`
+	// Vanished is what becomes of all that was in the segment if its file, which was
+	// gone while the spool was open, has not come back.
+	Vanished *fate `json:"vanished,omitempty"`
 }
 
 // encodeState is one line with the format's version and the CRC32C of all but
