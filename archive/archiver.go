@@ -50,6 +50,7 @@ type Archiver struct {
 	scans      uint64
 	recalled   bool
 	doubt      string       // why the archive is in doubt, from the pass that runs
+	short      bool         // there was no room for a block
 	damaged    map[ref]bool // archived copies that are marked so
 	foreign    map[ref]ref  // archived copies that are not of the bytes of the source's block, by which they seem to be
 	verified   map[ref]int64
@@ -185,6 +186,10 @@ func (a *Archiver) archive(ctx context.Context, due []ref, progress func(Progres
 	var archived []entry // read when the first block of a higher level comes
 	for _, r := range due {
 		if out.left = timeUp(); out.left || ctx.Err() != nil {
+			return out
+		}
+		if !a.hasRoom(ctx, r) {
+			out.Failed++
 			return out
 		}
 		p.Tenant, p.Block = r.tenant, r.block

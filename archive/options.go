@@ -31,6 +31,9 @@ type Options struct {
 	CompactedRetention time.Duration
 	// TempoURL is the HTTP address of the Tempo elsewhere, whose settings are looked at. Empty: they are not.
 	TempoURL string
+	// Room is asked before a block of so many bytes is copied. An error says why it
+	// may not be now; its text is for an operator. nil: there is always room.
+	Room func(bytes int64) error
 	// Logger hears of what somebody may have to act on; nil is silence.
 	Logger *slog.Logger
 	// Wall is the wall clock, nil for time.Now. It exists for tests.
