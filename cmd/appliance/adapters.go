@@ -54,8 +54,8 @@ func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
 	case errors.Is(err, spool.ErrFull), spool.DiskFull(err):
 		refused := &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
+		s.refusing.note(err, len(b.Payload))
 		if len(b.Payload) <= usualPayload {
-			s.refusing.note(err, len(b.Payload))
 			s.full.Store(&full{time.Now().Add(fullFor), refused})
 		}
 		return refused
