@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// A Hold is a standing reason why nothing is purged, and mostly why nothing is
-// archived: somebody has to do something.
+// A Hold is a standing reason why nothing is archived, or nothing is purged:
+// somebody has to do something.
 type Hold string
 
 // The holds, by their names in Status and metrics.
 const (
 	HoldSame  Hold = "store_is_source" // the store and the source are not apart; nothing is archived
 	HoldStore Hold = "store_changed"   // the store is not that of the last run; nothing is purged
-	HoldRoom  Hold = "no_room"         // the store may not grow; nothing more is archived
+	HoldRoom  Hold = "no_room"         // the store may not grow; nothing more is archived, but what is may be purged
 )
 
 // Holds are all that there are.
@@ -41,7 +41,7 @@ func (a *Archiver) hold(ctx context.Context, h Hold, reason error) {
 	if ctx.Err() != nil {
 		return
 	}
-	if reason != nil {
+	if reason != nil && h != HoldRoom { // purging what is archived makes room
 		a.doubt = fmt.Sprintf("%s: %v", h, reason)
 	}
 	_, held := a.status.Holds[h]

@@ -33,10 +33,10 @@ type Options struct {
 	// another, nothing is purged; see KnownStore. Empty: any store will do, as for one who purges nothing.
 	StoreFile string
 	// MaxBytes bounds what all archived blocks take in the store; 0 is no bound. Above it nothing more is archived, so
-	// nothing is purged.
+	// nothing that is not archived yet is purged.
 	MaxBytes int64
 	// Room is asked before each block is copied, with the block's bytes; an error says why it may not be, and holds up
-	// archiving and purging until a later call returns nil. It must not block. nil: there is always room.
+	// archiving until a later call returns nil. It must not block. nil: there is always room.
 	Room func(bytes int64) error
 	// TempoURL is the HTTP address of the Tempo elsewhere, whose settings are looked at. Empty: they are not.
 	TempoURL string

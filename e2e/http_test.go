@@ -319,10 +319,22 @@ func TestSpoolFull(t *testing.T) {
 	if answer := send(); answer.Status != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
 		t.Errorf("with a full spool: status %d, headers %v", answer.Status, answer.Header)
 	}
+	if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "the spool is full") {
+		t.Errorf("with a full spool /ready says %v", err)
+	}
 	release()
 	harness.Eventually(t, 30*time.Second, "room in the spool", func() error {
 		if answer := send(); answer.Status != http.StatusOK {
 			return fmt.Errorf("status %d: %q", answer.Status, answer.Body)
+		}
+		return nil
+	})
+	harness.Eventually(t, 30*time.Second, "ready again", a.Ready)
+	harness.Eventually(t, 10*time.Second, "one log line for each change", func() error {
+		for _, line := range []string{"the spool fills", "the spool is full;", "spans are taken again", "the spool has room again"} {
+			if n := strings.Count(a.Output(), line); n != 1 {
+				return fmt.Errorf("%q is said %d times", line, n)
+			}
 		}
 		return nil
 	})

@@ -125,7 +125,8 @@ func (l *loan) outgrown(ctx context.Context, b, out []byte) error {
 	return l.reserve(ctx, cap(out), false)
 }
 
-// readAll appends src to b, which is from take, until its end.
+// readAll appends src to b until its end. b is from take, or nil: then the
+// budget is charged with nothing before the first byte is there.
 func (l *loan) readAll(ctx context.Context, src io.Reader, b []byte, limit int, patient bool) ([]byte, error) {
 	for {
 		space := b[len(b):max(len(b), min(cap(b), limit))]
@@ -138,7 +139,7 @@ func (l *loan) readAll(ctx context.Context, src io.Reader, b []byte, limit int, 
 			if len(b) >= limit {
 				return nil, errTooLarge("body", limit)
 			}
-			larger, growErr := l.grow(ctx, b, min(2*cap(b), limit), patient)
+			larger, growErr := l.grow(ctx, b, min(max(2*cap(b), smallestBuffer), limit), patient)
 			if growErr != nil {
 				return nil, growErr
 			}

@@ -30,25 +30,15 @@ func (j *job) sample(s *otlpwire.Span) otlpwire.Verdict {
 	return v
 }
 
-// trustedLength is how much of a Content-Length gets its buffer before the
-// bytes are there; beyond it a client has to send to make us hold memory.
-const trustedLength = 1 << 20
-
-// firstBuffer is for bodies of unknown length.
-const firstBuffer = 64 << 10
-
-// read returns the body as it was sent.
+// read returns the body as it was sent. A client has to send to make us hold
+// memory: what its Content-Length promises is charged to nobody, and a buffer
+// is at most twice as large as what has come.
 func (j *job) read(req *http.Request) ([]byte, error) {
-	limit, size := j.r.cfg.MaxBodyBytes, firstBuffer
+	limit := j.r.cfg.MaxBodyBytes
 	if req.ContentLength >= 0 {
 		limit = int(req.ContentLength) // net/http ends the body there
-		size = min(limit, trustedLength)
 	}
-	b, err := j.loan.take(req.Context(), size, true)
-	if err != nil {
-		return nil, err
-	}
-	b, err = j.loan.readAll(req.Context(), req.Body, b, limit, true)
+	b, err := j.loan.readAll(req.Context(), req.Body, nil, limit, true)
 	if err != nil {
 		return nil, refusedBody(err)
 	}

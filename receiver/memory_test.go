@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"runtime/metrics"
 	"strings"
@@ -119,16 +120,45 @@ func TestShortOverloadIsWaitedOut(t *testing.T) {
 	}
 }
 
-// A declared length alone must not make us hold much memory.
-func TestLengthIsNotTrusted(t *testing.T) {
-	r := start(t, Config{})
-	for range 8 {
-		c := dial(t, r)
-		send(t, c, head(fmt.Sprintf("Content-Length: %d", 16<<20)), "\n")
-	}
-	waitFor(t, func() bool { return r.Stats().InflightRequests == 8 && r.Stats().InflightBytes >= 8*trustedLength })
-	if n := r.Stats().InflightBytes; n > 8*trustedLength {
-		t.Errorf("%d bytes are held for 8 requests of one byte", n)
+// Clients that announce bodies and do not send them take nothing from the
+// others: a request is charged for what it has sent, at most twice.
+func TestOnlyWhatCameIsCharged(t *testing.T) {
+	const clients, size, sent = 64, 1 << 20, 10_000
+	r := start(t, Config{InflightBytes: clients * size})
+	good := exchange{body: spanWith(goodTrace, goodSpan), want: 200, kept: 1}
+	for name, header := range map[string]string{
+		"length": fmt.Sprintf("Content-Length: %d", size), "chunked": "Transfer-Encoding: chunked",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var slow []net.Conn
+			for range clients {
+				c := dial(t, r)
+				send(t, c, head(header), "")
+				slow = append(slow, c)
+			}
+			waitFor(t, func() bool { return r.Stats().InflightRequests == clients })
+			if n := r.Stats().InflightBytes; n != 0 {
+				t.Errorf("%d bytes are charged for headers alone", n)
+			}
+			good.run(t, r)
+
+			body := strings.Repeat("x", sent)
+			if name == "chunked" {
+				body = fmt.Sprintf("%x\r\n%s\r\n", sent, body)
+			}
+			for _, c := range slow {
+				send(t, c, body, "")
+			}
+			waitFor(t, func() bool { return r.Stats().InflightBytes >= clients*sent })
+			if n := r.Stats().InflightBytes; n > clients*2*sent {
+				t.Errorf("%d bytes are charged for %d that came", n, clients*sent)
+			}
+			good.run(t, r)
+			for _, c := range slow {
+				c.Close()
+			}
+			waitFor(t, func() bool { return r.Stats().InflightRequests == 0 })
+		})
 	}
 }
 

@@ -44,6 +44,7 @@ func (a *appliance) keepLedger(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+			a.readAcknowledged()
 			err := a.ledger.Save(a.counts())
 			if err != nil && last == nil {
 				a.logger.Error("a crash now would forget counts of spans that were not kept", "err", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -26,7 +25,8 @@ func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally
 // sinkTo keeps batches in the spool.
 type sinkTo struct {
 	*spool.Spool
-	full atomic.Pointer[full] // nil before it was
+	full     atomic.Pointer[full] // nil before it was
+	refusing refusing
 }
 
 // full says until when nothing is tried, and why.
@@ -52,12 +52,15 @@ func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; send smaller batches"}
 	case errors.Is(err, spool.ErrTooLarge):
 		return &receiver.RejectedError{Spans: b.Spans, Reason: err.Error() + "; raise spool.max_bytes or send smaller batches"}
-	case errors.Is(err, spool.ErrFull), errors.Is(err, syscall.ENOSPC):
-		err = &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
+	case errors.Is(err, spool.ErrFull), spool.DiskFull(err):
+		refused := &receiver.UnavailableError{RetryAfter: fullRetry, Err: err}
+		s.refusing.note(err, len(b.Payload))
 		if len(b.Payload) <= usualPayload {
-			s.full.Store(&full{time.Now().Add(fullFor), err})
+			s.full.Store(&full{time.Now().Add(fullFor), refused})
 		}
-		return err
+		return refused
+	case !errors.Is(err, spool.ErrClosed):
+		s.refusing.note(err, len(b.Payload))
 	}
 	return &receiver.UnavailableError{Err: err}
 }

@@ -40,14 +40,14 @@ type archiving struct {
 func (a *appliance) openArchive(ctx context.Context) error {
 	c := a.conf.Archive
 	a.archive.embedded = a.tempo != nil
-	if !c.Enabled || a.tempo == nil && c.Source == "" && c.Store == "" {
-		return nil // with a Tempo elsewhere and nothing said of its storage, there is nothing to archive or to read
+	if a.archiveURL() == "" {
+		return nil
 	}
 	err := checkArchive(a.conf)
 	if err != nil {
 		return err
 	}
-	a.archive.store, err = store.OpenLater(ctx, archiveStore(a.conf.DataDir, c.Store), store.Options{Create: true, BytesPerSecond: int64(c.BytesPerSecond), Logger: a.logger})
+	a.archive.store, err = store.OpenLater(ctx, a.archiveURL(), store.Options{Create: true, BytesPerSecond: int64(c.BytesPerSecond), Logger: a.logger})
 	if err != nil {
 		return fmt.Errorf("archive.store: %w", err)
 	}
@@ -68,6 +68,16 @@ func (a *appliance) openArchive(ctx context.Context) error {
 	return a.openArchiver(ctx, dir, archive.Options{
 		Embedded: purge, Origin: embeddedOrigin(a.conf.DataDir), Interval: embeddedInterval,
 	})
+}
+
+// archiveURL is where the archive is. It is empty where there is none: with a Tempo elsewhere and nothing said of its
+// storage, there is nothing to archive or to read.
+func (a *appliance) archiveURL() string {
+	c := a.conf.Archive
+	if !c.Enabled || a.tempo == nil && c.Source == "" && c.Store == "" {
+		return ""
+	}
+	return archiveStore(a.conf.DataDir, c.Store)
 }
 
 // checkArchive names the keys that say where the archive and its source are and are no URL of either.
@@ -116,6 +126,7 @@ func (a *appliance) openArchiver(ctx context.Context, source string, o archive.O
 		return err
 	}
 	o.Store, o.Source, o.Logger = a.archive.store, src, a.logger
+	o.Room = a.disks.archiveRoom()
 	o.StoreFile, o.MaxBytes = storeFile(a.conf.DataDir), int64(a.conf.Archive.MaxBytes)
 	archiver, err := archive.New(o)
 	if err != nil {

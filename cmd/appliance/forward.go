@@ -34,8 +34,13 @@ func (a *appliance) openSpool() (err error) {
 		return fmt.Errorf("open the spool: %w", err)
 	}
 	st := a.spool.Status()
-	if a.ledger, err = ledger.Open(durable.OS, filepath.Join(a.conf.DataDir, "ledger.json"), st); err != nil {
+	if a.ledger, err = ledger.Open(durable.OS, ledgerFile(a.conf.DataDir), st); err != nil {
 		a.logger.Error("the ledger of earlier runs is damaged", "err", err)
+	}
+	a.readAcknowledged()
+	if l := a.ledger.Balance(ledger.Counts{}, st); l.Damaged+l.Unaccounted > 0 {
+		a.logger.Error("spans that were acknowledged are lost", "damaged", l.Damaged, "unaccounted", l.Unaccounted,
+			"hint", "appliance spool verify says what is damaged; appliance spool acknowledge-loss ends this alarm")
 	}
 	if a.tempo == nil {
 		return nil
@@ -99,7 +104,8 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 			return tempo.Discards(ctx, state.HTTP(), tenant)
 		}
 		limit := int64(a.conf.Tempo.MemoryLimit)
-		o.Busy = (&memoryValve{live: a.tempo.LiveHeap, limit: limit, unwritten: a.tempo.UnwrittenBlocks}).closed
+		valve := &memoryValve{live: a.tempo.LiveHeap, limit: limit, unwritten: a.tempo.UnwrittenBlocks}
+		o.Busy = func() bool { return valve.closed() || a.disks.short.Load() } // blocks do not take what the spool needs
 		o.BytesPerSecond = limit / digestSeconds
 		o.Window = limit * windowTimes
 		o.Quiet = 2*tempo.FlushCheck + quietSlack

@@ -76,7 +76,10 @@ type appliance struct {
 	began  time.Time
 
 	spool     *spool.Spool
+	sink      *sinkTo // what the receiver keeps batches in: the spool
+	disks     *disks
 	ledger    *ledger.Ledger
+	unread    bool          // which loss was acknowledged could not be read
 	blocks    *blockdir.Dir // of the embedded Tempo
 	sampler   *sampler.Sampler
 	pressure  pressure
@@ -131,10 +134,12 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return err
 	}
 	defer a.spool.Close()
+	a.sink = &sinkTo{Spool: a.spool}
+	a.disks = newDisks(a.conf.DataDir, a.archiveURL(), int64(a.conf.Spool.MaxBytes), a.spool.Held)
 	if a.forwarder, err = a.newForwarder(settings); err != nil {
 		return err
 	}
-	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, &sinkTo{Spool: a.spool}, a.logger); err != nil {
+	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, a.sink, a.logger); err != nil {
 		return &config.Error{Where: "receiver", Err: err}
 	}
 	if err := a.openArchive(ctx); err != nil {
@@ -162,6 +167,8 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 
 	memoryLimit := limitMemory(int64(a.conf.Receiver.InflightBytes))
 	a.announce(text, a.receiver.Addr(), adminListener.Addr(), memoryLimit, slices.Concat(config.Misspelled(os.Environ()), samplerNotes, tempoNotes))
+
+	a.disks.warn(a.logger, int64(a.conf.Spool.MaxBytes))
 
 	releaseStartPages()
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
@@ -194,6 +201,8 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })
 	parts.Go(func() error { return a.watchSpool(background) })
+	parts.Go(func() error { return a.watchConditions(background) })
+	parts.Go(func() error { return a.disks.watch(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
 		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {
@@ -305,6 +314,9 @@ func (a *appliance) ready() error {
 	case !a.started.Load():
 		_, err := a.readyTempo()
 		return err
+	}
+	if refused := a.sink.refusing.now.Load(); refused != nil {
+		return refused
 	}
 	return nil
 }

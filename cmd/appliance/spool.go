@@ -10,6 +10,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"appliance/internal/durable"
+	"appliance/internal/ledger"
 	"appliance/internal/spool"
 )
 
@@ -20,12 +22,12 @@ func newSpoolCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand())
+	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand(), newSpoolAcknowledgeCommand())
 	return c
 }
 
 func newSpoolStatusCommand() *cobra.Command {
-	return spoolCommand("status", "Show what is in the spool", "Nothing is changed. Counts of a running appliance are in: appliance status.\nExit code 3 says that spans are lost to damage, or that segments cannot be read.", segmentOutputs, func(w io.Writer, dir, output string) error {
+	return spoolCommand("status", "Show what is in the spool", "Nothing is changed. Counts of a running appliance are in: appliance status.\nExit code 3 says that spans are lost to damage, more than are acknowledged, or that segments cannot be read.", segmentOutputs, func(w io.Writer, dir, output string) error {
 		st, err := spool.Inspect(nil, dir)
 		if err != nil {
 			return err
@@ -38,10 +40,17 @@ func newSpoolStatusCommand() *cobra.Command {
 		default:
 			err = writeSpool(w, dir, st)
 		}
-		if err == nil && (st.UnreadableSegments > 0 || st.Lost.Spans > 0) {
+		if err != nil {
+			return err
+		}
+		seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(filepath.Dir(dir)))
+		if err != nil {
+			return err
+		}
+		if st.UnreadableSegments > 0 || st.Lost.Spans > seen.Damaged {
 			return &codeError{exitPartial, fmt.Errorf("%s lost to damage and %s unreadable; see: appliance spool verify", several(int(st.Lost.Spans), "span"), several(st.UnreadableSegments, "segment"))}
 		}
-		return err
+		return nil
 	})
 }
 

@@ -37,6 +37,7 @@ type status struct {
 	Spool     spoolStatus     `json:"spool"`
 	Forwarder forwarderStatus `json:"forwarder"`
 	Sampler   samplerStatus   `json:"sampler"`
+	Disks     []diskStatus    `json:"disks"`
 	Archive   *archiveStatus  `json:"archive,omitempty"` // absent where nothing is archived
 }
 
@@ -90,6 +91,7 @@ func (a *appliance) status() status {
 		},
 		Forwarder: forwarderStatus{Proof: a.proof(), Stats: a.forwarder.Stats()},
 		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target, a.underPressure()},
+		Disks:     *a.disks.known.Load(),
 	}
 	if err := a.ready(); err != nil {
 		s.Ready, s.NotReady = false, err.Error()
@@ -143,10 +145,10 @@ func newStatusCommand() *cobra.Command {
 		Long: `Ask a running appliance what became of every span:
 
   received = kept + sampled out + rejected
-  kept     = pending + proven + discarded by Tempo + damaged + unaccounted
+  kept     = pending + proven + discarded by Tempo + damaged + unaccounted + acknowledged loss
 
 pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash, or, with a Tempo
-elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). unaccounted is 0, or something is wrong. Exit code 3 says that spans are damaged or unaccounted for.`,
+elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). unaccounted is 0, or something is wrong. Exit code 3 says that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" makes that acknowledged loss.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {

@@ -54,6 +54,9 @@ func statusText(s status, last *status) string {
 		span("  damaged", l.Damaged, w.Damaged, "by the disk; see `appliance spool verify`")
 	}
 	span("  unaccounted", l.Unaccounted, w.Unaccounted, "")
+	if l.AcknowledgedLoss != 0 {
+		span("  acknowledged", l.AcknowledgedLoss, w.AcknowledgedLoss, "as lost")
+	}
 	if len(l.Tenants) > 1 {
 		b.WriteString("\ntenants\n")
 		for _, name := range slices.Sorted(maps.Keys(l.Tenants)) {
@@ -63,6 +66,9 @@ func statusText(s status, last *status) string {
 	}
 	b.WriteString("\n")
 	row("spool", "%s", spoolText(s.Spool))
+	if len(s.Disks) > 0 {
+		row("disk", "%s", disksText(s.Disks))
+	}
 	f := s.Forwarder
 	row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(f.ResentSpans))
 	if f.LastError != "" {

@@ -14,6 +14,8 @@ import (
 type FS interface {
 	// OpenFile opens name as os.OpenFile does.
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// Stat describes the file that has a name now.
+	Stat(name string) (fs.FileInfo, error)
 	// ReadDir lists a directory, sorted by name.
 	ReadDir(name string) ([]fs.DirEntry, error)
 	Mkdir(name string, perm fs.FileMode) error
@@ -37,6 +39,8 @@ type File interface {
 	WritevAt(bufs [][]byte, off int64) error
 	// Size is the length of the file in bytes.
 	Size() (int64, error)
+	// Stat describes the file, whatever name it has now, if any.
+	Stat() (fs.FileInfo, error)
 	// Allocate makes the file size bytes long, zeros where nothing was written,
 	// and reserves the space where the filesystem can, so that writing within
 	// it does not run out of space.
@@ -53,6 +57,18 @@ type Cloner interface {
 	// Clone makes the content that of src without copying bytes. Where the
 	// filesystem cannot, it returns an error and has changed nothing.
 	Clone(src *os.File) error
+}
+
+// A Forgetter is a File that can drop what the system remembers of n bytes from
+// off on, so that the next read asks the medium. What is not written back yet
+// stays.
+type Forgetter interface {
+	Forget(off, n int64) error
+}
+
+// SameFile says whether two descriptions, from Stat, are of one file.
+func SameFile(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) || a.Sys() != nil && a.Sys() == b.Sys() // of a filesystem in memory
 }
 
 // ReadFile reads a whole file of at most limit bytes.

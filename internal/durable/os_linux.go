@@ -74,6 +74,15 @@ func (f osFile) Sync() error {
 	}
 }
 
+func (f osFile) Forget(off, n int64) error {
+	page := int64(os.Getpagesize())
+	from := off / page * page // the kernel leaves pages of which a part is to stay
+	to := (off + n + page - 1) / page * page
+	err := unix.Fadvise(int(f.Fd()), from, to-from, unix.FADV_DONTNEED)
+	runtime.KeepAlive(f.File)
+	return err
+}
+
 func (f osFile) Clone(src *os.File) error {
 	err := unix.IoctlFileClone(int(f.Fd()), int(src.Fd()))
 	runtime.KeepAlive(f.File)

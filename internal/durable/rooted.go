@@ -29,6 +29,7 @@ func (r rootedFS) OpenFile(name string, flag int, perm fs.FileMode) (File, error
 	return osFile{f}, nil
 }
 
+func (r rootedFS) Stat(name string) (fs.FileInfo, error)      { return r.root.Stat(name) }
 func (r rootedFS) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(r.root.FS(), name) }
 func (r rootedFS) Mkdir(name string, perm fs.FileMode) error  { return r.root.Mkdir(name, perm) }
 func (r rootedFS) Rename(oldname, newname string) error       { return r.root.Rename(oldname, newname) }

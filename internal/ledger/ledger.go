@@ -1,5 +1,5 @@
 // Package ledger accounts for every span: received = kept + sampled out + rejected, and kept = pending + proven +
-// discarded by Tempo + damaged + unaccounted, of which the last must be 0.
+// discarded by Tempo + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
 //
 // It promises that the account balances after any crash. What became of kept spans is counted by the spool, in the
 // files that hold them, so it is exact; the counts of spans that were not kept, and of those that Tempo discarded, are
@@ -41,6 +41,8 @@ type Ledger struct {
 	mu        sync.Mutex
 	earlier   Counts                      // of earlier runs
 	discarded map[string]map[string]int64 // of all runs
+
+	acknowledged Acknowledged
 }
 
 // Open reads what earlier runs have saved at path. kept is what the spool has ever kept: it counts more than the file,
@@ -107,16 +109,18 @@ func (l *Ledger) Save(run Counts) error {
 
 // Account is the ledger at one moment, in spans.
 type Account struct {
-	Received    int64             `json:"received"`
-	Kept        int64             `json:"kept"`
-	SampledOut  map[string]int64  `json:"sampled_out"`
-	Rejected    map[string]int64  `json:"rejected"`
-	Pending     int64             `json:"pending"`   // in the spool
-	Proven      int64             `json:"proven"`    // in blocks of Tempo's that survive any crash
-	Discarded   map[string]int64  `json:"discarded"` // by Tempo
-	Damaged     int64             `json:"damaged"`   // in the spool, by the disk
-	Unaccounted int64             `json:"unaccounted"`
-	Tenants     map[string]Tenant `json:"tenants"`
+	Received    int64            `json:"received"`
+	Kept        int64            `json:"kept"`
+	SampledOut  map[string]int64 `json:"sampled_out"`
+	Rejected    map[string]int64 `json:"rejected"`
+	Pending     int64            `json:"pending"`   // in the spool
+	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
+	Discarded   map[string]int64 `json:"discarded"` // by Tempo
+	Damaged     int64            `json:"damaged"`   // in the spool, by the disk
+	Unaccounted int64            `json:"unaccounted"`
+	// AcknowledgedLoss was damaged or unaccounted until an operator acknowledged it.
+	AcknowledgedLoss int64             `json:"acknowledged_loss"`
+	Tenants          map[string]Tenant `json:"tenants"`
 }
 
 // Tenant is the part of an Account that is known by tenant.
@@ -125,7 +129,7 @@ type Tenant struct {
 	Pending   int64            `json:"pending"`
 	Proven    int64            `json:"proven"`
 	Discarded map[string]int64 `json:"discarded,omitempty"`
-	Damaged   int64            `json:"damaged"`
+	Damaged   int64            `json:"damaged"` // what is acknowledged included
 }
 
 // Balance draws up the account. run must have been read before st, so that st holds all that run counts as kept.
@@ -155,6 +159,7 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 		}
 	}
 	a.Proven = st.Released.Spans - sum(a.Discarded)
+	a.acknowledge(l.acknowledged)
 	return a
 }
 

@@ -48,6 +48,6 @@ func (s *Spool) appender(rec Record) *appender {
 
 // recycle gives a back; nobody else may hold it any more.
 func (s *Spool) recycle(a *appender) {
-	a.rec = Record{}
+	a.rec, a.probe = Record{}, false
 	s.appenders.Put(a)
 }

@@ -51,10 +51,10 @@ func (s *Spool) saveState() error {
 	s.doomFinished()
 	err := s.writeState()
 	var removed error
-	if err == nil || diskFull(err) {
+	if err == nil || DiskFull(err) {
 		removed = s.removeDoomed()
 	}
-	if diskFull(err) {
+	if DiskFull(err) {
 		err = s.writeState()
 	}
 	if err == nil {
@@ -67,7 +67,9 @@ func (s *Spool) saveState() error {
 	return errors.Join(append(errs, err)...)
 }
 
-func diskFull(err error) bool {
+// DiskFull says that err, of an Append, is that the disk has no room, or that the
+// quota of whoever runs this is used up. Space may come back at any time.
+func DiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
@@ -87,22 +89,38 @@ func (s *Spool) doomFinished() {
 	})
 }
 
-// writeState writes the state file.
+// writeState writes the state file and its copy.
 func (s *Spool) writeState() error {
 	s.mu.Lock()
 	st := s.sums
 	st.Segments = slices.Clone(st.Segments)
 	for _, g := range slices.Concat(s.doomed, s.segments) {
 		if g.low != segmentStart {
-			st.Segments = append(st.Segments, cursor{g.String(), g.low.offset, g.low.index, g.low.before, g.released, g.lost})
+			st.Segments = append(st.Segments, g.cursor())
 		}
+	}
+	for _, g := range s.vanished {
+		c, f := g.cursor(), g.fate()
+		c.Vanished = &f
+		st.Segments = append(st.Segments, c)
 	}
 	b, err := encodeState(st)
 	s.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	return s.replaceState(b)
+	if err := s.replaceState(b); err != nil {
+		return err
+	}
+	s.copyState(b)
+	return nil
+}
+
+func (g *segment) cursor() cursor {
+	return cursor{
+		Segment: g.String(), Offset: g.low.offset, Index: g.low.index, Before: g.low.before,
+		Released: g.released, Lost: g.lost,
+	}
 }
 
 // removeDoomed deletes segments; what fails is tried again at the next checkpoint.

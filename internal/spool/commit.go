@@ -20,7 +20,7 @@ func (s *Spool) write() {
 		start := time.Now()
 		for len(waiting) > 0 {
 			n, err := s.place(waiting)
-			if err == nil {
+			if err == nil && !waiting[0].probe {
 				bufs, err = s.commit(waiting[:n], bufs[:0])
 				clear(bufs)
 			}
@@ -39,8 +39,10 @@ func (s *Spool) write() {
 }
 
 // place finds a segment for the first of waiting and for as many of those
-// behind it as fit. With an error it returns how many the error is for.
+// behind it as fit; a probe it finds one for alone. With an error it returns how
+// many the error is for.
 func (s *Spool) place(waiting []*appender) (n int, err error) {
+	s.dropVanished()
 	size := waiting[0].size
 	if s.active == nil || !s.active.holds(size) {
 		if err := s.roll(size); errors.Is(err, ErrFull) {
@@ -49,8 +51,11 @@ func (s *Spool) place(waiting []*appender) (n int, err error) {
 			return len(waiting), err
 		}
 	}
+	if waiting[0].probe {
+		return 1, nil
+	}
 	room := s.active.limit - s.active.end.offset
-	for n < len(waiting) && waiting[n].size <= room {
+	for n < len(waiting) && !waiting[n].probe && waiting[n].size <= room {
 		room -= waiting[n].size
 		n++
 	}
@@ -96,6 +101,11 @@ func (s *Spool) commit(waiting []*appender, bufs [][]byte) ([][]byte, error) {
 			return bufs, s.giveUp(fmt.Errorf("sync directory %s: %w", s.dir, err))
 		}
 		act.named = true
+	}
+	if err := s.inPlace(act.segment); err != nil {
+		err = s.giveUp(fmt.Errorf("acknowledge %d records: %w", len(waiting), err))
+		s.Look()
+		return bufs, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -314,37 +314,6 @@ func TestQuarantineIsBounded(t *testing.T) {
 	}
 }
 
-// A damaged state file costs nothing but that records are read again.
-func TestDamagedState(t *testing.T) {
-	fsys := crashfs.New()
-	s, err := Open("/spool", Options{FS: fsys, CheckpointEvery: -1, SegmentBytes: 8 << 10})
-	must(t, err)
-	at := appendNumbered(t, s, upTo(10)...)
-	for n := range 5 {
-		must(t, s.Release(at[n]))
-	}
-	must(t, s.Close())
-	whole := file(t, fsys, "/spool/"+stateName)
-	for off := range whole {
-		b := slices.Clone(whole)
-		b[off] ^= 4
-		f := fsys.Kill()
-		must(t, durable.WriteFile(f, "/spool/"+stateName, b, 0o644))
-		report, err := Verify(f, "/spool")
-		must(t, err)
-		s, err := Open("/spool", Options{FS: f, SegmentBytes: 8 << 10})
-		must(t, err)
-		if got := mustPass(t, s); !slices.Equal(got, upTo(10)) {
-			t.Fatalf("offset %d: read %v", off, got)
-		}
-		if report.State == "" || s.Status().LastError == "" {
-			t.Fatalf("offset %d: nobody says so", off)
-		}
-		must(t, s.Close())
-		fsys = f
-	}
-}
-
 // A cursor is for one segment, not for another one that was given its id.
 func TestCursorOfAnotherSegment(t *testing.T) {
 	img := takeImage(t, 3, true)

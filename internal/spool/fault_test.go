@@ -82,7 +82,7 @@ func failOnce(fsys *crashfs.FS, kind crashfs.Kind) func() []crashfs.Op {
 // Every call that Append makes fails once, with every error: who waited gets the
 // error, the next one succeeds, nothing that was acknowledged is missing.
 func TestEveryCallFails(t *testing.T) {
-	for _, cause := range []error{syscall.EIO, syscall.ENOSPC} {
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT} {
 		for step := 1; ; step++ {
 			m, err := newModel(smallSegments)
 			must(t, err)

@@ -20,9 +20,9 @@ const (
 
 // summary is the footer's payload.
 type summary struct {
-	Total  Tally    `json:"total"`
-	Oldest int64    `json:"oldest_unix_nano"`
-	Torn   []extent `json:"torn,omitempty"`
+	Total  Tally  `json:"total"`
+	Oldest int64  `json:"oldest_unix_nano"`
+	Torn   []torn `json:"torn,omitempty"`
 }
 
 // seal writes the footer of g to its file and cuts off what is behind it.

@@ -23,7 +23,7 @@ type inventory struct {
 	setAside   int64   // bytes of those
 	aside      map[string]bool
 	state      state // Segments has been applied to segments
-	stateErr   error // the state file is damaged
+	stateErr   error // the state file cannot be used
 	lastID     uint64
 }
 
@@ -40,13 +40,10 @@ func takeInventory(fsys durable.FS, dir string) (*inventory, error) {
 	inv := &inventory{fsys: fsys, dir: dir, unfooted: make(map[*segment]surveyed), aside: make(map[string]bool)}
 	// The state first: beside a running server, segments listed afterwards are
 	// at least as far as it says.
-	state, err := readState(fsys, dir)
-	if errors.Is(err, errStateDamaged) {
-		inv.stateErr = err
-	} else if err != nil {
+	var err error
+	if inv.state, inv.stateErr, err = readState(fsys, dir); err != nil {
 		return nil, err
 	}
-	inv.state = state
 
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -94,9 +91,10 @@ func (inv *inventory) read(g *segment) error {
 		return err
 	}
 	defer f.Close()
-	if g.size, err = f.Size(); err != nil {
+	if g.info, err = f.Stat(); err != nil {
 		return err
 	}
+	g.size = g.info.Size()
 	b := make([]byte, segmentHeader)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -132,6 +130,11 @@ func (inv *inventory) applyState() {
 			continue
 		}
 		delete(cursors, g.String())
+		if v := c.Vanished; v != nil && v.Released.Records+v.Lost.Records != g.total.Records {
+			inv.state.Released.addAll(v.Released) // what has come back is another file
+			inv.state.Lost.addAll(v.Lost)
+			continue
+		}
 		g.low = mark{c.Offset, c.Index, c.Before}
 		if g.low.offset > g.end.offset {
 			g.low = g.end // cut by somebody; all that is left was released
@@ -142,9 +145,14 @@ func (inv *inventory) applyState() {
 	}
 	var aside []cursor
 	for _, c := range inv.state.Segments {
-		if _, left := cursors[c.Segment]; left && inv.aside[c.Segment] {
+		_, left := cursors[c.Segment]
+		switch {
+		case left && inv.aside[c.Segment]:
 			aside = append(aside, c) // for the Open that can read it
-		} else if left {
+		case left && c.Vanished != nil:
+			inv.state.Released.addAll(c.Vanished.Released)
+			inv.state.Lost.addAll(c.Vanished.Lost)
+		case left:
 			inv.state.Released.addAll(c.Released)
 			inv.state.Lost.addAll(c.Lost)
 		}

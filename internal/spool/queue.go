@@ -10,6 +10,8 @@ type appender struct {
 	rec  Record
 	sum  uint32
 	size int64 // of the frame
+	// probe says that nothing is to be written; only whether it could be is asked.
+	probe bool
 
 	pos  Position   // set before done
 	done chan error // takes one value

@@ -61,7 +61,7 @@ func (w *walker) frameAt(pos Position) (piece, error) {
 	if pos.Offset < segmentHeader || pos.Offset >= w.end.offset {
 		return piece{}, fmt.Errorf("read %s: %w", pos, ErrGone)
 	}
-	h, ok, err := w.header(pos.Offset)
+	h, ok, err := w.surely(pos.Offset)
 	if err != nil {
 		return piece{}, err
 	}
@@ -71,18 +71,31 @@ func (w *walker) frameAt(pos Position) (piece, error) {
 	return piece{extent: extent{pos.Offset, h.size()}, header: h, index: h.index}, nil
 }
 
-// readEntry reads the payload of a frame into buf. A payload that is damaged is
-// noted as lost.
+// readEntry reads the payload of a frame into buf. A payload that is damaged,
+// read twice, is noted as lost.
 func (s *Spool) readEntry(f io.ReaderAt, g *segment, p piece, buf []byte) (Entry, error) {
 	buf = slices.Grow(buf[:0], int(p.payload))[:p.payload]
-	n, err := f.ReadAt(buf, p.Offset+p.body())
-	if err != nil && !errors.Is(err, io.EOF) {
+	off := p.Offset + p.body()
+	whole, err := readPayload(f, off, buf, p.sum)
+	if err == nil && !whole {
+		forget(f, off, int64(len(buf)))
+		whole, err = readPayload(f, off, buf, p.sum)
+	}
+	if err != nil {
 		return Entry{}, err
 	}
 	pos := Position{g.id, p.Offset}
-	if n < len(buf) || payloadSum(buf) != p.sum {
+	if !whole {
 		s.note(f, g, damageOf(g, p))
 		return Entry{}, fmt.Errorf("read %s: %w", pos, ErrDamaged)
 	}
 	return Entry{pos, Record{Tenant: p.tenant, Spans: int(p.spans), Time: p.when(), Payload: buf}}, nil
+}
+
+func readPayload(f io.ReaderAt, off int64, buf []byte, sum uint32) (whole bool, err error) {
+	n, err := f.ReadAt(buf, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	return n == len(buf) && payloadSum(buf) == sum, nil
 }

@@ -79,6 +79,9 @@ func (s *Spool) create(size, need int64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("create segment of %d bytes: %w", size, err), f.Close(), s.opts.FS.Remove(g.path))
 	}
+	if g.info, err = f.Stat(); err != nil {
+		return errors.Join(fmt.Errorf("create segment: %w", err), f.Close(), s.opts.FS.Remove(g.path))
+	}
 	g.size = size
 	s.active = &active{segment: g, file: f, limit: size - footerRoom}
 	s.mu.Lock()
@@ -116,7 +119,9 @@ func (s *Spool) retire(err error) {
 		s.failed("seal segment", err)
 	}
 	s.mu.Lock()
-	s.bytes += size - act.size
+	if !act.vanished {
+		s.bytes += size - act.size
+	}
 	act.size, act.sealed = size, true
 	idle := act.left() <= 0
 	s.wakeReaders()

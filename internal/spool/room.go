@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -22,6 +23,37 @@ func (s *Spool) replaceState(b []byte) error {
 	}
 	s.stateRoom = max(minStateRoom, 2*int64(len(b)))
 	return durable.Rename(s.opts.FS, temp, name)
+}
+
+// copyState writes the state a second time, over what its copy held, which needs
+// no room on the disk. A crash may leave half of it, and the state file beside
+// it whole. That it fails is no reason to keep segments, but worth a line.
+func (s *Spool) copyState(b []byte) {
+	err := s.writeOver(filepath.Join(s.dir, stateCopy), padState(b, copyUnit))
+	if err == nil && !s.copyNamed {
+		err = s.opts.FS.SyncDir(s.dir)
+		s.copyNamed = err == nil
+	}
+	s.mu.Lock()
+	first := err != nil && !s.uncopied
+	s.uncopied = err != nil
+	s.mu.Unlock()
+	if first {
+		s.failed("copy the state file", err)
+	}
+}
+
+// copyUnit is what the size of the copy is a multiple of, in bytes, so that a
+// state of nearly the same size changes nothing but bytes.
+const copyUnit = 4 << 10
+
+// setStateAside keeps a state file that is of no use for a person to look at.
+func (s *Spool) setStateAside() {
+	name := filepath.Join(s.dir, stateName)
+	err := durable.Rename(s.opts.FS, name, filepath.Join(s.dir, stateAside))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.failed("set the state file aside", err)
+	}
 }
 
 func (s *Spool) writeOver(name string, b []byte) (err error) {

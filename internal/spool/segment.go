@@ -1,8 +1,10 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,13 +93,24 @@ type extent struct {
 
 func (e extent) end() int64 { return e.Offset + e.Bytes }
 
+// torn is a range that was never acknowledged. What follows it was whole when
+// the range was found, so that it is known which record that is: should the
+// disk damage it since, it is known what is missing. Next's index is 0 in
+// footers of before it was kept.
+type torn struct {
+	extent
+	Index  uint32 `json:"index,omitempty"`
+	Before uint64 `json:"spans_before,omitempty"`
+}
+
 // segment is one file and what is known of it. Once a Spool has it, Spool.mu
 // guards all that can change.
 type segment struct {
 	identity
 	path   string
-	headed bool     // the header is whole
-	torn   []extent // never acknowledged, to be passed over
+	info   fs.FileInfo // of the file that was opened first
+	headed bool        // the header is whole
+	torn   []torn      // never acknowledged, to be passed over
 
 	size   int64 // bytes of the file
 	end    mark  // where the committed frames end; nothing behind it is read
@@ -112,6 +125,8 @@ type segment struct {
 	done     bitset           // by index: released or lost
 	damage   map[int64]Damage // by offset, what is not counted in lost yet
 	dirty    bool             // done has changed since low was last moved
+
+	vanished bool // its file is gone; it is not among those that are read
 
 	file durable.File // open while refs > 0
 	refs int
@@ -151,6 +166,9 @@ func (g *segment) acquire(fsys durable.FS) (durable.File, error) {
 		f, err := fsys.OpenFile(g.path, os.O_RDONLY, 0)
 		if err != nil {
 			return nil, err
+		}
+		if info, err := f.Stat(); err != nil || !durable.SameFile(info, g.info) {
+			return nil, errors.Join(fmt.Errorf("open segment %s: %w", g.identity, errVanished), err, f.Close())
 		}
 		g.file = f
 	}

@@ -25,6 +25,7 @@ type Spool struct {
 	mu         sync.Mutex
 	segments   []*segment // in the order of their ids, the active one last
 	doomed     []*segment // finished, to be deleted
+	vanished   []*segment // whose files are gone
 	bytes      int64      // of all segment files and the spare
 	unreadable int
 	sums       state         // Segments has only those that could not be read
@@ -34,6 +35,7 @@ type Spool struct {
 	closed     bool
 	unsaved    bool // the state file could not be written
 	unlisted   bool // the quarantine could not be listed
+	uncopied   bool // the copy of the state file could not be written
 
 	// Only the writer uses these.
 	active *active
@@ -43,6 +45,7 @@ type Spool struct {
 	checkpoint sync.Mutex // held while the state file is written and segments are deleted
 	saved      time.Time
 	stateRoom  int64 // that the next state file may need
+	copyNamed  bool  // the name of its copy is synced
 
 	syncs atomic.Int64
 }
@@ -81,7 +84,8 @@ func Open(dir string, opts Options) (*Spool, error) {
 		s.failed("leave segment alone", err)
 	}
 	if inv.stateErr != nil {
-		s.failed("read all records again", inv.stateErr)
+		s.failed("cannot use the state file", inv.stateErr)
+		s.setStateAside()
 	}
 	for _, g := range s.segments {
 		if found, ok := inv.unfooted[g]; ok {
@@ -89,7 +93,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 		}
 		s.bytes += g.size
 	}
-	if err := s.saveState(); err != nil && !diskFull(err) {
+	if err := s.saveState(); err != nil && !DiskFull(err) {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()

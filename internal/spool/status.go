@@ -74,6 +74,11 @@ func (s *Spool) Status() Status {
 	}
 	st.Released.addAll(s.sums.Released)
 	st.Lost.addAll(s.sums.Lost)
+	for _, g := range s.vanished {
+		f := g.fate()
+		st.Released.addAll(f.Released)
+		st.Lost.addAll(f.Lost)
+	}
 	for _, g := range slices.Concat(s.doomed, s.segments) {
 		lost := g.lostSoFar()
 		st.Pending.addAll(g.total.minus(g.gone))

@@ -16,6 +16,7 @@ func survey(f durable.File, g *segment, size int64) (damage []Damage, claim int6
 	w := walker{win: newWindow(f, wholeWindow), salt: g.salt, at: segmentStart, end: mark{offset: size}, open: true}
 	claim = segmentHeader
 	var bad []Damage
+	var after []mark // where walking went on behind each of bad
 	g.end = segmentStart
 	for {
 		p, err := w.next()
@@ -26,7 +27,7 @@ func survey(f durable.File, g *segment, size int64) (damage []Damage, claim int6
 			return nil, 0, err
 		}
 		if p.damaged {
-			bad = append(bad, damageOf(g, p))
+			bad, after = append(bad, damageOf(g, p)), append(after, w.at)
 			continue
 		}
 		claim = max(claim, int64(p.group))
@@ -39,7 +40,7 @@ func survey(f durable.File, g *segment, size int64) (damage []Damage, claim int6
 			return nil, 0, err
 		}
 		if !whole {
-			bad = append(bad, damageOf(g, p))
+			bad, after = append(bad, damageOf(g, p)), append(after, w.at)
 			continue
 		}
 		if g.total.Records == 0 {
@@ -48,16 +49,16 @@ func survey(f durable.File, g *segment, size int64) (damage []Damage, claim int6
 		g.total.add(p.tenant, p.counts())
 		g.end = w.at
 	}
-	for _, d := range bad {
-		synced, torn := d.split(claim)
+	for i, d := range bad {
+		synced, rest := d.split(claim)
 		if synced.Bytes > 0 {
 			g.total.add(synced.Tenant, synced.Lost)
 			damage = append(damage, synced)
 		}
-		if torn.Bytes > 0 {
-			damage = append(damage, torn)
-			if torn.Offset < g.end.offset {
-				g.torn = append(g.torn, extent{torn.Offset, torn.Bytes})
+		if rest.Bytes > 0 {
+			damage = append(damage, rest)
+			if rest.Offset < g.end.offset {
+				g.torn = append(g.torn, torn{extent{rest.Offset, rest.Bytes}, after[i].index, after[i].before})
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+
+	"appliance/internal/durable"
 )
 
 // piece is one step through a segment: a frame with a valid header, or a range
@@ -24,12 +26,13 @@ type walker struct {
 	salt uint64
 	at   mark
 	end  mark // bytes from end.offset on are not looked at
-	torn []extent
+	torn []torn
 
 	// open says that the end is not known: zeros up to end.offset are no damage,
 	// and end's other numbers say nothing.
 	open bool
-	// adrift says that at's index and before are not known, after a torn extent.
+	// adrift says that at's index and before are not known, after a torn range
+	// whose footer does not tell them.
 	adrift bool
 }
 
@@ -37,14 +40,14 @@ type walker struct {
 func (w *walker) next() (piece, error) {
 	for _, t := range w.torn {
 		if t.Offset <= w.at.offset && w.at.offset < t.end() {
-			w.at.offset, w.adrift = t.end(), true
+			w.at, w.adrift = mark{t.end(), t.Index, t.Before}, t.Index == 0
 		}
 	}
 	start := w.at
 	if start.offset >= w.end.offset {
 		return piece{}, io.EOF
 	}
-	h, ok, err := w.header(start.offset)
+	h, ok, err := w.surely(start.offset)
 	if err != nil {
 		return piece{}, err
 	}
@@ -79,7 +82,8 @@ func (w *walker) resync(start mark) (piece, error) {
 	}
 	p := piece{extent: extent{start.offset, next.offset - start.offset}, damaged: true, index: start.index}
 	if w.adrift {
-		p.index, p.lost = next.index, Counts{Records: 1}
+		// One record at least, and the last of them is the one before next.
+		p.index, p.lost = max(next.index, 1)-1, Counts{Records: 1}
 	} else {
 		p.lost = Counts{int64(next.index) - int64(start.index), int64(next.before - start.before)}
 	}
@@ -133,8 +137,29 @@ func (w *walker) header(off int64) (header, bool, error) {
 	return h, ok, nil
 }
 
-// intact reads a frame's payload and compares its sum.
+// surely is header, and reads once more where there seems to be none: what was
+// wrong once may have been so on the way from the disk only.
+func (w *walker) surely(off int64) (header, bool, error) {
+	h, ok, err := w.header(off)
+	if ok || err != nil {
+		return h, ok, err
+	}
+	w.win.forget(off, headerSize+MaxTenant)
+	return w.header(off)
+}
+
+// intact reads a frame's payload and compares its sum, twice before it says that
+// it is another.
 func (w *walker) intact(p piece) (bool, error) {
+	ok, err := w.sums(p)
+	if ok || err != nil {
+		return ok, err
+	}
+	w.win.forget(p.Offset, p.Bytes)
+	return w.sums(p)
+}
+
+func (w *walker) sums(p piece) (bool, error) {
 	sum := uint32(0)
 	off, end := p.Offset+p.body(), p.end()
 	for off < end {
@@ -188,6 +213,18 @@ func (w *window) from(off int64, n int, end int64) ([]byte, error) {
 		}
 	}
 	return w.buf[off-w.off : w.n], nil
+}
+
+// forget has the next read ask the disk again.
+func (w *window) forget(off, n int64) {
+	w.n = 0
+	forget(w.file, off, n)
+}
+
+func forget(file io.ReaderAt, off, n int64) {
+	if f, ok := file.(durable.Forgetter); ok {
+		_ = f.Forget(off, n) // if it cannot, it is read from memory once more
+	}
 }
 
 // lastNonZero returns where the last byte is in [off, end) that is not zero, or

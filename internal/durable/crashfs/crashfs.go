@@ -298,6 +298,24 @@ func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return d.list(), nil
 }
 
+// Stat describes a file or a directory.
+func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.crashed {
+		return nil, ErrCrashed
+	}
+	parent, base, err := f.lookup("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	n := parent.now[base]
+	if n == nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: syscall.ENOENT}
+	}
+	return infoOf(base, n), nil
+}
+
 func (f *FS) lookup(op, name string) (*dir, string, error) {
 	name = path.Clean(name)
 	d, err := f.dir(op, path.Dir(name))

@@ -97,12 +97,7 @@ func apply(to map[string]node, es []entry) {
 func (d *dir) list() []fs.DirEntry {
 	var list []fs.DirEntry
 	for name, n := range d.now {
-		_, isDir := n.(*dir)
-		i := info{name: name, dir: isDir}
-		if file, ok := n.(*inode); ok {
-			i.size = int64(len(file.data))
-		}
-		list = append(list, i)
+		list = append(list, infoOf(name, n))
 	}
 	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return list
@@ -127,6 +122,16 @@ type info struct {
 	name string
 	size int64
 	dir  bool
+	node node
+}
+
+func infoOf(name string, n node) info {
+	_, isDir := n.(*dir)
+	i := info{name: name, dir: isDir, node: n}
+	if file, ok := n.(*inode); ok {
+		i.size = int64(len(file.data))
+	}
+	return i
 }
 
 func (i info) Name() string               { return i.name }
@@ -135,7 +140,7 @@ func (i info) Type() fs.FileMode          { return i.Mode().Type() }
 func (i info) Info() (fs.FileInfo, error) { return i, nil }
 func (i info) Size() int64                { return i.size }
 func (i info) ModTime() time.Time         { return time.Time{} }
-func (i info) Sys() any                   { return nil }
+func (i info) Sys() any                   { return i.node }
 func (i info) Mode() fs.FileMode {
 	if i.dir {
 		return fs.ModeDir | 0o755
@@ -194,6 +199,15 @@ func (h *file) Size() (int64, error) {
 		return 0, ErrCrashed
 	}
 	return int64(len(h.node.data)), nil
+}
+
+func (h *file) Stat() (fs.FileInfo, error) {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if h.fs.crashed {
+		return nil, ErrCrashed
+	}
+	return infoOf(h.name, h.node), nil
 }
 
 func (h *file) Allocate(size int64) error {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/config"
+	"appliance/internal/durable"
+	"appliance/internal/ledger"
+	"appliance/internal/spool"
+)
+
+// acknowledgedFile says which loss was acknowledged. The command writes it, also
+// beside a running appliance, which reads it every second.
+func acknowledgedFile(dataDir string) string { return filepath.Join(dataDir, "acknowledged-loss.json") }
+
+func ledgerFile(dataDir string) string { return filepath.Join(dataDir, "ledger.json") }
+
+// readAcknowledged takes in what was acknowledged since.
+func (a *appliance) readAcknowledged() {
+	seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(a.conf.DataDir))
+	if err != nil {
+		if !a.unread {
+			a.logger.Error("which loss was acknowledged is not known", "err", err)
+		}
+		a.unread = true
+		return // what was read before holds
+	}
+	a.unread = false
+	a.ledger.Acknowledge(seen)
+}
+
+func newSpoolAcknowledgeCommand() *cobra.Command {
+	var target string
+	c := &cobra.Command{
+		Use:   "acknowledge-loss",
+		Short: "End the alarm about spans that are damaged or unaccounted for",
+		Long: `Say that you know of the spans that are damaged or unaccounted for now. They stay in the account, as
+acknowledged loss, and are an alarm no more: "appliance status" ends with 0 again, and a start does not complain. What
+is lost later is an alarm again.
+
+It works with or without a running appliance: of one that runs it asks the account at http.listen.`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&target, "url", "", "base URL of the running appliance (default: http.listen on this machine)")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		conf, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if target == "" {
+			target = "http://" + reachable(conf.HTTP.Listen)
+		}
+		return acknowledgeLoss(cmd.Context(), cmd.OutOrStdout(), conf, target+statusPath)
+	}
+	return addConfigFlags(c)
+}
+
+func acknowledgeLoss(ctx context.Context, out io.Writer, conf config.Loaded, target string) error {
+	lock, err := durable.LockDir(conf.DataDir)
+	var held *durable.HeldError
+	switch {
+	case errors.As(err, &held):
+		return acknowledgeRunning(ctx, out, conf, target)
+	case err != nil:
+		return fmt.Errorf("%w; set data_dir to that of the appliance", err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	account, err := storedAccount(conf.DataDir)
+	if err != nil {
+		return err
+	}
+	return acknowledge(out, conf.DataDir, account)
+}
+
+// storedAccount is the account of an appliance that does not run.
+func storedAccount(dataDir string) (ledger.Account, error) {
+	st, err := spool.Inspect(nil, filepath.Join(dataDir, "spool"))
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	l, err := ledger.Open(durable.OS, ledgerFile(dataDir), st)
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(dataDir))
+	if err != nil {
+		return ledger.Account{}, err
+	}
+	l.Acknowledge(seen)
+	return l.Balance(ledger.Counts{}, st), nil
+}
+
+// acknowledgeRunning acknowledges what a running appliance shows, and waits until
+// it has taken that in.
+func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, target string) error {
+	_, s, err := fetchStatus(ctx, target)
+	if err != nil {
+		return err
+	}
+	before := s.Ledger
+	if err := acknowledge(out, conf.DataDir, before); err != nil || before.Damaged+before.Unaccounted == 0 {
+		return err
+	}
+	over := time.After(statusLimit)
+	for s.Ledger.AcknowledgedLoss <= before.AcknowledgedLoss {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-over:
+			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", target, statusLimit, conf.DataDir)
+		case <-time.After(ledgerEvery / 4):
+		}
+		if _, s, err = fetchStatus(ctx, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func acknowledge(out io.Writer, dataDir string, account ledger.Account) error {
+	if account.Damaged+account.Unaccounted == 0 {
+		fmt.Fprintln(out, "no spans are damaged or unaccounted for; nothing to acknowledge")
+		return nil
+	}
+	all, err := ledger.Acknowledge(durable.OS, acknowledgedFile(dataDir), account)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "acknowledged as lost: %d damaged and %d unaccounted spans; %d in all\n", account.Damaged, account.Unaccounted, all.Spans())
+	return nil
+}
