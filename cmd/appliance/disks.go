@@ -41,9 +41,10 @@ type disks struct {
 	dataDir    string
 	archiveDir string // empty where the archive is no directory
 	held       func() int64
-	// forSpool is what the spool may grow to. It is spool.max_bytes where that
-	// fitted at the start, else half of what there was, so that blocks can be written.
-	forSpool int64
+	maxSpool   int64
+	// forSpool is what the spool may grow to: spool.max_bytes from when that fitted
+	// on; before, half of what there was at the start, so that blocks can be written.
+	forSpool atomic.Int64
 	sameDisk bool // the archive is on that of the data
 
 	known atomic.Pointer[[]diskStatus]
@@ -53,11 +54,9 @@ type disks struct {
 // newDisks looks at the disks of a data directory and of an archive's store, a
 // URL or empty. held is what the spool takes now.
 func newDisks(dataDir, store string, maxSpool int64, held func() int64) *disks {
-	d := &disks{dataDir: dataDir, archiveDir: fileDir(store), held: held, forSpool: maxSpool}
+	d := &disks{dataDir: dataDir, archiveDir: fileDir(store), held: held, maxSpool: maxSpool}
 	data, err := disk.Of(dataDir)
-	if err == nil && data.Free+held() < maxSpool {
-		d.forSpool = (data.Free + held()) / 2
-	}
+	d.forSpool.Store(min(maxSpool, (data.Free+held())/2))
 	if d.archiveDir != "" && err == nil {
 		archive, err := disk.Of(d.archiveDir)
 		d.sameDisk = err == nil && archive.Device == data.Device
@@ -76,7 +75,7 @@ func fileDir(store string) string {
 }
 
 // reserved is what the spool may still grow by.
-func (d *disks) reserved() int64 { return max(0, d.forSpool-d.held()) }
+func (d *disks) reserved() int64 { return max(0, d.forSpool.Load()-d.held()) }
 
 // look takes in how much room there is now.
 func (d *disks) look() {
@@ -89,8 +88,12 @@ func (d *disks) look() {
 		s.Bytes, s.FreeBytes = room.Bytes, room.Free
 		return s
 	}
+	data := of("data", d.dataDir, 0)
+	if data.FreeBytes+d.held() >= d.maxSpool {
+		d.forSpool.Store(d.maxSpool)
+	}
 	reserved := d.reserved()
-	data := of("data", d.dataDir, reserved)
+	data.ReservedBytes = reserved
 	d.short.Store(data.Error == "" && data.FreeBytes < reserved)
 	known := []diskStatus{data}
 	if d.archiveDir != "" {

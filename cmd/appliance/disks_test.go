@@ -53,6 +53,13 @@ func TestRoomOfTheSpool(t *testing.T) {
 			t.Errorf("%+v", known)
 		}
 	}
+	// Once there is room for it, it gets all of it.
+	d := newDisks(dir, store, 2*room.Free, func() int64 { return held })
+	d.maxSpool = 1 << 30
+	d.look()
+	if got := d.reserved(); got != 1<<30-held {
+		t.Errorf("%d bytes are kept for a spool of 1 GiB that fits now", got)
+	}
 	if d := newDisks(dir, "s3://bucket", 1, func() int64 { return 0 }); len(*d.known.Load()) != 1 || d.archiveRoom() != nil {
 		t.Error("a bucket is on a disk")
 	}

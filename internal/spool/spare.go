@@ -40,7 +40,8 @@ func (s *Spool) prepareSpare() {
 		sp := &spare{size: size}
 		var err error
 		if sp.file, err = s.makeSpare(size); err != nil {
-			if !errors.Is(err, ErrClosed) {
+			// On a full disk it is tried again with each group; who needs room is told.
+			if !errors.Is(err, ErrClosed) && !DiskFull(err) {
 				s.failed("prepare segment", err)
 			}
 			s.discardSpare(sp)
