@@ -45,6 +45,7 @@ type Spool struct {
 	stateRoom  int64 // that the next state file may need
 
 	syncs atomic.Int64
+	stuck Stuck
 }
 
 // Open opens the spool in dir, which is made if it is missing, and repairs what
@@ -77,6 +78,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 		sums:       inv.state,
 		lastID:     inv.lastID,
 	}
+	s.stuck.spool = s
 	for _, err := range inv.unreadable {
 		s.failed("leave segment alone", err)
 	}
@@ -90,6 +92,9 @@ func Open(dir string, opts Options) (*Spool, error) {
 		s.bytes += g.size
 	}
 	if err := s.saveState(); err != nil && !diskFull(err) {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	if err := s.stuck.open(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()
