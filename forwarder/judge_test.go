@@ -22,7 +22,7 @@ func TestIsOverdue(t *testing.T) {
 		"very old, and much to do":          {11 * time.Minute, 1 << 40, -time.Hour, true},
 	} {
 		f := New(Options{ResendAfter: time.Minute})
-		f.pace.held.Store(c.held)
+		f.digest.held.Store(c.held)
 		p := &proof{f: f, newest: sent.Add(c.newest)}
 		s := &shipment{sent: sent, acked: sent.Add(time.Second)}
 		if got := p.isOverdue(s, s.acked.Add(c.age)); got != c.want {
