@@ -203,6 +203,8 @@ const (
 
 var requestLimits = otlpwire.Limits{MaxDepth: wire.MaxDepth, MaxSpans: requestSpans, MaxAttributes: requestAttributes}
 
+func nothing(*otlpwire.Span) {}
+
 // tooMuch says that a batch is to be sent in parts.
 func (b *batch) tooMuch() (bool, error) {
 	if b.spans < 2 || len(b.payload) <= smallBytes {
@@ -211,7 +213,7 @@ func (b *batch) tooMuch() (bool, error) {
 	if len(b.payload) > requestBytes {
 		return true, nil
 	}
-	_, err := requestLimits.Walk(b.payload, func(*otlpwire.Span) {})
+	_, err := requestLimits.Walk(b.payload, nothing)
 	if errors.Is(err, otlpwire.ErrTooMany) {
 		return true, nil
 	}

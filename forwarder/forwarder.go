@@ -29,6 +29,7 @@ type Forwarder struct {
 	reread     time.Duration // before what the disk did not give is read again
 	stuckEvery time.Duration
 	roomAfter  time.Duration
+	roomEvery  time.Duration
 
 	mu       sync.Mutex
 	acked    []*shipment // that prove has not taken over yet
@@ -53,6 +54,7 @@ func New(o Options) *Forwarder {
 		reread:     readPause,
 		stuckEvery: stuckEvery,
 		roomAfter:  roomAfter,
+		roomEvery:  roomEvery,
 		draining:   make(chan struct{}),
 		log:        rarely{logger: o.Logger},
 	}

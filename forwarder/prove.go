@@ -87,7 +87,7 @@ func (p *proof) round(ctx context.Context) {
 	if err := f.o.Spool.Release(); err != nil { // a checkpoint, when one is due
 		f.stats.trouble(err)
 	}
-	if now.Sub(p.looked) > roomEvery {
+	if now.Sub(p.looked) > f.roomEvery {
 		p.looked = now
 		f.makeRoom()
 	}
