@@ -11,8 +11,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// withAttributes is a request whose spans have so many attributes each.
-func withAttributes(t *testing.T, spans []id, attributes int) []byte {
+// withAttributes is a request whose spans have so many attributes each, with names of so many bytes.
+func withAttributes(t *testing.T, spans []id, attributes, width int) []byte {
 	t.Helper()
 	traces := ptrace.NewTraces()
 	in := traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
@@ -22,7 +22,7 @@ func withAttributes(t *testing.T, spans []id, attributes int) []byte {
 		sp.SetSpanID(s.Span)
 		sp.SetKind(ptrace.SpanKind(s.Kind))
 		for i := range attributes {
-			sp.Attributes().PutBool(fmt.Sprintf("%040d", i), true)
+			sp.Attributes().PutBool(fmt.Sprintf("%0*d", width, i), true)
 		}
 	}
 	out, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
@@ -32,17 +32,17 @@ func withAttributes(t *testing.T, spans []id, attributes int) []byte {
 
 // However much a record holds, a request to Tempo holds a bounded number of bytes, spans and attributes.
 func TestRequestsAreBounded(t *testing.T) {
-	for name, c := range map[string]struct{ spans, attributes, requests int }{
-		"many spans":      {25_000, 0, 4},
-		"many attributes": {2000, 300, 4},
-		"many bytes":      {6000, 30, 4},
-		"few":             {9000, 1, 1},
+	for name, c := range map[string]struct{ spans, attributes, width, requests int }{
+		"many spans":      {12_000, 0, 0, 2},
+		"many attributes": {1000, 300, 3, 2},
+		"many bytes":      {3000, 30, 40, 2},
+		"few":             {9000, 1, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, s := newTempo(t), openSpool(t, t.TempDir())
 			o := k.settling(s)
 			o.Settle = 20 * time.Millisecond
-			body := withAttributes(t, upTo(0, c.spans), c.attributes)
+			body := withAttributes(t, upTo(0, c.spans), c.attributes, c.width)
 			_, err := s.Append(spool.Record{Tenant: "a", Spans: c.spans, Time: time.Now(), Payload: body})
 			must(t, err)
 			k.start(o)

@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -18,7 +19,7 @@ const (
 func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	d := &delivery{
 		f: f, shipment: b.shipment, whole: b.spans, probe: b.overdue > 0 && f.o.Discards != nil,
-		suspect: b.failure.sure() || b.limited >= limitedTries || b.entry != "", before: f.lanes.taken(b.tenant),
+		suspect: b.failure.sure() || b.limited >= limitedTries || b.entry != "",
 	}
 	if d.probe {
 		f.alone.Lock()
@@ -44,16 +45,17 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 type delivery struct {
 	f        *Forwarder
 	shipment *shipment
-	whole    int   // spans that are to be sent
-	probe    bool  // it is the only one
-	suspect  bool  // what Tempo does not take is halved, as what it refuses is
-	before   int64 // requests of the tenant that Tempo had taken
+	whole    int  // spans that are to be sent
+	probe    bool // it is the only one
+	suspect  bool // what Tempo does not take is halved, as what it refuses is
 
 	posted  int
 	taken   int           // requests
 	not     int           // requests that were not taken, while none was
 	limited bool          // an answer was 429
+	row     int           // requests that were neither taken nor refused, one after the other
 	alone   []stuckSpan   // that failed alone
+	aloneAt int64         // requests of the tenant that Tempo had taken when the first of them did
 	wait    time.Duration // for spans that are to be kept apart from others
 }
 
@@ -62,14 +64,14 @@ func (d *delivery) conclude(err error) {
 	f, s := d.f, d.shipment
 	var refused *refusedError
 	switch {
+	case len(d.alone) > 0:
+		d.doubt(err)
 	case errors.As(err, &refused):
 		d.refusedAll(err, false)
 	case err != nil:
 		f.failed(s, err)
 	case d.wait > 0:
 		f.later(s, d.wait)
-	case len(d.alone) > 0:
-		d.doubt()
 	case s.began.IsZero() && s.refused > 0:
 		d.refusedAll(&refusedError{reason: "each of its spans"}, true)
 	default:
@@ -77,11 +79,14 @@ func (d *delivery) conclude(err error) {
 	}
 }
 
-// doubt sets spans aside that failed alone, if Tempo took others meanwhile.
-func (d *delivery) doubt() {
+// doubt sets spans aside that failed alone, if Tempo took others since, or before that and after each failure of the
+// whole. err says why there are some more that are still to be sent.
+func (d *delivery) doubt(err error) {
 	f, s := d.f, d.shipment
-	if f.lanes.taken(s.tenant) == d.before || s.entry != "" && d.taken == 0 {
-		f.failed(s, errors.New(d.alone[0].why))
+	taken := f.lanes.taken(s.tenant)
+	s.failure.add(taken)
+	if taken == d.aloneAt && s.failure.times <= blameAfter || s.entry != "" && d.taken == 0 {
+		f.failed(s, cmp.Or(err, errors.New(d.alone[0].why)))
 		return
 	}
 	for _, span := range d.alone {
@@ -91,7 +96,14 @@ func (d *delivery) doubt() {
 		f.log.Error("tempo does not take spans while it takes others; they are set aside and tried again from time to time",
 			"spans", len(d.alone), "tenant", s.tenant, "err", d.alone[0].why, "hint", "appliance spool stuck list")
 	}
-	f.acknowledged(s)
+	switch {
+	case err != nil:
+		f.failed(s, err)
+	case d.wait > 0:
+		f.later(s, d.wait)
+	default:
+		f.acknowledged(s)
+	}
 }
 
 // refusedAll is for a shipment of which Tempo refuses everything. That is not the spans' fault, unless it takes others
@@ -140,6 +152,9 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 	var refused *refusedError
 	var away *unavailableError
 	isRefused := errors.As(err, &refused)
+	if d.row++; err == nil || isRefused {
+		d.row = 0
+	}
 	switch {
 	case err == nil, ctx.Err() != nil, !isRefused && !d.suspect:
 		return err
@@ -155,6 +170,9 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 		d.done(b)
 		d.f.o.Logger.Debug("tempo refuses a span", "tenant", b.tenant, "err", err)
 	default:
+		if len(d.alone) == 0 {
+			d.aloneAt = d.f.lanes.taken(b.tenant)
+		}
 		d.alone = append(d.alone, stuckSpan{b.number(0), err.Error()})
 	}
 	if d.endless() {
@@ -163,10 +181,10 @@ func (d *delivery) send(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// endless says that so much was refused, and nothing taken, that it is not due to single spans.
+// endless says that so much was refused, and nothing taken, that it is not due to single spans; or that Tempo has gone.
 func (d *delivery) endless() bool {
 	d.not++
-	return d.taken == 0 && d.not >= fruitless && !d.shipment.refusal.sure()
+	return d.taken == 0 && d.not >= fruitless && !d.shipment.refusal.sure() || d.row >= fruitless
 }
 
 func (d *delivery) halves(ctx context.Context, b *batch) error {

@@ -29,8 +29,9 @@ func (i *illFor) answer(w http.ResponseWriter, r *http.Request, got request) boo
 // flow keeps good spans of a tenant coming until done, and returns how many there were.
 func flow(t *testing.T, s *spool.Spool, tenant string, first int, done func() bool) (spans int) {
 	t.Helper()
+	polls := 0
 	eventually(t, "it is done while others flow", func() bool {
-		if spans < 20_000 {
+		if polls++; polls%10 == 1 {
 			keep(t, s, tenant, upTo(first+spans, 10)...)
 			spans += 10
 		}
@@ -57,8 +58,11 @@ func TestSpanThatTempoDoesNotTake(t *testing.T) {
 	for name, ill := range map[string]func(http.ResponseWriter, *http.Request){
 		"500": code(500, "oops"), "403": code(403, "waf"), "reset": reset, "503": code(503, ""), "a page": endless("<p>"),
 	} {
-		for _, blocks := range []bool{true, false} {
+		for _, blocks := range []bool{false, true} {
 			for _, beside := range []int{0, 99} {
+				if blocks && name != "500" {
+					continue // the proof does not know what Tempo answered
+				}
 				t.Run(fmt.Sprintf("%s, proof by blocks %t, %d beside it", name, blocks, beside), func(t *testing.T) {
 					k, s := newTempo(t), openSpool(t, t.TempDir())
 					k.autoFlow = blocks
@@ -266,7 +270,7 @@ func TestFewRecordsDoNotFillTheSpool(t *testing.T) {
 	f := New(o)
 	f.stuckEvery, f.roomAfter, f.roomEvery = time.Second, 50*time.Millisecond, 20*time.Millisecond
 	k.run(f)
-	for i := range 64 { // four times what the spool has room for
+	for i := range 40 { // more than twice what the spool has room for
 		var full error
 		eventually(t, "there is room", func() bool {
 			_, full = s.Append(spool.Record{Tenant: "shut out", Spans: 1, Time: time.Now(), Payload: payload(upTo(i, 1))})
@@ -278,7 +282,7 @@ func TestFewRecordsDoNotFillTheSpool(t *testing.T) {
 		}
 	}
 	eventually(t, "the others have left", func() bool { return s.Status().Pending.Tenants["b"].Spans == 0 })
-	if st := s.Status(); st.Stuck.Spans+st.Pending.Spans != 64 || st.Stuck.Spans == 0 {
+	if st := s.Status(); st.Stuck.Spans+st.Pending.Spans != 40 || st.Stuck.Spans == 0 {
 		t.Errorf("stuck %v, pending %v", st.Stuck, st.Pending)
 	}
 	healed.Store(true)

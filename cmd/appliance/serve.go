@@ -194,6 +194,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.watchConfig(background) })
 	parts.Go(func() error { return a.watchSpool(background) })
+	parts.Go(func() error { return a.followOrders(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
 		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {

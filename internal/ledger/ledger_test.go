@@ -43,12 +43,12 @@ func balanced(a Account) error {
 	if a.Received != a.Kept+sum(a.SampledOut)+sum(a.Rejected) {
 		return fmt.Errorf("received is not kept, sampled out and rejected: %+v", a)
 	}
-	if a.Kept != a.Pending+a.Proven+sum(a.Discarded)+a.Damaged+a.Unaccounted {
-		return fmt.Errorf("kept is not pending, proven, discarded, damaged and unaccounted: %+v", a)
+	if a.Kept != a.Pending+a.Stuck+a.Proven+sum(a.Discarded)+a.Damaged+a.Unaccounted {
+		return fmt.Errorf("kept is not pending, stuck, proven, discarded, damaged and unaccounted: %+v", a)
 	}
 	var kept, proven, discarded int64
 	for name, t := range a.Tenants {
-		if t.Kept != t.Pending+t.Proven+sum(t.Discarded)+t.Damaged {
+		if t.Kept != t.Pending+t.Stuck+t.Proven+sum(t.Discarded)+t.Damaged {
 			return fmt.Errorf("tenant %s: %+v", name, t)
 		}
 		kept, proven, discarded = kept+t.Kept, proven+t.Proven, discarded+sum(t.Discarded)
@@ -68,15 +68,15 @@ type model struct {
 	ledger *Ledger
 	run    Counts
 
-	pending, released, lost tally
-	forgettable             []func() // undo the releases since the last checkpoint
+	pending, stuck, released, lost tally
+	forgettable                    []func() // undo the releases since the last checkpoint
 
 	kept, safe int64 // acknowledged, and of these saved
 	deleted    bool  // the spool was lost
 }
 
 func (m *model) status() spool.Status {
-	return spool.Status{Pending: m.pending.of(), Released: m.released.of(), Lost: m.lost.of()}
+	return spool.Status{Pending: m.pending.of(), Stuck: m.stuck.of(), Released: m.released.of(), Lost: m.lost.of()}
 }
 
 func (m *model) open(t *rapid.T) {
