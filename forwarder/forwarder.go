@@ -43,7 +43,7 @@ func New(o Options) *Forwarder {
 	o = o.withDefaults()
 	f := &Forwarder{
 		o:          o,
-		client:     newClient(o.Timeout, o.MaxInFlight),
+		client:     newClient(o.Timeout, allTimes*o.MaxInFlight),
 		lanes:      newLanes(o.MaxInFlight),
 		digest:     newDigest(&o),
 		apart:      newApart(o.TraceIdle),

@@ -217,6 +217,8 @@ func (s *shipment) giveUp(log *spool.Spool) error {
 	switch {
 	case err != nil:
 		return err
+	case s.entry != "" && s.damaged > 0:
+		return nil // the spool counts it
 	case s.entry == "":
 		return log.Stuck().Keep(asides, s.positions()...)
 	case len(asides) > 0:

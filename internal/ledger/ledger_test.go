@@ -94,11 +94,23 @@ func (m *model) release(tenant string, n int64) {
 	m.forgettable = append(m.forgettable, func() { m.pending[tenant] += n; m.released[tenant] -= n })
 }
 
+// setAside is undone by a crash that forgets the release, for as many as are still stuck.
+func (m *model) setAside(tenant string, n int64) {
+	m.pending[tenant] -= n
+	m.stuck[tenant] += n
+	m.forgettable = append(m.forgettable, func() {
+		left := min(n, m.stuck[tenant])
+		m.pending[tenant] += n
+		m.stuck[tenant] -= left
+		m.released[tenant] -= n - left
+	})
+}
+
 // The account balances after any operations and crashes; nothing is unaccounted for while the spool is there, and all
 // that was acknowledged and saved is when it was deleted.
 func TestBalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{fs: crashfs.New(), pending: tally{}, released: tally{}, lost: tally{}}
+		m := &model{fs: crashfs.New(), pending: tally{}, stuck: tally{}, released: tally{}, lost: tally{}}
 		m.open(t)
 		tenant := func() string { return rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "tenant") }
 		some := func(of int64) int64 { return rapid.Int64Range(0, of).Draw(t, "spans") }
@@ -113,6 +125,14 @@ func TestBalance(t *testing.T) {
 			"sample out":                      func(*rapid.T) { m.run.SampledOut["random"] += some(50) },
 			"reject":                          func(*rapid.T) { m.run.Rejected["bad"] += some(50) },
 			"prove":                           func(*rapid.T) { name := tenant(); m.release(name, some(m.pending[name])) },
+			"set aside":                       func(*rapid.T) { name := tenant(); m.setAside(name, some(m.pending[name])) },
+			"drop what is stuck": func(*rapid.T) {
+				name := tenant()
+				n := some(m.stuck[name])
+				m.stuck[name] -= n
+				m.released[name] += n
+				m.ledger.Discard(name, "operator", int(n))
+			},
 			"discard": func(*rapid.T) {
 				name := tenant()
 				n := some(m.pending[name])
@@ -139,7 +159,7 @@ func TestBalance(t *testing.T) {
 			"crash": func(*rapid.T) { m.crash(t); m.open(t) },
 			"delete the spool": func(*rapid.T) {
 				m.crash(t)
-				m.pending, m.released, m.lost = tally{}, tally{}, tally{}
+				m.pending, m.stuck, m.released, m.lost = tally{}, tally{}, tally{}, tally{}
 				m.deleted = true
 				m.open(t)
 			},

@@ -172,9 +172,18 @@ func (k *Stuck) Replace(id StuckID, rest Record, why string) error {
 	return k.put(StuckEntry{ID: id, Record: rest, Since: was.Since, Why: why})
 }
 
-// Read reads one stuck record: ErrGone and ErrDamaged say that it cannot be.
+// Read reads one stuck record: ErrGone and ErrDamaged say that it cannot be. One
+// that is damaged counts as lost.
 func (k *Stuck) Read(id StuckID) (StuckEntry, error) {
 	e, _, err := readStuck(k.spool.opts.FS, k.spool.dir, id)
+	if errors.Is(err, ErrDamaged) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if i, ok := k.records[id]; ok {
+			i.lost = true
+			k.records[id] = i
+		}
+	}
 	return e, err
 }
 

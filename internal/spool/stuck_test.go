@@ -284,12 +284,20 @@ func TestStuckDamaged(t *testing.T) {
 		must(t, s.Stuck().Keep([]Aside{{listed(n), at, fmt.Sprintf("reason %d", n)}}, at))
 	}
 	must(t, s.Close())
+	running := open(t, dir, opts)
 	files, err := filepath.Glob(filepath.Join(dir, stuckName, "*"+stuckSuffix))
 	must(t, err)
 	b, err := os.ReadFile(files[1])
 	must(t, err)
 	b[len(b)-1] ^= 1
 	must(t, os.WriteFile(files[1], b, fileMode))
+	if _, err := running.Stuck().Read(running.Stuck().List()[1].ID); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the error is %v", err)
+	}
+	if st := running.Status(); st.Stuck.Spans != 2 || st.Lost.Spans != 1 || st.Released.Spans != 0 {
+		t.Errorf("while running: stuck %v, lost %v, released %v", st.Stuck, st.Lost, st.Released)
+	}
+	must(t, running.Close())
 	s = open(t, dir, opts)
 	var left []uint32
 	for _, i := range s.Stuck().List() {
