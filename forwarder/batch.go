@@ -12,12 +12,22 @@ import (
 
 var errSpoolClosed = spool.ErrClosed
 
-// batch is a shipment with its payload.
+// batch is a shipment with its payload, or with a part of it.
 type batch struct {
 	*shipment
-	payload []byte // requests one after the other, which merge to one
-	spans   int    // in payload; those of the shipment that are not proven
-	large   bool   // it is of a large record, and holds the right to be
+	payload []byte  // requests one after the other, which merge to one
+	spans   int     // in payload
+	from    int     // which of the shipment's is the first, where all between are in it
+	which   []int32 // else each of them
+	large   bool    // it is of a large record, and holds the right to be
+}
+
+// number says which span of the shipment is the one in place i.
+func (b *batch) number(i int) int {
+	if b.which != nil {
+		return int(b.which[i])
+	}
+	return b.from + i
 }
 
 // batcher makes batches of the records of a spool, in order.
@@ -122,14 +132,17 @@ func (b *batch) add(e spool.Entry) {
 	b.spans += e.Spans
 }
 
-// rebuild reads a shipment from the spool again, without the spans that are proven. Meanwhile a large record is in memory
+// rebuild reads a shipment from the spool again, without the spans that are done. Meanwhile a large record is in memory
 // twice.
 func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 	b := &batch{shipment: s, payload: make([]byte, 0, s.bytes)}
 	_, err := s.read(log, nil, func(e spool.Entry, i int) error {
 		end := i + e.Spans
 		out, n, err := wire.Filter(b.payload, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {
-			keep := i >= end || !s.isProven(i)
+			keep := i < end && !s.proven.has(i) && !s.taken.has(i)
+			if keep {
+				b.which = append(b.which, int32(i))
+			}
 			i++
 			return otlpwire.Verdict{Keep: keep}
 		})
@@ -152,13 +165,57 @@ func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 
 // half makes a batch of the first or the second half of the spans.
 func (b *batch) half(second bool) (*batch, error) {
+	return b.part(func(i int) bool { return (i >= b.spans/2) == second })
+}
+
+// without makes a batch without some of the spans, by their places.
+func (b *batch) without(some bits) (*batch, error) {
+	return b.part(func(i int) bool { return !some.has(i) })
+}
+
+// part makes a batch of some of the spans, by their places.
+func (b *batch) part(in func(place int) bool) (*batch, error) {
+	p := &batch{shipment: b.shipment}
 	i := 0
 	out, n, err := wire.Filter(nil, b.payload, func(*otlpwire.Span) otlpwire.Verdict {
+		keep := in(i)
+		if keep {
+			p.which = append(p.which, int32(b.number(i)))
+		}
 		i++
-		return otlpwire.Verdict{Keep: (i > b.spans/2) == second}
+		return otlpwire.Verdict{Keep: keep}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("scan a request that was kept: %w", err)
 	}
-	return &batch{shipment: b.shipment, payload: out, spans: n.Kept}, nil
+	p.payload, p.spans = out, n.Kept
+	return p, nil
+}
+
+// Bounds of a request, so that it takes Tempo a bounded time and memory.
+const (
+	requestBytes      = 4 << 20
+	requestSpans      = 10_000
+	requestAttributes = 200_000
+
+	smallBytes = 256 << 10 // hold no more spans, of 30 bytes, and attributes, of 2
+)
+
+var requestLimits = otlpwire.Limits{MaxDepth: wire.MaxDepth, MaxSpans: requestSpans, MaxAttributes: requestAttributes}
+
+func nothing(*otlpwire.Span) {}
+
+// tooMuch says that a batch is to be sent in parts.
+func (b *batch) tooMuch() (bool, error) {
+	if b.spans < 2 || len(b.payload) <= smallBytes {
+		return false, nil
+	}
+	if len(b.payload) > requestBytes {
+		return true, nil
+	}
+	_, err := requestLimits.Walk(b.payload, nothing)
+	if errors.Is(err, otlpwire.ErrTooMany) {
+		return true, nil
+	}
+	return false, err
 }

@@ -24,7 +24,7 @@ func TestBatches(t *testing.T) {
 	o := k.options(s)
 	o.BatchBytes = 4 << 10
 	f := New(o)
-	f.pace.max = 1 // so that requests come in order
+	f.lanes.most = 1 // so that requests of a tenant come in order
 	k.run(f)
 	total := len(want[0]) + len(want[1]) + len(want[2])
 	k.gets(total)

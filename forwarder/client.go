@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -79,7 +80,7 @@ func (c *client) post(ctx context.Context, endpoint, tenant string, payload []by
 		return &unavailableError{lost: true, err: fmt.Errorf("read Tempo's answer: %w", err)}
 	}
 	if len(answer) > maxAnswer && resp.StatusCode < http.StatusMultipleChoices {
-		return &unavailableError{err: fmt.Errorf("what answers is no OTLP receiver: HTTP %d with more than %d bytes", resp.StatusCode, maxAnswer)}
+		return &unavailableError{err: fmt.Errorf("what answers is not an OTLP receiver: HTTP %d with more than %d bytes", resp.StatusCode, maxAnswer)}
 	}
 	return judge(resp.StatusCode, resp.Header, answer)
 }
@@ -89,9 +90,9 @@ func (c *client) post(ctx context.Context, endpoint, tenant string, payload []by
 func judge(status int, header http.Header, answer []byte) error {
 	switch status {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
-		resp := ptraceotlp.NewExportResponse()
-		if err := resp.UnmarshalProto(answer); err != nil {
-			return &unavailableError{err: fmt.Errorf("what answers is no OTLP receiver: %s", excerpt(status, answer))}
+		resp, err := decodeAnswer(header, answer)
+		if err != nil {
+			return &unavailableError{err: fmt.Errorf("what answers is not an OTLP receiver: %w: %s", err, excerpt(status, answer))}
 		}
 		if n := resp.PartialSuccess().RejectedSpans(); n > 0 {
 			return &partialError{spans: int(min(n, 1<<30)), reason: resp.PartialSuccess().ErrorMessage()}
@@ -101,6 +102,26 @@ func judge(status int, header http.Header, answer []byte) error {
 		return &refusedError{reason: excerpt(status, answer)}
 	}
 	return &unavailableError{retryAfter: retryAfter(header), limited: status == http.StatusTooManyRequests, err: errors.New(excerpt(status, answer))}
+}
+
+// decodeAnswer decodes an ExportTraceServiceResponse. Any page answers 200, and many bodies are valid protobuf, an empty
+// one too: so only the content type of OTLP makes an answer Tempo's word.
+func decodeAnswer(header http.Header, answer []byte) (resp ptraceotlp.ExportResponse, err error) {
+	resp = ptraceotlp.NewExportResponse()
+	kind := header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(kind)
+	switch {
+	case err != nil, media != "application/x-protobuf" && media != "application/json":
+		err = fmt.Errorf("its answer has content type %q, want application/x-protobuf", kind)
+	case media == "application/json":
+		err = resp.UnmarshalJSON(answer)
+	default:
+		err = resp.UnmarshalProto(answer)
+	}
+	if server := header.Get("Server"); err != nil && server != "" {
+		err = fmt.Errorf("%w (server %q)", err, server)
+	}
+	return resp, err
 }
 
 // retryAfter is what Tempo asked for, in seconds or as a date; at most a minute.

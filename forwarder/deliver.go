@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -8,17 +9,19 @@ import (
 )
 
 const (
-	blameAfter   = 3           // refusals of a single span, with others taken in between
 	refusedPause = time.Minute // before what Tempo refused as a whole is sent again
-	limitedTries = 4           // answers 429 to one request, which may be above Tempo's burst and never be taken as a whole
-	refusedTries = 32          // requests of which not one was taken; halving finds one bad span among 2^16 with fewer
+	limitedTries = 4           // attempts answered 429, after which a shipment may be above Tempo's burst and never be taken as a whole
+	limitedAlone = 16          // and after which a span may be
+	fruitless    = 32          // requests of which not one was taken; halving finds one bad span among 2^16 with fewer
 )
 
-// deliver sends a batch until Tempo has taken it, and hands it to the proof; or gives up since ctx is done or Tempo
-// refuses all of it, in which case it is sent again later.
+// deliver makes one attempt to bring a batch to Tempo, and hands it to the proof, or back to be sent again.
 func (f *Forwarder) deliver(ctx context.Context, b *batch) {
-	probe := b.overdue > 0 && f.o.Discards != nil
-	if probe {
+	d := &delivery{
+		f: f, shipment: b.shipment, whole: b.spans, probe: b.overdue > 0 && f.o.Discards != nil,
+		suspect: b.failure.sure() || b.limited >= limitedTries || b.entry != "",
+	}
+	if d.probe {
 		f.alone.Lock()
 		defer f.alone.Unlock()
 	}
@@ -28,147 +31,243 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	if err := f.said.begin(ctx, b.tenant); err != nil {
 		f.stats.trouble(err) // what it discards is not known then
 	}
-	b.refused, b.partial, b.discards = 0, 0, nil
-	d := delivery{f: f, probe: probe, shipment: b.shipment}
 	err := d.send(ctx, b)
 	if ctx.Err() != nil {
 		return
 	}
-	if d.taken == 0 && f.isToBlame(b) {
-		b.refused, b.acked = 1, time.Now()
-		f.acknowledged(b.shipment)
-		return
+	if d.limited && d.taken == 0 {
+		b.limited++
 	}
-	if d.taken == 0 {
-		f.stats.trouble(err)
-		f.log.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", b.spans, "tenant", b.tenant, "err", err)
-		f.stats.resent(resentRefused, b.spans)
-		f.again(b.shipment, f.pause)
-		return
-	}
-	b.refused = d.refusedSpans
-	f.stats.took(b.spans-b.refused, len(b.payload))
-	f.acknowledged(b.shipment)
+	d.conclude(err)
 }
 
-// isToBlame says that what was refused is a single span, again and again, while Tempo took others.
-func (f *Forwarder) isToBlame(b *batch) bool {
-	if b.spans > 1 || b.missing() > 1 {
-		return false
-	}
-	taken := f.stats.spans.Load()
-	if b.refusals++; b.refusals == 1 || taken == b.takenBefore {
-		b.takenBefore = taken
-		return false
-	}
-	return b.refusals >= blameAfter
-}
-
-// discards asks Tempo what it has discarded; false where it does not say.
-func (f *Forwarder) discards(ctx context.Context, b *batch) (map[string]int64, bool) {
-	n, err := f.o.Discards(ctx, b.tenant)
-	if err != nil {
-		f.o.Logger.Debug("tempo does not say what it discards", "err", err)
-	}
-	return n, err == nil
-}
-
-// delivery is the requests that one shipment takes.
+// delivery is one attempt to bring a shipment to Tempo, in as many requests as it takes.
 type delivery struct {
-	f            *Forwarder
-	shipment     *shipment
-	probe        bool
-	taken        int // requests
-	refused      int // requests
-	refusedSpans int // of which each was refused alone
+	f        *Forwarder
+	shipment *shipment
+	whole    int  // spans that are to be sent
+	probe    bool // it is the only one
+	suspect  bool // what Tempo does not take is halved, as what it refuses is
+
+	posted  int
+	taken   int           // requests
+	not     int           // requests that were not taken, while none was
+	limited bool          // an answer was 429
+	row     int           // requests that were neither taken nor refused, one after the other
+	alone   []stuckSpan   // that failed alone
+	aloneAt int64         // requests of the tenant that Tempo had taken when the first of them did
+	wait    time.Duration // for spans that are to be kept apart from others
 }
 
-// send sends a batch, in halves where Tempo refuses the whole. The error says why a request was refused.
-func (d *delivery) send(ctx context.Context, b *batch) error {
-	err := d.post(ctx, b)
+// conclude says what is to become of the shipment.
+func (d *delivery) conclude(err error) {
+	f, s := d.f, d.shipment
 	var refused *refusedError
-	if !errors.As(err, &refused) {
-		return err
-	}
-	d.refused++
 	switch {
-	case d.taken == 0 && d.refused >= refusedTries:
-		return err
-	case b.spans == 1:
-		d.refusedSpans++
-		d.f.o.Logger.Debug("tempo refuses a span", "tenant", b.tenant, "err", err)
-		return err
+	case len(d.alone) > 0:
+		d.doubt(err)
+	case errors.As(err, &refused):
+		d.refusedAll(err, false)
+	case err != nil:
+		f.failed(s, err)
+	case d.wait > 0:
+		f.later(s, d.wait)
+	case s.began.IsZero() && s.refused > 0:
+		d.refusedAll(&refusedError{reason: "each of its spans"}, true)
+	default:
+		f.acknowledged(s)
 	}
-	first := rand.IntN(2) == 1 // where most spans are bad, another try finds other ones
-	for _, second := range [2]bool{first, !first} {
-		if d.taken == 0 && d.refused >= refusedTries {
-			continue
-		}
-		half, halfErr := b.half(second) // one at a time: b may be large
-		if halfErr != nil {
-			return halfErr
-		}
-		if half.spans == 0 {
-			continue
-		}
-		if halfErr := d.send(ctx, half); halfErr != nil {
-			err = halfErr
-		}
-	}
-	return err
 }
 
-// post sends one request until Tempo takes or refuses it.
-func (d *delivery) post(ctx context.Context, b *batch) error {
-	f := d.f
-	for limited := 0; ; {
-		if err := f.pace.ready(ctx, len(b.payload)); err != nil {
+// doubt sets spans aside that failed alone, if Tempo took others since, or before that and after each failure of the
+// whole. err says why there are some more that are still to be sent.
+func (d *delivery) doubt(err error) {
+	f, s := d.f, d.shipment
+	taken := f.lanes.taken(s.tenant)
+	s.failure.add(taken)
+	if taken == d.aloneAt && s.failure.times <= blameAfter || s.entry != "" && d.taken == 0 {
+		f.failed(s, cmp.Or(err, errors.New(d.alone[0].why)))
+		return
+	}
+	for _, span := range d.alone {
+		s.setAside(span.number, span.why)
+	}
+	if s.entry == "" {
+		f.log.Error("tempo does not take spans while it takes others; they are set aside and tried again from time to time",
+			"spans", len(d.alone), "tenant", s.tenant, "err", d.alone[0].why, "hint", "appliance spool stuck list")
+	}
+	switch {
+	case err != nil:
+		f.failed(s, err)
+	case d.wait > 0:
+		f.later(s, d.wait)
+	default:
+		f.acknowledged(s)
+	}
+}
+
+// refusedAll is for a shipment of which Tempo refuses everything. That is not the spans' fault, unless it takes others
+// and each of these was refused by itself.
+func (d *delivery) refusedAll(err error, each bool) {
+	f, s := d.f, d.shipment
+	s.refusal.add(f.stats.spans.Load())
+	if s.refusal.sure() && each {
+		f.acknowledged(s)
+		return
+	}
+	f.stats.trouble(err)
+	f.log.Error("tempo refuses spans; they stay in the spool and are sent again", "spans", d.whole, "tenant", s.tenant, "err", err)
+	f.stats.resent(resentRefused, d.whole)
+	s.restart()
+	f.later(s, f.pause)
+}
+
+// failed is for a shipment that Tempo did not take.
+func (f *Forwarder) failed(s *shipment, err error) {
+	s.failure.add(f.lanes.taken(s.tenant))
+	pause := min(backoffMin<<min(s.failures, 10), backoffMax)
+	s.failures++
+	f.log.Warn("tempo does not take spans; they are sent again", "spans", s.spans, "tenant", s.tenant, "err", err)
+	f.later(s, pause/2+rand.N(pause))
+}
+
+// later has a shipment sent again after a pause.
+func (f *Forwarder) later(s *shipment, pause time.Duration) {
+	if s.entry != "" {
+		f.retries.end(s, false)
+		return
+	}
+	f.lanes.doubt(s, pause)
+}
+
+// send sends a batch, in halves where Tempo refuses the whole. The error says why a request was not taken.
+func (d *delivery) send(ctx context.Context, b *batch) error {
+	if much, err := b.tooMuch(); much || err != nil {
+		if err != nil {
 			return err
 		}
-		target, err := f.o.Target()
+		return d.halves(ctx, b)
+	}
+	err := d.post(ctx, b)
+	var refused *refusedError
+	var away *unavailableError
+	isRefused := errors.As(err, &refused)
+	if d.row++; err == nil || isRefused {
+		d.row = 0
+	}
+	switch {
+	case err == nil, ctx.Err() != nil, !isRefused && !d.suspect:
+		return err
+	case b.spans == 1 && errors.As(err, &away) && away.limited && d.shipment.limited < limitedAlone:
+		return err // its turn has not come
+	case b.spans > 1:
+		if d.endless() {
+			return err
+		}
+		return d.halves(ctx, b)
+	case isRefused:
+		d.shipment.refused++
+		d.done(b)
+		d.f.o.Logger.Debug("tempo refuses a span", "tenant", b.tenant, "err", err)
+	default:
+		if len(d.alone) == 0 {
+			d.aloneAt = d.f.lanes.taken(b.tenant)
+		}
+		d.alone = append(d.alone, stuckSpan{b.number(0), err.Error()})
+	}
+	if d.endless() {
+		return err
+	}
+	return nil
+}
+
+// endless says that so much was refused, and nothing taken, that it is not due to single spans; or that Tempo has gone.
+func (d *delivery) endless() bool {
+	d.not++
+	return d.taken == 0 && d.not >= fruitless && !d.shipment.refusal.sure() || d.row >= fruitless
+}
+
+func (d *delivery) halves(ctx context.Context, b *batch) error {
+	first := rand.IntN(2) == 1 // where most spans are bad, another try finds other ones
+	for _, second := range [2]bool{first, !first} {
+		half, err := b.half(second) // one at a time: b may be large
+		if err == nil && half.spans > 0 {
+			err = d.send(ctx, half)
+		}
 		if err != nil {
-			f.stats.trouble(err)
-			f.pace.away()
-			continue
+			return err
 		}
-		var before map[string]int64 // just before: Tempo counts those of a request that it answers with 429 too
-		asked := false
-		if d.probe {
-			before, asked = f.discards(ctx, b)
+	}
+	return nil
+}
+
+// done marks the spans of a batch that need not be sent again.
+func (d *delivery) done(b *batch) {
+	if b.spans == d.whole {
+		return // nor needs anything else of the shipment
+	}
+	for i := range b.spans {
+		d.shipment.taken.set(b.number(i), d.shipment.spans)
+	}
+}
+
+// post sends one request. Of spans that are to be kept apart from others it says nothing but how long they wait.
+func (d *delivery) post(ctx context.Context, b *batch) error {
+	f := d.f
+	target, err := d.target(ctx, b)
+	if err != nil {
+		return err
+	}
+	b, wait, err := f.apart.admit(b)
+	if err != nil {
+		return err
+	}
+	if d.wait = max(d.wait, wait); b.spans == 0 {
+		return nil
+	}
+	var before map[string]int64 // just before: Tempo counts those of a request that it answers with 429 too
+	asked := false
+	if d.probe {
+		before, asked = f.discards(ctx, b)
+	}
+	began := time.Now()
+	err = d.once(ctx, target, b)
+	var partial *partialError
+	if errors.As(err, &partial) {
+		d.shipment.partial += partial.spans
+		f.log.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	d.took(target, began, b)
+	if asked {
+		after, _ := f.discards(ctx, b)
+		d.shipment.addDiscards(before, after)
+	}
+	return f.apart.took(b, time.Since(began))
+}
+
+// target waits until a request may go, and returns where to.
+func (d *delivery) target(ctx context.Context, b *batch) (Target, error) {
+	f := d.f
+	if d.posted++; d.posted > 1 { // the first had to wait for its turn already
+		if err := f.lanes.ready(ctx, b.tenant); err != nil {
+			return Target{}, err
 		}
-		began := time.Now()
-		err = d.once(ctx, target, b)
-		var unavailable *unavailableError
-		var partial *partialError
-		switch {
-		case errors.As(err, &partial):
-			d.shipment.partial += partial.spans
-			f.log.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
-			fallthrough
-		case err == nil:
-			d.took(target, began)
-			if asked {
-				after, _ := f.discards(ctx, b)
-				d.shipment.addDiscards(before, after)
-			}
-			return nil
-		case !errors.As(err, &unavailable):
-			return err // refused
+	}
+	if err := f.digest.ready(ctx, len(b.payload)); err != nil {
+		return Target{}, err
+	}
+	for {
+		target, err := f.o.Target()
+		if err == nil {
+			return target, nil
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		f.stats.failed(err)
-		f.pace.failed(unavailable.retryAfter)
-		if unavailable.limited {
-			if limited++; limited >= limitedTries && b.spans > 1 {
-				return &refusedError{reason: err.Error()} // so that it is halved
-			}
-		}
-		if unavailable.lost {
-			f.mu.Lock()
-			f.broke = time.Now()
-			f.mu.Unlock()
+		f.stats.trouble(err)
+		if err := sleep(ctx, backoffMin, nil); err != nil { // that costs nothing to ask again soon
+			return Target{}, err
 		}
 	}
 }
@@ -177,19 +276,23 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 const mixedProcess = "mixed"
 
 // took enters a request that was taken.
-func (d *delivery) took(target Target, began time.Time) {
+func (d *delivery) took(target Target, began time.Time, b *batch) {
 	s := d.shipment
+	d.taken++
 	s.acked = time.Now()
-	switch d.taken++; {
-	case d.taken == 1:
+	switch {
+	case s.began.IsZero():
 		s.began, s.process = began, target.Process
 	case s.process != target.Process:
 		s.process = mixedProcess
 	}
+	d.done(b)
+	d.f.stats.took(b.spans, len(b.payload))
 }
 
+// once posts a request, and enters in the lane what became of it.
 func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
-	f := d.f
+	f, s := d.f, d.shipment
 	if !d.probe {
 		f.alone.RLock()
 		defer f.alone.RUnlock()
@@ -199,9 +302,38 @@ func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 	began := time.Now()
 	err := f.client.post(ctx, target.URL, b.tenant, b.payload)
 	f.stats.requests.Add(1)
-	var unavailable *unavailableError
-	if !errors.As(err, &unavailable) {
-		f.pace.took(time.Since(began))
+	var away *unavailableError
+	var refused *refusedError
+	switch {
+	case ctx.Err() != nil && err != nil:
+	case errors.As(err, &away):
+		d.limited = d.limited || away.limited
+		if away.lost {
+			f.mu.Lock()
+			f.broke = time.Now()
+			f.mu.Unlock()
+		}
+		f.stats.failed(err)
+		f.digest.frighten()
+		f.lanes.with(b.tenant, func(l *lane) {
+			own := s.failure.times > 0 && l.taken > s.failure.taken || s.entry != "" && l.failing.IsZero() // others are taken
+			if !own || away.limited {
+				l.failed(away.retryAfter, err.Error())
+			}
+		})
+	case errors.As(err, &refused):
+		f.lanes.with(b.tenant, func(l *lane) { l.answered(time.Since(began)) })
+	default:
+		f.lanes.with(b.tenant, func(l *lane) { l.took(time.Since(began)) })
 	}
 	return err
+}
+
+// discards asks Tempo what it has discarded; false where it does not say.
+func (f *Forwarder) discards(ctx context.Context, b *batch) (map[string]int64, bool) {
+	n, err := f.o.Discards(ctx, b.tenant)
+	if err != nil {
+		f.o.Logger.Debug("tempo does not say what it discards", "err", err)
+	}
+	return n, err == nil
 }

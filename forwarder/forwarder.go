@@ -14,21 +14,26 @@ import (
 type Forwarder struct {
 	o      Options
 	client *client
-	pace   *pace
+	lanes  *lanes
+	digest *digest
+	apart  *apart
 	seed   uint64
 	alone  sync.RWMutex // held for writing by a request that must be the only one
 	large  large
-	pause  time.Duration // before what Tempo refused as a whole is sent again
-	reread time.Duration // before what the disk did not give is read again
 	stats  counters
 	said   discards
 	log    rarely
 
+	retries    *retries
+	pause      time.Duration // before what Tempo refused as a whole is sent again
+	reread     time.Duration // before what the disk did not give is read again
+	stuckEvery time.Duration
+	roomAfter  time.Duration
+	roomEvery  time.Duration
+
 	mu       sync.Mutex
-	acked    []*shipment   // that prove has not taken over yet
-	queue    []*shipment   // to be sent again
-	queued   chan struct{} // closed when queue grows
-	broke    time.Time     // when a connection was last lost
+	acked    []*shipment // that prove has not taken over yet
+	broke    time.Time   // when a connection was last lost
 	lastAck  time.Time
 	draining chan struct{} // closed by Drain
 }
@@ -37,16 +42,21 @@ type Forwarder struct {
 func New(o Options) *Forwarder {
 	o = o.withDefaults()
 	f := &Forwarder{
-		o:        o,
-		client:   newClient(o.Timeout, o.MaxInFlight),
-		pace:     newPace(&o),
-		seed:     rand.Uint64(),
-		large:    newLarge(),
-		pause:    refusedPause,
-		reread:   readPause,
-		queued:   make(chan struct{}),
-		draining: make(chan struct{}),
-		log:      rarely{logger: o.Logger},
+		o:          o,
+		client:     newClient(o.Timeout, allTimes*o.MaxInFlight),
+		lanes:      newLanes(o.MaxInFlight),
+		digest:     newDigest(&o),
+		apart:      newApart(o.TraceIdle),
+		seed:       rand.Uint64(),
+		large:      newLarge(),
+		retries:    newRetries(),
+		pause:      refusedPause,
+		reread:     readPause,
+		stuckEvery: stuckEvery,
+		roomAfter:  roomAfter,
+		roomEvery:  roomEvery,
+		draining:   make(chan struct{}),
+		log:        rarely{logger: o.Logger},
 	}
 	if o.Blocks == nil {
 		f.said.ask = o.Discards
@@ -63,6 +73,7 @@ func (f *Forwarder) Run(ctx context.Context) error {
 	g.Go(func() error { f.sendNew(ctx, g); return nil })
 	g.Go(func() error { f.sendAgain(ctx, g); return nil })
 	g.Go(func() error { f.proveAll(ctx); return nil })
+	g.Go(func() error { f.retryStuck(ctx); return nil })
 	return g.Wait()
 }
 
@@ -80,7 +91,7 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 		if st.Pending.Records == 0 {
 			return nil
 		}
-		sent := f.stats.unproven.Load()+f.waiting() >= st.Pending.Spans
+		sent := f.stats.unproven.Load()+f.lanes.delayed() >= st.Pending.Spans
 		if sent && f.o.Blocks == nil {
 			return errUnsettled // which takes longer than a stop should
 		}
@@ -95,18 +106,6 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// waiting counts the spans of what Tempo refused as a whole.
-func (f *Forwarder) waiting() (spans int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range f.queue {
-		if time.Until(s.notBefore) > 0 {
-			spans += int64(s.spans)
-		}
-	}
-	return spans
 }
 
 // quiet says that nothing was acknowledged for some time, so that Tempo has cut everything by itself. A flush that comes
@@ -147,46 +146,68 @@ func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
 		}
 		failures = 0
 		// After the record has come: what waits for records must not keep what is sent again from going.
-		if f.pace.acquire(ctx) != nil {
+		admitted, err := f.lanes.admit(ctx, b.shipment, f.othersPending)
+		if err != nil {
 			return
 		}
+		if !admitted {
+			f.lanes.park(b.shipment)
+			f.give(r, b)
+			continue
+		}
 		g.Go(func() error {
-			defer r.give(b)
-			defer f.pace.release()
+			defer f.give(r, b)
+			defer f.lanes.release(b.tenant, false)
 			f.deliver(ctx, b)
 			return nil
 		})
 	}
 }
 
-// sendAgain sends what the proof found missing.
+// give takes back what a batch holds.
+func (f *Forwarder) give(r *batcher, b *batch) {
+	r.give(b)
+	if b.large {
+		f.lanes.woken()
+	}
+}
+
+// othersPending says that spans of other tenants are in the spool.
+func (f *Forwarder) othersPending(tenant string) bool {
+	return f.o.Spool.PendingBeside(tenant)
+}
+
+// sendAgain sends what failed, or the proof found missing.
 func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
+	isLarge := func(s *shipment) bool { return s.bytes > f.o.BatchBytes }
 	for {
-		s := f.next(ctx)
+		s := f.lanes.next(ctx, func(s *shipment) bool { return !isLarge(s) || f.large.try() })
 		if s == nil {
 			return
 		}
-		isLarge := s.bytes > f.o.BatchBytes
-		if isLarge && f.large.take(ctx) != nil || f.pace.acquire(ctx) != nil {
-			return
-		}
+		tenant, doubtful, wasLarge := s.tenant, s.doubtful, isLarge(s)
 		g.Go(func() error {
-			if isLarge {
+			defer f.lanes.release(tenant, doubtful)
+			if wasLarge {
 				defer f.large.give()
 			}
-			defer f.pace.release()
-			b, err := rebuild(f.o.Spool, s)
-			switch {
-			case err != nil:
-				f.log.Error("a record cannot be read from the spool; trying again", "err", err)
-				f.again(s, f.reread)
-			case s.missing() == 0: // what was missing is damaged, and counted by the spool
-				f.acknowledged(s)
-			default:
-				f.deliver(ctx, b)
-			}
+			f.deliverAgain(ctx, s)
 			return nil
 		})
+	}
+}
+
+// deliverAgain reads a shipment again, and delivers what is left to be sent.
+func (f *Forwarder) deliverAgain(ctx context.Context, s *shipment) {
+	b, err := rebuild(f.o.Spool, s)
+	switch {
+	case err != nil:
+		f.log.Error("a record cannot be read from the spool; trying again", "err", err)
+		f.later(s, f.reread)
+	case b.spans == 0: // what was missing is damaged, and counted by the spool
+		f.acknowledged(s)
+	default:
+		f.deliver(ctx, b)
 	}
 }
 
@@ -210,49 +231,15 @@ func (f *Forwarder) readFailed(ctx context.Context, err error) bool {
 	}
 }
 
-// again queues a shipment to be sent again after a pause.
-func (f *Forwarder) again(s *shipment, pause time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.notBefore = time.Now().Add(pause)
-	f.queue = append(f.queue, s)
-	close(f.queued)
-	f.queued = make(chan struct{})
-}
-
-// next takes the first shipment of the queue whose time has come, nil when ctx is done.
-func (f *Forwarder) next(ctx context.Context) *shipment {
-	for {
-		f.mu.Lock()
-		wait := time.Hour
-		for i, s := range f.queue {
-			if d := time.Until(s.notBefore); d > 0 {
-				wait = min(wait, d)
-				continue
-			}
-			f.queue = append(f.queue[:i:i], f.queue[i+1:]...)
-			f.mu.Unlock()
-			return s
-		}
-		queued := f.queued
-		f.mu.Unlock()
-		timer := time.NewTimer(wait)
-		select {
-		case <-queued:
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		}
-		timer.Stop()
-	}
-}
-
 // acknowledged hands a shipment to the proof.
 func (f *Forwarder) acknowledged(s *shipment) {
+	if s.entry != "" {
+		f.retries.answered(s, !s.began.IsZero())
+	}
+	s.taken, s.failure, s.refusal, s.failures, s.limited = nil, blame{}, blame{}, 0, 0
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.acked = append(f.acked, s)
-	f.pace.held.Add(int64(s.bytes))
+	f.digest.held.Add(int64(s.bytes))
 	f.lastAck = time.Now()
 }

@@ -2,8 +2,13 @@ package forwarder
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
 // What is in no block when it should be is sent again; not while Tempo is just slow, with much to do.
@@ -22,7 +27,7 @@ func TestIsOverdue(t *testing.T) {
 		"very old, and much to do":          {11 * time.Minute, 1 << 40, -time.Hour, true},
 	} {
 		f := New(Options{ResendAfter: time.Minute})
-		f.pace.held.Store(c.held)
+		f.digest.held.Store(c.held)
 		p := &proof{f: f, newest: sent.Add(c.newest)}
 		s := &shipment{sent: sent, acked: sent.Add(time.Second)}
 		if got := p.isOverdue(s, s.acked.Add(c.age)); got != c.want {
@@ -59,6 +64,49 @@ func TestJudgeUnknownProcess(t *testing.T) {
 			if got := p.judge(s, c.known, c.now, time.Time{}, acked.Add(time.Minute)); got != c.want {
 				t.Errorf("%s, with blocks %t: verdict %d, want %d", name, blocks, got, c.want)
 			}
+		}
+	}
+}
+
+// Only an answer of OTLP's content type that decodes is Tempo's word; any other says what answers instead.
+func TestAcknowledgement(t *testing.T) {
+	full := ptraceotlp.NewExportResponse()
+	full.PartialSuccess().SetErrorMessage("fine")
+	answer, err := full.MarshalProto()
+	must(t, err)
+	for _, c := range []struct {
+		status       int
+		kind, body   string
+		acknowledged bool
+	}{
+		{200, "application/x-protobuf", "", true},
+		{200, "application/x-protobuf; charset=utf-8", string(answer), true},
+		{202, "application/x-protobuf", "", true},
+		{200, "application/json", "{}", true},
+		{200, "application/json; charset=utf-8", `{"partialSuccess":{}}`, true},
+		{200, "application/json", "", false},
+		{200, "application/json", "<html>", false},
+		{200, "application/x-protobuf", "<html>", false},
+		{200, "", "", false},
+		{200, "text/html", "", false},
+		{200, "text/plain", "ok\n", false},
+		{200, "text/plain; charset=utf-8", "Hi", false},
+		{200, "application/octet-stream", "", false},
+		{200, "application/grpc", "", false},
+		{202, "text/html", "OK", false},
+		{204, "", "", false},
+	} {
+		h := http.Header{"Server": {"welcome-page/1.0"}}
+		if c.kind != "" {
+			h.Set("Content-Type", c.kind)
+		}
+		err := judge(c.status, h, []byte(c.body))
+		if (err == nil) != c.acknowledged {
+			t.Errorf("%d %q %q: %v", c.status, c.kind, c.body, err)
+		}
+		var away *unavailableError
+		if err != nil && (!errors.As(err, &away) || !strings.Contains(err.Error(), "welcome-page/1.0")) {
+			t.Errorf("%d %q %q: the error %q does not say what answered", c.status, c.kind, c.body, err)
 		}
 	}
 }

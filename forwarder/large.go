@@ -19,3 +19,13 @@ func (l large) take(ctx context.Context) error {
 }
 
 func (l large) give() { <-l }
+
+// try takes it if it is free.
+func (l large) try() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}

@@ -93,6 +93,7 @@ func (f weighedFile) ReadAt(p []byte, off int64) (int, error) {
 
 func (s *scale) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("Content-Type", "application/x-protobuf")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.weigh()
@@ -137,7 +138,7 @@ func TestLargeRecordsInMemory(t *testing.T) {
 		return Target{URL: server.URL, Process: m.process}, nil
 	}
 	f := New(Options{Spool: s, Target: target, Blocks: m.newBlocks, ResendAfter: time.Hour, ProveEvery: 2 * time.Millisecond})
-	f.pace.limit = 4 // as after many requests
+	f.lanes.with("a", func(l *lane) { l.limit = 4 }) // as after many requests
 	m.base = live()
 	stop := (&tempo{t: t}).run(f)
 	defer stop()
@@ -196,9 +197,9 @@ func TestLargeRecordsWaitInOrder(t *testing.T) {
 		k.mu.Unlock()
 		keep(t, s, "a", upTo(first+2*spans, spans)...)
 		eventually(t, "both large ones wait", func() bool {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return len(f.large) == 1 && len(f.queue) == 0 && f.pace.held.Load() == 0
+			f.lanes.mu.Lock()
+			defer f.lanes.mu.Unlock()
+			return len(f.large) == 1 && len(f.lanes.of("a").waiting) == 1 && f.digest.held.Load() == 0
 		})
 		close(hold)
 		acked += spans + 2 + spans // the small one was taken by the process before, too

@@ -50,6 +50,7 @@ type Options struct {
 
 	ResendAfter time.Duration // after the acknowledgement, for what is in no block
 	Settle      time.Duration // without Blocks: after it what was acknowledged is on Tempo's disk
+	TraceIdle   time.Duration // after it Tempo has forgotten a trace; 0 for one that tells all traces apart
 	Timeout     time.Duration // of a request
 	MaxInFlight int           // requests at once
 	BatchBytes  int           // of a request that records share; of larger records one is read and sent at a time

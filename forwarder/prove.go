@@ -23,6 +23,7 @@ type proof struct {
 	buf      []byte
 	tokens   *tokens   // made when a block comes, given back to the heap when there are none
 	newest   time.Time // when the newest shipment was sent of which a block had something
+	looked   time.Time // when makeRoom last did
 }
 
 // proveAll gives up shipments that are proven and sends the others again when it is time.
@@ -85,6 +86,10 @@ func (p *proof) round(ctx context.Context) {
 	p.unproven = keep
 	if err := f.o.Spool.Release(); err != nil { // a checkpoint, when one is due
 		f.stats.trouble(err)
+	}
+	if now.Sub(p.looked) > f.roomEvery {
+		p.looked = now
+		f.makeRoom()
 	}
 	p.count()
 }
@@ -155,7 +160,7 @@ func (p *proof) isOverdue(s *shipment, now time.Time) bool {
 	switch {
 	case age < o.ResendAfter:
 		return false
-	case p.newest.After(s.sent), p.f.pace.held.Load() < cheapBytes:
+	case p.newest.After(s.sent), p.f.digest.held.Load() < cheapBytes:
 		return true
 	}
 	return age > slowFactor*o.ResendAfter
@@ -170,7 +175,7 @@ func (p *proof) charge(s *shipment, reason string, spans int) {
 		if spans == 0 {
 			return
 		}
-		if !s.isProven(i) {
+		if !s.proven.has(i) {
 			s.prove(i)
 			spans--
 			s.charged = addTo(s.charged, reason)
@@ -196,13 +201,15 @@ func sum(m map[string]int64) (n int64) {
 // release gives a shipment up. False means that it has to be tried again.
 func (p *proof) release(s *shipment) bool {
 	f := p.f
-	f.stats.unproven.Add(-int64(s.spans)) // before the spool knows: pending less unproven is what is still to be sent
-	if err := f.o.Spool.Release(s.positions()...); err != nil {
+	if s.entry == "" {
+		f.stats.unproven.Add(-int64(s.spans)) // before the spool knows: pending less unproven is what is still to be sent
+	}
+	if err := s.giveUp(f.o.Spool); err != nil {
 		f.stats.trouble(err)
 		f.log.Error("the spool cannot give up proven records; trying again", "err", err)
 		return false
 	}
-	f.pace.held.Add(-int64(s.bytes))
+	f.digest.held.Add(-int64(s.bytes))
 	discarded := 0
 	for reason, n := range s.charged {
 		f.o.Discarded(s.tenant, reason, n)
@@ -210,7 +217,10 @@ func (p *proof) release(s *shipment) bool {
 		discarded += n
 		f.log.Warn("tempo discarded spans; see its limits (overrides) for the reason", "reason", reason, "spans", n, "tenant", s.tenant)
 	}
-	f.stats.proven.Add(int64(s.spans - discarded - s.damaged))
+	f.stats.proven.Add(int64(s.spans - discarded - s.damaged - len(s.stuck)))
+	if s.entry != "" {
+		f.retries.end(s, true)
+	}
 	return true
 }
 
@@ -229,13 +239,19 @@ func (p *proof) releaseRecords(s *shipment) {
 
 func (p *proof) resend(s *shipment, why resentReason) {
 	f := p.f
+	s.restart()
+	if s.entry != "" {
+		f.digest.held.Add(-int64(s.bytes))
+		f.retries.end(s, false)
+		return
+	}
 	f.stats.resent(why, s.missing())
 	if why == resentOverdue {
 		s.overdue++
 		f.log.Warn("spans that tempo acknowledged did not appear in its blocks; sending them again", "spans", s.missing(), "tenant", s.tenant, "times", s.overdue)
 	}
-	f.pace.held.Add(-int64(s.bytes))
-	f.again(s, 0)
+	f.digest.held.Add(-int64(s.bytes))
+	f.lanes.again(s, 0)
 }
 
 // newBlocks returns the blocks that have become durable.
@@ -358,7 +374,9 @@ func (f *Forwarder) recover(ctx context.Context) {
 func (p *proof) count() {
 	var spans int64
 	for _, s := range p.unproven {
-		spans += int64(s.spans)
+		if s.entry == "" {
+			spans += int64(s.spans)
+		}
 	}
 	p.f.stats.unproven.Store(spans)
 }

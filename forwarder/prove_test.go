@@ -108,7 +108,7 @@ func TestSentAgainWhileNothingComes(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "a", upTo(0, 5)...)
 	f := New(k.options(s))
-	f.pace.max = 1
+	f.lanes.most = 1
 	k.run(f)
 	k.gets(5)
 	k.passes(3)

@@ -55,9 +55,15 @@ func TestRefusedAlone(t *testing.T) {
 	if st := s.Status(); st.Pending.Spans != 1 {
 		t.Fatal("it was given up although Tempo took nothing else either")
 	}
-	keep(t, s, "b", upTo(20, 5)...)
+	for i := range blameAfter - 1 { // the first refusal needs none before it
+		before := f.Stats().Resent["refused"]
+		keep(t, s, "b", upTo(20+5*i, 5)...)
+		eventually(t, "others are taken, and it is refused", func() bool {
+			return f.Stats().AckedSpans == int64(5*(i+1)) && (i == blameAfter-2 || f.Stats().Resent["refused"] > before+1)
+		})
+	}
 	empty(t, s)
-	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5 })
+	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5*(blameAfter-1) })
 	if got := k.charges(); got["a/refused"] != 1 || len(got) != 1 {
 		t.Errorf("charged %v, want 1 as refused", got)
 	}
@@ -65,13 +71,12 @@ func TestRefusedAlone(t *testing.T) {
 
 // A Retry-After holds although requests that were in flight are taken meanwhile, and is not shortened by later failures.
 func TestRetryAfterIsNotShortened(t *testing.T) {
-	p := newPace(&Options{MaxInFlight: 4, Busy: func() bool { return false }})
-	p.failed(30 * time.Second)
-	p.took(time.Millisecond)
-	p.failed(time.Second)
-	p.failed(0)
-	p.away()
-	if wait := p.ask(1); wait < 25*time.Second {
+	l := &lane{most: 4, limit: 1}
+	l.failed(30*time.Second, "")
+	l.took(time.Millisecond)
+	l.failed(time.Second, "")
+	l.failed(0, "")
+	if wait := l.until(time.Now()); wait < 25*time.Second {
 		t.Errorf("the next request may go in %s", wait)
 	}
 }

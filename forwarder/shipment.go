@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -21,25 +22,40 @@ type shipment struct {
 	spans   int
 	bytes   int
 
-	proven      []uint64 // a bit for each span; nil for none
+	proven      bits // done: found in a block, or never to be sent again
 	provenSpans int
+	entry       spool.StuckID // of a record that is stuck; then it has no positions
 
 	sent time.Time // when Tempo may have seen it for the first time
 
-	// Of the last delivery that was acknowledged:
+	// Since it was last to be sent, in one request or several:
 	began    time.Time        // the first request that Tempo took
 	acked    time.Time        // when it took the last one
 	process  string           // Target.Process
+	taken    bits             // spans that need not be sent again, while others must
 	refused  int              // spans that Tempo refused while it took those beside them
 	partial  int              // spans that Tempo said it rejected
 	discards map[string]int64 // what Tempo says it discarded of it, where it was asked
 
-	charged     map[string]int // of the spans marked proven, those that Tempo discarded
-	damaged     int            // of the spans marked proven, those that cannot be read any more
-	refusals    int            // of a shipment of one span
-	takenBefore int64          // spans that Tempo had taken when it was first refused
-	overdue     int            // times that the proof did not come
-	notBefore   time.Time      // is it sent again
+	charged map[string]int // of the spans marked proven, those that Tempo discarded
+	damaged int            // of the spans marked proven, those that cannot be read any more
+	stuck   []stuckSpan    // of the spans marked proven, those that are to be set aside, in their order
+	overdue int            // times that the proof did not come
+
+	failure   blame     // requests that Tempo did not take, and took others of its tenant
+	refusal   blame     // requests that Tempo refused as a whole, and took others
+	failures  int       // in a row
+	limited   int       // answers 429
+	doubtful  bool      // it goes beside the others of its tenant
+	notBefore time.Time // is it sent again
+	cost      int       // while it is parked
+	outcome   chan bool // of a stuck record: is told whether Tempo took something
+}
+
+// stuckSpan is a span that Tempo does not take.
+type stuckSpan struct {
+	number int
+	why    string
 }
 
 // fits says whether a record can join the shipment.
@@ -87,7 +103,7 @@ func (s *shipment) provenRecords() (list []spool.Position, spans int) {
 	_ = s.each(func(pos spool.Position, n int) error { // fails only if visit does
 		whole := true
 		for i := range n {
-			whole = whole && s.isProven(first+i)
+			whole = whole && s.proven.has(first+i)
 		}
 		first += n
 		if whole {
@@ -99,17 +115,33 @@ func (s *shipment) provenRecords() (list []spool.Position, spans int) {
 	return list, spans
 }
 
-func (s *shipment) isProven(i int) bool { return s.proven != nil && s.proven[i/64]>>(i%64)&1 == 1 }
-
 func (s *shipment) prove(i int) {
-	if s.isProven(i) {
+	if s.proven.has(i) {
 		return
 	}
-	if s.proven == nil {
-		s.proven = make([]uint64, (s.spans+63)/64)
-	}
-	s.proven[i/64] |= 1 << (i % 64)
+	s.proven.set(i, s.spans)
 	s.provenSpans++
+}
+
+// setAside is done with a span that Tempo does not take.
+func (s *shipment) setAside(i int, why string) {
+	if s.proven.has(i) {
+		return
+	}
+	s.prove(i)
+	s.stuck = slices.Insert(s.stuck, s.stuckFrom(i), stuckSpan{i, why})
+}
+
+// stuckFrom is the place of the first stuck span from a number on.
+func (s *shipment) stuckFrom(i int) int {
+	at, _ := slices.BinarySearchFunc(s.stuck, i, func(x stuckSpan, i int) int { return x.number - i })
+	return at
+}
+
+// restart forgets what became of a shipment that is to be sent as a whole again.
+func (s *shipment) restart() {
+	s.began, s.process, s.taken = time.Time{}, "", nil
+	s.refused, s.partial, s.discards = 0, 0, nil
 }
 
 // lose is done with spans that cannot be read any more. Which of them Tempo refused is not known.
@@ -143,6 +175,9 @@ var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 
 // read calls visit with each record that can be read and the number of its first span. The spans of a record that
 // cannot be read any more are done with: the spool has counted it as lost, or released it.
 func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, first int) error) ([]byte, error) {
+	if s.entry != "" {
+		return buf, s.readStuck(log, visit)
+	}
 	first := 0
 	err := s.each(func(pos spool.Position, spans int) error {
 		e, err := log.ReadAt(pos, buf)
@@ -168,7 +203,7 @@ func (s *shipment) check(log *spool.Spool, buf []byte, found func(*otlpwire.Span
 	return s.read(log, buf, func(e spool.Entry, i int) error {
 		end := i + e.Spans
 		_, err := wire.Walk(e.Payload, func(span *otlpwire.Span) {
-			if i < end && !s.isProven(i) && found(span) {
+			if i < end && !s.proven.has(i) && found(span) {
 				s.prove(i)
 			}
 			i++

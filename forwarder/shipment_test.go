@@ -57,8 +57,8 @@ func TestShipment(t *testing.T) {
 			if p {
 				missing--
 			}
-			if s.isProven(i) != p {
-				t.Fatalf("span %d: proven %t, want %t", i, s.isProven(i), p)
+			if s.proven.has(i) != p {
+				t.Fatalf("span %d: proven %t, want %t", i, s.proven.has(i), p)
 			}
 		}
 		var whole []spool.Position

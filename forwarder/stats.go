@@ -86,7 +86,7 @@ func (f *Forwarder) Stats() Stats {
 		s.Resent[name] = c.again[why].Load()
 		s.ResentSpans += s.Resent[name]
 	}
-	s.InFlight, s.Limit = int(c.inFlight.Load()), f.pace.now()
+	s.InFlight, s.Limit = int(c.inFlight.Load()), f.lanes.limit()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Discarded = maps.Clone(c.discards)

@@ -135,6 +135,7 @@ func (k *tempo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.requests = append(k.requests, got)
 	answer := k.answer
 	k.mu.Unlock()
+	w.Header().Set("Content-Type", "application/x-protobuf")
 	if answer != nil && !answer(w, r, got) {
 		return
 	}
@@ -186,9 +187,9 @@ func (k *tempo) idle() {
 		return
 	}
 	eventually(k.t, "no request is in flight", func() bool {
-		f.pace.mu.Lock()
-		defer f.pace.mu.Unlock()
-		return f.pace.inFlight == 0
+		f.lanes.mu.Lock()
+		defer f.lanes.mu.Unlock()
+		return f.lanes.idle()
 	})
 }
 
@@ -399,4 +400,14 @@ func (k *tempo) gets(n int) {
 		}
 		return total >= n
 	})
+}
+
+// idle says that nothing is in flight. q.mu is held.
+func (q *lanes) idle() bool {
+	for _, l := range q.tenants {
+		if l.doubting || l.inFlight > 0 {
+			return false
+		}
+	}
+	return true
 }

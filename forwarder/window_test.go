@@ -20,7 +20,7 @@ func TestWindow(t *testing.T) {
 	f, _ := k.start(o)
 	most := 0
 	eventually(t, "everything is proven", func() bool {
-		if int(f.pace.held.Load()) >= int(o.Window) || f.Stats().AckedSpans >= records*spans {
+		if int(f.digest.held.Load()) >= int(o.Window) || f.Stats().AckedSpans >= records*spans {
 			k.mu.Lock()
 			most = max(most, len(k.held["a"]))
 			k.cutLocked()

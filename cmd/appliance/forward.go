@@ -71,6 +71,9 @@ func (a *appliance) newForwarder(settings tempo.Settings) (*forwarder.Forwarder,
 		Spool: a.spool, Target: target, Discarded: a.ledger.Discard, Logger: a.logger,
 		ResendAfter: a.conf.Forwarder.ResendAfter, Settle: a.conf.Forwarder.Settle,
 	}
+	if a.tempo == nil {
+		o.TraceIdle = a.conf.Forwarder.TraceIdle
+	}
 	if base := a.conf.Tempo.QueryURL; a.tempo == nil && base != "" {
 		o.Discards = func(ctx context.Context, tenant string) (map[string]int64, error) {
 			at, _, err := a.nomad.locate(base)
@@ -164,15 +167,18 @@ func (a *appliance) newBlocks(ctx context.Context) ([]forwarder.Block, error) {
 	found, err := a.blocks.Next(ctx)
 	blocks := make([]forwarder.Block, len(found))
 	for i, b := range found {
-		blocks[i] = block{b}
+		blocks[i] = block{b, len(a.conf.Receiver.Tenants) == 0}
 	}
 	return blocks, err
 }
 
-type block struct{ blockdir.Block }
+type block struct {
+	blockdir.Block
+	anyTenant bool // a Tempo without tenants puts all spans in one, also those that came for a tenant that there was
+}
 
 func (b block) Covers(tenant string, sent time.Time) bool {
-	return b.Tenant == tenant && !b.Written.Before(sent)
+	return (b.anyTenant || b.Tenant == tenant) && !b.Written.Before(sent)
 }
 
 // readURL is where queries go, over HTTP and gRPC.

@@ -56,12 +56,13 @@ func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 	}
 	return []telemetry.Metric{
 		received,
-		number("appliance_kept_spans_total", "Spans kept over all runs: pending, proven, discarded, damaged, unaccounted for and acknowledged as lost.", func(l ledger.Account) int64 { return l.Kept }),
+		number("appliance_kept_spans_total", "Spans kept over all runs: pending, stuck, proven, discarded, damaged, unaccounted for and acknowledged as lost.", func(l ledger.Account) int64 { return l.Kept }),
 		byReason("appliance_sampled_out_spans_total", "Spans that the sampler dropped over all runs, by reason.", sampledOutReasons(), func(l ledger.Account) map[string]int64 { return l.SampledOut }),
 		byReason("appliance_rejected_spans_total", "Spans answered as partial_success over all runs, by reason.", rejectedReasons(), func(l ledger.Account) map[string]int64 { return l.Rejected }),
 		number("appliance_pending_spans", "Spans in the spool.", func(l ledger.Account) int64 { return l.Pending }),
+		number("appliance_forwarder_stuck_spans", "Spans that Tempo does not take while it takes others. They are set aside and tried again from time to time; see: appliance spool stuck list.", func(l ledger.Account) int64 { return l.Stuck }),
 		number("appliance_proven_spans_total", "Spans that left the spool as safe over all runs, by the proof that appliance_forwarder_proof_info names.", func(l ledger.Account) int64 { return l.Proven }),
-		family("appliance_discarded_spans_total", "Spans that Tempo discarded, by its reason.", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {
+		family("appliance_discarded_spans_total", "Spans that Tempo discarded, by its reason, or an operator (reason operator).", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {
 			for tenant, t := range l.Tenants {
 				for reason, n := range t.Discarded {
 					e(float64(n), tenant, reason)
@@ -71,8 +72,9 @@ func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 		number("appliance_damaged_spans_total", "Spans that the disk has damaged in the spool.", func(l ledger.Account) int64 { return l.Damaged }),
 		number("appliance_unaccounted_spans", "Spans that were acknowledged and of which nothing is known; 0, or something is wrong.", func(l ledger.Account) int64 { return l.Unaccounted }),
 		number("appliance_acknowledged_loss_spans", "Spans that were damaged or unaccounted for until somebody acknowledged that.", func(l ledger.Account) int64 { return l.AcknowledgedLoss }),
-		byTenant("appliance_tenant_kept_spans_total", "Spans kept over all runs, by tenant: pending, proven, discarded and damaged.", func(t ledger.Tenant) int64 { return t.Kept }),
+		byTenant("appliance_tenant_kept_spans_total", "Spans kept over all runs, by tenant: pending, stuck, proven, discarded and damaged.", func(t ledger.Tenant) int64 { return t.Kept }),
 		byTenant("appliance_tenant_pending_spans", "Spans in the spool, by tenant.", func(t ledger.Tenant) int64 { return t.Pending }),
+		byTenant("appliance_tenant_stuck_spans", "Spans that are set aside, by tenant.", func(t ledger.Tenant) int64 { return t.Stuck }),
 		byTenant("appliance_tenant_proven_spans_total", "Spans that left the spool as safe over all runs, by tenant.", func(t ledger.Tenant) int64 { return t.Proven }),
 		byTenant("appliance_tenant_damaged_spans_total", "Spans that the disk has damaged in the spool, by tenant, acknowledged ones included.", func(t ledger.Tenant) int64 { return t.Damaged }),
 	}

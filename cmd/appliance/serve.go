@@ -203,6 +203,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.watchSpool(background) })
 	parts.Go(func() error { return a.watchConditions(background) })
 	parts.Go(func() error { return a.disks.watch(background) })
+	parts.Go(func() error { return a.followOrders(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
 		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {

@@ -22,7 +22,7 @@ func newSpoolCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand(), newSpoolAcknowledgeCommand())
+	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand(), newSpoolStuckCommand(), newSpoolAcknowledgeCommand())
 	return c
 }
 
@@ -60,6 +60,9 @@ func writeSpool(w io.Writer, dir string, st spool.Status) error {
 		fmt.Fprintf(w, "  %-10s %15s spans %12s records\n", name, humanize.Comma(c.Spans), humanize.Comma(c.Records))
 	}
 	row("pending", st.Pending.Counts)
+	if st.Stuck.Spans > 0 {
+		row("stuck", st.Stuck.Counts)
+	}
 	row("released", st.Released.Counts)
 	row("lost", st.Lost.Counts)
 	if !st.Oldest.IsZero() {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
 	"appliance/internal/spool"
 )
@@ -33,6 +35,38 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if n > 0 {
 		ts.Check(s.Release(first))
+	}
+	ts.Check(s.Close())
+}
+
+// stuckSpan is a request with a span, by the number in its identifiers.
+func stuckSpan(n byte) []byte {
+	traces := ptrace.NewTraces()
+	rs := traces.ResourceSpans().AppendEmpty()
+	rs.Resource().Attributes().PutStr("service.name", "cart")
+	span := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	span.SetTraceID([16]byte{1, 2, 15: n})
+	span.SetSpanID([8]byte{7: n})
+	span.SetName("buy")
+	body, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// stuck DATA_DIR sets two spans aside in the spool of a data directory.
+func stuck(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stuck DATA_DIR")
+	}
+	s, err := spool.Open(filepath.Join(ts.MkAbs(args[0]), "spool"), spool.Options{NoSpare: true})
+	ts.Check(err)
+	for i := range 2 {
+		rec := spool.Record{Tenant: "shop", Spans: 1, Time: time.Date(2026, 11, 1, 12, 0, i, 0, time.UTC), Payload: stuckSpan(byte(i + 1))}
+		pos, err := s.Append(rec)
+		ts.Check(err)
+		ts.Check(s.Stuck().Keep([]spool.Aside{{Record: rec, Origin: pos, Why: "HTTP 500 oops"}}, pos))
 	}
 	ts.Check(s.Close())
 }

@@ -145,10 +145,12 @@ func newStatusCommand() *cobra.Command {
 		Long: `Ask a running appliance what became of every span:
 
   received = kept + sampled out + rejected
-  kept     = pending + proven + discarded by Tempo + damaged + unaccounted + acknowledged loss
+  kept     = pending + stuck + proven + discarded + damaged + unaccounted + acknowledged loss
 
 pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash, or, with a Tempo
-elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). unaccounted is 0, or something is wrong. Exit code 3 says that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" makes that acknowledged loss.`,
+elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). stuck ones are those that Tempo
+does not take while it takes others (appliance spool stuck). unaccounted is 0, or something is wrong. Exit code 3 says
+that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" makes that acknowledged loss.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {

@@ -48,6 +48,9 @@ func statusText(s status, last *status) string {
 	span("rejected", sumOf(l.Rejected), sumOf(w.Rejected), reasons(l.Rejected))
 	span("kept", l.Kept, w.Kept, "")
 	span("  pending", l.Pending, w.Pending, pendingText(s))
+	if l.Stuck != 0 {
+		span("  stuck", l.Stuck, w.Stuck, "tempo does not take them; see `appliance spool stuck list`")
+	}
 	span("  proven", l.Proven, w.Proven, "")
 	span("  discarded", sumOf(l.Discarded), sumOf(w.Discarded), reasons(l.Discarded))
 	if l.Damaged != 0 {

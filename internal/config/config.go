@@ -69,6 +69,7 @@ type Forwarder struct {
 	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere, or nomad://SERVICE to follow a service of Nomad. Empty: the embedded Tempo."`
 	ResendAfter   time.Duration `yaml:"resend_after" doc:"Time after which spans that Tempo acknowledged and that are in none of its blocks are sent again. 0: a minute more than the embedded Tempo takes for a block."`
 	Settle        time.Duration `yaml:"settle" doc:"With a Tempo elsewhere: time after which what it acknowledged counts as written, if it has not ended since. More than its ingester.flush_check_period."`
+	TraceIdle     time.Duration `yaml:"trace_idle" doc:"With a Tempo elsewhere: time after which it has forgotten a trace of which nothing more comes. Of two traces that a Tempo before 2.8.1 takes for one, the second is sent so long after the first. 0: that Tempo tells all traces apart."`
 	DrainDeadline time.Duration `yaml:"drain_deadline" doc:"When stopping: time to bring what is in the spool to Tempo's blocks. The rest stays in the spool for the next start."`
 }
 
@@ -123,7 +124,7 @@ func Default() Config {
 		},
 		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second, PressureThreshold: 0.8},
 		Spool:     Spool{MaxBytes: 4 << 30},
-		Forwarder: Forwarder{Settle: 30 * time.Second, DrainDeadline: 10 * time.Second},
+		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},
 		HTTP:      HTTP{Listen: ":3200"},
 		Tempo:     Tempo{Retention: 24 * time.Hour, MemoryLimit: 320 << 20},
 		Archive:   Archive{Enabled: true},

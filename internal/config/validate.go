@@ -116,6 +116,9 @@ func (l *Loaded) validate() error {
 		bad("forwarder.drain_deadline", "%v is negative; 0 means that a stop does not wait", c.Forwarder.DrainDeadline)
 	}
 	positive("forwarder.settle", c.Forwarder.Settle)
+	if t := c.Forwarder.TraceIdle; t < 0 || t > time.Hour {
+		bad("forwarder.trace_idle", "%v is not between 0 and 1h; 20s suits a Tempo with its own defaults", t)
+	}
 	if c.Spool.MaxBytes < 1<<20 {
 		bad("spool.max_bytes", "%v is less than 1MiB", c.Spool.MaxBytes)
 	}

@@ -1,5 +1,5 @@
-// Package ledger accounts for every span: received = kept + sampled out + rejected, and kept = pending + proven +
-// discarded by Tempo + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
+// Package ledger accounts for every span: received = kept + sampled out + rejected, and kept = pending + stuck + proven +
+// discarded + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
 //
 // It promises that the account balances after any crash. What became of kept spans is counted by the spool, in the
 // files that hold them, so it is exact; the counts of spans that were not kept, and of those that Tempo discarded, are
@@ -71,9 +71,11 @@ func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
 	return l, err
 }
 
-func total(st spool.Status) int64 { return st.Pending.Spans + st.Released.Spans + st.Lost.Spans }
+func total(st spool.Status) int64 {
+	return st.Pending.Spans + st.Stuck.Spans + st.Released.Spans + st.Lost.Spans
+}
 
-// Discard enters spans of a tenant that Tempo discarded.
+// Discard enters spans of a tenant that Tempo discarded, or an operator.
 func (l *Ledger) Discard(tenant, reason string, spans int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,8 +116,9 @@ type Account struct {
 	SampledOut  map[string]int64 `json:"sampled_out"`
 	Rejected    map[string]int64 `json:"rejected"`
 	Pending     int64            `json:"pending"`   // in the spool
+	Stuck       int64            `json:"stuck"`     // set aside, since Tempo does not take them while it takes others
 	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
-	Discarded   map[string]int64 `json:"discarded"` // by Tempo
+	Discarded   map[string]int64 `json:"discarded"` // by Tempo, or by an operator
 	Damaged     int64            `json:"damaged"`   // in the spool, by the disk
 	Unaccounted int64            `json:"unaccounted"`
 	// AcknowledgedLoss was damaged or unaccounted until an operator acknowledged it.
@@ -127,6 +130,7 @@ type Account struct {
 type Tenant struct {
 	Kept      int64            `json:"kept"`
 	Pending   int64            `json:"pending"`
+	Stuck     int64            `json:"stuck"`
 	Proven    int64            `json:"proven"`
 	Discarded map[string]int64 `json:"discarded,omitempty"`
 	Damaged   int64            `json:"damaged"` // what is acknowledged included
@@ -138,23 +142,24 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 	defer l.mu.Unlock()
 	a := Account{
 		SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
-		Pending: st.Pending.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
+		Pending: st.Pending.Spans, Stuck: st.Stuck.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
 	}
 	a.Unaccounted = max(0, l.earlier.Kept+run.Kept-total(st))
 	a.Kept = total(st) + a.Unaccounted
 	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected)
 	tenants := map[string]bool{}
-	for _, tally := range []spool.Tally{st.Pending, st.Released, st.Lost} {
+	for _, tally := range []spool.Tally{st.Pending, st.Stuck, st.Released, st.Lost} {
 		for name := range tally.Tenants {
 			tenants[name] = true
 		}
 	}
 	for name := range tenants {
 		pending, released, lost := st.Pending.Tenants[name].Spans, st.Released.Tenants[name].Spans, st.Lost.Tenants[name].Spans
+		stuck := st.Stuck.Tenants[name].Spans
 		discarded := atMost(l.discarded[name], released) // the rest was released after st was read
 		a.Discarded = add(a.Discarded, discarded)
 		a.Tenants[name] = Tenant{
-			Kept: pending + released + lost, Pending: pending, Damaged: lost,
+			Kept: pending + stuck + released + lost, Pending: pending, Stuck: stuck, Damaged: lost,
 			Proven: released - sum(discarded), Discarded: discarded,
 		}
 	}

@@ -43,12 +43,12 @@ func balanced(a Account) error {
 	if a.Received != a.Kept+sum(a.SampledOut)+sum(a.Rejected) {
 		return fmt.Errorf("received is not kept, sampled out and rejected: %+v", a)
 	}
-	if a.Kept != a.Pending+a.Proven+sum(a.Discarded)+a.Damaged+a.Unaccounted {
-		return fmt.Errorf("kept is not pending, proven, discarded, damaged and unaccounted: %+v", a)
+	if a.Kept != a.Pending+a.Stuck+a.Proven+sum(a.Discarded)+a.Damaged+a.Unaccounted {
+		return fmt.Errorf("kept is not pending, stuck, proven, discarded, damaged and unaccounted: %+v", a)
 	}
 	var kept, proven, discarded int64
 	for name, t := range a.Tenants {
-		if t.Kept != t.Pending+t.Proven+sum(t.Discarded)+t.Damaged {
+		if t.Kept != t.Pending+t.Stuck+t.Proven+sum(t.Discarded)+t.Damaged {
 			return fmt.Errorf("tenant %s: %+v", name, t)
 		}
 		kept, proven, discarded = kept+t.Kept, proven+t.Proven, discarded+sum(t.Discarded)
@@ -68,15 +68,15 @@ type model struct {
 	ledger *Ledger
 	run    Counts
 
-	pending, released, lost tally
-	forgettable             []func() // undo the releases since the last checkpoint
+	pending, stuck, released, lost tally
+	forgettable                    []func() // undo the releases since the last checkpoint
 
 	kept, safe int64 // acknowledged, and of these saved
 	deleted    bool  // the spool was lost
 }
 
 func (m *model) status() spool.Status {
-	return spool.Status{Pending: m.pending.of(), Released: m.released.of(), Lost: m.lost.of()}
+	return spool.Status{Pending: m.pending.of(), Stuck: m.stuck.of(), Released: m.released.of(), Lost: m.lost.of()}
 }
 
 func (m *model) open(t *rapid.T) {
@@ -94,11 +94,23 @@ func (m *model) release(tenant string, n int64) {
 	m.forgettable = append(m.forgettable, func() { m.pending[tenant] += n; m.released[tenant] -= n })
 }
 
+// setAside is undone by a crash that forgets the release, for as many as are still stuck.
+func (m *model) setAside(tenant string, n int64) {
+	m.pending[tenant] -= n
+	m.stuck[tenant] += n
+	m.forgettable = append(m.forgettable, func() {
+		left := min(n, m.stuck[tenant])
+		m.pending[tenant] += n
+		m.stuck[tenant] -= left
+		m.released[tenant] -= n - left
+	})
+}
+
 // The account balances after any operations and crashes; nothing is unaccounted for while the spool is there, and all
 // that was acknowledged and saved is when it was deleted.
 func TestBalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{fs: crashfs.New(), pending: tally{}, released: tally{}, lost: tally{}}
+		m := &model{fs: crashfs.New(), pending: tally{}, stuck: tally{}, released: tally{}, lost: tally{}}
 		m.open(t)
 		tenant := func() string { return rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "tenant") }
 		some := func(of int64) int64 { return rapid.Int64Range(0, of).Draw(t, "spans") }
@@ -113,6 +125,14 @@ func TestBalance(t *testing.T) {
 			"sample out":                      func(*rapid.T) { m.run.SampledOut["random"] += some(50) },
 			"reject":                          func(*rapid.T) { m.run.Rejected["bad"] += some(50) },
 			"prove":                           func(*rapid.T) { name := tenant(); m.release(name, some(m.pending[name])) },
+			"set aside":                       func(*rapid.T) { name := tenant(); m.setAside(name, some(m.pending[name])) },
+			"drop what is stuck": func(*rapid.T) {
+				name := tenant()
+				n := some(m.stuck[name])
+				m.stuck[name] -= n
+				m.released[name] += n
+				m.ledger.Discard(name, "operator", int(n))
+			},
 			"discard": func(*rapid.T) {
 				name := tenant()
 				n := some(m.pending[name])
@@ -139,7 +159,7 @@ func TestBalance(t *testing.T) {
 			"crash": func(*rapid.T) { m.crash(t); m.open(t) },
 			"delete the spool": func(*rapid.T) {
 				m.crash(t)
-				m.pending, m.released, m.lost = tally{}, tally{}, tally{}
+				m.pending, m.stuck, m.released, m.lost = tally{}, tally{}, tally{}, tally{}
 				m.deleted = true
 				m.open(t)
 			},

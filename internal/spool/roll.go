@@ -42,7 +42,7 @@ func (s *Spool) roll(frame int64) error {
 func (s *Spool) room() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := s.opts.MaxBytes - s.bytes
+	room := s.opts.MaxBytes - s.bytes - s.stuck.bytes.Load()
 	if s.active != nil {
 		room += s.active.size - s.active.end.offset - footerRoom
 		if s.active.left() <= 0 {

@@ -48,6 +48,7 @@ type Spool struct {
 	copyNamed  bool  // the name of its copy is synced
 
 	syncs atomic.Int64
+	stuck Stuck
 }
 
 // Open opens the spool in dir, which is made if it is missing, and repairs what
@@ -80,6 +81,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 		sums:       inv.state,
 		lastID:     inv.lastID,
 	}
+	s.stuck.spool = s
 	for _, err := range inv.unreadable {
 		s.failed("leave segment alone", err)
 	}
@@ -94,6 +96,9 @@ func Open(dir string, opts Options) (*Spool, error) {
 		s.bytes += g.size
 	}
 	if err := s.saveState(); err != nil && !DiskFull(err) {
+		return nil, fmt.Errorf("open spool: %w", err)
+	}
+	if err := s.stuck.open(); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
 	go s.write()

@@ -11,12 +11,13 @@ import (
 	"appliance/internal/durable"
 )
 
-// Status is what a spool holds and what became of the rest. Pending + Released
-// + Lost is all that was ever kept here.
+// Status is what a spool holds and what became of the rest. In spans, Pending +
+// Stuck + Released + Lost is all that was ever kept here.
 type Status struct {
 	Bytes    int64 `json:"bytes"`               // of segment files, preallocated space included
 	MaxBytes int64 `json:"max_bytes,omitempty"` // 0 from Inspect
 	Pending  Tally `json:"pending"`
+	Stuck    Tally `json:"stuck"` // set aside, since it cannot leave for now
 	Released Tally `json:"released"`
 	Lost     Tally `json:"lost"` // to damage, as far as it has been read
 	// Torn counts what crashes left half-written and was cut off.
@@ -55,6 +56,8 @@ type SegmentStatus struct {
 // Status describes the spool as it is now. A quarantine that cannot be listed
 // counts as empty.
 func (s *Spool) Status() Status {
+	s.stuck.mu.RLock()
+	defer s.stuck.mu.RUnlock()
 	held, files := s.quarantined()
 	oldest := s.oldest()
 	s.mu.Lock()
@@ -93,6 +96,7 @@ func (s *Spool) Status() Status {
 		}
 		st.Segments = append(st.Segments, sg)
 	}
+	s.stuck.addTo(&st)
 	return st
 }
 
@@ -162,6 +166,9 @@ func Inspect(fsys durable.FS, dir string) (Status, error) {
 				s.count(g, d)
 			}
 		}
+	}
+	if err := s.stuck.inspect(s); err != nil {
+		return Status{}, fmt.Errorf("inspect spool: %w", err)
 	}
 	st := s.Status()
 	st.MaxBytes, st.Activity = 0, nil

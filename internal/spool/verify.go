@@ -51,6 +51,22 @@ func Verify(fsys durable.FS, dir string) (Report, error) {
 			r.Unreadable = append(r.Unreadable, fmt.Sprintf("read segment %s: %v", g.identity, err))
 		}
 	}
+	ids, err := listStuck(opts.FS, dir)
+	if err != nil {
+		return Report{}, fmt.Errorf("verify spool: %w", err)
+	}
+	for _, id := range ids {
+		e, size, err := readStuck(opts.FS, dir, id)
+		if errors.Is(err, ErrGone) {
+			continue
+		}
+		r.Bytes += size
+		if err != nil {
+			r.Unreadable = append(r.Unreadable, err.Error())
+			continue
+		}
+		r.Intact = r.Intact.plus(Counts{1, int64(e.Spans)})
+	}
 	return r, nil
 }
 
