@@ -138,6 +138,20 @@ func TestRepairTakesNoOtherBytes(t *testing.T) {
 	}
 }
 
+// The archive under another name has nothing to say of itself.
+func TestRepairFromItself(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, levelZeroDir(t))
+	b.runOnce(b.archiver(nil))
+	flip(t, filepath.Join(b.dst, tenant, blockB, ManifestName), 40)
+	itself, err := OpenSource(t.Context(), link(t, b.dst), nil)
+	must(t, err)
+	defer itself.Close()
+	if _, err := Open(b.store).PlanRepair(t.Context(), blockB, b.source(), itself); !errors.Is(err, ErrSame) {
+		t.Errorf("%v", err)
+	}
+}
+
 // Whatever a repair is ended by, the block is known to be damaged, and the next repair goes on.
 func TestRepairGoesOn(t *testing.T) {
 	t.Parallel()

@@ -38,8 +38,14 @@ type RepairFile struct {
 
 // PlanRepair reads a block and looks for the right bytes of what is damaged: in other archived copies of it, then in the
 // sources, each the storage of a Tempo or another archive. What is right is said by the block's manifest; where that is
-// damaged, by the manifest in another archive, or by Tempo's storage if nothing that is here contradicts it.
+// damaged, by the manifest in another archive, or by Tempo's storage if nothing that is here contradicts it. A source that
+// is this archive is ErrSame.
 func (a *Archive) PlanRepair(ctx context.Context, prefix string, sources ...Source) (*RepairPlan, error) {
+	for _, src := range sources { // or a block would be right by its own word
+		if err := checkApart(ctx, a.store, src, "repair"); err != nil {
+			return nil, err
+		}
+	}
 	inv, err := takeInventory(ctx, a.store)
 	if err != nil {
 		return nil, err

@@ -52,10 +52,12 @@ Exit codes: 0 fine, 1 error, 2 wrong command line or configuration, 3 damage fou
 		newArchiveVerifyCommand(f),
 		newArchiveDiffCommand(f),
 		newArchiveRestoreCommand(f),
+		newArchiveRepairCommand(f),
 		newArchivePruneCommand(f),
 		newArchivePinCommand(f),
 		newArchiveUnpinCommand(f),
 		newArchiveStatsCommand(f),
+		newArchiveConfirmStoreCommand(f),
 	)
 	return c
 }

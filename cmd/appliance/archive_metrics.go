@@ -58,6 +58,21 @@ func (a *appliance) archiveMetrics() []telemetry.Metric {
 		number("appliance_archive_covered_blocks", "Blocks that were not copied since their spans are in other archived blocks.", func(s archive.Status) float64 { return float64(s.CoveredBlocks) }),
 		number("appliance_archive_blocks_total", "Blocks archived.", func(s archive.Status) float64 { return float64(s.ArchivedBlocks) }),
 		number("appliance_archive_bytes_total", "Bytes archived.", func(s archive.Status) float64 { return float64(s.ArchivedBytes) }),
+		number("appliance_archive_store_bytes", "Bytes of all archived blocks in the store, also of other archivers, as they were counted last.", func(s archive.Status) float64 { return float64(s.StoreBytes) }),
+		metric("appliance_archive_max_bytes", "archive.max_bytes. Absent where there is no limit.", nil, func(s archive.Status, e emit) {
+			if s.MaxBytes > 0 {
+				e(float64(s.MaxBytes))
+			}
+		}),
+		metric("appliance_archive_held_up", "1 while nothing is archived or purged for a reason that somebody has to do something about; status says more.", []string{"reason"}, func(s archive.Status, e emit) {
+			for _, h := range archive.Holds() {
+				held := 0.0
+				if _, is := s.Holds[h]; is {
+					held = 1
+				}
+				e(held, string(h))
+			}
+		}),
 		number("appliance_archive_conflicts_total", "Blocks kept under another id, since theirs was taken by other bytes.", func(s archive.Status) float64 { return float64(s.Conflicts) }),
 		number("appliance_archive_gaps", "Blocks and times that were missed, over all runs.", func(s archive.Status) float64 { return float64(len(s.Gaps)) }),
 		metric("appliance_archive_failures_total", "Failures, by cause.", []string{"cause"}, func(s archive.Status, e emit) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -16,7 +17,8 @@ type archiveResult struct {
 	Archived int               `json:"archived"` // blocks
 	Covered  int               `json:"covered"`
 	Failed   int               `json:"failed"`
-	Bytes    int64             `json:"bytes"` // archived
+	Waiting  int               `json:"waiting,omitempty"` // for room
+	Bytes    int64             `json:"bytes"`             // archived
 	Errors   []string          `json:"errors"`
 	Warnings []archive.Warning `json:"warnings"` // settings of a Tempo elsewhere that let it delete what is not archived
 	Gaps     []archive.Gap     `json:"gaps"`     // what it may have deleted before it was archived, also in earlier runs
@@ -30,7 +32,8 @@ func newArchiveRunCommand(f *archiveFlags) *cobra.Command {
 
 serve does this all the time. Both may work on one store at the same time, and so may several of each: whoever is faster
 has put a block, and the others find it there. What an interrupted run has copied, the next one finds and goes on from.
-archive.bytes_per_second limits the bandwidth. Exit code 3 says that some blocks could not be archived.`,
+archive.bytes_per_second limits the bandwidth, archive.max_bytes the size of the archive. Exit code 3 says that some blocks
+could not be archived, that there was no room for more, or that the source could not be listed whole.`,
 		Example: `  appliance archive run
   appliance archive run --source file:///var/tempo/traces --store 's3://backup/traces?endpoint=s3.example:9000'`,
 		Args: cobra.NoArgs,
@@ -45,7 +48,7 @@ archive.bytes_per_second limits the bandwidth. Exit code 3 says that some blocks
 		p.end()
 		status := archiver.Status()
 		r := archiveResult{
-			Archived: done.Archived, Covered: done.Covered, Failed: done.Failed, Bytes: done.Bytes,
+			Archived: done.Archived, Covered: done.Covered, Failed: done.Failed, Waiting: done.Waiting, Bytes: done.Bytes,
 			Errors: []string{}, Warnings: append([]archive.Warning{}, status.Warnings...), Gaps: append([]archive.Gap{}, status.Gaps...),
 		}
 		if ctx.Err() != nil {
@@ -53,7 +56,10 @@ archive.bytes_per_second limits the bandwidth. Exit code 3 says that some blocks
 		} else if err != nil {
 			return err
 		}
-		for _, err := range done.Errors {
+		for _, err := range append(done.Errors, done.Unlisted, done.NoRoom) {
+			if err == nil {
+				continue
+			}
 			r.Errors = append(r.Errors, err.Error())
 			fmt.Fprintln(a.stderr, err)
 		}
@@ -68,16 +74,31 @@ archive.bytes_per_second limits the bandwidth. Exit code 3 says that some blocks
 		} else {
 			_, err = fmt.Fprintf(out, "archived %s, %s; %d covered by archived ones, %d failed\n", several(r.Archived, "block"), sizeText(r.Bytes), r.Covered, r.Failed)
 		}
-		if err == nil && r.Failed > 0 {
-			return &codeError{exitPartial, fmt.Errorf("%s could not be archived; the next run tries again", several(r.Failed, "block"))}
+		if partial := partlyDone(done); err == nil && partial != nil {
+			return &codeError{exitPartial, partial}
 		}
 		return err
 	})
 }
 
+// partlyDone says what a run has left undone, nil for nothing.
+func partlyDone(done archive.Outcome) error {
+	var errs []error
+	if done.Failed > 0 {
+		errs = append(errs, fmt.Errorf("%s could not be archived; the next run tries again", several(done.Failed, "block")))
+	}
+	if done.NoRoom != nil {
+		errs = append(errs, fmt.Errorf("there is no room in the archive for %s", several(done.Waiting, "block")))
+	}
+	if done.Unlisted != nil {
+		errs = append(errs, errors.New("the source could not be listed whole; the next run tries again"))
+	}
+	return errors.Join(errs...)
+}
+
 // archiverOptions are those of an archiver of this source. It is only ever asked to run once, which purges nothing.
 func (a *openedArchive) archiverOptions() archive.Options {
-	o := archive.Options{Store: a.store, Source: a.source}
+	o := archive.Options{Store: a.store, Source: a.source, MaxBytes: int64(a.conf.Archive.MaxBytes)}
 	if a.embedded != "" {
 		o.Embedded, o.Origin = embeddedPurge(a.conf, a.embedded), embeddedOrigin(a.conf.DataDir)
 	} else if u, err := url.Parse(a.conf.Tempo.QueryURL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {

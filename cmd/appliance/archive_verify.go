@@ -111,37 +111,39 @@ func damagedBlocks(rep *archive.VerifyReport) []string {
 
 // adviseRepair says for each block what can be done about it.
 func (a *openedArchive) adviseRepair(ctx context.Context, rep *archive.VerifyReport) error {
-	inSource := map[string]bool{}
-	if a.source != nil {
-		blocks, err := a.List(ctx, archive.Filter{Source: a.source})
-		if err != nil {
-			return fmt.Errorf("look whether the source still has what is damaged: %w", err)
-		}
-		for _, b := range blocks {
-			inSource[b.Tenant+"/"+b.ID] = inSource[b.Tenant+"/"+b.ID] || b.InSource
+	blocks, err := a.List(ctx, archive.Filter{Source: a.source})
+	if err != nil {
+		return fmt.Errorf("look for other copies of what is damaged: %w", err)
+	}
+	elsewhere := map[string]bool{} // in Tempo's storage, or whole under another id of the archive
+	for _, b := range blocks {
+		elsewhere[b.Tenant+"/"+b.ID] = elsewhere[b.Tenant+"/"+b.ID] || b.InSource
+		if b.DerivedFrom != "" && b.State == archive.StateArchived {
+			elsewhere[b.Tenant+"/"+b.DerivedFrom] = true
 		}
 	}
-	var again, lost []string
+	var repairable, lost []string
 	for _, name := range append(damagedBlocks(rep), rep.Missing...) {
-		if inSource[name] {
-			again = append(again, name)
+		if elsewhere[name] {
+			repairable = append(repairable, name)
 		} else {
 			lost = append(lost, name)
 		}
 	}
-	if len(again) > 0 {
-		fmt.Fprintf(a.stderr, "Tempo's storage still has %s; archive it once more with: appliance archive run\n", strings.Join(again, ", "))
+	if len(repairable) > 0 {
+		fmt.Fprintf(a.stderr, "There is another copy of what is damaged, in Tempo's storage or in the archive; make it whole with:\n  appliance archive repair %s\n", strings.Join(repairable, " "))
 	}
 	if len(lost) == 0 {
 		return nil
 	}
-	text := "Tempo's storage has nothing more of %s. Bring"
 	if a.source == nil {
-		text = "Name the storage of Tempo with --source, to see whether it still has %s. If not, bring"
+		fmt.Fprintln(a.stderr, "Name the storage of Tempo with --source, to see whether it still has what is damaged.")
 	}
-	fmt.Fprintf(a.stderr, text+` back the files from a backup or a replica of
-%s, then: appliance archive verify --read-data
+	fmt.Fprintf(a.stderr, `No other copy is known of %s. With a replica or a backup of the archive make it whole:
+  appliance archive repair %s --from URL
+or give up what it holds:
+  appliance archive repair %s --drop
 Until then find and search leave out what they cannot read, and say so. Look for the cause: the disk, or who else writes there.
-`, strings.Join(lost, ", "), a.store.URL())
+`, strings.Join(lost, ", "), strings.Join(lost, " "), strings.Join(lost, " "))
 	return nil
 }

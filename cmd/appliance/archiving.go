@@ -95,6 +95,9 @@ func embeddedPurge(conf config.Loaded, dir string) *archive.Embedded {
 	return &archive.Embedded{Dir: dir, Retention: retention, Grace: 2*poll + min(queryGrace, retention/2)}
 }
 
+// storeFile remembers in the data directory which store the archive was in.
+func storeFile(dataDir string) string { return filepath.Join(dataDir, "archive-store.json") }
+
 // archiveStore is where the archive is, by default.
 func archiveStore(dataDir, configured string) string {
 	if configured != "" {
@@ -113,6 +116,7 @@ func (a *appliance) openArchiver(ctx context.Context, source string, o archive.O
 		return err
 	}
 	o.Store, o.Source, o.Logger = a.archive.store, src, a.logger
+	o.StoreFile, o.MaxBytes = storeFile(a.conf.DataDir), int64(a.conf.Archive.MaxBytes)
 	archiver, err := archive.New(o)
 	if err != nil {
 		return errors.Join(err, src.Close())
@@ -231,7 +235,7 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 	pruner := archive.NewPruner(a.archive.store, source, keep)
 	defer a.archive.unpruned.Store(nil) // another replica may prune now
 	for {
-		pruned, doubt, err := pruner.Prune(ctx)
+		pruned, doubt, err := a.pruneOnce(ctx, pruner)
 		if err != nil {
 			doubt = err.Error()
 		}
@@ -242,7 +246,7 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 		case err != nil:
 			a.logger.Error("the archive is not pruned; trying again in an hour", "err", err)
 		case doubt != "":
-			a.logger.Warn("the archive is not pruned, since the clock is in doubt; trying again in an hour", "doubt", doubt)
+			a.logger.Warn("the archive is not pruned; trying again in an hour", "doubt", doubt)
 		case pruned > 0:
 			a.logger.Info("pruned the archive", "blocks", pruned, "older_than", keep.String())
 		}
@@ -252,6 +256,18 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 		case <-tick.C:
 		}
 	}
+}
+
+// pruneOnce prunes unless the store is not that of the last run: another's blocks are not ours to delete.
+func (a *appliance) pruneOnce(ctx context.Context, pruner *archive.Pruner) (pruned int, doubt string, err error) {
+	err = archive.KnownStore{Store: a.archive.store, File: storeFile(a.conf.DataDir)}.Check(ctx)
+	var changed *archive.StoreChangedError
+	if errors.As(err, &changed) {
+		return 0, changed.Error(), nil
+	} else if err != nil {
+		return 0, "", err
+	}
+	return pruner.Prune(ctx)
 }
 
 // archiveReader answers queries from the archive; nil where there is none.

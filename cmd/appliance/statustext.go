@@ -75,8 +75,13 @@ func statusText(s status, last *status) string {
 		if s.Archive.Mode != "" {
 			row("archived", "%s", archivedText(s.Archive))
 		}
+		for _, h := range archive.Holds() {
+			if why := s.Archive.Holds[h]; why != "" {
+				row("held up", "%s: %s", h, why)
+			}
+		}
 		if p := s.Archive.Purge; p != nil {
-			row("purge", "%s", purgeText(p))
+			row("purge", "%s", purgeText(p, s.Archive.Holds))
 		}
 		if s.Archive.NotPruned != "" {
 			row("prune", "nothing is pruned: %s", s.Archive.NotPruned)
@@ -121,19 +126,25 @@ func archivedText(s *archiveStatus) string {
 	} else {
 		text += fmt.Sprintf(", last success %s ago", time.Since(s.LastSuccess).Round(time.Second))
 	}
+	if s.MaxBytes > 0 {
+		text += fmt.Sprintf(", %s of %s used", humanize.IBytes(uint64(s.StoreBytes)), humanize.IBytes(uint64(s.MaxBytes)))
+	}
 	if failures := reasons(s.Failures); failures != "" {
 		return text + "; failures: " + failures
 	}
 	return text + ", no failures"
 }
 
-func purgeText(p *archive.PurgeStatus) string {
+func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
 	text := fmt.Sprintf("%d blocks purged, %d about to be", p.PurgedBlocks, p.MarkedBlocks)
 	if p.HeldBlocks > 0 {
 		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
 	}
+	name, _, _ := strings.Cut(p.Doubt, ":")
 	switch {
 	case p.Doubt == "":
+	case holds[archive.Hold(name)] != "":
+		text += "; nothing is purged while it is held up"
 	case p.HeldBlocks+p.MarkedBlocks == 0: // as in the first hour
 		text += "; none is due, or would be purged yet: " + p.Doubt
 	default:

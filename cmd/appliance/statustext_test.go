@@ -106,6 +106,17 @@ archived     1,234 blocks (3.0 MiB) since the start, last success 1h12m0s ago; f
 purge        3 blocks purged, 0 about to be, 1 held back (2.0 KiB); nothing is purged: clock: it jumped by 1h
 prune        nothing is pruned: the clock jumped by 1h
 `},
+		"archive held up": {func(s *status) {
+			headroom := time.Hour.Seconds()
+			why := "298 KiB of archive.max_bytes (320 KiB) are used"
+			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, StoreBytes: 298 << 10, MaxBytes: 320 << 10,
+				Holds: map[archive.Hold]string{archive.HoldRoom: why, archive.HoldStore: "it is another"}, Purge: &archive.PurgeStatus{HeldBlocks: 1, Doubt: "no_room: " + why}}}
+		}, false, plain + `archive      purge headroom 1h0m0s; 0 of 0 blocks pending
+archived     0 blocks (0 B) since the start, no success yet, 298 KiB of 320 KiB used, no failures
+held up      store_changed: it is another
+held up      no_room: 298 KiB of archive.max_bytes (320 KiB) are used
+purge        0 blocks purged, 0 about to be, 1 held back (0 B); nothing is purged while it is held up
+`},
 		"archive of a first start": {func(s *status) {
 			headroom := (24 * time.Hour).Seconds()
 			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, Purge: &archive.PurgeStatus{Doubt: "clock: there is no record"}}}

@@ -92,6 +92,7 @@ type Archive struct {
 	Source  string        `yaml:"source" secret:"url" doc:"Storage of a Tempo elsewhere: file:// or s3://. For serve, only with forwarder.tempo_url."`
 	Keep    time.Duration `yaml:"keep" doc:"Time after which a block is pruned from the archive, unless it is pinned. 0 means never."`
 
+	MaxBytes       Bytes `yaml:"max_bytes" doc:"Size of the archive above which nothing more is archived, and so nothing purged. 0 means no limit."`
 	BytesPerSecond Bytes `yaml:"bytes_per_second" doc:"Bandwidth for copying into the archive. 0 means no limit."`
 }
 
