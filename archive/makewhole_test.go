@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,7 +123,8 @@ func TestRepairTakesNoOtherBytes(t *testing.T) {
 			flip(t, filepath.Join(b.dst, tenant, blockB, file), 40)
 			flip(t, filepath.Join(b.src, tenant, blockB, dataName), 20_000)
 			flip(t, filepath.Join(b.src, tenant, blockB, "bloom-0"), 200)
-			before := tree(t, b.dst, nil)
+			ours := func(name string) bool { return strings.HasPrefix(name, ownPrefix) }
+			before := tree(t, b.dst, ours)
 			p := planRepair(t, b, blockB, b.source())
 			if !slices.Equal(p.Lost, []string{file}) {
 				t.Errorf("%+v", p)
@@ -130,10 +132,10 @@ func TestRepairTakesNoOtherBytes(t *testing.T) {
 			if err := p.Run(t.Context()); err == nil || !strings.Contains(err.Error(), file) {
 				t.Errorf("%v", err)
 			}
-			if after := tree(t, b.dst, nil); len(after) != len(before) {
+			after := tree(t, b.dst, ours)
+			if unchanged(t, before, after); len(after) != len(before) {
 				t.Errorf("%d files became %d", len(before), len(after))
 			}
-			unchanged(t, before, tree(t, b.dst, nil))
 		})
 	}
 }
@@ -161,6 +163,8 @@ func TestRepairGoesOn(t *testing.T) {
 		for _, file := range []string{dataName, MetaName, "index"} {
 			flip(t, filepath.Join(b.dst, tenant, blockB, file), 30)
 		}
+		ours := func(name string) bool { return strings.HasPrefix(name, ownPrefix) }
+		before := tree(t, b.dst, ours)
 		left := steps
 		ended := errors.New("ended")
 		s := &faultyStore{b.store, func(op, _ string) error {
@@ -183,6 +187,11 @@ func TestRepairGoesOn(t *testing.T) {
 		}
 		if !errors.Is(err, ended) {
 			t.Fatalf("after %d steps: %v", steps, err)
+		}
+		rep, err := Open(b.store).Verify(t.Context(), VerifyOptions{})
+		must(t, err)
+		if changed := !maps.Equal(before, tree(t, b.dst, ours)); changed && !rep.Damaged() {
+			t.Errorf("after %d steps: nobody knows that it is damaged", steps)
 		}
 		must(t, planRepair(t, b, blockB, b.source()).Run(t.Context()))
 		b.whole(levelZero...)
