@@ -25,7 +25,7 @@ func newArchiveConfirmStoreCommand(f *archiveFlags) *cobra.Command {
 		Short: "Say that the store is the one that is meant, though it is not that of the last run",
 		Long: `Say that the archive's store is the one that is meant, though it is not that of the last run. Until then serve purges nothing:
 a disk that is not mounted, a bucket that was emptied or another prefix look so. What was archived to the store of the last
-run stays there, and is not found any more. data_dir/archive-store.json remembers the store; serve heeds it within a minute.`,
+run stays there, and is not found any more. data_dir/archive-store.json remembers the store; serve heeds it with its next look.`,
 		Example: `  appliance archive confirm-store
   appliance archive confirm-store --data-dir /var/lib/appliance --yes`,
 		Args: cobra.NoArgs,
