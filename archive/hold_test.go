@@ -217,10 +217,11 @@ func TestNoRoom(t *testing.T) {
 				if n := log.count("for want of room"); n != 1 {
 					t.Errorf("%d lines say it", n)
 				}
-				reserve.Store(true)
 				if c.bound > 0 { // a person raises it
 					p.stop()
 					start(10 * c.bound * 500_000)
+				} else {
+					reserve.Store(true)
 				}
 				if s = p.after(6 * time.Hour); s.Purge.PurgedBlocks != 3 || len(s.Holds) != 0 || s.StoreBytes < 3*152_000 {
 					t.Errorf("%+v, %+v", s, s.Purge)
