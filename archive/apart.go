@@ -15,25 +15,28 @@ import (
 	"appliance/archive/store"
 )
 
-// ErrSame says that an archive and its source are one place, or one of them is inside the other: each block would be
-// proven against itself.
-var ErrSame = errors.New("the archive and its source are not apart; set archive.store to a directory or a bucket of its own")
+// ErrSame says that an archive and its source are one place, or one of them is
+// inside the other: each block would be proven against itself.
+var ErrSame = errors.New("the archive and its source are not apart; " +
+	"set archive.store to a directory or a bucket of its own")
 
 const (
 	probeAttempts = 5       // while others probe at the same moment
 	maxProbeBytes = 1 << 10 // more than a probe takes
 )
 
-// probeName is the object that one archiver's probes are written to. It is left in the store: its bytes are never the
-// same twice.
+// probeName is the object that one archiver's probes are written to. It is left
+// in the store: its bytes are never the same twice.
 func probeName(origin string) string {
 	sum := sha256.Sum256([]byte(origin))
 	return fmt.Sprintf(ownPrefix+"probe-%x", sum[:8])
 }
 
-// checkApart returns nil when the store and the source are two places. URLs do not tell: a link, a second mount, another
-// name of an endpoint all lead to one place. So paths are resolved and inodes are compared, and what is written to the
-// store must not show up in the source. The error is ErrSame, or that of the store or the source.
+// checkApart returns nil when the store and the source are two places. URLs do
+// not tell: a link, a second mount, another name of an endpoint all lead to one
+// place. So paths are resolved and inodes are compared, and what is written to
+// the store must not show up in the source. The error is ErrSame, or that of
+// the store or the source.
 func checkApart(ctx context.Context, s store.Store, src Source, origin string) error {
 	at, from := dirOf(s.URL()), dirOf(src.URL())
 	if at != "" && from != "" {
@@ -45,7 +48,8 @@ func checkApart(ctx context.Context, s store.Store, src Source, origin string) e
 	if err := probe(ctx, s, name, src, name); err != nil {
 		return err
 	}
-	// A prefix within the other's, in a bucket of that name: whether it is one bucket is seen in the same way.
+	// A prefix within the other's, in a bucket of that name: whether it is one
+	// bucket is seen in the same way.
 	if rel, ok := prefixWithin(s.URL(), src.URL()); ok {
 		return probe(ctx, s, name, src, rel+"/"+name)
 	}
@@ -56,7 +60,8 @@ func checkApart(ctx context.Context, s store.Store, src Source, origin string) e
 	return nil
 }
 
-// probe writes a nonce to the store and returns ErrSame when it can be read from the source.
+// probe writes a nonce to the store and returns ErrSame when it can be read
+// from the source.
 func probe(ctx context.Context, s store.Store, name string, src Source, seen string) error {
 	for range probeAttempts {
 		nonce := []byte(rand.Text())
@@ -72,16 +77,19 @@ func probe(ctx context.Context, s store.Store, name string, src Source, seen str
 			return fmt.Errorf("read the probe from the archive: %w", err)
 		}
 		if bytes.Equal(there, nonce) || len(there) > 0 && bytes.Equal(there, ours) {
-			return errors.Join(fmt.Errorf("%w: what is written to %s is seen in %s", ErrSame, s.URL(), src.URL()), s.Delete(ctx, name))
+			err := fmt.Errorf("%w: what is written to %s is seen in %s", ErrSame, s.URL(), src.URL())
+			return errors.Join(err, s.Delete(ctx, name))
 		}
 		if bytes.Equal(ours, nonce) {
 			return nil
 		}
 	}
-	return fmt.Errorf("probe the archive at %s: others write its probe at the same moment, each of %d times", s.URL(), probeAttempts)
+	return fmt.Errorf("probe the archive at %s: others write its probe at the same moment, each of %d times",
+		s.URL(), probeAttempts)
 }
 
-// checkDirsApart is ErrSame for directories that are one, or one of which is inside the other.
+// checkDirsApart is ErrSame for directories that are one, or one of which is
+// inside the other.
 func checkDirsApart(at, from string) error {
 	storeDir, sourceDir := realPath(at), realPath(from)
 	switch {
@@ -111,20 +119,25 @@ func dirOf(rawURL string) string {
 	return u.Path
 }
 
-// prefixWithin is where in a bucket, from the prefix of outer on, that of inner is.
+// prefixWithin is where in a bucket, from the prefix of outer on, that of inner
+// is.
 func prefixWithin(inner, outer string) (rel string, ok bool) {
 	in, errIn := url.Parse(inner)
 	out, errOut := url.Parse(outer)
-	if errIn != nil || errOut != nil || in.Scheme != "s3" || out.Scheme != "s3" || in.Host != out.Host {
+	if errIn != nil || errOut != nil || in.Scheme != "s3" || out.Scheme != "s3" {
 		return "", false
 	}
-	rel, ok = strings.CutPrefix(strings.Trim(in.Path, "/")+"/", strings.TrimLeft(strings.Trim(out.Path, "/")+"/", "/"))
+	if in.Host != out.Host {
+		return "", false
+	}
+	around := strings.TrimLeft(strings.Trim(out.Path, "/")+"/", "/")
+	rel, ok = strings.CutPrefix(strings.Trim(in.Path, "/")+"/", around)
 	rel = strings.Trim(rel, "/")
 	return rel, ok && rel != ""
 }
 
-// checkFilesApart is ErrSame when a file of an archived copy is the very file of the source, such as by a mount of one
-// tenant's directory alone.
+// checkFilesApart is ErrSame when a file of an archived copy is the very file
+// of the source, such as by a mount of one tenant's directory alone.
 func (a *Archiver) checkFilesApart(b *sourceBlock, m *Manifest) error {
 	at, from := dirOf(a.opt.Store.URL()), dirOf(a.opt.Source.URL())
 	if at == "" || from == "" {

@@ -14,7 +14,8 @@ import (
 	"appliance/archive/store"
 )
 
-// aliased is a bench whose store leads to its source, or the other way round, in a way that the URLs do not show.
+// aliased is a bench whose store leads to its source, or the other way round,
+// in a way that the URLs do not show.
 func aliased(t *testing.T, at func(t *testing.T, src string) string) *bench {
 	t.Helper()
 	b := &bench{t: t, src: levelZeroDir(t)}
@@ -33,7 +34,8 @@ func link(t *testing.T, src string) string {
 	return at
 }
 
-// mount makes a second way to a directory that no path and no link shows. It needs root.
+// mount makes a second way to a directory that no path and no link shows. It
+// needs root.
 func mount(t *testing.T, dir, at string) {
 	t.Helper()
 	must(t, os.MkdirAll(at, 0o755))
@@ -50,7 +52,8 @@ func bound(t *testing.T, src string) string {
 	return at
 }
 
-// An archive that is its own source purges nothing, archives nothing and says so, in one line.
+// An archive that is its own source purges nothing, archives nothing and says
+// so, in one line.
 func TestArchiveIsItsSource(t *testing.T) {
 	for name, at := range map[string]func(*testing.T, string) string{"a link": link, "a mount": bound} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +106,8 @@ func TestCheckApart(t *testing.T) {
 	}
 }
 
-// viaGateway is a place that neither paths nor inodes tell from another, as one is that is asked through a server.
+// viaGateway is a place that neither paths nor inodes tell from another, as one
+// is that is asked through a server.
 type viaGateway struct {
 	Source
 	url string
@@ -111,7 +115,8 @@ type viaGateway struct {
 
 func (s viaGateway) URL() string { return s.url }
 
-// The nonce alone finds an alias, at the start and when one comes to be while we run.
+// The nonce alone finds an alias, at the start and when one comes to be while
+// we run.
 func TestNonceShowsTheSameBucket(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
@@ -158,7 +163,8 @@ type renamedStore struct {
 
 func (s renamedStore) URL() string { return s.url }
 
-// While others write the same probe nothing is concluded, and what cannot be written or read is no proof.
+// While others write the same probe nothing is concluded, and what cannot be
+// written or read is no proof.
 func TestProbeIsDisturbed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
@@ -195,7 +201,8 @@ func TestProbeIsDisturbed(t *testing.T) {
 	}
 }
 
-// One tenant's directory alone that is mounted into the archive, while the appliance runs, is found before its blocks go.
+// One tenant's directory alone that is mounted into the archive, while the
+// appliance runs, is found before its blocks go.
 func TestOneTenantIsMountedIntoTheArchive(t *testing.T) {
 	b := newBench(t, levelZeroDir(t))
 	synctest.Test(t, func(t *testing.T) {

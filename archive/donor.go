@@ -20,7 +20,9 @@ type donor struct {
 }
 
 // findDonor looks for the right bytes of one file.
-func (p *RepairPlan) findDonor(ctx context.Context, m *Manifest, f File, copies []*Manifest, sources []Source) error {
+func (p *RepairPlan) findDonor(
+	ctx context.Context, m *Manifest, f File, copies []*Manifest, sources []Source,
+) error {
 	type place struct {
 		src   Source
 		block string
@@ -48,7 +50,8 @@ func (p *RepairPlan) findDonor(ctx context.Context, m *Manifest, f File, copies 
 			}
 			if right {
 				p.donors[f.Name] = d
-				p.Files = append(p.Files, RepairFile{f.Name, m.Tenant + "/" + at.block + " at " + at.src.URL()})
+				from := m.Tenant + "/" + at.block + " at " + at.src.URL()
+				p.Files = append(p.Files, RepairFile{f.Name, from})
 				return nil
 			}
 		}
@@ -57,7 +60,8 @@ func (p *RepairPlan) findDonor(ctx context.Context, m *Manifest, f File, copies 
 	return nil
 }
 
-// has says whether the donor has the file's bytes, of a meta.json but for the block's id.
+// has says whether the donor has the file's bytes, of a meta.json but for the
+// block's id.
 func (d *donor) has(ctx context.Context, block, wanted string) (bool, error) {
 	if d.file.Name == MetaName {
 		text, err := store.ReadFile(ctx, d.src, d.name, maxMetaBytes)
@@ -102,7 +106,8 @@ func put(ctx context.Context, s store.Store, name string, r io.Reader, size int6
 	}
 	sum, err := s.Put(ctx, name, r, size)
 	if err == nil && hexSum(sum) != want {
-		err = errors.Join(fmt.Errorf("put %s: the bytes changed while they were read", name), s.Delete(ctx, name))
+		err = fmt.Errorf("put %s: the bytes changed while they were read", name)
+		err = errors.Join(err, s.Delete(ctx, name))
 	}
 	return err
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// A Hold is a standing reason why nothing is purged, and mostly why nothing is archived: somebody has to do something.
+// A Hold is a standing reason why nothing is purged, and mostly why nothing is
+// archived: somebody has to do something.
 type Hold string
 
 // The holds, by their names in Status and metrics.
@@ -20,12 +21,22 @@ func Holds() []Hold { return []Hold{HoldSame, HoldStore, HoldRoom} }
 
 // said are the log lines of a hold that begins and of one that ends.
 var said = map[Hold][2]string{
-	HoldSame:  {"nothing is archived, since the archive is its own source", "the archive and its source are apart"},
-	HoldStore: {"nothing is purged, since the store is not that of the last run", "the store is that of the last run, or was confirmed"},
-	HoldRoom:  {"nothing more is archived for want of room", "there is room in the archive again"},
+	HoldSame: {
+		"nothing is archived, since the archive is its own source",
+		"the archive and its source are apart",
+	},
+	HoldStore: {
+		"nothing is purged, since the store is not that of the last run",
+		"the store is that of the last run, or was confirmed",
+	},
+	HoldRoom: {
+		"nothing more is archived for want of room",
+		"there is room in the archive again",
+	},
 }
 
-// hold begins or goes on with a hold, by its reason, and ends it where that is nil. Each change is one log line.
+// hold begins or goes on with a hold, by its reason, and ends it where that is
+// nil. Each change is one log line.
 func (a *Archiver) hold(ctx context.Context, h Hold, reason error) {
 	if ctx.Err() != nil {
 		return

@@ -45,8 +45,8 @@ func (l *lines) count(message string) int {
 
 const storeChanged = "nothing is purged, since the store is not that of the last run"
 
-// A store that is not that of the last run holds up all purging, over restarts, until it is that one again or is
-// confirmed. Archiving goes on.
+// A store that is not that of the last run holds up all purging, over restarts,
+// until it is that one again or is confirmed. Archiving goes on.
 func TestStoreChanged(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -176,7 +176,8 @@ func TestTwoAppliancesOverOneStore(t *testing.T) {
 	}
 }
 
-// Without room, by the bound or by whoever is asked, nothing more is archived and nothing is purged until there is some.
+// Without room, by the bound or by whoever is asked, nothing more is archived
+// and nothing is purged until there is some.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	var reserve atomic.Bool

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// identityName is the object at a store's root that tells it from other stores.
+	// identityName is the object at a store's root that tells it from other
+	// stores.
 	identityName = ownPrefix + "store.json"
 	// maxIdentityBytes is more than what is remembered of a store takes.
 	maxIdentityBytes = 64 << 10
@@ -34,15 +35,17 @@ type rememberedStore struct {
 	URL string `json:"url"`
 }
 
-// KnownStore tells the store of the last run from any other: a disk that is not mounted, a bucket that was emptied,
-// another prefix. What is purged while another store is there would be in that store alone.
+// KnownStore tells the store of the last run from any other: a disk that is not
+// mounted, a bucket that was emptied, another prefix. What is purged while
+// another store is there would be in that store alone.
 type KnownStore struct {
 	Store store.Store
 	File  string     // remembers the store; in the data directory
 	FS    durable.FS // nil is durable.OS
 }
 
-// StoreChangedError says that the store is not, or not known to be, that of the last run.
+// StoreChangedError says that the store is not, or not known to be, that of the
+// last run.
 type StoreChangedError struct {
 	URL, ID         string // of the store; no ID where it has none
 	LastURL, LastID string // of that of the last run
@@ -58,13 +61,15 @@ func (e *StoreChangedError) Error() string {
 	if e.LastID == "" {
 		last = fmt.Sprintf("known to be that of the last run (%v)", e.Err)
 	}
-	return fmt.Sprintf("the archive's store %s is not %s: %s; mount or correct what is wrong and start again, or, if this store is meant: appliance archive confirm-store", e.URL, last, now)
+	return fmt.Sprintf("the archive's store %s is not %s: %s; mount or correct what is wrong and start again, "+
+		"or, if this store is meant: appliance archive confirm-store", e.URL, last, now)
 }
 
 func (e *StoreChangedError) Unwrap() error { return e.Err }
 
-// Check is a *StoreChangedError where the store is not that of the last run. Where there was none, the store is
-// remembered, and gets an identity if it has none yet. Another error is that of the store.
+// Check is a *StoreChangedError where the store is not that of the last run.
+// Where there was none, the store is remembered, and gets an identity if it has
+// none yet. Another error is that of the store.
 func (k KnownStore) Check(ctx context.Context) error {
 	id, err := storeID(ctx, k.Store)
 	if err != nil {
@@ -88,7 +93,8 @@ func (k KnownStore) Check(ctx context.Context) error {
 	return nil
 }
 
-// Confirm remembers the store as the one that is meant, and returns its identity, which it gets if it has none.
+// Confirm remembers the store as the one that is meant, and returns its
+// identity, which it gets if it has none.
 func (k KnownStore) Confirm(ctx context.Context) (id string, err error) {
 	if id, err = storeID(ctx, k.Store); err != nil {
 		return "", err
@@ -149,9 +155,11 @@ func storeID(ctx context.Context, s store.Store) (string, error) {
 	return id.ID, nil
 }
 
-// makeStoreID gives a store an identity. Of two that do so at the same time one wins, and both return that.
+// makeStoreID gives a store an identity. Of two that do so at the same time one
+// wins, and both return that.
 func makeStoreID(ctx context.Context, s store.Store) (string, error) {
-	text, err := json.MarshalIndent(identity{uuid.NewString(), time.Now().UTC().Truncate(time.Second)}, "", " ")
+	now := time.Now().UTC().Truncate(time.Second)
+	text, err := json.MarshalIndent(identity{uuid.NewString(), now}, "", " ")
 	if err != nil {
 		return "", err
 	}

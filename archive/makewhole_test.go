@@ -32,7 +32,8 @@ func planRepair(t *testing.T, b *bench, block string, sources ...Source) *Repair
 	return p
 }
 
-// Each kind of damage is made good from whoever has the right bytes, and nothing is said of it afterwards.
+// Each kind of damage is made good from whoever has the right bytes, and
+// nothing is said of it afterwards.
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	at := func(b *bench, file string) string { return filepath.Join(b.dst, tenant, blockB, file) }
@@ -112,7 +113,8 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// A block that has other bytes under its id than Tempo has now is repaired from no such bytes.
+// A block that has other bytes under its id than Tempo has now is repaired from
+// no such bytes.
 func TestRepairTakesNoOtherBytes(t *testing.T) {
 	t.Parallel()
 	for name, file := range map[string]string{"its data": dataName, "its manifest": ManifestName} {
@@ -154,7 +156,8 @@ func TestRepairFromItself(t *testing.T) {
 	}
 }
 
-// Whatever a repair is ended by, the block is known to be damaged, and the next repair goes on.
+// Whatever a repair is ended by, the block is known to be damaged, and the next
+// repair goes on.
 func TestRepairGoesOn(t *testing.T) {
 	t.Parallel()
 	for steps := 1; ; steps++ {
@@ -199,7 +202,8 @@ func TestRepairGoesOn(t *testing.T) {
 	}
 }
 
-// A block that cannot be repaired is dropped when somebody says so, and nothing is said of it afterwards.
+// A block that cannot be repaired is dropped when somebody says so, and nothing
+// is said of it afterwards.
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, b *bench){

@@ -13,14 +13,15 @@ import (
 	"appliance/archive/store"
 )
 
-// RepairPlan says what is wrong with one archived block, and which right bytes there are to take its place.
+// RepairPlan says what is wrong with one archived block, and which right bytes
+// there are to take its place.
 type RepairPlan struct {
 	Block  Block        `json:"block"`
 	Damage []Damage     `json:"damage"` // none: the block is whole
 	Files  []RepairFile `json:"files"`  // what Run replaces
 	Lost   []string     `json:"lost"`   // files of which nobody has the right bytes; Run refuses then
-	// Copies are whole blocks of the archive that hold the same spans, copied from the same block of the source. With
-	// one of them Drop loses nothing.
+	// Copies are whole blocks of the archive that hold the same spans, copied
+	// from the same block of the source. With one of them Drop loses nothing.
 	Copies []string `json:"copies"`
 
 	a        *Archive
@@ -36,10 +37,12 @@ type RepairFile struct {
 	From string `json:"from"` // tenant/block at a URL
 }
 
-// PlanRepair reads a block and looks for the right bytes of what is damaged: in other archived copies of it, then in the
-// sources, each the storage of a Tempo or another archive. What is right is said by the block's manifest; where that is
-// damaged, by the manifest in another archive, or by Tempo's storage if nothing that is here contradicts it. A source that
-// is this archive is ErrSame.
+// PlanRepair reads a block and looks for the right bytes of what is damaged: in
+// other archived copies of it, then in the sources, each the storage of a Tempo
+// or another archive. What is right is said by the block's manifest; where that
+// is damaged, by the manifest in another archive, or by Tempo's storage if
+// nothing that is here contradicts it. A source that is this archive is
+// ErrSame.
 func (a *Archive) PlanRepair(ctx context.Context, prefix string, sources ...Source) (*RepairPlan, error) {
 	for _, src := range sources { // or a block would be right by its own word
 		if err := checkApart(ctx, a.store, src, "repair"); err != nil {
@@ -55,8 +58,8 @@ func (a *Archive) PlanRepair(ctx context.Context, prefix string, sources ...Sour
 		return nil, err
 	}
 	p := &RepairPlan{
-		Block: inv.withManifest(r), Damage: []Damage{}, Files: []RepairFile{}, Lost: []string{}, Copies: []string{},
-		a: a, inv: inv, donors: map[string]donor{},
+		Block: inv.withManifest(r), Damage: []Damage{}, Files: []RepairFile{}, Lost: []string{},
+		Copies: []string{}, a: a, inv: inv, donors: map[string]donor{},
 	}
 	if i := slices.IndexFunc(inv.missing, func(e entry) bool { return e.ref == r }); i >= 0 {
 		p.Block = inv.block(&inv.missing[i])
@@ -95,7 +98,8 @@ func (a *Archive) PlanRepair(ctx context.Context, prefix string, sources ...Sour
 	return p, nil
 }
 
-// resolveLost is resolve, also for a block of which nothing is left but what the catalog says.
+// resolveLost is resolve, also for a block of which nothing is left but what
+// the catalog says.
 func (inv *inventory) resolveLost(prefix string) (ref, error) {
 	r, err := inv.resolve(prefix)
 	if !errors.Is(err, ErrNoBlock) {
@@ -104,8 +108,9 @@ func (inv *inventory) resolveLost(prefix string) (ref, error) {
 	return (&inventory{archived: inv.missing}).resolve(prefix)
 }
 
-// findManifest looks for what the block must be, where its own manifest does not say it. Without any it returns nil, or
-// leaves it to Run to make one again.
+// findManifest looks for what the block must be, where its own manifest does
+// not say it. Without any it returns nil, or leaves it to Run to make one
+// again.
 func (p *RepairPlan) findManifest(ctx context.Context, sources []Source) (*Manifest, error) {
 	r := ref{p.Block.Tenant, p.Block.ID}
 	name := ObjectName(r.tenant, r.block, ManifestName)
@@ -141,7 +146,8 @@ func (p *RepairPlan) findManifest(ctx context.Context, sources []Source) (*Manif
 	return nil, nil
 }
 
-// agrees says whether all files of the block that are here have the bytes of Tempo's.
+// agrees says whether all files of the block that are here have the bytes of
+// Tempo's.
 func (p *RepairPlan) agrees(ctx context.Context, src Source, b *sourceBlock) (bool, error) {
 	c := copier{src: src, dst: p.a.store}
 	there, err := c.sizes(ctx, b.tenant, b.id)
@@ -168,11 +174,13 @@ func (p *RepairPlan) agrees(ctx context.Context, src Source, b *sourceBlock) (bo
 	return true, nil
 }
 
-// findCopies are the other archived copies of the block's source; those that are whole hold its spans.
+// findCopies are the other archived copies of the block's source; those that
+// are whole hold its spans.
 func (p *RepairPlan) findCopies(ctx context.Context, m *Manifest) (copies []*Manifest, err error) {
 	for i := range p.inv.archived {
 		e := &p.inv.archived[i]
-		if e.tenant != m.Tenant || e.block == m.Block || cmp.Or(e.derivedFrom, e.block) != m.SourceBlock() {
+		of := cmp.Or(e.derivedFrom, e.block)
+		if e.tenant != m.Tenant || e.block == m.Block || of != m.SourceBlock() {
 			continue
 		}
 		other, err := ReadManifest(ctx, p.a.store, e.tenant, e.block)
@@ -194,8 +202,8 @@ func (p *RepairPlan) findCopies(ctx context.Context, m *Manifest) (copies []*Man
 	return copies, nil
 }
 
-// Run replaces what is damaged, and verifies the block. Where it ends early, the block is damaged as before, and another
-// repair goes on.
+// Run replaces what is damaged, and verifies the block. Where it ends early,
+// the block is damaged as before, and another repair goes on.
 func (p *RepairPlan) Run(ctx context.Context) error {
 	r := ref{p.Block.Tenant, p.Block.ID}
 	if len(p.Lost) > 0 {
@@ -240,10 +248,12 @@ func (p *RepairPlan) replace(ctx context.Context, r ref) error {
 	if p.manifest == nil {
 		return nil
 	}
-	return put(ctx, s, ObjectName(r.tenant, r.block, ManifestName), bytes.NewReader(p.manifest), int64(len(p.manifest)), hexSum(sha256.Sum256(p.manifest)))
+	name, size := ObjectName(r.tenant, r.block, ManifestName), int64(len(p.manifest))
+	return put(ctx, s, name, bytes.NewReader(p.manifest), size, hexSum(sha256.Sum256(p.manifest)))
 }
 
-// archiveAgain makes a manifest for what agrees with Tempo's storage, and copies what is missing.
+// archiveAgain makes a manifest for what agrees with Tempo's storage, and
+// copies what is missing.
 func (p *RepairPlan) archiveAgain(ctx context.Context, r ref) error {
 	if err := p.a.store.Delete(ctx, ObjectName(r.tenant, r.block, ManifestName)); err != nil {
 		return err
@@ -264,8 +274,9 @@ func (p *RepairPlan) archiveAgain(ctx context.Context, r ref) error {
 	return err
 }
 
-// Drop deletes a damaged block from the archive for good, and with it what is left of spans that no other copy has. It
-// refuses a block that is whole or pinned.
+// Drop deletes a damaged block from the archive for good, and with it what is
+// left of spans that no other copy has. It refuses a block that is whole or
+// pinned.
 func (p *RepairPlan) Drop(ctx context.Context) error {
 	r := ref{p.Block.Tenant, p.Block.ID}
 	switch {

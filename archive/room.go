@@ -8,10 +8,12 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// recountEvery is how often the store is counted again while it is full, for what others have pruned.
+// recountEvery is how often the store is counted again while it is full, for
+// what others have pruned.
 const recountEvery = 5 * time.Minute
 
-// room says why so many more bytes may not be archived now; nil where they may. It is the one place that decides that.
+// room says why so many more bytes may not be archived now; nil where they may.
+// It is the one place that decides that.
 func (a *Archiver) room(ctx context.Context, bytes int64) error {
 	if most := a.opt.MaxBytes; most > 0 {
 		if a.stored+bytes > most && time.Since(a.counted) >= recountEvery {
@@ -20,8 +22,8 @@ func (a *Archiver) room(ctx context.Context, bytes int64) error {
 			}
 		}
 		if a.stored+bytes > most {
-			return fmt.Errorf("%s of archive.max_bytes (%s) are used, and the next block has %s; raise it, or prune: appliance archive prune",
-				humanize.IBytes(uint64(a.stored)), humanize.IBytes(uint64(most)), humanize.IBytes(uint64(bytes)))
+			return fmt.Errorf("%s of archive.max_bytes (%s) are used, and the next block has %s; "+
+				"raise it, or prune: appliance archive prune", sizeText(a.stored), sizeText(most), sizeText(bytes))
 		}
 	}
 	if a.opt.Room != nil {
@@ -29,6 +31,8 @@ func (a *Archiver) room(ctx context.Context, bytes int64) error {
 	}
 	return nil
 }
+
+func sizeText(bytes int64) string { return humanize.IBytes(uint64(bytes)) }
 
 // count sums up the blocks in the store, whoever archived them.
 func (a *Archiver) count(ctx context.Context) error {

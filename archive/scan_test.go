@@ -12,7 +12,8 @@ import (
 	"appliance/archive/store"
 )
 
-// brokenSource fails where a directory that is named ends, behind what was listed of it before.
+// brokenSource fails where a directory that is named ends, behind what was
+// listed of it before.
 type brokenSource struct {
 	Source
 	dir string
@@ -42,8 +43,8 @@ func (s *brokenSource) List(ctx context.Context, dir string) iter.Seq2[store.Ent
 	}
 }
 
-// What of a source cannot be listed keeps nothing of the rest from being archived, and is taken neither for gone nor for
-// looked at.
+// What of a source cannot be listed keeps nothing of the rest from being
+// archived, and is taken neither for gone nor for looked at.
 func TestSourceFailsWhileItIsListed(t *testing.T) {
 	t.Parallel()
 	const other = "a-tenant"

@@ -11,16 +11,18 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// notNomadError says that whatever answers is not Nomad: a proxy, a page to sign in on, another service.
+// notNomadError says that whatever answers is not Nomad: a proxy, a page to
+// sign in on, another service.
 type notNomadError struct{ what string }
 
 func (e *notNomadError) Error() string {
-	return "the answer is not one of Nomad's API (" + e.what + "); check the address (--address, NOMAD_ADDR, key nomad.address), " +
-		"and whether a proxy in between wants a password or sends another page"
+	return "the answer is not one of Nomad's API (" + e.what + "); " +
+		"check the address (--address, NOMAD_ADDR, key nomad.address), and whether a proxy in between wants a password or sends another page"
 }
 
-// answered is what went wrong with a request: the error of sending it, or that its answer v is not one of Nomad's. The
-// client takes any JSON for an answer, and what that lacks is nil, so v is checked before it is used.
+// answered is what went wrong with a request: the error of sending it, or that
+// its answer v is not one of Nomad's. The client takes any JSON for an answer,
+// and what that lacks is nil, so v is checked before it is used.
 func answered(v any, err error) error {
 	if err == nil {
 		err = complete(v)
@@ -28,7 +30,8 @@ func answered(v any, err error) error {
 	return Readable(err)
 }
 
-// complete is a notNomadError where v has a list or map with nothing in one of its places, which Nomad never sends.
+// complete is a notNomadError where v has a list or map with nothing in one of
+// its places, which Nomad never sends.
 func complete(v any) error {
 	if at := missing(reflect.ValueOf(v)); at != "" {
 		return &notNomadError{"nothing at " + strings.TrimPrefix(at, ".")}
@@ -92,7 +95,8 @@ func checkJob(job *api.Job, id string) error {
 	return nil
 }
 
-// notDecoded is a notNomadError where err says that an answer is not the JSON that was expected, else nil.
+// notDecoded is a notNomadError where err says that an answer is not the JSON
+// that was expected, else nil.
 func notDecoded(err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

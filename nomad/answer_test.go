@@ -11,7 +11,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// whatever answers every request with one text, or those of a path with its own.
+// whatever answers every request with one text, or those of a path with its
+// own.
 func whatever(t *testing.T, code int, text string, at map[string]string) *api.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +38,8 @@ const (
 	nilService = job + `, "TaskGroups": [{"Name": "tempo", "Tasks": [{"Services": [null]}]}]}`
 )
 
-// Whatever answers in Nomad's place, each command ends with an error that says so, in a few words.
+// Whatever answers in Nomad's place, each command ends with an error that says
+// so, in a few words.
 func TestAnswersOfAnotherService(t *testing.T) {
 	built, err := DefaultSpec("appliance:1").Build()
 	if err != nil {
@@ -126,7 +128,8 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// An address that the client would take, and ask another place, is refused; no error repeats a password.
+// An address that the client would take, and ask another place, is refused; no
+// error repeats a password.
 func TestAddresses(t *testing.T) {
 	for address, right := range map[string]bool{
 		"http://127.0.0.1:4646": true, "https://nomad.example/": true, "http://ops:hunter2@nomad.example:4646": true, "unix:///run/nomad.sock": true,

@@ -13,8 +13,9 @@ import (
 	"appliance/archive/store/storetest"
 )
 
-// rewriting answers with other ETags than the server's, as a proxy does. A request for a version is compared with what
-// the client was told, where the proxy knows it, strongly: a weak tag matches nothing.
+// rewriting answers with other ETags than the server's, as a proxy does. A
+// request for a version is compared with what the client was told, where the
+// proxy knows it, strongly: a weak tag matches nothing.
 func rewriting(change func(etag, method string) string, matches bool) fault {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if wanted := r.Header.Get("If-Match"); wanted != "" && (strings.Contains(wanted, "W/") || !matches) {
@@ -52,8 +53,8 @@ func weakWhenRead(etag, method string) string {
 	return etag
 }
 
-// A store behind whatever does to ETags what it likes is written, read and listed as any other, and what is replaced
-// while it is read is noticed.
+// A store behind whatever does to ETags what it likes is written, read and
+// listed as any other, and what is replaced while it is read is noticed.
 func TestETags(t *testing.T) {
 	f := newFaulty(t)
 	for name, spoil := range map[string]fault{
@@ -110,7 +111,8 @@ func TestBucketWithWeakETagsConforms(t *testing.T) {
 	}, 8<<20)
 }
 
-// A server that says of an object that it was replaced, each time, ends no reader in a loop.
+// A server that says of an object that it was replaced, each time, ends no
+// reader in a loop.
 func TestAlwaysReplaced(t *testing.T) {
 	f := newFaulty(t)
 	if err := put(t.Context(), f, "a", random(small)); err != nil {

@@ -13,8 +13,9 @@ import (
 	"appliance/archive/store"
 )
 
-// Others may read neither files nor directories, and a stricter umask holds. The umask is that of the process, so no
-// other test of this package may run meanwhile.
+// Others may read neither files nor directories, and a stricter umask holds.
+// The umask is that of the process, so no other test of this package may run
+// meanwhile.
 func TestModes(t *testing.T) {
 	for _, c := range []struct {
 		umask      int
@@ -51,7 +52,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// fillModes makes a store with one object deep down, one at its root that was replaced, and none else.
+// fillModes makes a store with one object deep down, one at its root that was
+// replaced, and none else.
 func fillModes(t *testing.T, dir string) error {
 	s, err := store.Open(t.Context(), dir, store.Options{Create: true})
 	if err != nil {

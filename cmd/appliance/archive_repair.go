@@ -82,7 +82,8 @@ that a block could not be repaired; what to do is said then.`,
 	})
 }
 
-// repairSources are where right bytes may be: Tempo's storage, and what the flag names.
+// repairSources are where right bytes may be: Tempo's storage, and what the
+// flag names.
 func (a *openedArchive) repairSources(ctx context.Context, c *cobra.Command, from string) (sources []archive.Source, done func(), err error) {
 	if a.source != nil {
 		sources = append(sources, a.source)
@@ -142,7 +143,8 @@ func writeRepaired(w io.Writer, results []repairResult) error {
 	return err
 }
 
-// adviseLost says what can be done about blocks of which nobody has the right bytes.
+// adviseLost says what can be done about blocks of which nobody has the right
+// bytes.
 func (a *openedArchive) adviseLost(results []repairResult) {
 	for _, r := range results {
 		if r.Result != "lost" {

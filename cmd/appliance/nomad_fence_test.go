@@ -17,7 +17,8 @@ import (
 	"appliance/nomad"
 )
 
-// rebuiltNomad answers for one variable whose index is that of a young cluster. Renewing the lock fails while taken.
+// rebuiltNomad answers for one variable whose index is that of a young cluster.
+// Renewing the lock fails while taken.
 func rebuiltNomad(t *testing.T, index uint64, holder string, taken *atomic.Bool) *api.Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +38,9 @@ func rebuiltNomad(t *testing.T, index uint64, holder string, taken *atomic.Bool)
 	return client
 }
 
-// fencedRun runs the archiver's work under a lock of a cluster at index 12, over a store that knows of later terms, and
-// says whether the work began, and which terms the store has then.
+// fencedRun runs the archiver's work under a lock of a cluster at index 12,
+// over a store that knows of later terms, and says whether the work began, and
+// which terms the store has then.
 func fencedRun(t *testing.T, before string, taken bool) (began bool, terms []termRecord) {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{Create: true})
@@ -81,7 +83,8 @@ func fencedRun(t *testing.T, before string, taken bool) (began bool, terms []ter
 	return began, terms
 }
 
-// A cluster that was rebuilt counts from 1 again. Nomad's word for the lock opens the fence, and only that does.
+// A cluster that was rebuilt counts from 1 again. Nomad's word for the lock
+// opens the fence, and only that does.
 func TestFenceOpensInARebuiltCluster(t *testing.T) {
 	t.Parallel()
 	const later = `[{"fence": 5000, "holder": "old", "began": "2026-11-22T15:00:00Z"}]`
