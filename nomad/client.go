@@ -29,7 +29,7 @@ func (a Access) Connect() (*api.Client, error) {
 	conf.Namespace = cmp.Or(a.Namespace, conf.Namespace)
 	conf.SecretID = cmp.Or(a.Token, conf.SecretID)
 	if err := checkAddress(conf.Address); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reach Nomad at %s: %w", withoutUser(conf.Address), err)
 	}
 	tls := conf.TLSConfig
 	tls.CACert = cmp.Or(a.CACert, tls.CACert)
@@ -51,11 +51,12 @@ func checkAddress(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "" && u.Scheme != "unix":
-		return errors.New("the address of Nomad (--address, NOMAD_ADDR, key nomad.address) is not a URL such as http://127.0.0.1:4646")
+		return errors.New("the address (--address, NOMAD_ADDR, key nomad.address) is not a URL such as http://127.0.0.1:4646")
 	case u.Scheme == "unix":
 		return nil
 	case strings.Trim(u.Path, "/") != "":
-		return fmt.Errorf("the address of Nomad %s has the path %s, under which its API cannot be asked; give the address of an agent, or of a proxy that passes on /v1", withoutUser(address), u.Path)
+		return fmt.Errorf("the address has the path %s, under which the API cannot be asked; "+
+			"give the address of an agent, or of a proxy that passes on /v1", u.Path)
 	}
 	return nil
 }
