@@ -106,11 +106,11 @@ func (d *delivery) doubt(err error) {
 	}
 }
 
-// refusedAll is for a shipment of which Tempo refuses everything. That is not the spans' fault, unless it takes others
-// and each of these was refused by itself.
+// refusedAll is for a shipment of which Tempo refuses everything. That is not the spans' fault, unless it takes others of
+// their tenant and each of these was refused by itself.
 func (d *delivery) refusedAll(err error, each bool) {
 	f, s := d.f, d.shipment
-	s.refusal.add(f.stats.spans.Load())
+	s.refusal.add(f.lanes.taken(s.tenant))
 	if s.refusal.sure() && each {
 		f.acknowledged(s)
 		return

@@ -1,6 +1,9 @@
 package forwarder
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 const (
 	roomEvery = 10 * time.Second
@@ -9,8 +12,8 @@ const (
 )
 
 // makeRoom sets records aside that would fill the spool although there are few of
-// them: those of tenants of which Tempo takes nothing, while it takes others, in
-// segments of which hardly anything is left.
+// them: those of tenants of which Tempo takes nothing, while it takes others, and those
+// that it refuses, in segments of which hardly anything is left.
 func (f *Forwarder) makeRoom() {
 	st := f.o.Spool.Status()
 	f.mu.Lock()
@@ -33,25 +36,25 @@ func (f *Forwarder) makeRoom() {
 }
 
 // takeFailing takes shipments out of lanes of which Tempo takes nothing for some
-// time, and marks what is left to be sent as to be set aside.
+// time, and any that it refuses, and marks what is left to be sent as to be set
+// aside.
 func (q *lanes) takeFailing(after time.Duration, which func(*shipment) bool) (list []*shipment) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	for _, l := range q.tenants {
-		if l.failing.IsZero() || now.Sub(l.failing) < after {
-			continue
-		}
+		failing := !l.failing.IsZero() && now.Sub(l.failing) >= after
 		for _, queue := range []*[]*shipment{&l.waiting, &l.doubted} {
 			keep := (*queue)[:0]
 			for _, s := range *queue {
-				if s.entry != "" || !which(s) {
+				refused := s.refusal.times > 0 && now.Sub(s.sent) >= after
+				if s.entry != "" || !failing && !refused || !which(s) {
 					keep = append(keep, s)
 					continue
 				}
 				q.parked -= s.cost
 				s.cost = 0
-				s.setAsideRest(l.why)
+				s.setAsideRest(cmp.Or(l.why, "tempo refuses it"))
 				list = append(list, s)
 			}
 			clear((*queue)[len(keep):])

@@ -55,15 +55,19 @@ func TestRefusedAlone(t *testing.T) {
 	if st := s.Status(); st.Pending.Spans != 1 {
 		t.Fatal("it was given up although Tempo took nothing else either")
 	}
+	keep(t, s, "b", upTo(100, 5)...) // of another tenant, which says nothing
+	eventually(t, "the others are taken", func() bool { return f.Stats().ProvenSpans == 5 })
+	before := f.Stats().Resent["refused"]
+	eventually(t, "it is refused several times more", func() bool { return f.Stats().Resent["refused"] >= before+2*blameAfter })
 	for i := range blameAfter - 1 { // the first refusal needs none before it
 		before := f.Stats().Resent["refused"]
-		keep(t, s, "b", upTo(20+5*i, 5)...)
+		keep(t, s, "a", upTo(20+5*i, 5)...)
 		eventually(t, "others are taken, and it is refused", func() bool {
-			return f.Stats().AckedSpans == int64(5*(i+1)) && (i == blameAfter-2 || f.Stats().Resent["refused"] > before+1)
+			return f.Stats().AckedSpans == int64(5*(i+2)) && (i == blameAfter-2 || f.Stats().Resent["refused"] > before+1)
 		})
 	}
 	empty(t, s)
-	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5*(blameAfter-1) })
+	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5*blameAfter })
 	if got := k.charges(); got["a/refused"] != 1 || len(got) != 1 {
 		t.Errorf("charged %v, want 1 as refused", got)
 	}

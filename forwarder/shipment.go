@@ -43,7 +43,7 @@ type shipment struct {
 	overdue int            // times that the proof did not come
 
 	failure   blame     // requests that Tempo did not take, and took others of its tenant
-	refusal   blame     // requests that Tempo refused as a whole, and took others
+	refusal   blame     // requests that Tempo refused as a whole, likewise
 	failures  int       // in a row
 	limited   int       // answers 429
 	doubtful  bool      // it goes beside the others of its tenant
