@@ -25,17 +25,17 @@ type Hint struct {
 // set, each other one the span sets that its predecessor left.
 type Pipeline struct{ Stages []Stage }
 
-// Stage is one of *Filter, *SpansetBinary, *Pipeline (in parentheses),
-// *ScalarFilter, *Group, *Coalesce, *Select.
+// Stage is one of *Filter, *SpansetBinary, *ScalarFilter, *Group, *Coalesce,
+// *Select. The first three select; the first stage is one of them or a *Group.
 type Stage interface {
 	node
 	stage()
 }
 
 // SpansetExpr is one of *Filter, *SpansetBinary, *Pipeline. A pipeline stands
-// in parentheses there.
+// in parentheses there, and then the other side of the operator is one as well.
 type SpansetExpr interface {
-	Stage
+	node
 	spanset()
 }
 
@@ -52,13 +52,13 @@ type SpansetBinary struct {
 	LHS, RHS SpansetExpr
 }
 
-// ScalarFilter keeps the span sets for which the comparison of two scalars is
-// true. LHS is an *Aggregate and RHS a *Literal in every query that passes the
-// checks.
+// ScalarFilter keeps the span sets whose aggregate compares with a number:
+// count() > 2.
 type ScalarFilter struct {
-	At       Pos // of the operator
-	Op       Op
-	LHS, RHS ScalarExpr
+	At    Pos // of the operator
+	Agg   *Aggregate
+	Op    Op       // = != > >= < <=
+	Value *Literal // an integer, a float or a duration
 }
 
 // Group is by(Expr): each span set becomes one for each value of Expr.
@@ -76,25 +76,11 @@ type Select struct {
 	Attrs []*Attribute
 }
 
-// ScalarExpr is one of *Aggregate, *ScalarBinary, *Literal, *Pipeline (whose
-// last stage is an aggregate).
-type ScalarExpr interface {
-	node
-	scalar()
-}
-
 // Aggregate is one number for a span set: count(), sum(Expr), ...
 type Aggregate struct {
 	At   Pos
 	Func AggregateFunc
 	Expr FieldExpr // nil for count()
-}
-
-// ScalarBinary is arithmetic of scalars.
-type ScalarBinary struct {
-	At       Pos // of the operator
-	Op       Op
-	LHS, RHS ScalarExpr
 }
 
 // FieldExpr is what a span is asked: one of *Binary, *Unary, *Attribute,
@@ -191,6 +177,7 @@ type MetricBinary struct {
 type node interface {
 	Position() Pos
 	String() string
+	print(*printer)
 }
 
 func (x *Filter) Position() Pos        { return x.At }
@@ -200,7 +187,6 @@ func (x *Group) Position() Pos         { return x.At }
 func (x *Coalesce) Position() Pos      { return x.At }
 func (x *Select) Position() Pos        { return x.At }
 func (x *Aggregate) Position() Pos     { return x.At }
-func (x *ScalarBinary) Position() Pos  { return x.At }
 func (x *Binary) Position() Pos        { return x.At }
 func (x *Unary) Position() Pos         { return x.At }
 func (x *Attribute) Position() Pos     { return x.At }
@@ -220,7 +206,6 @@ func (x *Pipeline) Position() Pos {
 
 func (*Filter) stage()        {}
 func (*SpansetBinary) stage() {}
-func (*Pipeline) stage()      {}
 func (*ScalarFilter) stage()  {}
 func (*Group) stage()         {}
 func (*Coalesce) stage()      {}
@@ -229,11 +214,6 @@ func (*Select) stage()        {}
 func (*Filter) spanset()        {}
 func (*SpansetBinary) spanset() {}
 func (*Pipeline) spanset()      {}
-
-func (*Aggregate) scalar()    {}
-func (*ScalarBinary) scalar() {}
-func (*Literal) scalar()      {}
-func (*Pipeline) scalar()     {}
 
 func (*Binary) field()    {}
 func (*Unary) field()     {}
@@ -252,7 +232,10 @@ func (x *Binary) Type() Type {
 	if !x.Op.Arithmetic() {
 		return TypeBool
 	}
-	l, r := x.LHS.Type(), x.RHS.Type()
+	return arithmeticType(x.LHS.Type(), x.RHS.Type())
+}
+
+func arithmeticType(l, r Type) Type {
 	switch {
 	case l == TypeAttribute:
 		return r

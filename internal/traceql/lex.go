@@ -1,3 +1,3 @@
 package traceql
 
-func bareKey(string) bool { return true }
+func bareKey(string, Scope) bool { return true }

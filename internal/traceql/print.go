@@ -4,114 +4,172 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // String prints the query in one form whatever its spaces, comments, quotes
 // and superfluous parentheses were. What it prints is the same query.
 func (q *Query) String() string {
-	var b strings.Builder
+	var p printer
 	if q.Metric != nil {
-		b.WriteString(q.Metric.String())
-	} else if q.Spans != nil {
-		b.WriteString(q.Spans.String())
+		p.put(q.Metric)
+	} else {
+		p.put(q.Spans)
 	}
 	for i, h := range q.Hints {
-		if i == 0 {
-			b.WriteString(" with(")
-		} else {
-			b.WriteString(", ")
-		}
-		b.WriteString(h.Name + "=" + h.Value.String())
+		p.WriteString(map[bool]string{true: " with(", false: ", "}[i == 0])
+		p.WriteString(h.Name + "=")
+		p.put(h.Value)
 	}
 	if len(q.Hints) > 0 {
-		b.WriteByte(')')
+		p.WriteByte(')')
 	}
-	return b.String()
+	return p.String()
 }
 
-func (x *Pipeline) String() string {
-	parts := make([]string, len(x.Stages))
-	for i, s := range x.Stages {
-		parts[i] = s.String()
-		if _, nested := s.(*Pipeline); nested {
-			parts[i] = "(" + parts[i] + ")"
+// printer prints parts of a query one behind the other, in linear time.
+type printer struct{ strings.Builder }
+
+func print(x node) string {
+	var p printer
+	p.put(x)
+	return p.String()
+}
+
+func (p *printer) put(x node) { x.print(p) }
+
+// operand puts what has operators of its own into parentheses.
+func (p *printer) operand(x node) {
+	switch x.(type) {
+	case *Filter, *Aggregate, *Attribute, *Literal:
+		p.put(x)
+	default:
+		p.WriteByte('(')
+		p.put(x)
+		p.WriteByte(')')
+	}
+}
+
+func (p *printer) infix(lhs node, op Op, rhs node) {
+	p.operand(lhs)
+	p.WriteString(" " + op.String() + " ")
+	p.operand(rhs)
+}
+
+func (p *printer) attrs(attrs []*Attribute) {
+	for i, a := range attrs {
+		if i > 0 {
+			p.WriteString(", ")
 		}
+		p.put(a)
 	}
-	return strings.Join(parts, " | ")
 }
 
-func (x *Filter) String() string {
-	if x.Expr == nil {
-		return "{ }"
+func (x *Pipeline) print(p *printer) {
+	for i, s := range x.Stages {
+		if i > 0 {
+			p.WriteString(" | ")
+		}
+		p.put(s)
 	}
-	return "{ " + x.Expr.String() + " }"
 }
 
-func (x *SpansetBinary) String() string { return infix(x.LHS, x.Op, x.RHS) }
-func (x *ScalarFilter) String() string  { return infix(x.LHS, x.Op, x.RHS) }
-func (x *ScalarBinary) String() string  { return infix(x.LHS, x.Op, x.RHS) }
-func (x *Binary) String() string        { return infix(x.LHS, x.Op, x.RHS) }
-func (x *MetricBinary) String() string  { return infix(x.LHS, x.Op, x.RHS) }
-func (x *Unary) String() string         { return x.Op.String() + operand(x.X) }
-func (x *Group) String() string         { return "by(" + x.Expr.String() + ")" }
-func (x *Coalesce) String() string      { return "coalesce()" }
-func (x *Select) String() string        { return "select(" + list(x.Attrs) + ")" }
-
-func (x *Aggregate) String() string {
-	if x.Expr == nil {
-		return x.Func.String() + "()"
+func (x *Filter) print(p *printer) {
+	p.WriteString("{ ")
+	if x.Expr != nil {
+		p.put(x.Expr)
+		p.WriteByte(' ')
 	}
-	return x.Func.String() + "(" + x.Expr.String() + ")"
+	p.WriteByte('}')
 }
 
-func (x *Series) String() string {
-	var b strings.Builder
-	b.WriteString(x.Spans.String() + " | " + x.Func.String() + "(")
+func (x *SpansetBinary) print(p *printer) { p.infix(x.LHS, x.Op, x.RHS) }
+func (x *ScalarFilter) print(p *printer)  { p.infix(x.Agg, x.Op, x.Value) }
+func (x *Binary) print(p *printer)        { p.infix(x.LHS, x.Op, x.RHS) }
+func (x *MetricBinary) print(p *printer)  { p.infix(x.LHS, x.Op, x.RHS) }
+func (x *Coalesce) print(p *printer)      { p.WriteString("coalesce()") }
+
+func (x *Unary) print(p *printer) {
+	p.WriteString(x.Op.String())
+	p.operand(x.X)
+}
+
+func (x *Group) print(p *printer) {
+	p.WriteString("by(")
+	p.put(x.Expr)
+	p.WriteByte(')')
+}
+
+func (x *Select) print(p *printer) {
+	p.WriteString("select(")
+	p.attrs(x.Attrs)
+	p.WriteByte(')')
+}
+
+func (x *Aggregate) print(p *printer) {
+	p.WriteString(x.Func.String() + "(")
+	if x.Expr != nil {
+		p.put(x.Expr)
+	}
+	p.WriteByte(')')
+}
+
+func (x *Series) print(p *printer) {
+	p.put(x.Spans)
+	p.WriteString(" | " + x.Func.String() + "(")
 	if x.Attr != nil {
-		b.WriteString(x.Attr.String())
+		p.put(x.Attr)
 	}
 	for _, q := range x.Quantiles {
-		b.WriteString(", " + formatFloat(q))
+		p.WriteString(", " + formatFloat(q))
 	}
-	b.WriteByte(')')
+	p.WriteByte(')')
 	if len(x.By) > 0 {
-		b.WriteString(" by(" + list(x.By) + ")")
+		p.WriteString(" by(")
+		p.attrs(x.By)
+		p.WriteByte(')')
 	}
-	return b.String()
 }
 
-func (x *Compare) String() string {
-	s := x.Spans.String() + " | compare(" + x.Selection.String() + ", " + strconv.Itoa(x.TopN)
+func (x *Compare) print(p *printer) {
+	p.put(x.Spans)
+	p.WriteString(" | compare(")
+	p.put(x.Selection)
+	p.WriteString(", " + strconv.Itoa(x.TopN))
 	if x.Start != 0 || x.End != 0 {
-		s += ", " + strconv.FormatInt(x.Start, 10) + ", " + strconv.FormatInt(x.End, 10)
+		p.WriteString(", " + strconv.FormatInt(x.Start, 10) + ", " + strconv.FormatInt(x.End, 10))
 	}
-	return s + ")"
+	p.WriteByte(')')
 }
 
-func (x *TopK) String() string {
+func (x *TopK) print(p *printer) {
+	if _, binary := x.X.(*MetricBinary); binary {
+		p.operand(x.X)
+	} else {
+		p.put(x.X)
+	}
 	name := "topk"
 	if x.Bottom {
 		name = "bottomk"
 	}
-	s := x.X.String()
-	if _, binary := x.X.(*MetricBinary); binary {
-		s = "(" + s + ")"
-	}
-	return s + " | " + name + "(" + strconv.Itoa(x.N) + ")"
+	p.WriteString(" | " + name + "(" + strconv.Itoa(x.N) + ")")
 }
 
-// String prints the attribute in the form in which it can be parsed again:
-// quoted where its key has other characters than a bare key may have.
-func (x *Attribute) String() string {
-	if x.Intrinsic != IntrinsicNone {
-		return x.Intrinsic.String()
+// An attribute is quoted where its key has other characters than a bare key
+// may have.
+func (x *Attribute) print(p *printer) {
+	p.WriteString(x.prefix())
+	switch {
+	case x.Intrinsic != IntrinsicNone:
+		p.WriteString(x.Intrinsic.String())
+	case bareKey(x.Name, x.Scope):
+		p.WriteString(x.Name)
+	default:
+		p.WriteString(`"` + keyEscaper.Replace(x.Name) + `"`)
 	}
-	if bareKey(x.Name) {
-		return x.prefix() + x.Name
-	}
-	escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(x.Name)
-	return x.prefix() + `"` + escaped + `"`
 }
+
+var keyEscaper = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // Label prints the attribute as the label of a series names it: without quotes.
 func (x *Attribute) Label() string {
@@ -122,13 +180,19 @@ func (x *Attribute) Label() string {
 }
 
 func (x *Attribute) prefix() string {
-	if x.Scope == ScopeNone {
+	switch {
+	case x.Intrinsic != IntrinsicNone:
+		return ""
+	case x.Scope == ScopeNone:
 		return "."
+	default:
+		return x.Scope.String() + "."
 	}
-	return x.Scope.String() + "."
 }
 
-func (x *Literal) String() string {
+func (x *Literal) print(p *printer) { p.WriteString(x.text()) }
+
+func (x *Literal) text() string {
 	switch x.Kind {
 	case TypeInt:
 		return strconv.FormatInt(x.Int, 10)
@@ -151,7 +215,8 @@ func (x *Literal) String() string {
 
 // quote prefers backticks, in which nothing is escaped.
 func quote(s string) string {
-	if strings.ContainsRune(s, '`') || strings.ContainsRune(s, '\r') {
+	plain := func(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) && r != '`' }
+	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) >= 0 {
 		return strconv.Quote(s)
 	}
 	return "`" + s + "`"
@@ -161,30 +226,25 @@ func quote(s string) string {
 // float when it is parsed again.
 func formatFloat(f float64) string {
 	s := strconv.FormatFloat(f, 'g', -1, 64)
-	if !strings.ContainsAny(s, ".eIN") {
+	if !strings.ContainsAny(s, ".e") {
 		s += ".0"
 	}
 	return s
 }
 
-func list(attrs []*Attribute) string {
-	parts := make([]string, len(attrs))
-	for i, a := range attrs {
-		parts[i] = a.String()
-	}
-	return strings.Join(parts, ", ")
-}
-
-func infix(lhs node, op Op, rhs node) string {
-	return operand(lhs) + " " + op.String() + " " + operand(rhs)
-}
-
-// operand puts what has operators of its own into parentheses.
-func operand(x node) string {
-	switch x.(type) {
-	case *Filter, *Aggregate, *Attribute, *Literal:
-		return x.String()
-	default:
-		return "(" + x.String() + ")"
-	}
-}
+func (x *Pipeline) String() string      { return print(x) }
+func (x *Filter) String() string        { return print(x) }
+func (x *SpansetBinary) String() string { return print(x) }
+func (x *ScalarFilter) String() string  { return print(x) }
+func (x *Group) String() string         { return print(x) }
+func (x *Coalesce) String() string      { return print(x) }
+func (x *Select) String() string        { return print(x) }
+func (x *Aggregate) String() string     { return print(x) }
+func (x *Binary) String() string        { return print(x) }
+func (x *Unary) String() string         { return print(x) }
+func (x *Attribute) String() string     { return print(x) }
+func (x *Literal) String() string       { return print(x) }
+func (x *Series) String() string        { return print(x) }
+func (x *Compare) String() string       { return print(x) }
+func (x *TopK) String() string          { return print(x) }
+func (x *MetricBinary) String() string  { return print(x) }
