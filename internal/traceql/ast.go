@@ -26,7 +26,7 @@ type Hint struct {
 type Pipeline struct{ Stages []Stage }
 
 // Stage is one of *Filter, *SpansetBinary, *ScalarFilter, *Group, *Coalesce,
-// *Select. The first three select; the first stage is one of them or a *Group.
+// *Select. All but *Coalesce may be the first one.
 type Stage interface {
 	node
 	stage()

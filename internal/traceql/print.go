@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -143,10 +144,11 @@ func (x *Compare) print(p *printer) {
 }
 
 func (x *TopK) print(p *printer) {
-	if _, binary := x.X.(*MetricBinary); binary {
-		p.operand(x.X)
-	} else {
+	switch x.X.(type) {
+	case *Series, *Compare:
 		p.put(x.X)
+	default:
+		p.operand(x.X)
 	}
 	name := "topk"
 	if x.Bottom {
@@ -195,6 +197,9 @@ func (x *Literal) print(p *printer) { p.WriteString(x.text()) }
 func (x *Literal) text() string {
 	switch x.Kind {
 	case TypeInt:
+		if x.Int == math.MinInt64 {
+			return "minInt"
+		}
 		return strconv.FormatInt(x.Int, 10)
 	case TypeFloat:
 		return formatFloat(x.Float)

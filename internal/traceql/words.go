@@ -240,3 +240,39 @@ func nameOf(names []string, i int) string {
 	}
 	return names[i]
 }
+
+func scopeOf(word string) Scope {
+	for i, name := range scopeNames {
+		if name == word && i > 0 {
+			return Scope(i)
+		}
+	}
+	return ScopeNone
+}
+
+// bareIntrinsics are those that are written without a scope.
+var bareIntrinsics = map[string]Intrinsic{
+	"name": IntrinsicName, "duration": IntrinsicDuration, "status": IntrinsicStatus,
+	"statusMessage": IntrinsicStatusMessage, "kind": IntrinsicKind,
+	"traceDuration": IntrinsicTraceDuration, "rootName": IntrinsicRootName,
+	"rootServiceName": IntrinsicRootService, "nestedSetLeft": IntrinsicNestedSetLeft,
+	"nestedSetRight": IntrinsicNestedSetRight, "nestedSetParent": IntrinsicNestedSetParent,
+}
+
+// intrinsics are those that are written behind a scope and a colon.
+var intrinsics = map[string]map[string]Intrinsic{
+	"span": {
+		"name": IntrinsicName, "duration": IntrinsicDuration, "status": IntrinsicStatus,
+		"statusMessage": IntrinsicStatusMessage, "kind": IntrinsicKind, "id": IntrinsicSpanID,
+		"parentID": IntrinsicParentID, "childCount": IntrinsicChildCount,
+	},
+	"trace": {
+		"duration": IntrinsicTraceDuration, "rootName": IntrinsicRootName,
+		"rootService": IntrinsicRootService, "id": IntrinsicTraceID,
+	},
+	"event": {"name": IntrinsicEventName, "timeSinceStart": IntrinsicEventTimeSinceStart},
+	"link":  {"traceID": IntrinsicLinkTraceID, "spanID": IntrinsicLinkSpanID},
+	"instrumentation": {
+		"name": IntrinsicInstrumentationName, "version": IntrinsicInstrumentationVersion,
+	},
+}
