@@ -110,3 +110,32 @@ func jsonSpan(s FoundSpan) object {
 	}
 	return o
 }
+
+func jsonSeries(s MetricSeries, instant bool) object {
+	var labels []any
+	for _, l := range s.Labels {
+		v := l.Value
+		if v.Type == TypeNil {
+			v = StringValue("nil")
+		}
+		labels = append(labels, object{"key": l.Name, "value": jsonValue(v)})
+	}
+	sortedBy(labels, encoded)
+	o := object{"labels": labels, "promLabels": s.PromLabels()}
+	if instant {
+		if v := s.Samples[0].Value; v != 0 {
+			o["value"] = jsonFloat(v)
+		}
+		return o
+	}
+	samples := []any{}
+	for _, x := range s.Samples {
+		one := object{"timestampMs": strconv.FormatInt(x.Time, 10)}
+		if x.Value != 0 {
+			one["value"] = jsonFloat(x.Value)
+		}
+		samples = append(samples, one)
+	}
+	o["samples"] = samples
+	return o
+}

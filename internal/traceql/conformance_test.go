@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const conformanceDir = "../../e2e/testdata/conformance"
@@ -64,10 +66,21 @@ func gunzip(t testing.TB, path string) []byte {
 	return b
 }
 
-// conformanceBatch has all spans of the record's dataset.
-var conformanceBatch = sync.OnceValue(func() *MemoryBatch {
+// conformanceBatch has all spans of the record's dataset, conformanceParts those
+// of its two parts, as the Tempo had them that was recorded.
+var conformanceBatch = sync.OnceValue(func() *MemoryBatch { return readConformance(1, 2) })
+
+var conformanceParts = sync.OnceValue(func() []*MemoryBatch {
+	return []*MemoryBatch{readConformance(1), readConformance(2)}
+})
+
+func readConformance(parts ...int) *MemoryBatch {
 	var requests [][]byte
-	for _, pattern := range []string{"dataset/part-1-*", "edge/part-1*", "dataset/part-2-*", "edge/part-2*"} {
+	var patterns []string
+	for _, p := range parts {
+		patterns = append(patterns, fmt.Sprintf("dataset/part-%d-*", p), fmt.Sprintf("edge/part-%d*", p))
+	}
+	for _, pattern := range patterns {
 		paths, err := filepath.Glob(filepath.Join(conformanceDir, pattern))
 		if err != nil || len(paths) == 0 {
 			panic("no files " + pattern)
@@ -95,7 +108,7 @@ var conformanceBatch = sync.OnceValue(func() *MemoryBatch {
 		panic(err)
 	}
 	return b
-})
+}
 
 func record(t testing.TB) []answered {
 	var out []answered
@@ -123,10 +136,84 @@ func evaluate(t testing.TB, r *answered) (got any, err error, ok bool) {
 	switch {
 	case r.Path == "/api/search" && r.param("q") != "" && r.param("start") != "":
 		got, err = evaluateSearch(t, r)
+	case strings.HasPrefix(r.Path, "/api/metrics/") && r.Status == 200:
+		got, err = evaluateMetrics(t, r)
 	default:
 		return nil, nil, false
 	}
 	return got, err, true
+}
+
+func evaluateMetrics(t testing.TB, r *answered) (any, error) {
+	q, err := Parse(r.param("q"))
+	if err != nil {
+		return nil, err
+	}
+	o := MetricsOptions{Start: nanos(t, r.param("start")), End: nanos(t, r.param("end")), Exemplars: 100}
+	if strings.HasSuffix(r.Path, "query_range") {
+		if o.Step = uint64(duration(t, r.param("step"))); o.Step == 0 {
+			return nil, nil
+		}
+	}
+	m, err := NewMetrics(q, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range conformanceParts() {
+		if err := m.Add(context.Background(), part); err != nil {
+			t.Fatalf("%s: %v", r.param("q"), err)
+		}
+	}
+	series, partial := m.Series()
+	if partial != "" {
+		t.Fatalf("%s: partial: %s", r.param("q"), partial)
+	}
+	var all []any
+	if o.Step > 0 {
+		all = []any{}
+	}
+	exemplars := false
+	for _, s := range series {
+		all = append(all, jsonSeries(s, o.Step == 0))
+		exemplars = exemplars || len(s.Exemplars) > 0
+	}
+	sortedBy(all, encoded)
+	out := object{}
+	if all != nil {
+		out["series"] = all
+	}
+	if strings.HasSuffix(r.Category, "exemplars") {
+		out["hasExemplars"] = exemplars
+	}
+	return shortened(rounded(out)), nil
+}
+
+func nanos(t testing.TB, s string) uint64 {
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return uint64(at.UnixNano())
+	}
+	if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+		if n < 1e12 {
+			return n * 1e9
+		}
+		return n
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		t.Fatalf("time %q: %v", s, err)
+	}
+	return uint64(f*1e3) * 1e6
+}
+
+func duration(t testing.TB, s string) time.Duration {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(f * 1e9)
 }
 
 func evaluateSearch(t testing.TB, r *answered) (any, error) {

@@ -139,6 +139,13 @@ func (s shownField) values(e *evaluation, span int) []Value {
 			kept = append(kept, v)
 		}
 	}
+	if len(kept) == 0 && s.odd() {
+		for _, v := range e.reader.odd(s.field, span) {
+			if s.match(v) {
+				kept = append(kept, v)
+			}
+		}
+	}
 	if level := s.field.Level(); len(kept) > 1 && (level == LevelEvent || level == LevelLink) {
 		kept = kept[len(kept)-1:]
 	}
@@ -148,6 +155,15 @@ func (s shownField) values(e *evaluation, span int) []Value {
 func (s shownField) match(v Value) bool {
 	for _, p := range s.preds {
 		if p.Match(v) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s shownField) odd() bool {
+	for _, p := range s.preds {
+		if p.seesOdd {
 			return true
 		}
 	}
