@@ -71,8 +71,12 @@ func (m queryMaker) condition(depth int) string {
 }
 
 func (m queryMaker) filter() string {
-	if m.IntN(8) == 0 {
+	switch m.IntN(10) {
+	case 0:
 		return "{ }"
+	case 1:
+		return "{ event:name" + m.pick(" = ", " != ") + m.pick(`"e1"`, `"e2"`) + " && event." + m.pick("a", "b", "c") +
+			m.op() + m.literal() + " }"
 	}
 	return "{ " + m.condition(2) + " }"
 }
