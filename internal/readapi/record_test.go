@@ -50,7 +50,7 @@ func readRequests(t *testing.T) []request {
 	}
 }
 
-// on purpose says why the status is another than Tempo's, or nothing.
+// onPurpose says why the status is another than Tempo's, or nothing.
 func (r request) onPurpose() (status int, why string) {
 	switch {
 	case r.Method == http.MethodPut || r.Method == http.MethodDelete:
@@ -63,6 +63,12 @@ func (r request) onPurpose() (status int, why string) {
 		return http.StatusOK, "Tempo cannot be asked for a key with a slash"
 	}
 	return r.Status, ""
+}
+
+// hasOwnWords says whether our error says more than Tempo's.
+func (r request) hasOwnWords() bool {
+	return strings.Contains(r.Error, "parse error") || strings.Contains(r.Error, "valid duration") ||
+		strings.Contains(r.URL, "start=abc") && strings.Contains(r.URL, "/metrics/")
 }
 
 func TestStatusesOfTheRecord(t *testing.T) {
@@ -91,17 +97,20 @@ func TestStatusesOfTheRecord(t *testing.T) {
 			}
 			continue
 		}
-		got, contentType := getHTTP(t, base, r)
+		got, contentType, body := getHTTP(t, base, r)
 		if got != want {
 			t.Errorf("%s %s: status %d, want %d %s", r.Method, r.URL, got, want, why)
 		}
 		if contentType != r.ContentType && why == "" && r.ContentType != "application/octet-stream" {
 			t.Errorf("%s %s: content type %q, want %q", r.Method, r.URL, contentType, r.ContentType)
 		}
+		if r.Error != "" && why == "" && !r.hasOwnWords() && body != r.Error {
+			t.Errorf("%s %s: %q, want %q", r.Method, r.URL, body, r.Error)
+		}
 	}
 }
 
-func getHTTP(t *testing.T, base string, r request) (status int, contentType string) {
+func getHTTP(t *testing.T, base string, r request) (status int, contentType, body string) {
 	t.Helper()
 	req, err := http.NewRequest(r.Method, base+r.URL, nil)
 	if err != nil {
@@ -115,10 +124,11 @@ func getHTTP(t *testing.T, base string, r request) (status int, contentType stri
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, resp.Header.Get("Content-Type")
+	return resp.StatusCode, resp.Header.Get("Content-Type"), strings.TrimSpace(string(text))
 }
 
 // callGRPC calls a method of the streaming querier by its name.
