@@ -17,18 +17,26 @@ func (p *plan) candidates(e *evaluation, f *filter) (*Bitmap, error) {
 		return nil, nil
 	case p.all:
 		return p.allMet(e, f)
-	case e.met == nil:
-		met := NewBitmap(e.spans)
-		for _, c := range p.conditions {
-			spans, err := e.match(c.field, c.predicate(), nil)
-			if err != nil {
-				return nil, err
-			}
-			met.Or(spans)
-		}
-		e.met = met
+	default:
+		return p.anyMet(e)
 	}
-	return e.met, nil
+}
+
+// anyMet marks the spans that meet a condition of the query.
+func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
+	if e.met != nil {
+		return e.met, nil
+	}
+	met := NewBitmap(e.spans)
+	for _, c := range p.conditions {
+		spans, err := e.match(c.field, c.predicate(), nil)
+		if err != nil {
+			return nil, err
+		}
+		met.Or(spans)
+	}
+	e.met = met
+	return met, nil
 }
 
 func (p *plan) allMet(e *evaluation, f *filter) (*Bitmap, error) {

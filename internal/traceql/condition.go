@@ -29,6 +29,10 @@ func (c *conditions) add(x FieldExpr) error {
 	case *Binary:
 		if x.Op == OpAnd || x.Op == OpOr {
 			c.or = c.or || x.Op == OpOr
+			if bareAttribute(x.LHS) || bareAttribute(x.RHS) {
+				c.mention(x)
+				return nil
+			}
 			if err := c.add(x.LHS); err != nil {
 				return err
 			}
@@ -49,6 +53,13 @@ func (c *conditions) add(x FieldExpr) error {
 		c.opaque = true
 	}
 	return nil
+}
+
+// bareAttribute says whether an operand is an attribute alone. Tempo then asks
+// for the values of all attributes on both sides, which shows in the answer.
+func bareAttribute(x FieldExpr) bool {
+	_, ok := x.(*Attribute)
+	return ok
 }
 
 // mention adds all fields of an expression, without a comparison.

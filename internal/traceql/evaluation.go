@@ -90,7 +90,7 @@ func (e *evaluation) matchOne(f Field, p *Predicate, want *Bitmap) (*Bitmap, err
 	if err != nil {
 		return nil, err
 	}
-	if v, ok := phantom(f); ok && p.matchesPhantom(v) {
+	if v, ok := phantom(f); ok && p.matchesPhantom(f, v) {
 		return spans, e.addChildless(f.Level(), spans)
 	}
 	return spans, nil
@@ -156,15 +156,11 @@ func (e *evaluation) addChildless(l Level, spans *Bitmap) error {
 }
 
 // matchesPhantom says whether a span without events or links matches. Regular
-// expressions see only what is there, and no identifier equals another
-// text than an identifier.
-func (p *Predicate) matchesPhantom(v Value) bool {
-	switch {
-	case p.regex != nil:
+// expressions see only what is there, and no identifier of a link is equal to
+// that of none.
+func (p *Predicate) matchesPhantom(f Field, v Value) bool {
+	if p.regex != nil || p.Op == OpEq && f.Level() == LevelLink {
 		return false
-	case p.Op == OpEq && v.Type == TypeString && p.Value.Str == "" && v.Str == "":
-		return true
-	default:
-		return p.Match(v)
 	}
+	return p.Match(v)
 }

@@ -68,7 +68,7 @@ func compileBinary(x *Binary) (expr, error) {
 	if x.Op == OpRegex || x.Op == OpNotRegex {
 		lit, ok := x.RHS.(*Literal)
 		if !ok || lit.Kind != TypeString {
-			return nil, errorAt(x.RHS.Position(), "%s is not a regular expression", x.RHS)
+			return constExpr{BoolValue(false)}, nil // no pattern is compiled for each span
 		}
 		re, err := compileRegex(lit.Str, lit.At)
 		return regexExpr{l, re, x.Op == OpNotRegex}, err

@@ -117,43 +117,36 @@ func (p *plan) shownSpan(e *evaluation, span int) (FoundSpan, error) {
 		if hiddenField(s.field) {
 			continue
 		}
-		fields := []Field{s.field}
-		if unscoped(s.field) {
-			fields = []Field{spanField(s.field), resourceField(s.field)}
-		}
-		for _, f := range fields {
-			values := s.values(e, f, span)
-			switch {
-			case len(values) == 0:
-			case f.Intrinsic == IntrinsicName:
-				out.Name, out.HasName = values[0].Str, true
-			default:
-				out.Attributes = addShown(out.Attributes, f, values)
-			}
+		values := s.values(e, span)
+		switch {
+		case len(values) == 0:
+		case s.field.Intrinsic == IntrinsicName:
+			out.Name, out.HasName = values[0].Str, true
+		case s.field.Intrinsic != IntrinsicNone:
+			out.Attributes = append(out.Attributes, NamedValue{s.field.String(), values})
+		default:
+			out.Attributes = append(out.Attributes, NamedValue{s.field.Name, values})
 		}
 	}
 	return out, nil
 }
 
-// addShown adds a field once, though the query may name it with and without
-// scope.
-func addShown(to []NamedValue, f Field, values []Value) []NamedValue {
-	name := f.Name
-	if f.Intrinsic != IntrinsicNone {
-		name = f.String()
-	}
-	return append(to, NamedValue{name, values})
-}
-
 // values are those that the query asks about, of events and links the last.
-func (s shownField) values(e *evaluation, f Field, span int) []Value {
+func (s shownField) values(e *evaluation, span int) []Value {
 	var kept []Value
-	for _, v := range e.reader.all(f, span, nil) {
+	for _, v := range e.reader.all(s.field, span, nil) {
 		if len(s.preds) == 0 || s.match(v) {
 			kept = append(kept, v)
 		}
 	}
-	if level := f.Level(); len(kept) > 1 && (level == LevelEvent || level == LevelLink) {
+	if len(kept) == 0 && s.odd() {
+		for _, v := range e.reader.odd(s.field, span) {
+			if s.match(v) {
+				kept = append(kept, v)
+			}
+		}
+	}
+	if level := s.field.Level(); len(kept) > 1 && (level == LevelEvent || level == LevelLink) {
 		kept = kept[len(kept)-1:]
 	}
 	return kept
@@ -162,6 +155,15 @@ func (s shownField) values(e *evaluation, f Field, span int) []Value {
 func (s shownField) match(v Value) bool {
 	for _, p := range s.preds {
 		if p.Match(v) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s shownField) odd() bool {
+	for _, p := range s.preds {
+		if p.seesOdd {
 			return true
 		}
 	}

@@ -37,6 +37,11 @@ func (b *MemoryBatch) Never(_ context.Context, f Field, p *Predicate) bool {
 			return false
 		}
 	}
+	for i := range v.Odd {
+		if p.seesOdd && p.mayMatch(&v.Odd[i]) {
+			return false
+		}
+	}
 	return true
 }
 

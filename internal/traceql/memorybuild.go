@@ -9,13 +9,15 @@ import (
 )
 
 // MemoryBuilder makes a batch of OTLP trace requests. Spans of one trace come
-// together whatever requests they came in; equal copies of a span become one.
+// together whatever requests they came in. A span that an earlier request had is
+// left out, since a client that gets no answer sends its request again.
 //
 // It takes about as much memory as the requests, which it keeps until Batch.
 // The batch keeps nothing of them.
 type MemoryBuilder struct {
 	traces map[[16]byte]*traceParts
 	spans  int
+	number int // of the request
 }
 
 // traceParts are the spans of a trace in the order in which they came.
@@ -27,6 +29,7 @@ type traceParts struct {
 // spanBytes is where a span is: encoded messages of the request.
 type spanBytes struct {
 	id                    [8]byte
+	request               int
 	span, scope, resource []byte
 }
 
@@ -53,6 +56,7 @@ func (b *MemoryBuilder) Spans() int { return b.spans }
 // be changed until Batch was called. The error is that of bytes which are not
 // protobuf; the spans before them are added.
 func (b *MemoryBuilder) Append(request []byte) error {
+	b.number++
 	return fields(request, func(number protowire.Number, value []byte, _ uint64) error {
 		if number != 1 {
 			return nil
@@ -93,7 +97,7 @@ func (b *MemoryBuilder) scopeSpans(resource, message []byte) error {
 	}
 	return fields(message, func(number protowire.Number, value []byte, _ uint64) error {
 		if number == 2 {
-			b.add(spanBytes{span: value, scope: scope, resource: resource})
+			b.add(spanBytes{request: b.number, span: value, scope: scope, resource: resource})
 		}
 		return nil
 	})
@@ -201,10 +205,10 @@ func (t *traceParts) inOrder() []orderedSpan {
 	return out
 }
 
-// copied says whether span i equals one from first on with its id.
+// copied says whether span i equals one of an earlier request, from first on.
 func (t *traceParts) copied(first, i int) bool {
 	for _, s := range t.spans[first:i] {
-		if s.id == t.spans[i].id && bytes.Equal(s.span, t.spans[i].span) {
+		if s.request < t.spans[i].request && s.id == t.spans[i].id && bytes.Equal(s.span, t.spans[i].span) {
 			return true
 		}
 	}

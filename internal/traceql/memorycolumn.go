@@ -13,6 +13,15 @@ type columnBuilder struct {
 	}
 	ints   [TypeAttribute]*intBuilder
 	hidden []uint32
+	odd    *columnBuilder // of a well-known attribute
+}
+
+// oddColumn is where the values go that are not of the column's type.
+func (c *columnBuilder) oddColumn() *columnBuilder {
+	if c.odd == nil {
+		c.odd = &columnBuilder{}
+	}
+	return c.odd
 }
 
 type intBuilder struct {
@@ -53,6 +62,9 @@ func (c *columnBuilder) hide(row uint32) { c.hidden = append(c.hidden, row) }
 // vector is the finished column. The builder must not be used after it.
 func (c *columnBuilder) vector(level Level, rows int) *Vector {
 	v := &Vector{Level: level, Hidden: c.hidden}
+	if c.odd != nil {
+		v.Odd = c.odd.vector(level, rows).Parts
+	}
 	if b := &c.strings; len(b.ids) > 0 {
 		v.Parts = append(v.Parts, Part{Type: TypeString, Rows: sparse(b.rows, rows), IDs: b.ids, Dict: b.dict})
 	}

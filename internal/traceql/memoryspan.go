@@ -144,6 +144,10 @@ func (l *layout) attribute(scope Scope, row uint32, message []byte) {
 	key, value := keyValue(message)
 	c := l.key(scope, key)
 	kind, text, bits := anyValue(value)
+	if t, known := wellKnown[Field{Scope: scope, Name: string(key)}]; known && !(kind == anyString && t == TypeString ||
+		kind == anyInt && t == TypeInt) && kind >= anyString && kind <= anyArray {
+		c = c.oddColumn()
+	}
 	if kind == anyArray {
 		c.addArray(row, text)
 		return

@@ -66,9 +66,7 @@ func compilePipeline(q *Pipeline) (*plan, error) {
 	if c.filters != 1 || c.others {
 		p.all = false
 	}
-	if c.filters == 0 {
-		p.open = true
-	}
+	p.open = p.open || len(p.conditions) == 0
 	return p, nil
 }
 
@@ -146,8 +144,13 @@ func (c *compiler) other(x FieldExpr) (expr, error) {
 }
 
 // show adds a field to those that are returned. A nil predicate stands for any
-// value.
+// value. An unscoped field stands for the span's and the resource's.
 func (p *plan) show(f Field, pred *Predicate) {
+	if unscoped(f) {
+		p.show(spanField(f), pred)
+		p.show(resourceField(f), pred)
+		return
+	}
 	if pred != nil && (pred.asksPresence() || pred.asksAbsence()) {
 		pred = nil
 	}
@@ -220,37 +223,41 @@ func (p *plan) lead(e *evaluation) (*Bitmap, error) {
 
 // trace runs all stages on one trace.
 func (p *plan) trace(t *trace) ([]spanset, error) {
-	stages := p.stages
-	var sets []spanset
-	if len(stages) > 0 {
-		if first, ok := stages[0].(filterStage); ok {
-			m, err := first.f.spans(p, t.e)
-			if err != nil {
-				return nil, err
-			}
-			if spans := members(m, t.from, t.to); len(spans) > 0 {
-				sets = []spanset{{spans: spans}}
-			}
-			stages = stages[1:]
-		} else {
-			sets = []spanset{{spans: numbers(t.from, t.to)}}
-		}
-	} else {
-		sets = []spanset{{spans: numbers(t.from, t.to)}}
+	spans, stages, err := p.first(t)
+	if err != nil || len(spans) == 0 {
+		return nil, err
 	}
+	sets := []spanset{{spans: spans}}
 	for _, s := range stages {
-		if len(sets) == 0 {
-			return nil, nil
-		}
-		var err error
-		if sets, err = s.run(t, sets); err != nil {
+		if sets, err = s.run(t, sets); err != nil || len(sets) == 0 {
 			return nil, err
 		}
 	}
 	return sets, nil
 }
 
+// first is what the first stage is given, and the stages; or, if that is a
+// filter, what it leaves, and the other stages. A pipeline that begins otherwise
+// is about the spans that have something to do with it: those which meet any
+// condition.
+func (p *plan) first(t *trace) ([]uint32, []stage, error) {
+	if len(p.stages) > 0 {
+		if s, ok := p.stages[0].(filterStage); ok {
+			m, err := s.f.spans(p, t.e)
+			return members(m, t.from, t.to), p.stages[1:], err
+		}
+		if _, ok := p.stages[0].(binaryStage); !ok && !p.open {
+			m, err := p.anyMet(t.e)
+			return members(m, t.from, t.to), p.stages, err
+		}
+	}
+	return numbers(t.from, t.to), p.stages, nil
+}
+
 func members(m *Bitmap, from, to uint32) []uint32 {
+	if m == nil {
+		return nil
+	}
 	var out []uint32
 	for i := m.Next(int(from)); i >= 0 && i < int(to); i = m.Next(i + 1) {
 		out = append(out, uint32(i))

@@ -3,7 +3,6 @@ package traceql
 import (
 	"encoding/hex"
 	"regexp"
-	"regexp/syntax"
 	"strings"
 )
 
@@ -21,33 +20,30 @@ type Predicate struct {
 	// unsigned makes comparisons with numbers below zero false, as on an
 	// unsigned column.
 	unsigned bool
+	// seesOdd makes the predicate look at Vector.Odd.
+	seesOdd bool
 }
 
-// maxRegexProgram bounds the instructions of a compiled regular expression.
-// Matching takes time proportional to it for each byte of text.
-const maxRegexProgram = 10_000
-
-// compileRegex anchors the expression, and lets a point match a newline.
+// compileRegex compiles what Parse has checked.
 func compileRegex(text string, at Pos) (*regexp.Regexp, error) {
-	whole := "^(?s:" + text + ")$"
-	parsed, err := syntax.Parse(whole, syntax.Perl)
+	re, err := CompileRegexp(text)
 	if err != nil {
 		return nil, errorAt(at, "regular expression %q: %v", text, err)
 	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, errorAt(at, "regular expression %q: %v", text, err)
-	}
-	if len(program.Inst) > maxRegexProgram {
-		return nil, errorAt(at, "regular expression %q is too large: %d instructions, of at most %d",
-			text, len(program.Inst), maxRegexProgram)
-	}
-	return regexp.Compile(whole)
+	return re, nil
 }
 
 func newPredicate(f Field, op Op, lit *Literal) (*Predicate, error) {
 	p := &Predicate{Op: op, Value: literalValue(lit), loose: f.Intrinsic != IntrinsicNone}
 	p.unsigned = f.Intrinsic == IntrinsicDuration || f.Intrinsic == IntrinsicTraceDuration
+	t, known := WellKnown(f)
+	if unscoped(f) {
+		t, known = WellKnown(resourceField(f))
+		if !known {
+			t, known = WellKnown(spanField(f))
+		}
+	}
+	p.seesOdd = known && p.Value.Type != t
 	if op == OpRegex || op == OpNotRegex {
 		var err error
 		if p.regex, err = compileRegex(lit.Str, lit.At); err != nil {

@@ -75,6 +75,17 @@ func (r *rows) all(f Field, span int, dst []Value) []Value {
 	return r.open(f).append(dst, span, true)
 }
 
+// odd returns the values of a well-known attribute that are not of its type.
+func (r *rows) odd(f Field, span int) []Value {
+	fr := r.open(f)
+	row := uint32(span)
+	if fr.offsets != nil {
+		row = uint32(fr.owner(span))
+	}
+	odd := Vector{Parts: fr.v.Odd}
+	return odd.Append(nil, row)
+}
+
 func (fr *fieldRows) append(dst []Value, span int, all bool) []Value {
 	switch {
 	case fr.offsets == nil:

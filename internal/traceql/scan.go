@@ -9,8 +9,12 @@ func (p *Predicate) scan(v *Vector, rows *Bitmap) {
 		return
 	}
 	for k := range v.Parts {
-		part := &v.Parts[k]
-		if p.MatchesType(part.Type) {
+		if part := &v.Parts[k]; p.MatchesType(part.Type) {
+			p.scanPart(part, rows)
+		}
+	}
+	for k := range v.Odd {
+		if part := &v.Odd[k]; p.seesOdd && p.MatchesType(part.Type) {
 			p.scanPart(part, rows)
 		}
 	}

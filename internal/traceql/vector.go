@@ -10,6 +10,10 @@ import (
 type Vector struct {
 	Level Level
 	Parts []Part
+	// Odd are the values of a well-known attribute that are not of its type (see
+	// WellKnown), and its arrays. Only a comparison with a literal of another
+	// type than the attribute's sees them.
+	Odd []Part
 	// Hidden are the rows, ascending, that have the attribute with a value that
 	// queries do not see: bytes, lists, empty or mixed arrays. Such a value
 	// still hides the one of the same key in the resource.
@@ -110,20 +114,16 @@ func (v *Vector) Append(dst []Value, row uint32) []Value {
 // present marks the rows that have a value.
 func (v *Vector) present(rows *Bitmap) {
 	for k := range v.Parts {
-		p := &v.Parts[k]
-		if p.Rows == nil {
-			rows.SetRange(0, p.Len())
-			continue
-		}
-		for _, r := range p.Rows {
-			rows.Set(int(r))
-		}
+		v.Parts[k].markAll(rows)
 	}
 }
 
 // keyed marks the rows that have the key, also with a value that is not seen.
 func (v *Vector) keyed(rows *Bitmap) {
 	v.present(rows)
+	for k := range v.Odd {
+		v.Odd[k].markAll(rows)
+	}
 	for _, r := range v.Hidden {
 		rows.Set(int(r))
 	}
@@ -131,6 +131,11 @@ func (v *Vector) keyed(rows *Bitmap) {
 
 // hides says whether the row has the key with a value that is not seen.
 func (v *Vector) hides(row uint32) bool {
+	for k := range v.Odd {
+		if from, to := v.Odd[k].span(row); from < to {
+			return true
+		}
+	}
 	i := sort.Search(len(v.Hidden), func(i int) bool { return v.Hidden[i] >= row })
 	return i < len(v.Hidden) && v.Hidden[i] == row
 }
