@@ -35,6 +35,8 @@ const (
 	IntrinsicTraceEnd
 	// IntrinsicTraceState is a span's tracestate, TypeString.
 	IntrinsicTraceState
+
+	intrinsicsEnd
 )
 
 func intrinsic(i Intrinsic) Field { return Field{Intrinsic: i} }

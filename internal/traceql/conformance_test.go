@@ -5,8 +5,10 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sort"
@@ -75,7 +77,14 @@ var conformanceParts = sync.OnceValue(func() []*MemoryBatch {
 })
 
 func readConformance(parts ...int) *MemoryBatch {
-	var requests [][]byte
+	b, err := NewMemoryBatch(conformanceRequests(parts...)...)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func conformanceRequests(parts ...int) (requests [][]byte) {
 	var patterns []string
 	for _, p := range parts {
 		patterns = append(patterns, fmt.Sprintf("dataset/part-%d-*", p), fmt.Sprintf("edge/part-%d*", p))
@@ -103,11 +112,7 @@ func readConformance(parts ...int) *MemoryBatch {
 			requests = append(requests, b)
 		}
 	}
-	b, err := NewMemoryBatch(requests...)
-	if err != nil {
-		panic(err)
-	}
-	return b
+	return requests
 }
 
 func record(t testing.TB) []answered {
@@ -138,6 +143,8 @@ func evaluate(t testing.TB, r *answered) (got any, err error, ok bool) {
 		got, err = evaluateSearch(t, r)
 	case strings.HasPrefix(r.Path, "/api/metrics/") && r.Status == 200:
 		got, err = evaluateMetrics(t, r)
+	case strings.HasPrefix(r.Path, "/api/v2/search/tag") && r.Status == 200 && r.param("limit") == "" && r.param("maxStaleValues") == "":
+		got, err = evaluateTags(t, r)
 	default:
 		return nil, nil, false
 	}
@@ -277,7 +284,7 @@ func TestConformance(t *testing.T) {
 			tallies[r.Category].equal++
 		} else if show > 0 {
 			show--
-			t.Logf("%s %s %s %v\n      %s", r.ID, r.Category, r.param("q"), r.Query[1:], diff)
+			t.Logf("%s %s %s %s %v\n      %s", r.ID, r.Category, r.Path, r.param("q"), r.Query, diff)
 		}
 	}
 	var names []string
@@ -308,4 +315,106 @@ func differing(r *answered) (why string, listed bool) {
 		return "the request is refused before it is evaluated", true
 	}
 	return "", false
+}
+
+func evaluateTags(t testing.TB, r *answered) (any, error) {
+	q, err := Parse(r.param("q"))
+	if err != nil {
+		q = nil // as if there were none
+	}
+	if name, ok := strings.CutPrefix(r.Path, "/api/v2/search/tag/"); ok {
+		name, err = url.PathUnescape(strings.TrimSuffix(name, "/values"))
+		if err != nil {
+			return nil, err
+		}
+		return evaluateValues(t, q, name)
+	}
+	scope := map[string]Scope{
+		"span": ScopeSpan, "resource": ScopeResource, "event": ScopeEvent, "link": ScopeLink,
+		"instrumentation": ScopeInstrumentation,
+	}[r.param("scope")]
+	names, err := NewTagNames(q, scope, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := names.Add(context.Background(), conformanceBatch()); err != nil {
+		return nil, err
+	}
+	byScope, _ := names.Names()
+	scopes := []any{}
+	for scope, keys := range byScope {
+		if r.param("scope") == "intrinsic" {
+			break
+		}
+		tags := []any{}
+		for _, k := range keys {
+			tags = append(tags, k)
+		}
+		sortedBy(tags, encoded)
+		scopes = append(scopes, object{"name": scope.String(), "tags": tags})
+	}
+	if s := r.param("scope"); s == "" || s == "none" || s == "intrinsic" {
+		tags := []any{}
+		for _, k := range strings.Fields("duration event:name event:timeSinceStart instrumentation:name instrumentation:version kind name rootName rootServiceName span:duration span:kind span:name span:status span:statusMessage status statusMessage trace:duration trace:rootName trace:rootService traceDuration") {
+			tags = append(tags, k)
+		}
+		scopes = append(scopes, object{"name": "intrinsic", "tags": tags})
+	}
+	sortedBy(scopes, encoded)
+	return shortened(rounded(object{"scopes": scopes})), nil
+}
+
+func evaluateValues(t testing.TB, q *Query, name string) (any, error) {
+	f, err := fieldNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	values, err := NewTagValues(q, f, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := values.Add(context.Background(), conformanceBatch()); err != nil {
+		return nil, err
+	}
+	found, partial := values.Values()
+	if partial != "" {
+		return nil, errors.New(string(partial))
+	}
+	out := []any{}
+	for _, v := range found {
+		one := object{"type": "string", "value": v.Str}
+		switch v.Type {
+		case TypeInt, TypeDuration:
+			one = object{"type": "int", "value": strconv.FormatInt(v.Num, 10)}
+		case TypeFloat:
+			one = object{"type": "float", "value": floatText(v.Float())}
+		case TypeBool:
+			one = object{"type": "bool", "value": v.String()}
+		case TypeStatus, TypeKind:
+			one = object{"type": "keyword", "value": v.String()}
+		}
+		if v.Type == TypeString && v.Str == "" {
+			delete(one, "value")
+		}
+		out = append(out, one)
+	}
+	sortedBy(out, encoded)
+	return shortened(rounded(object{"tagValues": out})), nil
+}
+
+// fieldNamed is the field that a path names.
+func fieldNamed(name string) (Field, error) {
+	q, err := Parse("{ } | select(" + name + ")")
+	if err == nil {
+		return fieldOf(q.Spans.Stages[1].(*Select).Attrs[0]), nil
+	}
+	for prefix, scope := range map[string]Scope{
+		"span.": ScopeSpan, "resource.": ScopeResource, ".": ScopeNone, "event.": ScopeEvent,
+		"link.": ScopeLink, "instrumentation.": ScopeInstrumentation,
+	} {
+		if key, ok := strings.CutPrefix(name, prefix); ok {
+			return Field{Scope: scope, Name: key}, nil
+		}
+	}
+	return Field{}, err
 }

@@ -10,12 +10,12 @@ import (
 type layout struct {
 	counts   [LevelLink + 1]int
 	offsets  [LevelLink + 1][]uint32
-	columns  map[Field]*columnBuilder
+	texts    [intrinsicsEnd]*columnBuilder
 	keys     [ScopeInstrumentation + 1]map[string]*columnBuilder
 	services [][]Service
 
 	// Dense columns of spans, events, links and traces.
-	ints             map[Field][]int64
+	ints             [intrinsicsEnd][]int64
 	spanIDs, parents []byte
 	linkTraces       []byte
 	linkSpans        []byte
@@ -23,7 +23,7 @@ type layout struct {
 }
 
 func newLayout() *layout {
-	l := &layout{columns: map[Field]*columnBuilder{}, ints: map[Field][]int64{}}
+	l := &layout{}
 	for i := range l.keys {
 		l.keys[i] = map[string]*columnBuilder{}
 	}
@@ -42,19 +42,13 @@ func (l *layout) key(scope Scope, key []byte) *columnBuilder {
 
 // text is the column of an intrinsic that is a string.
 func (l *layout) text(i Intrinsic) *columnBuilder {
-	f := intrinsic(i)
-	c, ok := l.columns[f]
-	if !ok {
-		c = &columnBuilder{}
-		l.columns[f] = c
+	if l.texts[i] == nil {
+		l.texts[i] = &columnBuilder{}
 	}
-	return c
+	return l.texts[i]
 }
 
-func (l *layout) number(i Intrinsic, n int64) {
-	f := intrinsic(i)
-	l.ints[f] = append(l.ints[f], n)
-}
+func (l *layout) number(i Intrinsic, n int64) { l.ints[i] = append(l.ints[i], n) }
 
 // spanFacts is what of a span its trace's columns are made of.
 type spanFacts struct {
@@ -198,9 +192,11 @@ func (l *layout) batch() *MemoryBatch {
 	}
 	b.offsets[LevelEvent] = append(b.offsets[LevelEvent], uint32(l.counts[LevelEvent]))
 	b.offsets[LevelLink] = append(b.offsets[LevelLink], uint32(l.counts[LevelLink]))
-	b.columns = make(map[Field]*Vector, len(l.columns)+len(l.ints)+8)
-	for f, c := range l.columns {
-		b.columns[f] = c.vector(f.Level(), l.counts[f.Level()])
+	b.columns = map[Field]*Vector{}
+	for i, c := range l.texts {
+		if f := intrinsic(Intrinsic(i)); c != nil {
+			b.columns[f] = c.vector(f.Level(), l.counts[f.Level()])
+		}
 	}
 	for scope, keys := range l.keys {
 		for key, c := range keys {
@@ -208,7 +204,11 @@ func (l *layout) batch() *MemoryBatch {
 			b.columns[f] = c.vector(f.Level(), l.counts[f.Level()])
 		}
 	}
-	for f, values := range l.ints {
+	for i, values := range l.ints {
+		if values == nil {
+			continue
+		}
+		f := intrinsic(Intrinsic(i))
 		t := f.Intrinsic.Type()
 		if f.Intrinsic >= IntrinsicStart {
 			t = TypeInt

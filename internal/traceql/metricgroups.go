@@ -7,6 +7,7 @@ type grouper struct {
 	codes  []map[Value]uint32
 	values [][]Value
 	groups map[[MaxGroupBy]uint32]int
+	byCode []int // group + 1, where there is one field
 	keys   [][MaxGroupBy]uint32
 }
 
@@ -56,10 +57,10 @@ type batchGrouper struct {
 // coder gives the code of one field. It looks up a value once for each entry of
 // a dictionary, or each row of a level outside spans.
 type coder struct {
-	ids   []uint32 // of the dictionary for each span; nil: not in that form
-	known []uint32 // code + 1 for each entry or row
+	known []uint32 // code + 1 for each entry, or row
+	ids   []uint32 // the entry for each row; nil: known is by row
 	dict  []string
-	fr    *fieldRows // of a level outside spans
+	fr    *fieldRows // nil: there is no such shortcut
 }
 
 func (g *grouper) in(e *evaluation) *batchGrouper {
@@ -71,59 +72,81 @@ func (g *grouper) in(e *evaluation) *batchGrouper {
 }
 
 func newCoder(e *evaluation, f Field) coder {
-	if unscoped(f) {
+	if l := f.Level(); unscoped(f) || l == LevelEvent || l == LevelLink {
 		return coder{}
 	}
 	fr := e.reader.open(f)
-	switch f.Level() {
-	case LevelTrace, LevelResource, LevelScope:
-		return coder{fr: fr, known: make([]uint32, e.batch.Rows(f.Level()))}
-	case LevelSpan:
-		if len(fr.v.Parts) == 1 && fr.v.Parts[0].Rows == nil && fr.v.Parts[0].IDs != nil {
-			p := &fr.v.Parts[0]
-			return coder{ids: p.IDs, dict: p.Dict, known: make([]uint32, len(p.Dict))}
-		}
+	if len(fr.v.Parts) == 1 && fr.v.Parts[0].Rows == nil && fr.v.Parts[0].IDs != nil {
+		p := &fr.v.Parts[0]
+		return coder{fr: fr, ids: p.IDs, dict: p.Dict, known: make([]uint32, len(p.Dict))}
 	}
-	return coder{}
+	if f.Level() == LevelSpan {
+		return coder{}
+	}
+	return coder{fr: fr, known: make([]uint32, e.batch.Rows(f.Level()))}
 }
 
 // group is the number of a span's group, or -1 if it would be one more than
 // limit.
 func (b *batchGrouper) group(span int, limit int) int {
+	if len(b.coders) == 1 {
+		return b.groupByOne(b.code(0, span), limit)
+	}
+	if len(b.coders) == 0 && len(b.g.keys) == 1 {
+		return 0
+	}
 	var key [MaxGroupBy]uint32
 	for k := range b.coders {
 		key[k] = b.code(k, span)
 	}
 	n, ok := b.g.groups[key]
 	if !ok {
-		n = len(b.g.keys)
-		if n >= limit {
-			return -1
-		}
+		n = b.g.add(key, limit)
 		b.g.groups[key] = n
-		b.g.keys = append(b.g.keys, key)
 	}
 	return n
 }
 
+func (b *batchGrouper) groupByOne(code uint32, limit int) int {
+	for int(code) >= len(b.g.byCode) {
+		b.g.byCode = append(b.g.byCode, 0)
+	}
+	if b.g.byCode[code] == 0 {
+		b.g.byCode[code] = b.g.add([MaxGroupBy]uint32{code}, limit) + 1
+	}
+	return b.g.byCode[code] - 1
+}
+
+func (g *grouper) add(key [MaxGroupBy]uint32, limit int) int {
+	if len(g.keys) >= limit {
+		return -1
+	}
+	g.keys = append(g.keys, key)
+	return len(g.keys) - 1
+}
+
 func (b *batchGrouper) code(k, span int) uint32 {
 	c := &b.coders[k]
-	switch {
-	case c.ids != nil:
-		id := c.ids[span]
-		if c.known[id] == 0 {
-			c.known[id] = b.g.code(k, StringValue(c.dict[id])) + 1
-		}
-		return c.known[id] - 1
-	case c.fr != nil && c.fr.offsets != nil:
-		row := c.fr.owner(span)
-		if c.known[row] == 0 {
-			c.known[row] = b.g.code(k, b.value(k, span)) + 1
-		}
-		return c.known[row] - 1
-	default:
+	if c.fr == nil {
 		return b.g.code(k, b.value(k, span))
 	}
+	at := span
+	if c.fr.offsets != nil {
+		at = c.fr.owner(span)
+	}
+	if c.ids != nil {
+		at = int(c.ids[at])
+	}
+	if c.known[at] == 0 {
+		v := Value{}
+		if c.ids != nil {
+			v = StringValue(c.dict[at])
+		} else {
+			v = b.value(k, span)
+		}
+		c.known[at] = b.g.code(k, v) + 1
+	}
+	return c.known[at] - 1
 }
 
 func (b *batchGrouper) value(k, span int) Value {

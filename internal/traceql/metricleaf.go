@@ -60,12 +60,12 @@ func newSeriesLeaf(x *Series, q *Query, o *MetricsOptions, s timeSteps) (*series
 	return l, nil
 }
 
-func (l *seriesLeaf) find(e *evaluation) ([]foundSpans, error) { return findSpans(l.plan, e) }
+func (l *seriesLeaf) find(e *evaluation) (*Bitmap, error) { return l.plan.find(e) }
 
 // maxCells bounds the numbers that a function keeps: 8 bytes each.
 const maxCells = 8 << 20
 
-func (l *seriesLeaf) observe(e *evaluation, found []foundSpans) error {
+func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 	start, err := e.numbers(IntrinsicStart)
 	if err != nil {
 		return err
@@ -75,31 +75,29 @@ func (l *seriesLeaf) observe(e *evaluation, found []foundSpans) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range found {
-		if err := e.ctx.Err(); err != nil {
+	for i, n := found.Next(0), 0; i >= 0; i, n = found.Next(i+1), n+1 {
+		if n%checkEvery == 0 && e.ctx.Err() != nil {
+			return e.ctx.Err()
+		}
+		step := l.steps.index(uint64(start[i]))
+		if step < 0 {
+			continue
+		}
+		g := groups.group(i, l.budget.series())
+		if g < 0 {
+			return fmt.Errorf("%w: by() makes more than %d series", ErrOverBudget, l.budget.series())
+		}
+		acc, err := l.accumulator(g)
+		if err != nil {
 			return err
 		}
-		for _, i := range f.spans {
-			step := l.steps.index(uint64(start[i]))
-			if step < 0 {
-				continue
-			}
-			g := groups.group(int(i), l.budget.series())
-			if g < 0 {
-				return fmt.Errorf("%w: by() makes more than %d series", ErrOverBudget, l.budget.series())
-			}
-			acc, err := l.accumulator(g)
-			if err != nil {
+		v := measure(i)
+		if err := l.add(acc, step, v); err != nil {
+			return err
+		}
+		if l.exemplars > 0 && len(acc.exemplars) < exemplarsPerSeries {
+			if err := l.exemplar(e, acc, i, uint64(start[i]), v); err != nil {
 				return err
-			}
-			v := measure(int(i))
-			if err := l.add(acc, step, v); err != nil {
-				return err
-			}
-			if l.exemplars > 0 && len(acc.exemplars) < exemplarsPerSeries {
-				if err := l.exemplar(e, acc, f.trace, uint64(start[i]), v); err != nil {
-					return err
-				}
 			}
 		}
 	}
@@ -109,9 +107,13 @@ func (l *seriesLeaf) observe(e *evaluation, found []foundSpans) error {
 // exemplarsPerSeries keeps one series from taking them all.
 const exemplarsPerSeries = 10
 
-func (l *seriesLeaf) exemplar(e *evaluation, acc *accumulator, trace int, start uint64, v measured) error {
+func (l *seriesLeaf) exemplar(e *evaluation, acc *accumulator, span int, start uint64, v measured) error {
 	x := MetricExemplar{Time: int64(start / 1e6), Value: v.value}
-	if err := e.identifier(IntrinsicTraceID, trace, x.TraceID[:]); err != nil {
+	traces, err := e.offsets(LevelTrace)
+	if err != nil {
+		return err
+	}
+	if err := e.identifier(IntrinsicTraceID, rowOf(traces, uint32(span)), x.TraceID[:]); err != nil {
 		return err
 	}
 	for _, other := range acc.exemplars {

@@ -56,20 +56,14 @@ type Metrics struct {
 type metricLeaf interface {
 	metricNode
 	// find computes which spans it is about.
-	find(*evaluation) ([]foundSpans, error)
+	find(*evaluation) (*Bitmap, error)
 	// observe takes them into account. It is not called twice at a time.
-	observe(*evaluation, []foundSpans) error
+	observe(*evaluation, *Bitmap) error
 }
 
 // metricNode is computed when all batches are.
 type metricNode interface {
 	series() []*line
-}
-
-// foundSpans are spans of one trace.
-type foundSpans struct {
-	trace int
-	spans []uint32
 }
 
 // NewMetrics compiles a metrics query.
@@ -154,15 +148,20 @@ func (m *Metrics) Series() ([]MetricSeries, Partial) {
 	return m.steps.answer(m.root.series()), m.partial
 }
 
-// findSpans collects what a pipeline leaves, trace by trace.
-func findSpans(p *plan, e *evaluation) ([]foundSpans, error) {
-	var found []foundSpans
-	err := p.run(e, func(trace int, sets []spanset) error {
-		spans := sets[0].spans
-		if len(sets) > 1 {
-			spans = flatten(sets)
+// find is the set of the spans that the pipeline leaves.
+func (p *plan) find(e *evaluation) (*Bitmap, error) {
+	if len(p.stages) == 1 {
+		if only, ok := p.stages[0].(filterStage); ok {
+			return only.f.spans(p, e)
 		}
-		found = append(found, foundSpans{trace, spans})
+	}
+	found := NewBitmap(e.spans)
+	err := p.run(e, func(_ int, sets []spanset) error {
+		for _, set := range sets {
+			for _, i := range set.spans {
+				found.Set(int(i))
+			}
+		}
 		return nil
 	})
 	return found, err
