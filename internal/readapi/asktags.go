@@ -15,7 +15,7 @@ type protoMessage = proto.Message
 func (h *Handler) askTags(ctx context.Context, tenant string, asked *tempopb.SearchTagsRequest) (*TagsAnswer, error) {
 	req := TagsRequest{
 		Tenant: tenant,
-		Filter: traceql.ParseTagFilter(asked.Query),
+		Query:  traceql.ParseTagFilter(asked.Query),
 		Range:  Range{asked.Start, asked.End},
 		Limit:  int(asked.MaxTagsPerScope),
 	}
@@ -70,7 +70,7 @@ func (h *Handler) askTagValues(ctx context.Context, tenant string, asked *tempop
 	// As in Tempo, the values of an attribute without a scope are not narrowed
 	// down.
 	if req.Attribute.Scope != traceql.ScopeNone || req.Attribute.Intrinsic != traceql.IntrinsicNone {
-		req.Filter = traceql.ParseTagFilter(asked.Query)
+		req.Query = traceql.ParseTagFilter(asked.Query)
 	}
 	return h.Engine.TagValues(ctx, req)
 }

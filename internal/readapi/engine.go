@@ -85,10 +85,11 @@ type TagsRequest struct {
 	Tenant string
 	// Scope is traceql.ScopeNone for all scopes.
 	Scope traceql.Scope
-	// Filter chooses the spans whose attributes are asked for. nil: all.
-	Filter *traceql.Filter
-	Range  Range
-	Limit  int // of each scope; 0 is unbounded
+	// Query is one filter, which chooses the spans whose attributes are asked
+	// for. nil: all spans.
+	Query *traceql.Query
+	Range Range
+	Limit int // of each scope; 0 is unbounded
 }
 
 // TagsAnswer has the keys of each scope, sorted.
@@ -103,10 +104,11 @@ type TagValuesRequest struct {
 	// Attribute with ScopeNone is looked for in spans, resources and
 	// instrumentation scopes.
 	Attribute *traceql.Attribute
-	// Filter chooses the spans whose values are asked for. nil: all.
-	Filter *traceql.Filter
-	Range  Range
-	Limit  int // 0 is unbounded
+	// Query is one filter, which chooses the spans whose values are asked for.
+	// nil: all spans.
+	Query *traceql.Query
+	Range Range
+	Limit int // 0 is unbounded
 }
 
 // TagValuesAnswer has each value once.
@@ -133,33 +135,8 @@ type MetricsRequest struct {
 	Exemplars int
 }
 
-// MetricsAnswer has the series.
+// MetricsAnswer has the series. Those of an instant have one sample each.
 type MetricsAnswer struct {
-	Series  []Series
+	Series  []traceql.MetricSeries
 	Missing Missing
-}
-
-// Series is one series of a metric.
-type Series struct {
-	Labels    []Label // sorted by name
-	Samples   []Sample
-	Exemplars []Exemplar
-}
-
-// Label names a series, or an exemplar.
-type Label struct {
-	Name  string
-	Value traceql.Value
-}
-
-// Sample is a value at a time in Unix milliseconds.
-type Sample struct {
-	Time  int64
-	Value float64
-}
-
-// Exemplar is a span that stands for others. Its label trace:id says which.
-type Exemplar struct {
-	Labels []Label
-	Sample
 }

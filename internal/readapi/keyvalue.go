@@ -26,7 +26,7 @@ func keyValues(attrs []traceql.NamedValue) []*common.KeyValue {
 }
 
 // labelValues are the labels of a series.
-func labelValues(labels []Label) []common.KeyValue {
+func labelValues(labels []traceql.MetricLabel) []common.KeyValue {
 	out := make([]common.KeyValue, len(labels))
 	for i, l := range labels {
 		out[i] = common.KeyValue{Key: l.Name, Value: anyValue(l.Value)}

@@ -31,10 +31,11 @@ func parseLogfmt(text string) (map[string]string, error) {
 		rest = rest[end:]
 		if strings.HasPrefix(rest, "=") {
 			rest = rest[1:]
-			var ok bool
-			if value, rest, ok = logfmtValue(rest); !ok {
+			parsed, after, ok := logfmtValue(rest)
+			if !ok {
 				return nil, fail("invalid value")
 			}
+			value, rest = parsed, after
 		}
 		if _, twice := tags[key]; twice {
 			return nil, fmt.Errorf("tag %s has been set twice", key)

@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"time"
@@ -77,15 +78,19 @@ func (h *Handler) metricsRequest(tenant string, asked *tempopb.QueryRangeRequest
 	return req, nil
 }
 
+// exemplarLabel has the trace of an exemplar, for Grafana to link to.
+const exemplarLabel = "trace:id"
+
 func rangeResponse(answer *MetricsAnswer) *tempopb.QueryRangeResponse {
 	out := &tempopb.QueryRangeResponse{
 		Series:  make([]*tempopb.TimeSeries, 0, len(answer.Series)),
 		Metrics: &tempopb.SearchMetrics{},
 	}
 	out.Status, out.Message = statusOf(answer.Missing)
-	for _, s := range answer.Series {
+	for i := range answer.Series {
+		s := &answer.Series[i]
 		series := &tempopb.TimeSeries{
-			Labels: labelValues(s.Labels), PromLabels: promLabels(s.Labels),
+			Labels: labelValues(s.Labels), PromLabels: s.PromLabels(),
 			Samples: make([]tempopb.Sample, len(s.Samples)),
 		}
 		for i, sample := range s.Samples {
@@ -93,7 +98,10 @@ func rangeResponse(answer *MetricsAnswer) *tempopb.QueryRangeResponse {
 		}
 		for _, e := range s.Exemplars {
 			series.Exemplars = append(series.Exemplars, tempopb.Exemplar{
-				Labels: labelValues(e.Labels), Value: e.Value, TimestampMs: e.Time,
+				Labels: labelValues([]traceql.MetricLabel{{
+					Name: exemplarLabel, Value: traceql.StringValue(hex.EncodeToString(e.TraceID[:])),
+				}}),
+				Value: e.Value, TimestampMs: e.Time,
 			})
 		}
 		out.Series = append(out.Series, series)
@@ -101,15 +109,14 @@ func rangeResponse(answer *MetricsAnswer) *tempopb.QueryRangeResponse {
 	return out
 }
 
-// instantResponse has the last sample of each series.
+// instantResponse has the last sample of each series. Without a series it does
+// not even have an empty list, as in Tempo.
 func instantResponse(answer *MetricsAnswer) *tempopb.QueryInstantResponse {
-	out := &tempopb.QueryInstantResponse{
-		Series:  make([]*tempopb.InstantSeries, 0, len(answer.Series)),
-		Metrics: &tempopb.SearchMetrics{},
-	}
+	out := &tempopb.QueryInstantResponse{Metrics: &tempopb.SearchMetrics{}}
 	out.Status, out.Message = statusOf(answer.Missing)
-	for _, s := range answer.Series {
-		series := &tempopb.InstantSeries{Labels: labelValues(s.Labels), PromLabels: promLabels(s.Labels)}
+	for i := range answer.Series {
+		s := &answer.Series[i]
+		series := &tempopb.InstantSeries{Labels: labelValues(s.Labels), PromLabels: s.PromLabels()}
 		if n := len(s.Samples); n > 0 {
 			series.Value = s.Samples[n-1].Value
 		}

@@ -1,15 +1,15 @@
 package readapi
 
 import (
-	"errors"
+	"fmt"
 	"math"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
+	"appliance/internal/traceql"
+
 	"github.com/grafana/tempo/pkg/tempopb"
-	"github.com/prometheus/common/model"
 )
 
 // maxExemplars is how many exemplars are answered at most, as in Tempo. It is
@@ -84,18 +84,13 @@ func duration(text string) (time.Duration, error) {
 		if ns := f * 1e9; math.Abs(ns) < math.MaxInt64 {
 			return time.Duration(ns), nil
 		}
-		return 0, errors.New("cannot parse " + strconv.Quote(text) +
-			" to a valid duration. It overflows int64")
+		return 0, fmt.Errorf("cannot parse %.40q to a valid duration. It overflows int64", text)
 	}
-	if d, err := time.ParseDuration(text); err == nil {
-		return d, nil
-	}
-	d, err := model.ParseDuration(text)
+	d, err := traceql.ParseDuration(text)
 	if err != nil {
-		return 0, errors.New("cannot parse " + strconv.Quote(text[:min(len(text), 40)]) +
-			" to a valid duration")
+		return 0, fmt.Errorf("cannot parse %.40q to a valid duration", text)
 	}
-	return time.Duration(d), nil
+	return d, nil
 }
 
 // defaultStep makes about 240 steps of the range: a whole number of seconds,
@@ -110,40 +105,3 @@ func defaultStep(length int64) time.Duration {
 
 // seriesWanted reads how many series a request asks for. 0: no number.
 func seriesWanted(q url.Values) int { return bound(q, "maxSeries") }
-
-// promLabels prints labels as Prometheus would, but for names that it does not
-// allow, which are quoted.
-func promLabels(labels []Label) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, l := range labels {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		if isPrometheusName(l.Name) {
-			b.WriteString(l.Name)
-		} else {
-			b.WriteString(strconv.Quote(l.Name))
-		}
-		value := l.Value.String()
-		switch {
-		case value == "nil":
-			value = "<nil>"
-		case value == "":
-			value = "<empty>"
-		}
-		b.WriteByte('=')
-		b.WriteString(strconv.Quote(value))
-	}
-	b.WriteByte('}')
-	return b.String()
-}
-
-func isPrometheusName(s string) bool {
-	for i, r := range s {
-		if r != '_' && !(r >= 'a' && r <= 'z') && !(r >= 'A' && r <= 'Z') && !(i > 0 && r >= '0' && r <= '9') {
-			return false
-		}
-	}
-	return s != ""
-}

@@ -164,13 +164,14 @@ func (s searchShape) trace(t *traceql.FoundTrace) *tempopb.TraceSearchMetadata {
 		RootServiceName:   t.RootService,
 		RootTraceName:     t.RootName,
 		StartTimeUnixNano: t.Start,
-		// Negative durations wrap around, as in Tempo.
+		// A negative duration wraps around, as in Tempo.
 		DurationMs: uint32(uint64(t.Duration) / uint64(time.Millisecond)),
 	}
 	if out.RootServiceName == "" {
 		out.RootServiceName = noRoot
 	}
 	if s.tracesOnly {
+		out.DurationMs = uint32(t.Duration / int64(time.Millisecond))
 		return out
 	}
 	out.ServiceStats = make(map[string]*tempopb.ServiceStats, len(t.Services))

@@ -78,6 +78,10 @@ func (h *Handler) findTrace(r *http.Request) (answer *TraceAnswer, leave func(),
 	if answer.Trace != nil && len(answer.Trace.ResourceSpans) == 0 {
 		answer.Trace = nil
 	}
+	if err := regroup(answer.Trace); err != nil {
+		leave()
+		return nil, nil, fmt.Errorf("group the spans of a trace: %w", err)
+	}
 	separateSharedIDs(answer.Trace)
 	return answer, leave, nil
 }

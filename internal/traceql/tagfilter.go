@@ -7,7 +7,7 @@ package traceql
 // As in Tempo, only { a && b } narrows down, of which those comparisons count
 // that are complete and whose attributes have a scope. A query with || or with
 // anything behind the braces does not narrow down.
-func ParseTagFilter(text string) *Filter {
+func ParseTagFilter(text string) *Query {
 	tokens, ok := filterTokens(text)
 	if !ok {
 		return nil
@@ -26,7 +26,7 @@ func ParseTagFilter(text string) *Filter {
 	if f.Expr == nil {
 		return nil
 	}
-	return f
+	return &Query{Spans: &Pipeline{Stages: []Stage{f}}}
 }
 
 // filterTokens returns what is between the braces. The closing one may be
