@@ -160,6 +160,19 @@ func TestStreamedSearch(t *testing.T) {
 	}
 }
 
+// Without a step there is nothing to ask the engine for.
+func TestStreamedRangeWithoutStep(t *testing.T) {
+	engine := &fakeEngine{}
+	stream, err := dial(t, serve(t, engine)).MetricsQueryRange(t.Context(),
+		&tempopb.QueryRangeRequest{Query: "{}|rate()", Start: 1, End: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := stream.Recv(); err != nil || len(resp.Series) != 0 || engine.asked != nil {
+		t.Errorf("%v, %v; the engine was asked %s", resp, err, question(engine.asked))
+	}
+}
+
 // panicking is an engine with a fault.
 type panicking struct{ fakeEngine }
 

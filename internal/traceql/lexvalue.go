@@ -112,6 +112,9 @@ func ParseDuration(s string) (time.Duration, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return d, nil
 	}
+	if s == "" {
+		return 0, strconv.ErrSyntax
+	}
 	var sum time.Duration
 	for s != "" {
 		n := len(s) - len(strings.TrimLeft(s, "0123456789"))
