@@ -62,7 +62,7 @@ func (l *lexer) number(t token) (token, error) {
 	default:
 		var d time.Duration
 		t.kind = tokenDuration
-		d, err = parseDuration(s)
+		d, err = ParseDuration(s)
 		t.int = int64(d)
 	}
 	switch {
@@ -106,11 +106,14 @@ func isFloatHead(s string) bool {
 	return strings.Trim(s, "0123456789.") == "" && strings.Count(s, ".") <= 1
 }
 
-// parseDuration knows Go's durations (1h30m, 1.5s, 10µs) and Prometheus' days,
+// ParseDuration knows Go's durations (1h30m, 1.5s, 10µs) and Prometheus' days,
 // weeks and years (1d12h).
-func parseDuration(s string) (time.Duration, error) {
+func ParseDuration(s string) (time.Duration, error) {
 	if d, err := time.ParseDuration(s); err == nil {
 		return d, nil
+	}
+	if s == "" {
+		return 0, strconv.ErrSyntax
 	}
 	var sum time.Duration
 	for s != "" {
