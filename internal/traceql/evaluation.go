@@ -73,8 +73,7 @@ func (e *evaluation) match(f Field, p *Predicate, want *Bitmap) (*Bitmap, error)
 	keyed := NewBitmap(e.spans)
 	v.keyed(keyed)
 	spans.AndNot(keyed)
-	p.scan(v, spans)
-	return spans, nil
+	return spans, p.scan(e.ctx, v, spans)
 }
 
 func (e *evaluation) matchOne(f Field, p *Predicate, want *Bitmap) (*Bitmap, error) {
@@ -103,8 +102,7 @@ func (e *evaluation) matchRows(f Field, p *Predicate, want *Bitmap) (*Bitmap, er
 	if err != nil {
 		return nil, err
 	}
-	p.scan(v, rows)
-	return rows, nil
+	return rows, p.scan(e.ctx, v, rows)
 }
 
 // expand turns rows of a level into the spans that have them.

@@ -54,7 +54,11 @@ type line struct {
 
 // answer turns lines into series, and leaves out those without any sample.
 func (s *timeSteps) answer(lines []*line) []MetricSeries {
-	var out []MetricSeries
+	type named struct {
+		name   string
+		series MetricSeries
+	}
+	var all []named
 	for _, l := range lines {
 		series := MetricSeries{Labels: l.labels, Exemplars: l.exemplars}
 		for i, v := range l.values {
@@ -63,12 +67,14 @@ func (s *timeSteps) answer(lines []*line) []MetricSeries {
 			}
 		}
 		if len(series.Samples) > 0 {
-			out = append(out, series)
+			all = append(all, named{promLabels(l.labels), series})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b MetricSeries) int {
-		return cmp.Compare(a.PromLabels(), b.PromLabels())
-	})
+	slices.SortStableFunc(all, func(a, b named) int { return cmp.Compare(a.name, b.name) })
+	out := make([]MetricSeries, len(all))
+	for i, n := range all {
+		out[i] = n.series
+	}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"context"
 	"encoding/hex"
 	"regexp"
 	"strings"
@@ -119,18 +120,25 @@ func (p *Predicate) MatchString(s string) bool {
 }
 
 // MatchStrings says of each entry of a dictionary whether it matches, and how
-// many do.
-func (p *Predicate) MatchStrings(dict []string) (match []bool, n int) {
+// many do. Its error is that of ctx: a regular expression takes its time.
+func (p *Predicate) MatchStrings(ctx context.Context, dict []string) (match []bool, n int, err error) {
 	match = make([]bool, len(dict))
 	all := p.asksPresence()
 	for i, s := range dict {
+		if p.regex != nil && i%matchesPerCheck == 0 && ctx.Err() != nil {
+			return nil, 0, ctx.Err()
+		}
 		if all || p.MatchString(s) {
 			match[i] = true
 			n++
 		}
 	}
-	return match, n
+	return match, n, nil
 }
+
+// matchesPerCheck is how many texts a regular expression is tried on between two
+// looks at the clock.
+const matchesPerCheck = 64
 
 // MatchRange says whether an integer, duration, status, kind or boolean from
 // low up to high can match.

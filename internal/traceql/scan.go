@@ -1,31 +1,40 @@
 package traceql
 
-import "bytes"
+import (
+	"bytes"
+	"context"
+)
 
-// scan marks the rows of v that have a value which matches.
-func (p *Predicate) scan(v *Vector, rows *Bitmap) {
+// scan marks the rows of v that have a value which matches. Its error is that of
+// ctx.
+func (p *Predicate) scan(ctx context.Context, v *Vector, rows *Bitmap) error {
 	if p.asksPresence() {
 		v.present(rows)
-		return
+		return nil
 	}
 	for k := range v.Parts {
-		if part := &v.Parts[k]; p.MatchesType(part.Type) {
-			p.scanPart(part, rows)
+		if err := p.scanPart(ctx, &v.Parts[k], rows); err != nil {
+			return err
 		}
 	}
 	for k := range v.Odd {
-		if part := &v.Odd[k]; p.seesOdd && p.MatchesType(part.Type) {
-			p.scanPart(part, rows)
+		if !p.seesOdd {
+			break
+		}
+		if err := p.scanPart(ctx, &v.Odd[k], rows); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func (p *Predicate) scanPart(part *Part, rows *Bitmap) {
+func (p *Predicate) scanPart(ctx context.Context, part *Part, rows *Bitmap) error {
 	switch {
+	case !p.MatchesType(part.Type):
 	case part.Width > 0:
-		p.scanRaw(part, rows)
+		return p.scanRaw(ctx, part, rows)
 	case part.Type == TypeString:
-		p.scanStrings(part, rows)
+		return p.scanStrings(ctx, part, rows)
 	case part.Type == TypeFloat:
 		for i, f := range part.Floats {
 			if p.Match(FloatValue(f)) {
@@ -41,12 +50,15 @@ func (p *Predicate) scanPart(part *Part, rows *Bitmap) {
 	default:
 		p.scanInts(part, rows)
 	}
+	return nil
 }
 
 // scanStrings asks once about each entry of the dictionary.
-func (p *Predicate) scanStrings(part *Part, rows *Bitmap) {
-	match, n := p.MatchStrings(part.Dict)
+func (p *Predicate) scanStrings(ctx context.Context, part *Part, rows *Bitmap) error {
+	match, n, err := p.MatchStrings(ctx, part.Dict)
 	switch {
+	case err != nil:
+		return err
 	case n == 0:
 	case n == len(match):
 		part.markAll(rows)
@@ -77,6 +89,7 @@ func (p *Predicate) scanStrings(part *Part, rows *Bitmap) {
 			}
 		}
 	}
+	return nil
 }
 
 // markAll marks the row of each value.
@@ -164,7 +177,7 @@ func (p *Predicate) bounds() (low, high int64, inside bool) {
 	}
 }
 
-func (p *Predicate) scanRaw(part *Part, rows *Bitmap) {
+func (p *Predicate) scanRaw(ctx context.Context, part *Part, rows *Bitmap) error {
 	if p.Op == OpEq || p.Op == OpNotEq {
 		id, ok := p.raw(part.Width, part.Short)
 		switch {
@@ -177,11 +190,15 @@ func (p *Predicate) scanRaw(part *Part, rows *Bitmap) {
 		case p.Op == OpNotEq:
 			part.markAll(rows)
 		}
-		return
+		return nil
 	}
 	for i, n := 0, part.Len(); i < n; i++ {
+		if i%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if p.MatchString(part.hex(i)) {
 			rows.Set(int(part.Row(i)))
 		}
 	}
+	return nil
 }
