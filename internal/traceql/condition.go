@@ -22,6 +22,7 @@ type conditions struct {
 func (c *conditions) add(x FieldExpr) error {
 	switch x := x.(type) {
 	case *Attribute:
+		c.opaque = true
 		c.list = append(c.list, condition{field: fieldOf(x)})
 	case *Unary:
 		c.opaque = true
@@ -30,6 +31,7 @@ func (c *conditions) add(x FieldExpr) error {
 		if x.Op == OpAnd || x.Op == OpOr {
 			c.or = c.or || x.Op == OpOr
 			if bareAttribute(x.LHS) || bareAttribute(x.RHS) {
+				c.opaque = true
 				c.mention(x)
 				return nil
 			}
@@ -62,7 +64,8 @@ func bareAttribute(x FieldExpr) bool {
 	return ok
 }
 
-// mention adds all fields of an expression, without a comparison.
+// mention adds all fields of an expression, without their comparisons but for
+// those with = nil, which are met where the others are not.
 func (c *conditions) mention(x FieldExpr) {
 	switch x := x.(type) {
 	case *Attribute:
@@ -70,6 +73,10 @@ func (c *conditions) mention(x FieldExpr) {
 	case *Unary:
 		c.mention(x.X)
 	case *Binary:
+		if attr, op, lit := comparison(x); attr != nil && op == OpEq && lit.Kind == TypeNil {
+			c.list = append(c.list, condition{fieldOf(attr), &Predicate{Op: OpEq}})
+			return
+		}
 		c.mention(x.LHS)
 		c.mention(x.RHS)
 	}
@@ -114,9 +121,7 @@ func constant(x FieldExpr) (*Literal, bool) {
 	if lit, ok := x.(*Literal); ok {
 		return lit, true
 	}
-	var c conditions
-	c.mention(x)
-	if len(c.list) > 0 {
+	if mentionsField(x) {
 		return nil, false
 	}
 	compiled, err := compileExpr(x)
@@ -133,4 +138,17 @@ func constant(x FieldExpr) (*Literal, bool) {
 		lit.Int, lit.Float = 0, v.Float()
 	}
 	return lit, true
+}
+
+func mentionsField(x FieldExpr) bool {
+	switch x := x.(type) {
+	case *Attribute:
+		return true
+	case *Unary:
+		return mentionsField(x.X)
+	case *Binary:
+		return mentionsField(x.LHS) || mentionsField(x.RHS)
+	default:
+		return false
+	}
 }

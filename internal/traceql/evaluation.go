@@ -66,11 +66,7 @@ func (e *evaluation) match(f Field, p *Predicate, want *Bitmap) (*Bitmap, error)
 	if err != nil {
 		return nil, err
 	}
-	own := spanField(f)
-	if e.batch.Never(e.ctx, own, presence()) {
-		return spans, nil
-	}
-	v, err := e.column(own, nil)
+	v, err := e.column(spanField(f), nil)
 	if err != nil {
 		return nil, err
 	}

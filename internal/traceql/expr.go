@@ -27,6 +27,7 @@ type (
 		op   Op
 		l, r expr
 	}
+	matchExpr   condition // whose predicate is not nil
 	presentExpr struct {
 		x       expr
 		present bool
@@ -61,6 +62,18 @@ func compileExpr(x FieldExpr) (expr, error) {
 }
 
 func compileBinary(x *Binary) (expr, error) {
+	if attr, op, lit := comparison(x); attr != nil {
+		p, err := newPredicate(fieldOf(attr), op, lit)
+		return matchExpr{fieldOf(attr), p}, err
+	}
+	if x.Op == OpAnd || x.Op == OpOr {
+		l, err := compileTruth(x.LHS)
+		if err != nil {
+			return nil, err
+		}
+		r, err := compileTruth(x.RHS)
+		return logicExpr{x.Op, l, r}, err
+	}
 	l, err := compileExpr(x.LHS)
 	if err != nil {
 		return nil, err
@@ -78,8 +91,6 @@ func compileBinary(x *Binary) (expr, error) {
 		return nil, err
 	}
 	switch {
-	case x.Op == OpAnd || x.Op == OpOr:
-		return logicExpr{x.Op, l, r}, nil
 	case x.Op.Arithmetic():
 		return arithmeticExpr{x.Op, l, r}, nil
 	case isNil(x.RHS) && isNil(x.LHS):
@@ -91,6 +102,29 @@ func compileBinary(x *Binary) (expr, error) {
 	default:
 		return compareExpr{x.Op, l, r}, nil
 	}
+}
+
+// compileTruth compiles what is asked to be true. An attribute alone is if any
+// event, link or element of an array has true; with a ! if any has false.
+func compileTruth(x FieldExpr) (expr, error) {
+	if f, p, ok := attributeTruth(x); ok {
+		return matchExpr{f, p}, nil
+	}
+	return compileExpr(x)
+}
+
+// attributeTruth is an attribute alone, or its negation, as a comparison.
+func attributeTruth(x FieldExpr) (Field, *Predicate, bool) {
+	want := true
+	if not, ok := x.(*Unary); ok && not.Op == OpNot {
+		x, want = not.X, false
+	}
+	attr, ok := x.(*Attribute)
+	if !ok {
+		return Field{}, nil, false
+	}
+	p, err := newPredicate(fieldOf(attr), OpEq, &Literal{Kind: TypeBool, Int: BoolValue(want).Num})
+	return fieldOf(attr), p, err == nil
 }
 
 func isNil(x FieldExpr) bool {
@@ -171,6 +205,10 @@ func (x compareExpr) eval(r *rows, span int, dst []Value) []Value {
 	return append(dst[:n], BoolValue(false))
 }
 
+func (x matchExpr) eval(r *rows, span int, dst []Value) []Value {
+	return append(dst, BoolValue(r.match(x.field, x.pred, span)))
+}
+
 func (x presentExpr) eval(r *rows, span int, dst []Value) []Value {
 	n := len(dst)
 	dst = x.x.eval(r, span, dst)
@@ -191,8 +229,10 @@ func (x regexExpr) eval(r *rows, span int, dst []Value) []Value {
 // equals no number: Tempo shows it where by() is given such an expression.
 func (x arithmeticExpr) eval(r *rows, span int, dst []Value) []Value {
 	n := len(dst)
-	dst = x.r.eval(r, span, x.l.eval(r, span, dst))
-	if len(dst) != n+2 || !dst[n].numeric() || !dst[n+1].numeric() {
+	dst = x.l.eval(r, span, dst)
+	one := len(dst) == n+1
+	dst = x.r.eval(r, span, dst)
+	if !one || len(dst) != n+2 || !dst[n].numeric() || !dst[n+1].numeric() {
 		return append(dst[:n], BoolValue(false))
 	}
 	if v, ok := compute(x.op, dst[n], dst[n+1]); ok {

@@ -104,13 +104,11 @@ func compileMask(x FieldExpr) (mask, error) {
 	if lit, ok := constant(x); ok {
 		return constMask(literalValue(lit).IsTrue()), nil
 	}
+	if f, p, ok := attributeTruth(x); ok {
+		return fieldMask{f, p}, nil
+	}
 	switch x := x.(type) {
-	case *Attribute:
-		return fieldMask{fieldOf(x), &Predicate{Op: OpEq, Value: BoolValue(true)}}, nil
 	case *Unary:
-		if attr, ok := x.X.(*Attribute); ok && x.Op == OpNot {
-			return fieldMask{fieldOf(attr), &Predicate{Op: OpEq, Value: BoolValue(false)}}, nil
-		}
 		if x.Op == OpNot && truthValued(x.X) {
 			inner, err := compileMask(x.X)
 			return notMask{inner}, err

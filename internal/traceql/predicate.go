@@ -43,7 +43,7 @@ func newPredicate(f Field, op Op, lit *Literal) (*Predicate, error) {
 			t, known = WellKnown(spanField(f))
 		}
 	}
-	p.seesOdd = known && p.Value.Type != t
+	p.seesOdd = known && p.Value.Type != t && p.Value.Type != TypeNil
 	if op == OpRegex || op == OpNotRegex {
 		var err error
 		if p.regex, err = compileRegex(lit.Str, lit.At); err != nil {

@@ -75,6 +75,36 @@ func (r *rows) all(f Field, span int, dst []Value) []Value {
 	return r.open(f).append(dst, span, true)
 }
 
+// match says whether a predicate is true for a span, of events and links for any.
+func (r *rows) match(f Field, p *Predicate, span int) bool {
+	if p.asksAbsence() {
+		return !r.match(f, presence(), span)
+	}
+	if unscoped(f) {
+		f = spanField(f)
+		if fr := r.open(f); !fr.v.keyedIn(uint32(span)) {
+			f = resourceField(f)
+		}
+	}
+	fr := r.open(f)
+	if fr.inner && fr.offsets[span] == fr.offsets[span+1] {
+		return len(fr.phantom) > 0 && p.matchesPhantom(f, fr.phantom[0])
+	}
+	for _, v := range r.all(f, span, nil) {
+		if p.Match(v) {
+			return true
+		}
+	}
+	if p.seesOdd {
+		for _, v := range r.odd(f, span) {
+			if p.Match(v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // odd returns the values of a well-known attribute that are not of its type.
 func (r *rows) odd(f Field, span int) []Value {
 	fr := r.open(f)

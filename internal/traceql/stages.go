@@ -1,5 +1,7 @@
 package traceql
 
+import "math"
+
 type filterStage struct{ f *filter }
 
 func (s filterStage) lead(p *plan, e *evaluation) (*Bitmap, error) { return s.f.spans(p, e) }
@@ -176,20 +178,19 @@ func (s scalarStage) aggregate(t *trace, spans []uint32) (Value, bool) {
 	return sum, n > 0
 }
 
+// fold keeps of equal numbers the first. NaN makes everything NaN.
 func (s scalarStage) fold(a, b Value) Value {
-	switch s.fn {
-	case AggregateMin, AggregateMax:
-		switch less := compareValues(OpLess, a, b); {
-		case a.Float() != a.Float() || b.Float() != b.Float():
-			return FloatValue(a.Float() + b.Float()) // NaN
-		case less == (s.fn == AggregateMin):
-			return a
-		default:
-			return b
+	switch {
+	case s.fn == AggregateSum || s.fn == AggregateAvg:
+		if a.Type == b.Type && a.Type != TypeFloat {
+			return Value{Type: a.Type, Num: a.Num + b.Num}
 		}
+		return FloatValue(a.Float() + b.Float())
+	case math.IsNaN(a.Float()) || math.IsNaN(b.Float()):
+		return FloatValue(math.NaN())
+	case s.fn == AggregateMin && compareValues(OpLess, b, a), s.fn == AggregateMax && compareValues(OpGreater, b, a):
+		return b
+	default:
+		return a
 	}
-	if a.Type == b.Type && a.Type != TypeFloat {
-		return Value{Type: a.Type, Num: a.Num + b.Num}
-	}
-	return FloatValue(a.Float() + b.Float())
 }

@@ -236,7 +236,7 @@ func (t *TagValues) collect(e *evaluation) error {
 			parts = slices.Concat(v.Parts, v.Odd)
 		}
 		for k := range parts {
-			if err := t.part(&parts[k], rows, f.Level()); err != nil {
+			if err := t.part(&parts[k], rows); err != nil {
 				return err
 			}
 		}
@@ -244,9 +244,8 @@ func (t *TagValues) collect(e *evaluation) error {
 	return nil
 }
 
-// part adds the values of a part. Each entry of a dictionary is added once. With a
-// query, a scope without a name has none.
-func (t *TagValues) part(p *Part, rows *Bitmap, l Level) error {
+// part adds the values of a part. Each entry of a dictionary is added once.
+func (t *TagValues) part(p *Part, rows *Bitmap) error {
 	var seen []bool
 	if p.Dict != nil {
 		seen = make([]bool, len(p.Dict))
@@ -264,9 +263,6 @@ func (t *TagValues) part(p *Part, rows *Bitmap, l Level) error {
 			seen[p.IDs[i]] = true
 		}
 		v := p.Value(i)
-		if rows != nil && l == LevelScope && v == StringValue("") {
-			continue
-		}
 		t.values[v] = true
 		if len(t.values) > t.limit {
 			delete(t.values, v)

@@ -129,6 +129,16 @@ func (v *Vector) keyed(rows *Bitmap) {
 	}
 }
 
+// keyedIn says whether the row has the key, also with a value that is not seen.
+func (v *Vector) keyedIn(row uint32) bool {
+	for k := range v.Parts {
+		if from, to := v.Parts[k].span(row); from < to {
+			return true
+		}
+	}
+	return v.hides(row)
+}
+
 // hides says whether the row has the key with a value that is not seen.
 func (v *Vector) hides(row uint32) bool {
 	for k := range v.Odd {
