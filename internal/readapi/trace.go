@@ -29,11 +29,7 @@ func (h *Handler) trace(w http.ResponseWriter, r *http.Request) error {
 	if acceptsProtobuf(r) {
 		return writeProtobuf(w, answer.Trace, answer.Missing)
 	}
-	body, err := tempopb.MarshalToJSONV1(answer.Trace)
-	if err != nil {
-		return fmt.Errorf("encode the trace as JSON: %w", err)
-	}
-	return writeBody(w, jsonType, body, answer.Missing)
+	return writeBody(w, jsonType, traceJSONOf(answer.Trace, "batches"), answer.Missing)
 }
 
 // traceV2 answers for one trace in the second version of the API: with a
@@ -52,7 +48,17 @@ func (h *Handler) traceV2(w http.ResponseWriter, r *http.Request) error {
 	if acceptsProtobuf(r) {
 		return writeProtobuf(w, resp, answer.Missing)
 	}
-	return writeJSON(w, resp, answer.Missing)
+	return writeBody(w, jsonType, traceV2JSON(resp), answer.Missing)
+}
+
+// traceV2JSON is what jsonpb makes of the answer.
+func traceV2JSON(resp *tempopb.TraceByIDResponse) []byte {
+	w := &jsonWriter{b: append([]byte(`{"trace":`), traceJSONOf(resp.Trace, "resourceSpans")...)}
+	w.b = append(w.b, `,"metrics":{}`...)
+	w.enum("status", int32(resp.Status), tempopb.PartialStatus_name)
+	w.string("message", resp.Message)
+	w.close('}')
+	return w.b
 }
 
 // findTrace asks for the trace that the path names. The range of the request is
