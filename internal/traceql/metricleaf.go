@@ -63,7 +63,7 @@ func newSeriesLeaf(x *Series, q *Query, o *MetricsOptions, s timeSteps) (*series
 func (l *seriesLeaf) find(e *evaluation) (*Bitmap, error) { return l.plan.find(e) }
 
 // maxCells bounds the numbers that a function keeps: 8 bytes each.
-const maxCells = 8 << 20
+const maxCells = 2 << 20
 
 func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 	start, err := e.numbers(IntrinsicStart)

@@ -61,6 +61,7 @@ func (s *timeSteps) answer(lines []*line) []MetricSeries {
 	var all []named
 	for _, l := range lines {
 		series := MetricSeries{Labels: l.labels, Exemplars: l.exemplars}
+		series.Samples = make([]MetricSample, 0, len(l.values))
 		for i, v := range l.values {
 			if !math.IsNaN(v) {
 				series.Samples = append(series.Samples, MetricSample{s.time(i), v})
