@@ -25,7 +25,7 @@ func (b *MemoryBatch) Column(_ context.Context, f Field, _ *Bitmap) (*Vector, er
 	if v, ok := b.columns[f]; ok {
 		return v, nil
 	}
-	return &Vector{Level: f.Level()}, nil
+	return &Vector{}, nil
 }
 
 // Never implements Batch.

@@ -59,11 +59,11 @@ func (c *columnBuilder) addInt(row uint32, t Type, n int64) {
 
 func (c *columnBuilder) hide(row uint32) { c.hidden = append(c.hidden, row) }
 
-// vector is the finished column. The builder must not be used after it.
-func (c *columnBuilder) vector(level Level, rows int) *Vector {
-	v := &Vector{Level: level, Hidden: c.hidden}
+// vector is the finished column of a level with that many rows. The builder must not be used after it.
+func (c *columnBuilder) vector(rows int) *Vector {
+	v := &Vector{Hidden: c.hidden}
 	if c.odd != nil {
-		v.Odd = c.odd.vector(level, rows).Parts
+		v.Odd = c.odd.vector(rows).Parts
 	}
 	if b := &c.strings; len(b.ids) > 0 {
 		v.Parts = append(v.Parts, Part{Type: TypeString, Rows: sparse(b.rows, rows), IDs: b.ids, Dict: b.dict})

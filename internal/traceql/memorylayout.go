@@ -195,13 +195,13 @@ func (l *layout) batch() *MemoryBatch {
 	b.columns = map[Field]*Vector{}
 	for i, c := range l.texts {
 		if f := intrinsic(Intrinsic(i)); c != nil {
-			b.columns[f] = c.vector(f.Level(), l.counts[f.Level()])
+			b.columns[f] = c.vector(l.counts[f.Level()])
 		}
 	}
 	for scope, keys := range l.keys {
 		for key, c := range keys {
 			f := Field{Scope: Scope(scope), Name: key}
-			b.columns[f] = c.vector(f.Level(), l.counts[f.Level()])
+			b.columns[f] = c.vector(l.counts[f.Level()])
 		}
 	}
 	for i, values := range l.ints {
@@ -213,7 +213,7 @@ func (l *layout) batch() *MemoryBatch {
 		if f.Intrinsic >= IntrinsicStart {
 			t = TypeInt
 		}
-		b.columns[f] = &Vector{Level: f.Level(), Parts: []Part{{Type: t, Ints: values}}}
+		b.columns[f] = &Vector{Parts: []Part{{Type: t, Ints: values}}}
 	}
 	for i, ids := range map[Intrinsic]Part{
 		IntrinsicTraceID:     {Raw: l.traceIDs, Width: 16, Short: true},
@@ -223,7 +223,7 @@ func (l *layout) batch() *MemoryBatch {
 		IntrinsicLinkSpanID:  {Raw: l.linkSpans, Width: 8},
 	} {
 		ids.Type = TypeString
-		b.columns[intrinsic(i)] = &Vector{Level: intrinsic(i).Level(), Parts: []Part{ids}}
+		b.columns[intrinsic(i)] = &Vector{Parts: []Part{ids}}
 	}
 	return b
 }

@@ -20,11 +20,10 @@ type Value struct {
 }
 
 // IntValue and its likes make values.
-func IntValue(n int64) Value          { return Value{Type: TypeInt, Num: n} }
-func StringValue(s string) Value      { return Value{Type: TypeString, Str: s} }
-func DurationValue(n int64) Value     { return Value{Type: TypeDuration, Num: n} }
-func FloatValue(f float64) Value      { return Value{Type: TypeFloat, Num: int64(math.Float64bits(f))} }
-func enumValue(t Type, n int64) Value { return Value{Type: t, Num: n} }
+func IntValue(n int64) Value      { return Value{Type: TypeInt, Num: n} }
+func StringValue(s string) Value  { return Value{Type: TypeString, Str: s} }
+func DurationValue(n int64) Value { return Value{Type: TypeDuration, Num: n} }
+func FloatValue(f float64) Value  { return Value{Type: TypeFloat, Num: int64(math.Float64bits(f))} }
 
 // BoolValue makes a boolean.
 func BoolValue(b bool) Value {

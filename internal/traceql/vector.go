@@ -8,7 +8,6 @@ import (
 
 // Vector is a column: for each row of its level no value, one, or many.
 type Vector struct {
-	Level Level
 	Parts []Part
 	// Odd are the values of a well-known attribute that are not of its type (see
 	// WellKnown), and its arrays. Only a comparison with a literal of another
