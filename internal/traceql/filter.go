@@ -120,7 +120,13 @@ func compileMask(x FieldExpr) (mask, error) {
 				return nil, err
 			}
 			r, err := compileMask(x.RHS)
-			return logicMask{x.Op, l, r}, err
+			if err != nil {
+				return nil, err
+			}
+			if cost(r) < cost(l) {
+				l, r = r, l // the right side is asked about fewer spans
+			}
+			return logicMask{x.Op, l, r}, nil
 		}
 		if attr, op, lit := comparison(x); attr != nil {
 			p, err := newPredicate(fieldOf(attr), op, lit)
@@ -129,6 +135,29 @@ func compileMask(x FieldExpr) (mask, error) {
 	}
 	compiled, err := compileExpr(x)
 	return exprMask{compiled}, err
+}
+
+// cost orders masks by how long they take, about.
+func cost(m mask) int {
+	switch m := m.(type) {
+	case constMask:
+		return 0
+	case fieldMask:
+		switch {
+		case m.pred.regex != nil:
+			return 3
+		case unscoped(m.field):
+			return 2
+		default:
+			return 1
+		}
+	case notMask:
+		return cost(m.x)
+	case logicMask:
+		return max(cost(m.l), cost(m.r))
+	default:
+		return 4
+	}
 }
 
 // truthValued says whether the expression is true or false for each span, and

@@ -94,6 +94,9 @@ func (p *Predicate) Match(v Value) bool {
 	}
 }
 
+// SeesOdd says whether the predicate looks at Vector.Odd.
+func (p *Predicate) SeesOdd() bool { return p.seesOdd }
+
 // impossible says whether no number matches that is not below zero.
 func (p *Predicate) impossible() bool {
 	f := p.Value.Float()
