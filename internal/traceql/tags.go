@@ -121,7 +121,7 @@ func (t *TagNames) collect(e *evaluation) error {
 		return err
 	}
 	rows := map[Level]*Bitmap{}
-	return errors.Join(e.batch.Keys(e.ctx, func(f Field) bool {
+	keysErr := e.batch.Keys(e.ctx, func(f Field) bool {
 		if t.scope != ScopeNone && t.scope != f.Scope {
 			return true
 		}
@@ -147,7 +147,8 @@ func (t *TagNames) collect(e *evaluation) error {
 			t.mu.Unlock()
 		}
 		return true
-	}), err)
+	})
+	return errors.Join(keysErr, err)
 }
 
 // keyIn says whether any of the rows has an attribute; nil stands for all rows.
