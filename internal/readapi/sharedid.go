@@ -44,7 +44,8 @@ func separateSharedIDs(tr *tempopb.Trace) {
 			id = binary.BigEndian.AppendUint64(nil, next)
 		}
 		shared[i] = s.SpanId
-		s.SpanId, renamed[string(s.SpanId)] = id, id
+		renamed[string(shared[i])] = id
+		s.SpanId = id
 	}
 	if len(servers) == 0 {
 		return
