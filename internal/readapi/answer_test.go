@@ -251,6 +251,50 @@ func TestLongLists(t *testing.T) {
 	}
 }
 
+// A value is answered with its type, as a query has to write it.
+func TestTypesOfValues(t *testing.T) {
+	engine := &fakeEngine{values: &TagValuesAnswer{Values: []traceql.Value{
+		traceql.StringValue("b"), traceql.StringValue(""), traceql.IntValue(-5), traceql.FloatValue(7),
+		traceql.FloatValue(1e6), traceql.BoolValue(true), traceql.DurationValue(1500),
+		{Type: traceql.TypeStatus, Num: 2}, {Type: traceql.TypeKind, Num: 3}, traceql.StringValue("7"),
+	}}}
+	base := serve(t, engine)
+	const typed = `{"tagValues":[{"type":"bool","value":"true"},{"type":"float","value":"1e+06"},` +
+		`{"type":"float","value":"7.0"},{"type":"int","value":"-5"},{"type":"int","value":"1500"},` +
+		`{"type":"keyword","value":"client"},{"type":"keyword","value":"error"},{"type":"string"},` +
+		`{"type":"string","value":"7"},{"type":"string","value":"b"}],"metrics":{}}`
+	if _, _, body := get(t, base+"/api/v2/search/tag/span.a/values"); body != typed {
+		t.Errorf("got\n%s, want\n%s", body, typed)
+	}
+	const plain = `{"tagValues":["","-5","1.5µs","1e+06","7","7.0","b","client","error","true"],"metrics":{}}`
+	if _, _, body := get(t, base+"/api/search/tag/a/values"); body != plain {
+		t.Errorf("got\n%s, want\n%s", body, plain)
+	}
+}
+
+func TestScopesOfTags(t *testing.T) {
+	engine := &fakeEngine{tags: &TagsAnswer{Keys: map[traceql.Scope][]string{
+		traceql.ScopeResource: {"b", "c"}, traceql.ScopeSpan: {"a", "b"}, traceql.ScopeLink: {},
+	}}}
+	base := serve(t, engine)
+	const intrinsics = `{"name":"intrinsic","tags":["duration","event:name","event:timeSinceStart",` +
+		`"instrumentation:name","instrumentation:version","kind","name","rootName","rootServiceName",` +
+		`"span:duration","span:kind","span:name","span:status","span:statusMessage","status",` +
+		`"statusMessage","trace:duration","trace:rootName","trace:rootService","traceDuration"]}`
+	for path, want := range map[string]string{
+		"/api/search/tags": `{"tagNames":["a","b","c"],"metrics":{}}`,
+		"/api/v2/search/tags?scope=span": `{"scopes":[{"name":"span","tags":["a","b"]},` +
+			`{"name":"resource","tags":["b","c"]}],"metrics":{}}`,
+		"/api/v2/search/tags": `{"scopes":[{"name":"span","tags":["a","b"]},` +
+			`{"name":"resource","tags":["b","c"]},` + intrinsics + `],"metrics":{}}`,
+		"/api/v2/search/tags?scope=intrinsic": `{"scopes":[` + intrinsics + `],"metrics":{}}`,
+	} {
+		if _, _, body := get(t, base+path); body != want {
+			t.Errorf("%s: got\n%s, want\n%s", path, body, want)
+		}
+	}
+}
+
 func TestBuildInfo(t *testing.T) {
 	const want = `{"version":"1.2.3","revision":"","branch":"","buildUser":"","buildDate":"","goVersion":""}`
 	if code, _, body := get(t, serve(t, &fakeEngine{})+"/api/status/buildinfo"); code != 200 || body != want {

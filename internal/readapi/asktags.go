@@ -5,14 +5,13 @@ import (
 
 	"appliance/internal/traceql"
 
-	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
-type protoMessage = proto.Message
-
 // askTags asks the engine for tags, over HTTP and gRPC alike.
-func (h *Handler) askTags(ctx context.Context, tenant string, asked *tempopb.SearchTagsRequest) (*TagsAnswer, error) {
+func (h *Handler) askTags(
+	ctx context.Context, tenant string, asked *tempopb.SearchTagsRequest,
+) (*TagsAnswer, error) {
 	req := TagsRequest{
 		Tenant: tenant,
 		Query:  traceql.ParseTagFilter(asked.Query),
@@ -44,7 +43,9 @@ var firstVersionTags = map[string]traceql.Intrinsic{
 }
 
 // askTagValues asks the engine for the values of a tag.
-func (h *Handler) askTagValues(ctx context.Context, tenant string, asked *tempopb.SearchTagValuesRequest, v2 bool) (*TagValuesAnswer, error) {
+func (h *Handler) askTagValues(
+	ctx context.Context, tenant string, asked *tempopb.SearchTagValuesRequest, v2 bool,
+) (*TagValuesAnswer, error) {
 	req := TagValuesRequest{
 		Tenant: tenant,
 		Range:  Range{asked.Start, asked.End},

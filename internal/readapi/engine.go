@@ -23,7 +23,7 @@ type Engine interface {
 	// Search returns the newest traces that match. While it runs it calls found,
 	// which may be nil, with traces that are new or have changed since it was
 	// called with them, one call at a time. An error of found ends the search.
-	Search(ctx context.Context, r SearchRequest, found func([]*traceql.FoundTrace) error) (*SearchAnswer, error)
+	Search(ctx context.Context, r SearchRequest, found Found) (*SearchAnswer, error)
 	// Tags returns the keys of attributes.
 	Tags(ctx context.Context, r TagsRequest) (*TagsAnswer, error)
 	// TagValues returns the values of one attribute.
@@ -31,6 +31,9 @@ type Engine interface {
 	// Metrics computes series.
 	Metrics(ctx context.Context, r MetricsRequest) (*MetricsAnswer, error)
 }
+
+// Found takes traces while a search runs.
+type Found func([]*traceql.FoundTrace) error
 
 // ErrUnavailable says that there is no answer now, and may be one later.
 var ErrUnavailable = errors.New("not available now")

@@ -30,7 +30,7 @@ func (f *fakeEngine) Trace(_ context.Context, r TraceRequest) (*TraceAnswer, err
 	return or(f.trace), f.err
 }
 
-func (f *fakeEngine) Search(_ context.Context, r SearchRequest, found func([]*traceql.FoundTrace) error) (*SearchAnswer, error) {
+func (f *fakeEngine) Search(_ context.Context, r SearchRequest, found Found) (*SearchAnswer, error) {
 	f.asked = r
 	for _, traces := range f.streams {
 		if found == nil {

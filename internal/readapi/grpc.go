@@ -40,7 +40,9 @@ func (h *Handler) newGRPCServer() *grpc.Server {
 
 // safely makes an error of a panic, which grpc would let end the process. Only
 // streams are served: all methods are.
-func (h *Handler) safely(srv any, to grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+func (h *Handler) safely(
+	srv any, to grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler,
+) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.Logger.Error("read API panicked over gRPC", "method", info.FullMethod,
@@ -91,7 +93,9 @@ func (s streamer) tenantOfStream(to grpc.ServerStream) (string, error) {
 }
 
 // begin takes the turn of an answer that is put together before it is sent.
-func (s streamer) begin(to grpc.ServerStream) (ctx context.Context, tenant string, end func(), err error) {
+func (s streamer) begin(
+	to grpc.ServerStream,
+) (ctx context.Context, tenant string, end func(), err error) {
 	if tenant, err = s.tenantOfStream(to); err != nil {
 		return nil, "", nil, err
 	}

@@ -59,7 +59,7 @@ type Handler struct {
 func New(o Options) *Handler {
 	h := &Handler{Options: o, http: http.NewServeMux(), turns: make(chan struct{}, maxAnswers)}
 	h.grpc = h.newGRPCServer()
-	for path, answer := range map[string]func(http.ResponseWriter, *http.Request) error{
+	for path, answer := range map[string]answerFunc{
 		"/api/status/buildinfo":           h.buildInfo,
 		"/api/traces/{trace}":             h.trace,
 		"/api/v2/traces/{trace}":          h.traceV2,
@@ -95,9 +95,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Close ends what is still streamed.
 func (h *Handler) Close() { h.grpc.Stop() }
 
+// answerFunc answers a request, or returns why it did not.
+type answerFunc func(http.ResponseWriter, *http.Request) error
+
 // answering makes a handler of a function that returns its error. Methods that
 // only read are answered alike, as Tempo does.
-func (h *Handler) answering(answer func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+func (h *Handler) answering(answer answerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:

@@ -77,7 +77,7 @@ func (e *memoryEngine) Trace(_ context.Context, r TraceRequest) (*TraceAnswer, e
 	return &TraceAnswer{Trace: proto.Clone(t).(*tempopb.Trace)}, nil
 }
 
-func (e *memoryEngine) Search(ctx context.Context, r SearchRequest, found func([]*traceql.FoundTrace) error) (*SearchAnswer, error) {
+func (e *memoryEngine) Search(ctx context.Context, r SearchRequest, found Found) (*SearchAnswer, error) {
 	q := r.Query
 	if q == nil {
 		q, _ = traceql.Parse("{ }")

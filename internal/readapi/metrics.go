@@ -53,7 +53,9 @@ func (h *Handler) answerMetrics(w http.ResponseWriter, r *http.Request, instant 
 
 // metricsRequest makes the engine's question of a request. A step of 0 is that
 // of an instant.
-func (h *Handler) metricsRequest(tenant string, asked *tempopb.QueryRangeRequest) (MetricsRequest, error) {
+func (h *Handler) metricsRequest(
+	tenant string, asked *tempopb.QueryRangeRequest,
+) (MetricsRequest, error) {
 	req := MetricsRequest{
 		Tenant: tenant, Start: int64(asked.Start), End: int64(asked.End),
 		Step: time.Duration(asked.Step), Exemplars: int(min(asked.Exemplars, maxExemplars)),

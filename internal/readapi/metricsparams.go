@@ -74,8 +74,8 @@ func nanoseconds(q url.Values, name string, otherwise int64) (int64, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t.UnixNano(), nil
 	}
-	return 0, badRequest("invalid %s: %.40q is not a time; use Unix seconds, Unix nanoseconds or RFC 3339",
-		name, text)
+	return 0, badRequest("invalid %s: %.40q is not a time; use Unix seconds, "+
+		"Unix nanoseconds or RFC 3339", name, text)
 }
 
 // duration reads seconds (30, 0.5), or Go's or Prometheus' form (1m30s, 1d).

@@ -112,7 +112,9 @@ type searchShape struct {
 }
 
 // searchRequest makes the engine's question of a request.
-func (h *Handler) searchRequest(tenant string, asked *tempopb.SearchRequest) (SearchRequest, searchShape, error) {
+func (h *Handler) searchRequest(
+	tenant string, asked *tempopb.SearchRequest,
+) (SearchRequest, searchShape, error) {
 	req := SearchRequest{
 		Tenant:      tenant,
 		Range:       Range{asked.Start, asked.End},

@@ -34,33 +34,29 @@ func separateSharedIDs(tr *tempopb.Trace) {
 	slices.SortStableFunc(servers, func(a, b *trace.Span) int {
 		return cmp.Compare(a.StartTimeUnixNano, b.StartTimeUnixNano)
 	})
+	shared := make([][]byte, len(servers)) // the ids that they had
 	renamed := map[string][]byte{}
 	next := uint64(0)
-	for _, s := range servers {
-		shared := s.SpanId
-		id := make([]byte, 8)
-		for {
+	for i, s := range servers {
+		var id []byte
+		for id == nil || used[string(id)] {
 			next++
-			binary.BigEndian.PutUint64(id, next)
-			if !used[string(id)] {
-				break
-			}
+			id = binary.BigEndian.AppendUint64(nil, next)
 		}
-		s.SpanId, renamed[string(shared)] = id, id
+		shared[i] = s.SpanId
+		renamed[string(shared[i])] = id
+		s.SpanId = id
 	}
-	if len(servers) > 0 {
-		eachSpan(tr, func(s *trace.Span) {
-			if id := renamed[string(s.ParentSpanId)]; id != nil {
-				s.ParentSpanId = id
-			}
-		})
+	if len(servers) == 0 {
+		return
 	}
-	for shared, id := range renamed {
-		for _, s := range servers {
-			if string(s.SpanId) == string(id) {
-				s.ParentSpanId = []byte(shared)
-			}
+	eachSpan(tr, func(s *trace.Span) {
+		if id := renamed[string(s.ParentSpanId)]; id != nil {
+			s.ParentSpanId = id
 		}
+	})
+	for i, s := range servers {
+		s.ParentSpanId = shared[i]
 	}
 }
 

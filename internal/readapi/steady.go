@@ -6,13 +6,14 @@ import (
 )
 
 const (
-	// stall is how long a client may take for each steadyBytes of its answer; one that does not read loses its connection.
+	// stall is how long a client may take for each steadyBytes of its answer. One
+	// that does not read loses its connection.
 	stall       = time.Minute
 	steadyBytes = 1 << 20
 )
 
-// steadyWriter has a write deadline that moves on with what the client takes. There is none between writes, however long
-// an answer pauses.
+// steadyWriter has a write deadline that moves on with what the client takes.
+// There is none between writes, however long an answer pauses.
 type steadyWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController

@@ -8,6 +8,7 @@ import (
 
 	"appliance/internal/traceql"
 
+	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -39,7 +40,9 @@ func (h *Handler) tagsV2(w http.ResponseWriter, r *http.Request) error {
 	return answerTags(h, w, r, tagScopesOf)
 }
 
-func answerTags[T protoMessage](h *Handler, w http.ResponseWriter, r *http.Request, shape func(string, *TagsAnswer) T) error {
+func answerTags[T proto.Message](
+	h *Handler, w http.ResponseWriter, r *http.Request, shape func(string, *TagsAnswer) T,
+) error {
 	asked, err := parseTagsRequest(r.URL.Query())
 	if err != nil {
 		return err

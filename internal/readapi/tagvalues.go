@@ -9,6 +9,7 @@ import (
 
 	"appliance/internal/traceql"
 
+	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -20,7 +21,9 @@ func (h *Handler) tagValuesV2(w http.ResponseWriter, r *http.Request) error {
 	return answerTagValues(h, w, r, true, typedValues)
 }
 
-func answerTagValues[T protoMessage](h *Handler, w http.ResponseWriter, r *http.Request, v2 bool, shape func(*TagValuesAnswer) T) error {
+func answerTagValues[T proto.Message](
+	h *Handler, w http.ResponseWriter, r *http.Request, v2 bool, shape func(*TagValuesAnswer) T,
+) error {
 	asked, err := parseTagValuesRequest(r.PathValue("tag"), r.URL.Query())
 	if err != nil {
 		return err
