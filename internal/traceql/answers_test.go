@@ -37,7 +37,7 @@ func jsonFloat(f float64) any {
 func jsonAttributes(attrs []NamedValue) []any {
 	var out []any
 	for _, a := range attrs {
-		value := object{}
+		var value object
 		if len(a.Value) == 1 {
 			value = jsonValue(a.Value[0])
 		} else {
