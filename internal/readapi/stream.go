@@ -1,0 +1,161 @@
+package readapi
+
+import (
+	"context"
+	"time"
+
+	"appliance/internal/traceql"
+
+	"github.com/grafana/tempo/pkg/tempopb"
+	"google.golang.org/grpc"
+)
+
+// Search streams the traces of a search as they are found, and all of them at
+// the end. It goes on for as long as its client wants.
+func (s streamer) Search(
+	asked *tempopb.SearchRequest, to tempopb.StreamingQuerier_SearchServer,
+) error {
+	tenant, err := s.tenantOfStream(to)
+	if err != nil {
+		return err
+	}
+	if asked.MaxDurationMs != 0 && asked.MaxDurationMs < asked.MinDurationMs {
+		return badRequest("invalid maxDuration: must be greater than minDuration")
+	}
+	req, shape, err := s.searchRequest(tenant, asked)
+	if err != nil {
+		return err
+	}
+	answer, err := s.Engine.Search(to.Context(), req, func(traces []*traceql.FoundTrace) error {
+		return to.Send(shape.response(traces))
+	})
+	if err != nil {
+		return err
+	}
+	markTrailer(to, answer.Missing)
+	return to.Send(shape.response(answer.Traces))
+}
+
+// sender is a stream of answers.
+type sender[T any] interface {
+	grpc.ServerStream
+	Send(T) error
+}
+
+// sendOne answers with one message, for which it waits its turn.
+func sendOne[T any](
+	s streamer, to sender[T], ask func(ctx context.Context, tenant string) (T, Missing, error),
+) error {
+	ctx, tenant, end, err := s.begin(to)
+	if err != nil {
+		return err
+	}
+	defer end()
+	resp, missing, err := ask(ctx, tenant)
+	if err != nil {
+		return err
+	}
+	markTrailer(to, missing)
+	return to.Send(resp)
+}
+
+// SearchTags answers with the names of tags.
+func (s streamer) SearchTags(
+	asked *tempopb.SearchTagsRequest, to tempopb.StreamingQuerier_SearchTagsServer,
+) error {
+	return sendOne(s, to, tagsAsked(s, asked, tagNames))
+}
+
+// SearchTagsV2 answers with the names of tags by scope.
+func (s streamer) SearchTagsV2(
+	asked *tempopb.SearchTagsRequest, to tempopb.StreamingQuerier_SearchTagsV2Server,
+) error {
+	return sendOne(s, to, tagsAsked(s, asked, tagScopesOf))
+}
+
+func tagsAsked[T any](
+	s streamer, asked *tempopb.SearchTagsRequest, shape func(string, *TagsAnswer) T,
+) func(context.Context, string) (T, Missing, error) {
+	return func(ctx context.Context, tenant string) (resp T, missing Missing, err error) {
+		answer, err := s.askTags(ctx, tenant, asked)
+		if err != nil {
+			return resp, nil, err
+		}
+		resp = shape(asked.Scope, answer)
+		return resp, answer.Missing, nil
+	}
+}
+
+// SearchTagValues answers with the values of a tag.
+func (s streamer) SearchTagValues(
+	asked *tempopb.SearchTagValuesRequest, to tempopb.StreamingQuerier_SearchTagValuesServer,
+) error {
+	return sendOne(s, to, valuesAsked(s, asked, false, plainValues))
+}
+
+// SearchTagValuesV2 answers with the typed values of a tag.
+func (s streamer) SearchTagValuesV2(
+	asked *tempopb.SearchTagValuesRequest, to tempopb.StreamingQuerier_SearchTagValuesV2Server,
+) error {
+	return sendOne(s, to, valuesAsked(s, asked, true, typedValues))
+}
+
+func valuesAsked[T any](
+	s streamer, asked *tempopb.SearchTagValuesRequest, v2 bool, shape func(*TagValuesAnswer) T,
+) func(context.Context, string) (T, Missing, error) {
+	return func(ctx context.Context, tenant string) (resp T, missing Missing, err error) {
+		answer, err := s.askTagValues(ctx, tenant, asked, v2)
+		if err != nil {
+			return resp, nil, err
+		}
+		resp = shape(answer)
+		return resp, answer.Missing, nil
+	}
+}
+
+// MetricsQueryRange answers with series. Without a step a range has no points,
+// and the answer is empty, as in Tempo.
+func (s streamer) MetricsQueryRange(
+	asked *tempopb.QueryRangeRequest, to tempopb.StreamingQuerier_MetricsQueryRangeServer,
+) error {
+	return sendOne(s, to, func(
+		ctx context.Context, tenant string,
+	) (*tempopb.QueryRangeResponse, Missing, error) {
+		req, err := s.metricsRequest(tenant, asked)
+		if err != nil {
+			return nil, nil, asTempo(err)
+		}
+		if req.Step <= 0 {
+			return &tempopb.QueryRangeResponse{}, nil, nil
+		}
+		answer, err := s.Engine.Metrics(ctx, req)
+		if err != nil {
+			return nil, nil, err
+		}
+		return rangeResponse(answer), answer.Missing, nil
+	})
+}
+
+// MetricsQueryInstant answers with one value for each series.
+func (s streamer) MetricsQueryInstant(
+	asked *tempopb.QueryInstantRequest, to tempopb.StreamingQuerier_MetricsQueryInstantServer,
+) error {
+	return sendOne(s, to, func(
+		ctx context.Context, tenant string,
+	) (*tempopb.QueryInstantResponse, Missing, error) {
+		if asked.End == 0 {
+			asked.End = uint64(time.Now().UnixNano())
+		}
+		req, err := s.metricsRequest(tenant, &tempopb.QueryRangeRequest{
+			Query: asked.Query, Start: asked.Start, End: asked.End, Exemplars: maxExemplars,
+		})
+		if err != nil {
+			return nil, nil, asTempo(err)
+		}
+		answer, err := s.Engine.Metrics(ctx, req)
+		if err != nil {
+			return nil, nil, err
+		}
+		return instantResponse(answer), answer.Missing, nil
+	})
+}

@@ -1,0 +1,42 @@
+package readapi
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/gogo/protobuf/jsonpb"
+	"github.com/gogo/protobuf/proto"
+)
+
+const (
+	protobufType = "application/protobuf"
+	jsonType     = "application/json"
+)
+
+// writeJSON writes a message in protobuf's JSON form.
+func writeJSON(w http.ResponseWriter, message proto.Message, missing Missing) error {
+	var body bytes.Buffer
+	if err := new(jsonpb.Marshaler).Marshal(&body, message); err != nil {
+		return fmt.Errorf("encode the answer as JSON: %w", err)
+	}
+	return writeBody(w, jsonType, body.Bytes(), missing)
+}
+
+func writeBody(w http.ResponseWriter, contentType string, body []byte, missing Missing) error {
+	markPartial(w, missing)
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, err := w.Write(body)
+	if err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+func markPartial(w http.ResponseWriter, missing Missing) {
+	if len(missing) > 0 {
+		w.Header().Set(PartialHeader, missing.inALine())
+	}
+}

@@ -1,0 +1,160 @@
+package traceql
+
+import "context"
+
+// evaluation reads one batch for one query. It keeps the columns that were
+// read.
+type evaluation struct {
+	ctx     context.Context
+	batch   Batch
+	spans   int
+	columns map[Field]*Vector
+	ranges  [LevelLink + 1][]uint32
+	masks   map[*filter]*Bitmap
+	met     *Bitmap // see candidates.go
+	reader  *rows
+}
+
+func newEvaluation(ctx context.Context, b Batch) *evaluation {
+	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan)}
+	e.columns, e.masks = map[Field]*Vector{}, map[*filter]*Bitmap{}
+	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
+	return e
+}
+
+// column reads a column. One that was read for some spans is read again for
+// all.
+func (e *evaluation) column(f Field, want *Bitmap) (*Vector, error) {
+	if v, ok := e.columns[f]; ok {
+		return v, nil
+	}
+	if err := e.ctx.Err(); err != nil {
+		return nil, err
+	}
+	v, err := e.batch.Column(e.ctx, f, want)
+	if err == nil && want == nil {
+		e.columns[f] = v
+	}
+	return v, err
+}
+
+func (e *evaluation) offsets(l Level) ([]uint32, error) {
+	if e.ranges[l] != nil {
+		return e.ranges[l], nil
+	}
+	o, err := e.batch.Offsets(e.ctx, l)
+	if err == nil {
+		e.ranges[l] = o
+	}
+	return o, err
+}
+
+// match marks the spans for which the predicate is true. An unscoped field is
+// the span's, or, where the span does not have the key, the resource's.
+func (e *evaluation) match(f Field, p *Predicate, want *Bitmap) (*Bitmap, error) {
+	switch {
+	case p.asksAbsence():
+		spans, err := e.match(f, presence(), want)
+		if err == nil {
+			spans.Not()
+		}
+		return spans, err
+	case !unscoped(f):
+		return e.matchOne(f, p, want)
+	}
+	spans, err := e.matchOne(resourceField(f), p, want)
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.column(spanField(f), nil)
+	if err != nil {
+		return nil, err
+	}
+	keyed := NewBitmap(e.spans)
+	v.keyed(keyed)
+	spans.AndNot(keyed)
+	return spans, p.scan(e.ctx, v, spans)
+}
+
+func (e *evaluation) matchOne(f Field, p *Predicate, want *Bitmap) (*Bitmap, error) {
+	rows, err := e.matchRows(f, p, want)
+	if err != nil || f.Level() == LevelSpan {
+		return rows, err
+	}
+	spans, err := e.expand(f.Level(), rows)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := phantom(f); ok && p.matchesPhantom(f, v) {
+		return spans, e.addChildless(f.Level(), spans)
+	}
+	return spans, nil
+}
+
+// matchRows marks the rows, of the field's level, for which the predicate is
+// true.
+func (e *evaluation) matchRows(f Field, p *Predicate, want *Bitmap) (*Bitmap, error) {
+	rows := NewBitmap(e.batch.Rows(f.Level()))
+	if e.batch.Never(e.ctx, f, p) {
+		return rows, nil
+	}
+	v, err := e.column(f, want)
+	if err != nil {
+		return nil, err
+	}
+	return rows, p.scan(e.ctx, v, rows)
+}
+
+// expand turns rows of a level into the spans that have them.
+func (e *evaluation) expand(l Level, rows *Bitmap) (*Bitmap, error) {
+	spans := NewBitmap(e.spans)
+	if rows.Empty() {
+		return spans, nil
+	}
+	o, err := e.offsets(l)
+	if err != nil {
+		return nil, err
+	}
+	if l != LevelEvent && l != LevelLink {
+		for r := rows.Next(0); r >= 0; r = rows.Next(r + 1) {
+			spans.SetRange(int(o[r]), int(o[r+1]))
+		}
+		return spans, nil
+	}
+	span := 0
+	for r := rows.Next(0); r >= 0; r = rows.Next(int(o[span])) {
+		for int(o[span+1]) <= r {
+			span++
+		}
+		spans.Set(span)
+		span++ // the next row that matters is that of the next span
+		if span >= e.spans {
+			break
+		}
+	}
+	return spans, nil
+}
+
+// addChildless adds the spans without any event, or link.
+func (e *evaluation) addChildless(l Level, spans *Bitmap) error {
+	o, err := e.offsets(l)
+	if err != nil {
+		return err
+	}
+	for i := range e.spans {
+		if o[i] == o[i+1] {
+			spans.Set(i)
+		}
+	}
+	return nil
+}
+
+// matchesPhantom says whether a span without events or links matches. Regular
+// expressions see only what is there, and no identifier of a link is equal to
+// that of none.
+func (p *Predicate) matchesPhantom(f Field, v Value) bool {
+	if p.regex != nil || p.Op == OpEq && f.Level() == LevelLink {
+		return false
+	}
+	return p.Match(v)
+}

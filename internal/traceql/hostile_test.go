@@ -1,0 +1,144 @@
+package traceql
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func mustParse(t *testing.T, text string) *Query {
+	t.Helper()
+	q, err := Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return q
+}
+
+// TestHostileQueries asks what ends a Tempo, or takes it long.
+func TestHostileQueries(t *testing.T) {
+	for _, text := range []string{
+		`{ 9223372036854775807 ^ 1 = 1 }`,
+		`{ span.level ^ 9223372036854775807 > 0 }`,
+		`{ 9223372036854775807 ^ span.level > 0 }`,
+		`{ span.level / 0 = 1 }`,
+		`{ span.level % 0 = 1 }`,
+		`{ 1 / (span.level - span.level) = 1 }`,
+		`{ -9223372036854775807 / span.level < 0 || span.level % -1 = 0 }`,
+		`{ ` + strings.Repeat("(", 900) + `span.level = 2` + strings.Repeat(")", 900) + ` }`,
+		`{ ` + strings.Repeat("!", 900) + `(span.level = 2) }`,
+		`{ ` + strings.Repeat("span.level = 2 || ", 5000) + `name = "R" }`,
+		`{ name =~ "(a*)*(a*)*(a*)*(a*)*b" }`,
+		`{ name =~ "(((((.{0,20}){0,5}x)?){0,4}))*$" }`,
+		`{ } >> { } >> { } >> { } >> { }`,
+		`{ } | by(span:id) | by(trace:id) | by(duration) | count() > 0`,
+	} {
+		q, err := Parse(text)
+		if err != nil {
+			if len(text) > 80 || strings.Contains(text, "=~") {
+				continue // refused: that is bounded too
+			}
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		s, err := NewSearch(q, SearchOptions{Limit: 1 << 32, SpansPerSet: 100})
+		if err != nil {
+			t.Errorf("%.60s: %v", text, err)
+			continue
+		}
+		start := time.Now()
+		if err := s.Add(context.Background(), conformanceBatch()); err != nil {
+			t.Errorf("%.60s: %v", text, err)
+		}
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("%.60s: took %v", text, took)
+		}
+	}
+}
+
+func TestDivisionByZeroMatchesNothing(t *testing.T) {
+	s, err := NewSearch(mustParse(t, `{ span.level / 0 != 1 || span.level % 0 != 1 }`), SearchOptions{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Add(context.Background(), conformanceBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := s.Found(); len(found) != 0 {
+		t.Errorf("found %d traces", len(found))
+	}
+}
+
+func TestCancelledQueryReturns(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, text := range []string{`{ name =~ "x.*" }`, `{ span.level + 1 = 2 }`, `{ } | by(span:id)`} {
+		s, err := NewSearch(mustParse(t, text), SearchOptions{Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Add(ctx, conformanceBatch()); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want it cancelled", text, err)
+		}
+	}
+}
+
+func TestDeadlineMakesAnswerPartial(t *testing.T) {
+	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(1, 0))
+	defer cancel()
+	m, err := NewMetrics(mustParse(t, `{ } | rate() by (span:id)`), MetricsOptions{Start: 1, End: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Add(ctx, conformanceBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if _, partial := m.Series(); !strings.Contains(string(partial), "time") {
+		t.Errorf("partial: %q", partial)
+	}
+}
+
+// TestBudgets has an answer that is partial and says why, for each bound.
+func TestBudgets(t *testing.T) {
+	const start, end, minute = 1795878000e9, 1795885200e9, 60e9
+	for _, c := range []struct {
+		query string
+		b     *Budget
+		why   string
+		most  int
+		step  uint64
+	}{
+		{`{ } | rate() by (span:id)`, &Budget{Series: 100}, "100 series", 100, minute},
+		{`{ } | count_over_time() by (trace:id, span:id, duration)`, &Budget{Series: 7}, "7 series", 7, minute},
+		{`{ } | rate() by (span:id)`, &Budget{Series: 1 << 30, Steps: 1 << 20}, "values", 46_332, minute / 100},
+		{`{ } | compare({ status = error }, 2000)`, &Budget{Values: 50}, "50 values", 10_000, minute},
+	} {
+		m, err := NewMetrics(mustParse(t, c.query), MetricsOptions{Start: start, End: end, Step: c.step, Budget: c.b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Add(context.Background(), conformanceBatch()); err != nil {
+			t.Fatal(err)
+		}
+		series, partial := m.Series()
+		if !strings.Contains(string(partial), c.why) || len(series) == 0 || len(series) > c.most {
+			t.Errorf("%s: %d series, partial %q, want %q", c.query, len(series), partial, c.why)
+		}
+	}
+	_, err := NewMetrics(mustParse(t, `{ } | rate()`), MetricsOptions{Start: start, End: end, Step: 1})
+	if err == nil || !strings.Contains(err.Error(), "longer step") {
+		t.Errorf("a step of 1 ns: %v", err)
+	}
+}
+
+func TestBytesOverBudget(t *testing.T) {
+	b := &Budget{Bytes: 100}
+	if err := b.Read(100); err != nil {
+		t.Error(err)
+	}
+	if err := b.Read(1); !errors.Is(err, ErrOverBudget) {
+		t.Errorf("101 of 100 bytes: %v", err)
+	}
+}

@@ -1,0 +1,15 @@
+package traceql
+
+// Bounds of a query, so that no text costs more than a moment to read.
+const (
+	// MaxQuery is how many bytes a query has at most. It is Tempo's limit.
+	MaxQuery = 128 << 10
+	// MaxDepth is how deep parentheses and the signs ! and - nest at most.
+	MaxDepth = 1000
+	// MaxGroupBy is how many attributes the by() of a metrics query takes. It
+	// is Tempo's limit.
+	MaxGroupBy = 5
+	// MaxRegexp is how many steps a regular expression has at most, with each
+	// x{n} counted n times.
+	MaxRegexp = 20000
+)
