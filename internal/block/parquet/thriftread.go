@@ -2,22 +2,12 @@ package parquet
 
 import "errors"
 
-// Types of the compact protocol of Thrift, as the headers of fields, lists and
-// maps name them. In a list, a boolean is either of the two and a byte long.
+// Types of the compact protocol that no structure of ours has.
 const (
-	compactStop   = 0
-	compactTrue   = 1
-	compactFalse  = 2
-	compactByte   = 3
-	compactI16    = 4
-	compactI32    = 5
-	compactI64    = 6
-	compactDouble = 7
-	compactBinary = 8
-	compactList   = 9
-	compactSet    = 10
-	compactMap    = 11
-	compactStruct = 12
+	thriftStop   = 0
+	thriftDouble = 7
+	thriftSet    = 10
+	thriftMap    = 11
 )
 
 // maxThriftDepth bounds structures in structures. Parquet's metadata has seven.
@@ -111,7 +101,7 @@ func (r *thriftReader) fields(visit func(id int16, kind byte) bool) {
 	for r.err == nil {
 		c := r.byte()
 		kind := c & 15
-		if kind == compactStop || r.err != nil {
+		if kind == thriftStop || r.err != nil {
 			return
 		}
 		if delta := int16(c >> 4); delta != 0 {
@@ -152,7 +142,7 @@ func (r *thriftReader) listHeader() (n int, kind byte) {
 
 // skip passes over a value that is a field.
 func (r *thriftReader) skip(kind byte) {
-	if kind != compactTrue && kind != compactFalse { // whose value is the type
+	if kind != thriftTrue && kind != thriftFalse { // whose value is the type
 		r.skipElement(kind)
 	}
 }
@@ -164,19 +154,19 @@ func (r *thriftReader) skipElement(kind byte) {
 	}
 	defer func() { r.depth-- }()
 	switch kind {
-	case compactTrue, compactFalse, compactByte:
+	case thriftTrue, thriftFalse, thriftByte:
 		r.byte()
-	case compactI16, compactI32, compactI64:
+	case thriftI16, thriftI32, thriftI64:
 		r.uvarint()
-	case compactDouble:
+	case thriftDouble:
 		r.skipBytes(8)
-	case compactBinary:
+	case thriftBinary:
 		r.binary()
-	case compactList, compactSet:
+	case thriftList, thriftSet:
 		r.list(func(_, _ int, kind byte) { r.skipElement(kind) })
-	case compactMap:
+	case thriftMap:
 		r.skipMap()
-	case compactStruct:
+	case thriftStruct:
 		r.fields(func(int16, byte) bool { return false })
 	default:
 		r.fail(errThriftType)
