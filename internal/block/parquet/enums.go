@@ -79,6 +79,8 @@ const (
 	ConvertedList   ConvertedType = 3
 	ConvertedUint32 ConvertedType = 13
 	ConvertedUint64 ConvertedType = 14
+	ConvertedInt32  ConvertedType = 17
+	ConvertedInt64  ConvertedType = 18
 )
 
 // LogicalKind is which member of the LogicalType union is set.

@@ -22,7 +22,7 @@ type SchemaElement struct {
 	Name          string
 	Leaf          bool // Type counts
 	Type          Type
-	TypeLength    int32 // bytes of a FixedLenByteArray; 0 is absent
+	TypeLength    int32 // of a FixedLenByteArray in bytes, elsewhere without a meaning; 0 is absent
 	HasRepetition bool  // false for the root alone
 	Repetition    Repetition
 	NumChildren   int32

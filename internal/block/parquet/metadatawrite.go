@@ -191,12 +191,14 @@ func AppendPageHeader(dst []byte, h *PageHeader) []byte {
 // AppendColumnIndex appends the column index of a chunk.
 func AppendColumnIndex(dst []byte, x *ColumnIndex) []byte {
 	w := newThriftWriter(dst)
-	w.list(1, thriftTrue, len(x.NullPages))
+	// False is 0 here, where thrift's own libraries write 2: readers compare
+	// either with 1 or, as Tempo's does, with 0.
+	w.list(1, thriftFalse, len(x.NullPages))
 	for _, null := range x.NullPages {
 		if null {
-			w.b = append(w.b, thriftTrue)
+			w.b = append(w.b, 1)
 		} else {
-			w.b = append(w.b, thriftFalse)
+			w.b = append(w.b, 0)
 		}
 	}
 	w.list(2, thriftBinary, len(x.Min))
