@@ -2,11 +2,12 @@ package block
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// Names of a block's files. Those of its bloom filters are made by BloomName.
+// Names of a block's files. The blooms are bloom-0, bloom-1, ...
 const (
 	MetaName          = "meta.json"
 	CompactedMetaName = "meta.compacted.json"
@@ -14,37 +15,75 @@ const (
 	IndexName         = "index"
 )
 
-// Meta is meta.json, which is written last of a block: it makes the block
-// visible.
+// ErrFormat says that a block's format is none of those whose columns this
+// package knows. Such a block can be kept, and compared by its files' hashes.
+// It cannot be searched.
+var ErrFormat = errors.New("unknown block format")
+
+// Meta is meta.json. It is written last of a block, and makes it visible.
 type Meta struct {
 	Format            string            `json:"format"` // of the data, such as vParquet4
 	BlockID           string            `json:"blockID"`
 	TenantID          string            `json:"tenantID"`
-	StartTime         time.Time         `json:"startTime"`    // of the earliest span, in whole seconds
-	EndTime           time.Time         `json:"endTime"`      // of the latest span, in whole seconds
+	StartTime         time.Time         `json:"startTime"`
+	EndTime           time.Time         `json:"endTime"`
 	TotalObjects      int64             `json:"totalObjects"` // traces
-	Size              int64             `json:"size"`         // of the data file, bytes
+	Size              int64             `json:"size"`         // of data.parquet, bytes
 	CompactionLevel   int               `json:"compactionLevel"`
-	Encoding          string            `json:"encoding"` // always none
+	Encoding          string            `json:"encoding"` // always "none"
 	IndexPageSize     int               `json:"indexPageSize"`
-	TotalRecords      int               `json:"totalRecords"` // row groups, by which Tempo divides a search
+	TotalRecords      int               `json:"totalRecords"` // row groups
 	DataEncoding      string            `json:"dataEncoding"`
 	BloomShards       int               `json:"bloomShards"`
-	FooterSize        int64             `json:"footerSize"` // bytes, without the eight behind it
+	FooterSize        int64             `json:"footerSize"` // of data.parquet's metadata, bytes
 	DedicatedColumns  []DedicatedColumn `json:"dedicatedColumns,omitempty"`
-	ReplicationFactor int               `json:"replicationFactor,omitempty"` // TraceQL metrics of Tempo read 1 alone, its search 0
+	ReplicationFactor int               `json:"replicationFactor,omitempty"`
 }
 
-// DedicatedColumn names an attribute that has a column of its own in this
-// block. The n-th of a scope is in the n-th dedicated column of its type.
+// DedicatedColumn says that an attribute has a column of its own. The n-th of a
+// scope has the n-th of the scope's columns.
 type DedicatedColumn struct {
-	Scope string `json:"s"` // resource, span or event
-	Name  string `json:"n"`
-	Type  string `json:"t"`
+	Scope string // "resource" or "span"
+	Name  string // the attribute's key
+	Type  string // "string"
 }
 
-// ParseMeta reads a meta.json. One that is cut short, or is not of a block, is
-// an error.
+// Tempo leaves out what is usual, and shortens the names.
+type dedicatedJSON struct {
+	Scope string `json:"s,omitempty"`
+	Name  string `json:"n"`
+	Type  string `json:"t,omitempty"`
+}
+
+const (
+	usualScope = "span"
+	usualType  = "string"
+)
+
+// MarshalJSON writes it as Tempo does.
+func (c DedicatedColumn) MarshalJSON() ([]byte, error) {
+	short := dedicatedJSON{Name: c.Name}
+	if c.Scope != usualScope {
+		short.Scope = c.Scope
+	}
+	if c.Type != usualType {
+		short.Type = c.Type
+	}
+	return json.Marshal(short)
+}
+
+// UnmarshalJSON reads what Tempo writes.
+func (c *DedicatedColumn) UnmarshalJSON(text []byte) error {
+	short := dedicatedJSON{Scope: usualScope, Type: usualType}
+	if err := json.Unmarshal(text, &short); err != nil {
+		return err
+	}
+	*c = DedicatedColumn(short)
+	return nil
+}
+
+// ParseMeta reads a meta.json. One that is cut short, or is not of a block, is an
+// error.
 func ParseMeta(text []byte) (Meta, error) {
 	var m Meta
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -54,4 +93,16 @@ func ParseMeta(text []byte) (Meta, error) {
 		return Meta{}, fmt.Errorf("%s of %d bytes names no block, tenant or format", MetaName, len(text))
 	}
 	return m, nil
+}
+
+// dedicated returns the keys of an owner's dedicated columns, in their order.
+func (m *Meta) dedicated(o Owner) []string {
+	scope := map[Owner]string{OfResource: "resource", OfSpan: "span"}[o]
+	var keys []string
+	for _, c := range m.DedicatedColumns {
+		if c.Scope == scope && scope != "" {
+			keys = append(keys, c.Name)
+		}
+	}
+	return keys
 }
