@@ -28,7 +28,8 @@ type ChunkWriter struct {
 	Type           Type
 	Encoding       Encoding // of values
 	MaxRep, MaxDef uint8
-	Compressor     *Compressor // nil writes the chunk uncompressed
+	Compressor     *Compressor             // nil writes the chunk uncompressed
+	Compare        func(a, b []byte) int // the order of bounds
 
 	rows, entries, nulls int64
 	uncompressed         int64
@@ -107,14 +108,15 @@ func (c *ChunkWriter) appendPage(dst []byte, h *PageHeader) []byte {
 	return append(dst, packed...)
 }
 
-// Finish returns the bytes of the chunk, which begin at offset of the file, and
-// what the footer and the indexes say of it. The bounds are those of the whole
-// chunk. Slices of the indexes are valid until Reset.
-func (c *ChunkWriter) Finish(offset int64, bounds Bounds) (pages [2][]byte, meta ColumnMetaData, index ColumnIndex, locations OffsetIndex) {
+// Finish returns the bytes of the chunk, in two parts, which begin at offset of
+// the file, and what the footer and the indexes say of it. All slices are valid
+// until Reset.
+func (c *ChunkWriter) Finish(offset int64) (pages [2][]byte, meta ColumnMetaData, index *ColumnIndex, locations []PageLocation) {
 	codec := Uncompressed
 	if c.Compressor != nil {
 		codec = Zstd
 	}
+	bounds := c.bounds()
 	meta = ColumnMetaData{
 		Type: c.Type, Path: c.Path, Codec: codec, NumValues: c.entries,
 		TotalUncompressedSize: c.uncompressed, TotalCompressedSize: int64(c.Size()),
@@ -134,5 +136,21 @@ func (c *ChunkWriter) Finish(offset int64, bounds Bounds) (pages [2][]byte, meta
 	for i := range c.locations {
 		c.locations[i].Offset += meta.DataPageOffset
 	}
-	return [2][]byte{c.dictionary, c.pages}, meta, c.index, OffsetIndex{Pages: c.locations}
+	return [2][]byte{c.dictionary, c.pages}, meta, &c.index, c.locations
+}
+
+// bounds are those of all pages.
+func (c *ChunkWriter) bounds() (all Bounds) {
+	for i, null := range c.index.NullPages {
+		if null {
+			continue
+		}
+		if all.Min == nil || c.Compare(c.index.Min[i], all.Min) < 0 {
+			all.Min = c.index.Min[i]
+		}
+		if all.Max == nil || c.Compare(c.index.Max[i], all.Max) > 0 {
+			all.Max = c.index.Max[i]
+		}
+	}
+	return all
 }
