@@ -137,10 +137,6 @@ func (d *decoder) pageV1(dst *Values, h *PageHeader, body []byte) error {
 		}
 		end := 4 + int(binary.LittleEndian.Uint32(body))
 		sections[i], body = body[4:end], body[end:]
-		if len(sections[i]) == 0 {
-			// parquet-go writes levels that are all zero as nothing at all.
-			sections[i] = zeros(int(h.V1.NumValues), maxLevel)
-		}
 	}
 	_, values, err := d.levels(dst, sections[0], sections[1], int(h.V1.NumValues))
 	if err != nil {
@@ -232,12 +228,4 @@ func (d *decoder) places(dst *Values, body []byte, n int) (err error) {
 		dst.Ints = append(dst.Ints, d.dict.ints[id])
 	}
 	return nil
-}
-
-// zeros is a run of n levels that are zero.
-func zeros(n int, maxLevel uint8) []byte {
-	if n == 0 {
-		return nil
-	}
-	return append(binary.AppendUvarint(nil, uint64(n)<<1), make([]byte, (bitsOf(uint32(maxLevel))+7)/8)...)
 }

@@ -28,11 +28,17 @@ type row struct {
 	DictText  string    `parquet:"DictText,dict"`
 	Lengths   string    `parquet:"Lengths,delta"`
 	Fixed     [5]byte   `parquet:"Fixed,plain"`
-	Maybe     *int64    `parquet:"Maybe,optional,plain"`
-	MaybeText *string   `parquet:"MaybeText,optional,dict"`
 	Lists     []nested  `parquet:"Lists,list"`
 	Numbers   []float64 `parquet:"Numbers,list"`
 	Repeated  []int64   `parquet:"Repeated,plain"`
+}
+
+// optional adds what parquet-go cannot write in pages of version 1: it writes
+// their repetition levels where there are none.
+type optional struct {
+	row
+	Maybe     *int64  `parquet:"Maybe,optional,plain"`
+	MaybeText *string `parquet:"MaybeText,optional,dict"`
 }
 
 type nested struct {
@@ -52,10 +58,6 @@ func randomRow(r *rand.Rand) row {
 		Dict32: -int32(r.IntN(9)), Double: r.NormFloat64(), Bool: r.IntN(3) == 0, PlainText: text(r), DictText: text(r), Lengths: text(r),
 	}
 	copy(v.Fixed[:], text(r))
-	if r.IntN(2) == 0 {
-		n, s := number(r), text(r)
-		v.Maybe, v.MaybeText = &n, &s
-	}
 	for range r.IntN(4) {
 		n := nested{Name: text(r)}
 		for range r.IntN(4) {
@@ -69,13 +71,30 @@ func randomRow(r *rand.Rand) row {
 	return v
 }
 
+func randomOptional(r *rand.Rand) optional {
+	v := optional{row: randomRow(r)}
+	if r.IntN(2) == 0 {
+		n, s := number(r), text(r)
+		v.Maybe, v.MaybeText = &n, &s
+	}
+	return v
+}
+
 func written(t testing.TB, seed uint64, rows, version int, codec compress.Codec) []byte {
+	t.Helper()
+	if version == 1 {
+		return write(t, seed, rows, version, codec, randomRow)
+	}
+	return write(t, seed, rows, version, codec, randomOptional)
+}
+
+func write[T any](t testing.TB, seed uint64, rows, version int, codec compress.Codec, random func(*rand.Rand) T) []byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	var out bytes.Buffer
-	w := oracle.NewGenericWriter[row](&out, oracle.PageBufferSize(900), oracle.DataPageVersion(version), oracle.Compression(codec), oracle.MaxRowsPerRowGroup(int64(max(1, rows/3))))
+	w := oracle.NewGenericWriter[T](&out, oracle.PageBufferSize(900), oracle.DataPageVersion(version), oracle.Compression(codec), oracle.MaxRowsPerRowGroup(int64(max(1, rows/3))))
 	for range rows {
-		if _, err := w.Write([]row{randomRow(r)}); err != nil {
+		if _, err := w.Write([]T{random(r)}); err != nil {
 			t.Fatal(err)
 		}
 	}
