@@ -34,8 +34,9 @@ func (f *File) decompress(buf, src []byte, codec Codec, size int) ([]byte, error
 		out = src
 	case Snappy:
 		var n int
-		if n, err = snappy.DecodedLen(src); err == nil && n != size {
-			return buf, fmt.Errorf("%w: %d bytes, not %d", errCodec, n, size)
+		// Three bytes make at most 64.
+		if n, err = snappy.DecodedLen(src); err == nil && (n != size || size/64 > len(src)) {
+			return buf, fmt.Errorf("%w: %d bytes of %d, not %d", errCodec, n, len(src), size)
 		} else if err == nil {
 			out, err = snappy.Decode(slices.Grow(buf[:0], size)[:size], src)
 		}

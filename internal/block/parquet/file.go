@@ -93,7 +93,7 @@ func readFooter(ctx context.Context, r ReaderAt, size int64) (*FileMetaData, int
 	}
 	tail := make([]byte, min(size, guessBytes))
 	if err := readFull(ctx, r, tail, size-int64(len(tail))); err != nil {
-		return nil, 0, err
+		return nil, 0, damaged("footer", err)
 	}
 	end := tail[len(tail)-tailBytes:]
 	length := int64(binary.LittleEndian.Uint32(end))
@@ -109,7 +109,7 @@ func readFooter(ctx context.Context, r ReaderAt, size int64) (*FileMetaData, int
 	} else {
 		footer = make([]byte, length)
 		if err := readFull(ctx, r, footer, size-tailBytes-length); err != nil {
-			return nil, 0, err
+			return nil, 0, damaged("footer", err)
 		}
 	}
 	meta, err := ReadFileMetaData(footer)
@@ -119,16 +119,31 @@ func readFooter(ctx context.Context, r ReaderAt, size int64) (*FileMetaData, int
 	return meta, length, nil
 }
 
-// readFull fills p.
+// A sourceError says that bytes could not be had, which tells nothing of the
+// file.
+type sourceError struct{ error }
+
+func (e sourceError) Unwrap() error { return e.error }
+
+// readFull fills p. A file that ends early is not a sourceError.
 func readFull(ctx context.Context, r ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(ctx, p, off)
 	if n == len(p) {
 		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
+		return fmt.Errorf("read %d bytes at %d: %w", len(p), off, io.ErrUnexpectedEOF)
 	}
-	return fmt.Errorf("read %d bytes at %d: %w", len(p), off, err)
+	return sourceError{fmt.Errorf("read %d bytes at %d: %w", len(p), off, err)}
+}
+
+// damaged says what is wrong with a part of the file, if the file is to blame.
+func damaged(what string, err error) error {
+	var source sourceError
+	if errors.As(err, &source) || errors.Is(err, ErrUnsupported) {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
 }
 
 func (f *File) setColumns(schema []SchemaElement) error {

@@ -8,9 +8,11 @@ import (
 // errPage says that a page is damaged.
 var errPage = errors.New("a page is damaged")
 
+// Bounds of a page. Tempo ends one at 256 KiB, but never within a row, and a
+// row may have a million spans.
 const (
-	maxPageBytes  = 1 << 30 // of a page, decompressed. Tempo's have 256 KiB.
-	maxPageValues = 1 << 27 // of a page, with nulls. A row is never divided.
+	maxPageBytes  = 256 << 20 // decompressed
+	maxPageValues = 1 << 24   // with nulls
 )
 
 // ReadPageHeader reads the header that b begins with, and returns its length.

@@ -21,12 +21,13 @@ type Pages struct {
 	off     int64  // of the next page
 	entries int64  // of the pages before it
 	rows    int64  // that began in them
-	sought  bool   // off was set by Seek, so that the entries before it are not known
+	end     int64  // where the last page ends
+	sought  bool   // to one page, so that the entries before it are not known
 }
 
 // Pages begins with the chunk's first page.
 func (c *Chunk) Pages(ctx context.Context) *Pages {
-	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, off: c.start()}
+	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, off: c.start(), end: c.end()}
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
@@ -37,6 +38,9 @@ func (p *Pages) Dictionary() *Dictionary { return p.dict }
 // returns io.EOF, and ErrDamaged if the pages were not those of the chunk.
 func (p *Pages) Next(dst *Values) error {
 	for {
+		if p.sought && p.off == p.end {
+			return io.EOF
+		}
 		if !p.sought && p.entries == p.chunk.Entries() {
 			return p.last()
 		}
@@ -69,22 +73,19 @@ func (p *Pages) last() error {
 	if p.rows != p.chunk.rows {
 		return p.wrap(fmt.Errorf("%d rows, not %d", p.rows, p.chunk.rows))
 	}
-	if p.off != p.chunk.end() {
-		return p.wrap(fmt.Errorf("%d bytes after its last page", p.chunk.end()-p.off))
+	if p.off != p.end {
+		return p.wrap(fmt.Errorf("%d bytes after its last page", p.end-p.off))
 	}
 	return io.EOF
 }
 
 func (p *Pages) wrap(err error) error {
-	if p.ctx.Err() != nil {
-		return p.ctx.Err()
-	}
-	return fmt.Errorf("%w: column %s, page before byte %d: %w", ErrDamaged, p.chunk.Column.Path, p.off, err)
+	return damaged(fmt.Sprintf("column %s, page before byte %d", p.chunk.Column.Path, p.off), err)
 }
 
 // read returns the next page. Its bytes are valid until the next call.
 func (p *Pages) read() (h PageHeader, body []byte, err error) {
-	if p.off >= p.chunk.end() {
+	if p.off >= p.end {
 		return h, nil, fmt.Errorf("the chunk ends after %d of %d entries", p.entries, p.chunk.Entries())
 	}
 	var length int
@@ -97,13 +98,13 @@ func (p *Pages) read() (h PageHeader, body []byte, err error) {
 			break
 		}
 		// The statistics in a header may be long.
-		if !errors.Is(err, errThriftShort) || int64(len(p.window)) == p.chunk.end()-p.off {
+		if !errors.Is(err, errThriftShort) || int64(len(p.window)) == p.end-p.off {
 			return h, nil, err
 		}
 	}
 	size := length + int(h.CompressedSize)
-	if int64(size) > p.chunk.end()-p.off {
-		return h, nil, fmt.Errorf("%w: %d bytes, where %d are left", errPage, size, p.chunk.end()-p.off)
+	if int64(size) > p.end-p.off {
+		return h, nil, fmt.Errorf("%w: %d bytes, where %d are left", errPage, size, p.end-p.off)
 	}
 	if err := p.fill(size); err != nil {
 		return h, nil, err
@@ -120,7 +121,7 @@ func (p *Pages) fill(n int) error {
 	if have >= n {
 		return nil
 	}
-	n = int(min(int64(max(n, readAhead)), p.chunk.end()-p.off))
+	n = int(min(int64(max(n, readAhead)), p.end-p.off))
 	if n <= have {
 		return nil
 	}
