@@ -16,6 +16,7 @@ const readAhead = 32 << 10
 type Pages struct {
 	decoder
 	ctx     context.Context
+	r       ReaderAt
 	window  []byte // bytes of the file from off on
 	memory  []byte // where the window is
 	off     int64  // of the next page
@@ -27,7 +28,7 @@ type Pages struct {
 
 // Pages begins with the chunk's first page.
 func (c *Chunk) Pages(ctx context.Context) *Pages {
-	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, off: c.start(), end: c.end()}
+	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, r: c.file.r, off: c.start(), end: c.end()}
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
@@ -121,7 +122,11 @@ func (p *Pages) fill(n int) error {
 	if have >= n {
 		return nil
 	}
-	n = int(min(int64(max(n, readAhead)), p.end-p.off))
+	if p.sought {
+		n = int(p.end - p.off)
+	} else {
+		n = int(min(int64(max(n, readAhead)), p.end-p.off))
+	}
 	if n <= have {
 		return nil
 	}
@@ -130,7 +135,7 @@ func (p *Pages) fill(n int) error {
 	}
 	memory := p.memory[:n]
 	copy(memory, p.window)
-	if err := readFull(p.ctx, p.chunk.file.r, memory[have:], p.off+int64(have)); err != nil {
+	if err := readFull(p.ctx, p.r, memory[have:], p.off+int64(have)); err != nil {
 		return err
 	}
 	p.window = memory
