@@ -96,6 +96,9 @@ const (
 
 const firstDedicated = firstAttr + Role(owners)*Role(attrParts)
 
+// lastRole is above all roles.
+const lastRole = firstDedicated + Role(owners)*maxDedicated
+
 // maxDedicated is how many text columns a format may dedicate to attributes of
 // one owner.
 const maxDedicated = 20

@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -12,17 +13,13 @@ const (
 )
 
 // AppendDelta64 appends 64-bit integers in DELTA_BINARY_PACKED.
-func AppendDelta64(dst []byte, values []int64) []byte {
-	return appendDelta(dst, values, func(d int64) int64 { return d })
-}
+func AppendDelta64(dst []byte, values []int64) []byte { return appendDelta(dst, values, 64) }
 
 // AppendDelta32 appends integers of 32 bits in DELTA_BINARY_PACKED: differences
 // wrap at 32 bits, so that none takes more.
-func AppendDelta32(dst []byte, values []int64) []byte {
-	return appendDelta(dst, values, func(d int64) int64 { return int64(int32(d)) })
-}
+func AppendDelta32(dst []byte, values []int64) []byte { return appendDelta(dst, values, 32) }
 
-func appendDelta(dst []byte, values []int64, wrap func(int64) int64) []byte {
+func appendDelta(dst []byte, values []int64, width uint) []byte {
 	dst = binary.AppendUvarint(dst, deltaBlock)
 	dst = binary.AppendUvarint(dst, deltaBlock/deltaMini)
 	dst = binary.AppendUvarint(dst, uint64(len(values)))
@@ -32,26 +29,23 @@ func appendDelta(dst []byte, values []int64, wrap func(int64) int64) []byte {
 	dst = binary.AppendVarint(dst, values[0])
 	last := values[0]
 	var deltas [deltaBlock]int64
+	unused := 64 - width
 	for values = values[1:]; len(values) > 0; {
 		n := min(len(values), deltaBlock)
-		least := wrap(values[0] - last)
+		least := int64(math.MaxInt64)
 		for i, v := range values[:n] {
-			d := wrap(v - last)
+			d := (v - last) << unused >> unused
 			deltas[i] = d
 			least = min(least, d)
 			last = v
 		}
-		dst = appendDeltaBlock(dst, deltas[:n], least, wrap)
+		dst = appendDeltaBlock(dst, deltas[:n], least, 1<<width-1)
 		values = values[n:]
 	}
 	return dst
 }
 
-func appendDeltaBlock(dst []byte, deltas []int64, least int64, wrap func(int64) int64) []byte {
-	mask := uint64(wrap(-1)) // all bits of 64
-	if wrap(1<<32) == 0 {
-		mask = 1<<32 - 1
-	}
+func appendDeltaBlock(dst []byte, deltas []int64, least int64, mask uint64) []byte {
 	dst = binary.AppendVarint(dst, least)
 	widths := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
