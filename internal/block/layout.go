@@ -50,9 +50,8 @@ func newLayout(s *Schema, m *Meta) *layout {
 	l := &layout{schema: s, needed: make([]bool, len(s.Columns))}
 	for i := range s.Columns {
 		c := &s.Columns[i]
-		o, derived := ownerOf(c.Role)
-		l.needed[i] = !derived
-		if !derived && c.MaxRep > 0 {
+		l.needed[i] = !derived(c.Role)
+		if o, ok := ownerOf(c.Role); ok && l.needed[i] {
 			l.owner[o].all = append(l.owner[o].all, i)
 		}
 	}
@@ -85,27 +84,33 @@ func (l *layout) addSpecials(o Owner, list []special) {
 	}
 }
 
-// ownerOf tells whose column has a role, and whether what it holds can be
-// computed from the others.
-func ownerOf(r Role) (o Owner, derived bool) {
+// derived says whether what a column holds can be computed from the others.
+func derived(r Role) bool {
+	return r > TraceID && r <= StatsErrors || r == SpanParent || r == SpanLeft || r == SpanRight
+}
+
+// ownerOf tells whose column has a role. Some are of the trace.
+func ownerOf(r Role) (o Owner, ok bool) {
 	switch {
-	case r == TraceID:
-		return OfResource, false
-	case r <= StatsErrors, r == SpanParent, r == SpanLeft, r == SpanRight:
-		return OfResource, true
+	case r <= StatsErrors:
+		return 0, false
 	case r <= ResourceK8sContainer:
-		return OfResource, false
+		return OfResource, true
 	case r <= ScopeDropped:
-		return OfScope, false
+		return OfScope, true
 	case r <= SpanHTTPStatus:
-		return OfSpan, false
+		return OfSpan, true
 	case r <= EventDropped:
-		return OfEvent, false
+		return OfEvent, true
 	case r <= LinkDropped:
-		return OfLink, false
+		return OfLink, true
 	case r < firstDedicated:
-		return Owner((r - firstAttr) / Role(attrParts)), false
+		return Owner((r - firstAttr) / Role(attrParts)), true
 	default:
-		return Owner((r - firstDedicated) / maxDedicated), false
+		return Owner((r - firstDedicated) / maxDedicated), true
 	}
 }
+
+// isAttr says whether a column is one of those of attributes, of which an
+// element may have many.
+func isAttr(r Role) bool { return r >= firstAttr && r < firstDedicated }

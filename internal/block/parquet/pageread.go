@@ -10,11 +10,12 @@ import (
 
 // decoder decodes the pages of a chunk. It holds what they need in common.
 type decoder struct {
-	chunk *Chunk
-	dict  *Dictionary
-	full  []byte  // a decompressed page
-	ints  []int64 // lengths
-	ids   []uint32
+	chunk      *Chunk
+	dict       *Dictionary
+	levelsOnly bool
+	full       []byte  // a decompressed page
+	ints       []int64 // lengths
+	ids        []uint32
 }
 
 // checksum holds the bytes of a page against its header.
@@ -107,7 +108,9 @@ func (d *decoder) page(dst *Values, h *PageHeader, body []byte) error {
 		return fmt.Errorf("%w: it begins within a row", errPage)
 	}
 	body, size := body[rep+def:], int(h.UncompressedSize)-rep-def
-	if v2.Uncompressed {
+	if d.levelsOnly {
+		return nil
+	} else if v2.Uncompressed {
 		if len(body) != size {
 			return fmt.Errorf("%w: %d bytes of values, not %d", errPage, len(body), size)
 		}
@@ -172,6 +175,9 @@ func (d *decoder) levels(dst *Values, rep, def []byte, n int) (rows, values int,
 // values appends the n values of a page, to the slice that is meant for them.
 func (d *decoder) values(dst *Values, encoding Encoding, body []byte, n int) (err error) {
 	column := d.chunk.Column
+	if d.levelsOnly {
+		return nil
+	}
 	if encoding == RLEDictionary || encoding == PlainDictionary {
 		return d.places(dst, body, n)
 	}

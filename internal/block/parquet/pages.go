@@ -35,6 +35,13 @@ func (c *Chunk) Pages(ctx context.Context) *Pages {
 // first page, or by Chunk.Dictionary.
 func (p *Pages) Dictionary() *Dictionary { return p.dict }
 
+// Levels is Next without the values: only Entries, Rows, Rep and Def count.
+func (p *Pages) Levels(dst *Values) error {
+	p.levelsOnly = true
+	defer func() { p.levelsOnly = false }()
+	return p.Next(dst)
+}
+
 // Next appends the entries of the next data page to dst. After the last one it
 // returns io.EOF, and ErrDamaged if the pages were not those of the chunk.
 func (p *Pages) Next(dst *Values) error {

@@ -52,3 +52,16 @@ func (d *Dictionary) Find(s []byte) (id uint32, ok bool) {
 	}
 	return 0, false
 }
+
+// Len is the number of values.
+func (d *Dictionary) Len() int { return d.n }
+
+// Strings returns the byte strings as strings, which share their memory.
+func (d *Dictionary) Strings() []string {
+	whole := string(d.Bytes.Data)
+	list := make([]string, d.Bytes.Len())
+	for i := range list {
+		list[i] = whole[d.Bytes.Offsets[i]:d.Bytes.Offsets[i+1]]
+	}
+	return list
+}
