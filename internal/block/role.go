@@ -118,10 +118,11 @@ type special struct {
 	role Role
 }
 
-// resourceSpecials are those of resources; service.name is one that has a value
-// in each resource. All are text.
+// serviceName has a column with a value in each resource.
+const serviceName = "service.name"
+
+// resourceSpecials are those of resources beside it. All are text.
 var resourceSpecials = [...]special{
-	{"service.name", ResourceService},
 	{"cluster", ResourceCluster},
 	{"namespace", ResourceNamespace},
 	{"pod", ResourcePod},

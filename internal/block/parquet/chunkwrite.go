@@ -28,7 +28,7 @@ type ChunkWriter struct {
 	Type           Type
 	Encoding       Encoding // of values
 	MaxRep, MaxDef uint8
-	Compressor     *Compressor             // nil writes the chunk uncompressed
+	Compressor     *Compressor           // nil writes the chunk uncompressed
 	Compare        func(a, b []byte) int // the order of bounds
 
 	rows, entries, nulls int64
