@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
-	"strconv"
 
 	"github.com/willf/bloom"
 )
@@ -14,26 +12,15 @@ const (
 	bloomHeader  = 24 // bytes: number of bits, of hashes, and of bits again, big-endian, and then the words
 	maxHashes    = 64 // of a bloom; Tempo's have 7
 	maxBloomBits = 64 * 8 << 20
-	maxShards    = 10_000 // Tempo's bound is 1,000
 )
-
-// BloomName is the file of a shard of a block's bloom.
-func BloomName(shard int) string { return "bloom-" + strconv.Itoa(shard) }
-
-// shardOf is the shard that has a trace.
-func shardOf(id *[16]byte, shards int) int {
-	h := fnv.New32()
-	_, _ = h.Write(id[:]) // never fails
-	return int(h.Sum32() % uint32(shards))
-}
 
 // MayHave says whether the trace can be in the block: false is certain. It reads
 // some words of one shard of the bloom.
 func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
-	if n := b.meta.BloomShards; n < 1 || n > maxShards {
+	if n := b.meta.BloomShards; n < 1 || n > maxBloomShards {
 		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, n)
 	}
-	name := BloomName(shardOf(&id, b.meta.BloomShards))
+	name := BloomName(bloomShardOf(id[:], b.meta.BloomShards))
 	size, err := b.src.Size(ctx, name)
 	if err != nil {
 		return false, err

@@ -13,7 +13,7 @@ func TestTraceOfTempo(t *testing.T) {
 		b := openBlock(t, "testdata/tempo-2.7.2/"+name)
 		count := int(b.Meta().TotalObjects)
 		for i := range 400 {
-			id := traceID(i)
+			id := tempoTraceID(i)
 			may, err := b.MayHave(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
@@ -40,7 +40,7 @@ func TestMayHave(t *testing.T) {
 	b := openBlock(t, "testdata/tempo-2.7.2/level1")
 	wrong := 0
 	for i := 1000; i < 3000; i++ {
-		if may, err := b.MayHave(t.Context(), traceID(i)); err != nil {
+		if may, err := b.MayHave(t.Context(), tempoTraceID(i)); err != nil {
 			t.Fatal(err)
 		} else if may {
 			wrong++
@@ -74,7 +74,7 @@ func TestTraceInParallel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.Trace(t.Context(), traceID(7), nil)
+		got, err := b.Trace(t.Context(), tempoTraceID(7), nil)
 		if err != nil || want != nil && !bytes.Equal(got, want) {
 			t.Fatalf("%+v: %d bytes, want %d, %v", opts, len(got), len(want), err)
 		}

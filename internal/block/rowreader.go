@@ -134,14 +134,6 @@ func (r *rowReader) empty(column int) bool {
 	return r.err != nil || c.entry == c.v.Entries || c.v.Def[c.entry] < c.maxDef
 }
 
-// Levels of repetition: what the next element of a list has.
-const (
-	repResource = 1
-	repScope    = 2
-	repSpan     = 3
-	repInner    = 4 // an event or a link
-)
-
 // trace appends the next trace.
 func (r *rowReader) trace(dst []byte) ([]byte, error) {
 	mark := len(dst)
@@ -252,14 +244,14 @@ func (r *rowReader) events(rep uint8, start uint64) {
 		r.skip(r.owner[OfEvent].all, rep, repSpan)
 		return
 	}
-	for more := true; more; more = r.more(driver, repInner) {
+	for more := true; more; more = r.more(driver, repEvent) {
 		m := r.w.open(11, 1)
 		r.w.fixed64(1, start+uint64(r.number(driver, rep)))
 		r.w.text(2, r.text(r.role(EventName), rep))
-		r.attributes(OfEvent, 3, rep, repInner)
+		r.attributes(OfEvent, 3, rep, repEvent)
 		r.w.varint(4, r.dropped(r.role(EventDropped), rep))
 		r.w.close(m)
-		rep = repInner
+		rep = repEvent
 	}
 }
 
@@ -269,15 +261,15 @@ func (r *rowReader) links(rep uint8) {
 		r.skip(r.owner[OfLink].all, rep, repSpan)
 		return
 	}
-	for more := true; more; more = r.more(driver, repInner) {
+	for more := true; more; more = r.more(driver, repEvent) {
 		m := r.w.open(13, 1)
 		r.w.text(1, r.text(driver, rep))
 		r.w.text(2, r.text(r.role(LinkSpanID), rep))
 		r.w.text(3, r.text(r.role(LinkTraceState), rep))
-		r.attributes(OfLink, 4, rep, repInner)
+		r.attributes(OfLink, 4, rep, repEvent)
 		r.w.varint(5, r.dropped(r.role(LinkDropped), rep))
 		r.w.close(m)
-		rep = repInner
+		rep = repEvent
 	}
 }
 

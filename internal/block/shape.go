@@ -102,7 +102,7 @@ func (g *RowGroup) Inner(ctx context.Context, o Owner) ([]uint32, error) {
 			if r <= repSpan && def[i] >= repSpan {
 				list = append(list, count)
 			}
-			if def[i] == repInner {
+			if def[i] == repEvent {
 				count++
 			}
 		}

@@ -22,7 +22,7 @@ func openBlock(t testing.TB, path string) *Block {
 
 // testdata/tempo-2.7.2 was written by Tempo 2.7.2: trace i has the first 16
 // bytes of sha256("trace-<i>") as its identifier.
-func traceID(i int) [16]byte {
+func tempoTraceID(i int) [16]byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "trace-%d", i))
 	return [16]byte(sum[:])
 }
@@ -35,7 +35,7 @@ func checkTempoTrace(t *testing.T, data []byte, i int) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, spans := traceID(i), 0
+	id, spans := tempoTraceID(i), 0
 	for _, rs := range traces.ResourceSpans().All() {
 		service, _ := rs.Resource().Attributes().Get("service.name")
 		version, _ := rs.Resource().Attributes().Get("service.version")
@@ -88,7 +88,7 @@ func checkTempoSpan(t *testing.T, s ptrace.Span, i int) {
 func TestTracesOfTempo(t *testing.T) {
 	number := map[[16]byte]int{}
 	for i := range 300 {
-		number[traceID(i)] = i
+		number[tempoTraceID(i)] = i
 	}
 	for name, want := range map[string]int{"level0": 100, "level1": 250} {
 		b := openBlock(t, "testdata/tempo-2.7.2/"+name)
