@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"appliance/internal/block/blocktest"
+	"appliance/internal/block/parquet"
 )
 
 // memory is a block in memory.
@@ -116,25 +117,45 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// A flipped bit in the pages or their indexes is found, and nothing panics. Some
-// bits mean nothing: statistics that only a page's header has.
+// A flipped bit in the pages or their indexes is found, or changes nothing that
+// is read: statistics that only a page's header has, the name of the writer.
 func TestVerifyFindsFlippedBits(t *testing.T) {
 	m := loadMemory(t, "testdata/tempo-2.7.2/level0")
+	want, err := verify(t, m)
+	if err != nil {
+		t.Fatal(err)
+	}
 	data := m[DataName]
-	missed, tried := 0, 0
-	for at := 0; at < len(data); at += 41 {
+	missed, unread, tried := 0, 0, 0
+	for at := 0; at < len(data); at += 83 {
 		data[at] ^= 1 << (at % 8)
-		switch _, err := verify(t, m); {
+		switch got, err := verify(t, m); {
+		case err == nil && got != want:
+			t.Errorf("byte %d: the block was verified, and %+v was read, not %+v", at, got, want)
 		case err == nil:
 			missed++
-		case !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "supported"):
+		case !errors.Is(err, ErrDamaged) && !errors.Is(err, parquet.ErrUnsupported):
 			t.Errorf("byte %d: %v", at, err)
+		}
+		if got, err := digest(t, m); err == nil && got != want.Digest {
+			t.Errorf("byte %d: other spans were read", at)
+		} else if err == nil {
+			unread++
 		}
 		data[at] ^= 1 << (at % 8)
 		tried++
 	}
-	t.Logf("%d of %d flipped bits found", tried-missed, tried)
+	t.Logf("of %d flipped bits verification found %d, and reading %d", tried, tried-missed, tried-unread)
 	if missed > tried/10 {
 		t.Errorf("%d of %d flipped bits were not found", missed, tried)
 	}
+}
+
+func digest(t testing.TB, m memory) (Digest, error) {
+	t.Helper()
+	b, err := Open(t.Context(), m, Options{})
+	if err != nil {
+		return Digest{}, err
+	}
+	return b.Digest(t.Context(), 1)
 }
