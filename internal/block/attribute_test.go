@@ -127,7 +127,7 @@ func sameValues(got, want map[uint32][]string) error {
 // Each attribute of each owner is found with its elements and its values.
 func TestAttribute(t *testing.T) {
 	for seed := range uint64(3) {
-		b, _ := build(t, blocktest.Records(seed, blocktest.Random(seed, 60)), BuilderOptions{PageSpans: 30})
+		b, _ := built(t, blocktest.Records(seed, blocktest.Random(seed, 60)), BuilderOptions{PageSpans: 30})
 		if b.RowGroups() != 1 {
 			t.Fatal("more than one row group")
 		}
@@ -185,7 +185,7 @@ func checkWanted(t *testing.T, g *RowGroup, want *expectation, o Owner) {
 
 // The shape tells the numbers of the elements, and scans have a value for each.
 func TestShapeAndScan(t *testing.T) {
-	b, _ := build(t, blocktest.Records(9, blocktest.Random(9, 80)), BuilderOptions{PageSpans: 25})
+	b, _ := built(t, blocktest.Records(9, blocktest.Random(9, 80)), BuilderOptions{PageSpans: 25})
 	want, g := expect(t, b), b.RowGroup(0)
 	shape, err := g.Shape(t.Context())
 	if err != nil {
