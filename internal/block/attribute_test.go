@@ -245,3 +245,61 @@ func TestBounds(t *testing.T) {
 		t.Error("statistics of events or names are not read")
 	}
 }
+
+// blockTexts is what all row groups of a block tell of a key, with elements
+// numbered within the block.
+func blockTexts(t *testing.T, b *Block, o Owner, key string) map[uint32][]string {
+	t.Helper()
+	all, base := map[uint32][]string{}, uint32(0)
+	for i := range b.RowGroups() {
+		g := b.RowGroup(i)
+		a, err := g.Attribute(t.Context(), o, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for e, list := range texts(a) {
+			all[base+e] = list
+		}
+		shape, err := g.Shape(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements := map[Owner][]uint32{OfResource: shape.Resources, OfScope: shape.Scopes, OfSpan: shape.Spans}[o]
+		if elements == nil {
+			if elements, err = g.Inner(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		base += elements[len(elements)-1]
+	}
+	return all
+}
+
+// Dedicated columns hold attributes like others, and vParquet3 has those of
+// resources and spans, without arrays.
+func TestAttributeOfTempo(t *testing.T) {
+	for name, searched := range map[string][]Owner{"vparquet4": {OfResource, OfScope, OfSpan, OfEvent, OfLink}, "vparquet3": {OfResource, OfSpan}} {
+		b := openBlock(t, "testdata/peer/"+name)
+		want := expect(t, b)
+		for _, o := range searched {
+			for key, values := range want.values[o] {
+				if err := sameValues(blockTexts(t, b, o, key), values); err != nil && (name != "vparquet3" || !arrayHidden(blockTexts(t, b, o, key), values)) {
+					t.Errorf("%s, owner %d, %q: %v", name, o, key, err)
+				}
+			}
+			if len(want.values[o]) == 0 {
+				t.Errorf("%s: owner %d has no attributes", name, o)
+			}
+		}
+	}
+}
+
+// arrayHidden says whether all that is not as wanted is an array that is hidden.
+func arrayHidden(got, want map[uint32][]string) bool {
+	for e, list := range want {
+		if !slices.Equal(got[e], list) && !slices.Contains(got[e], "hidden") {
+			return false
+		}
+	}
+	return len(got) == len(want)
+}
