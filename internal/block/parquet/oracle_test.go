@@ -70,7 +70,7 @@ func entries(v *parquet.Values, column *parquet.Column, dict *parquet.Dictionary
 		}
 		switch {
 		case len(v.IDs) > 0:
-			e.value = fmt.Sprintf("%q", dict.Bytes.At(int(v.IDs[value])))
+			e.value = fmt.Sprintf("%q", dict.At(v.IDs[value]))
 		case v.Bytes.Len() > 0:
 			e.value = fmt.Sprintf("%q", v.Bytes.At(value))
 		case len(v.Ints) > 0:
@@ -168,16 +168,15 @@ func pagesByIndex(t *testing.T, c *parquet.Chunk, chunk oracle.ColumnChunk, want
 	if err != nil || len(x.Pages) != theirs.NumPages() || len(bounds.Min) != len(x.Pages) {
 		t.Fatalf("%s: %d pages, %d bounds, want %d, %v", c.Column.Path, len(x.Pages), len(bounds.Min), theirs.NumPages(), err)
 	}
-	dict, err := c.Dictionary(t.Context())
-	if err != nil {
+	pages := c.Pages(t.Context())
+	if err := pages.Start(nil); err != nil {
 		t.Fatal(err)
 	}
-	pages := c.Pages(t.Context())
 	for i := len(x.Pages) - 1; i >= 0; i-- {
 		if x.Pages[i].Offset != theirs.Offset(i) || x.Pages[i].FirstRow != theirs.FirstRowIndex(i) {
 			t.Fatalf("%s: page %d is %+v", c.Column.Path, i, x.Pages[i])
 		}
-		pages.Seek(x.Pages[i], dict)
+		pages.Seek(x.Pages[i])
 		var v parquet.Values
 		if err := pages.Next(&v); err != nil {
 			t.Fatal(err)
@@ -185,7 +184,7 @@ func pagesByIndex(t *testing.T, c *parquet.Chunk, chunk oracle.ColumnChunk, want
 		if err := pages.Next(&v); !errors.Is(err, io.EOF) {
 			t.Fatalf("after the page: %v", err)
 		}
-		got := entries(&v, c.Column, dict)
+		got := entries(&v, c.Column, pages.Dictionary())
 		tail := want[len(want)-len(got):]
 		for k := range got {
 			if got[k] != tail[k] {

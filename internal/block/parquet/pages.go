@@ -16,9 +16,11 @@ const readAhead = 32 << 10
 type Pages struct {
 	decoder
 	ctx     context.Context
+	r       ReaderAt
 	window  []byte // bytes of the file from off on
 	memory  []byte // where the window is
 	off     int64  // of the next page
+	began   int64  // where the last page began
 	entries int64  // of the pages before it
 	rows    int64  // that began in them
 	end     int64  // where the last page ends
@@ -27,12 +29,34 @@ type Pages struct {
 
 // Pages begins with the chunk's first page.
 func (c *Chunk) Pages(ctx context.Context) *Pages {
-	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, off: c.start(), end: c.end()}
+	p := &Pages{}
+	p.Reset(ctx, c)
+	return p
+}
+
+// Reset begins with the first page of another chunk, in the memory that is
+// there: a dictionary and values that were read before are gone.
+func (p *Pages) Reset(ctx context.Context, c *Chunk) {
+	spare := p.dict
+	if spare == nil {
+		spare = p.spare
+	}
+	*p = Pages{
+		decoder: decoder{chunk: c, spare: spare, full: p.full, ints: p.ints, ids: p.ids},
+		ctx:     ctx, r: c.file.r, memory: p.memory, off: c.start(), end: c.end(),
+	}
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
 // first page, or by Chunk.Dictionary.
 func (p *Pages) Dictionary() *Dictionary { return p.dict }
+
+// Levels is Next without the values: only Entries, Rows, Rep and Def count.
+func (p *Pages) Levels(dst *Values) error {
+	p.levelsOnly = true
+	defer func() { p.levelsOnly = false }()
+	return p.Next(dst)
+}
 
 // Next appends the entries of the next data page to dst. After the last one it
 // returns io.EOF, and ErrDamaged if the pages were not those of the chunk.
@@ -109,6 +133,7 @@ func (p *Pages) read() (h PageHeader, body []byte, err error) {
 	if err := p.fill(size); err != nil {
 		return h, nil, err
 	}
+	p.began = p.off
 	body = p.window[length:size]
 	p.window = p.window[size:]
 	p.off += int64(size)
@@ -121,7 +146,11 @@ func (p *Pages) fill(n int) error {
 	if have >= n {
 		return nil
 	}
-	n = int(min(int64(max(n, readAhead)), p.end-p.off))
+	if p.sought {
+		n = int(p.end - p.off)
+	} else {
+		n = int(min(int64(max(n, readAhead)), p.end-p.off))
+	}
 	if n <= have {
 		return nil
 	}
@@ -130,7 +159,7 @@ func (p *Pages) fill(n int) error {
 	}
 	memory := p.memory[:n]
 	copy(memory, p.window)
-	if err := readFull(p.ctx, p.chunk.file.r, memory[have:], p.off+int64(have)); err != nil {
+	if err := readFull(p.ctx, p.r, memory[have:], p.off+int64(have)); err != nil {
 		return err
 	}
 	p.window = memory

@@ -45,6 +45,15 @@ func (a *ByteArrays) reserve(n int, size uint64) error {
 	return nil
 }
 
+// Append appends a string. There must be room for its bytes within 4 GiB.
+func (a *ByteArrays) Append(s []byte) {
+	if len(a.Offsets) == 0 {
+		a.Offsets = append(a.Offsets, 0)
+	}
+	a.append(s)
+}
+
+// append is Append after reserve.
 func (a *ByteArrays) append(s []byte) {
 	a.Data = append(a.Data, s...)
 	a.Offsets = append(a.Offsets, uint32(len(a.Data)))
