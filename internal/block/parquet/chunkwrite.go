@@ -1,0 +1,197 @@
+package parquet
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// Page is one data page of a column, encoded and not yet compressed.
+type Page struct {
+	Rows    int    // that begin in the page; none goes on in the next
+	Entries int    // values and nulls
+	Nulls   int    // of the entries
+	Rep     []byte // repetition levels, as AppendHybrid writes them; not read where there are none
+	Def     []byte // definition levels, likewise
+	Values  []byte
+	Bounds  Bounds
+}
+
+// Bounds are the least and the greatest value of a page or chunk, in the PLAIN
+// encoding without a length. Both are nil where there are only nulls.
+type Bounds struct{ Min, Max []byte }
+
+// ChunkWriter collects the pages of one column in one row group, compressed.
+// Data pages are of version 1, in which levels are compressed with the values:
+// in blocks levels would else take a third of the file.
+type ChunkWriter struct {
+	Path           []string
+	Type           Type
+	Encoding       Encoding // of values
+	MaxRep, MaxDef uint8
+	Compressor     *Compressor           // nil writes the chunk uncompressed
+	Compare        func(a, b []byte) int // the order of bounds
+	Memory         *PageMemory           // of the pages
+
+	rows, entries, nulls int64
+	uncompressed, size   int64
+	pages                [][]byte // with headers; the dictionary's is added last
+	dictionary           int64    // length of its page; 0 if there is none
+	locations            []PageLocation
+	index                ColumnIndex
+}
+
+// PageMemory is the memory of the pages of a row group, whose columns share it:
+// blocks that are used again for the next row group, so that nothing grows by
+// being copied.
+type PageMemory struct {
+	blocks [][]byte
+	used   int // blocks
+	size   int // bytes of pages
+
+	body, packed, header []byte // of the page that is being made
+}
+
+const memoryBlock = 512 << 10
+
+// Reset makes the memory free again.
+func (m *PageMemory) Reset() {
+	for i := range m.blocks {
+		m.blocks[i] = m.blocks[i][:0]
+	}
+	m.used, m.size = 0, 0
+}
+
+// Size is the length of all pages in bytes.
+func (m *PageMemory) Size() int { return m.size }
+
+// keep copies the two parts of a page into a block.
+func (m *PageMemory) keep(header, body []byte) []byte {
+	n := len(header) + len(body)
+	m.size += n
+	for ; m.used < len(m.blocks); m.used++ {
+		if b := m.blocks[m.used]; cap(b)-len(b) >= n {
+			break
+		}
+	}
+	if m.used == len(m.blocks) {
+		m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
+	}
+	b := m.blocks[m.used]
+	start := len(b)
+	b = append(append(b, header...), body...)
+	m.blocks[m.used] = b
+	return b[start:len(b):len(b)]
+}
+
+// Reset begins a new chunk.
+func (c *ChunkWriter) Reset() {
+	c.rows, c.entries, c.nulls, c.uncompressed, c.size, c.dictionary = 0, 0, 0, 0, 0, 0
+	c.pages, c.locations = c.pages[:0], c.locations[:0]
+	c.index.NullPages, c.index.NullCounts = c.index.NullPages[:0], c.index.NullCounts[:0]
+	c.index.Min, c.index.Max = c.index.Min[:0], c.index.Max[:0]
+}
+
+// AddPage adds a data page. Nothing of it is kept but the bounds.
+func (c *ChunkWriter) AddPage(p *Page) {
+	body := c.Memory.body[:0]
+	if c.MaxRep > 0 {
+		body = appendLevels(body, p.Rep)
+	}
+	if c.MaxDef > 0 {
+		body = appendLevels(body, p.Def)
+	}
+	body = append(body, p.Values...)
+	c.Memory.body = body
+	n := c.addPage(body, &PageHeader{Type: DataPage, V1: DataPageHeader{
+		NumValues: int32(p.Entries), Encoding: c.Encoding, DefinitionEncoding: RLE, RepetitionEncoding: RLE,
+	}})
+	c.locations = append(c.locations, PageLocation{Offset: c.size - n, CompressedSize: int32(n), FirstRow: c.rows})
+	c.rows += int64(p.Rows)
+	c.entries += int64(p.Entries)
+	c.nulls += int64(p.Nulls)
+	c.index.NullPages = append(c.index.NullPages, p.Nulls == p.Entries)
+	c.index.NullCounts = append(c.index.NullCounts, int64(p.Nulls))
+	c.index.Min = append(c.index.Min, p.Bounds.Min)
+	c.index.Max = append(c.index.Max, p.Bounds.Max)
+}
+
+func appendLevels(dst, levels []byte) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(levels)))
+	return append(dst, levels...)
+}
+
+// SetDictionary adds the page with the chunk's n distinct values, which are in
+// the PLAIN encoding. It is the last page to be added.
+func (c *ChunkWriter) SetDictionary(values []byte, n int) {
+	c.dictionary = c.addPage(values, &PageHeader{
+		Type: DictionaryPage, Dictionary: DictionaryPageHeader{NumValues: int32(n), Encoding: Plain},
+	})
+}
+
+// addPage adds a page, and returns its length with the header.
+func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
+	m := c.Memory
+	packed := body
+	if c.Compressor != nil {
+		m.packed = c.Compressor.append(m.packed[:0], body)
+		packed = m.packed
+	}
+	h.UncompressedSize, h.CompressedSize = int32(len(body)), int32(len(packed))
+	h.HasCRC, h.CRC = true, crc32.ChecksumIEEE(packed)
+	m.header = AppendPageHeader(m.header[:0], h)
+	page := m.keep(m.header, packed)
+	c.pages = append(c.pages, page)
+	c.uncompressed += int64(len(m.header) + len(body))
+	c.size += int64(len(page))
+	return int64(len(page))
+}
+
+// Finish appends the bytes of the chunk, which begin at offset of the file, to
+// bufs, and returns what the footer and the indexes say of it. All slices are
+// valid until Reset.
+func (c *ChunkWriter) Finish(bufs [][]byte, offset int64) (_ [][]byte, meta ColumnMetaData, index *ColumnIndex, locations []PageLocation) {
+	codec := Uncompressed
+	if c.Compressor != nil {
+		codec = Zstd
+	}
+	bounds := c.bounds()
+	meta = ColumnMetaData{
+		Type: c.Type, Path: c.Path, Codec: codec, NumValues: c.entries,
+		TotalUncompressedSize: c.uncompressed, TotalCompressedSize: c.size,
+		DataPageOffset: offset + c.dictionary,
+		Statistics:     Statistics{HasNullCount: true, NullCount: c.nulls, Min: bounds.Min, Max: bounds.Max},
+	}
+	if c.dictionary > 0 {
+		last := len(c.pages) - 1
+		bufs = append(bufs, c.pages[last])
+		c.pages = c.pages[:last]
+		meta.DictionaryPageOffset = offset
+		meta.Encodings = append(meta.Encodings, Plain)
+		meta.EncodingStats = append(meta.EncodingStats, PageEncodingStats{DictionaryPage, Plain, 1})
+	}
+	if c.MaxDef > 0 || c.MaxRep > 0 {
+		meta.Encodings = append(meta.Encodings, RLE)
+	}
+	meta.Encodings = append(meta.Encodings, c.Encoding)
+	meta.EncodingStats = append(meta.EncodingStats, PageEncodingStats{DataPage, c.Encoding, int32(len(c.locations))})
+	for i := range c.locations {
+		c.locations[i].Offset += meta.DataPageOffset
+	}
+	return append(bufs, c.pages...), meta, &c.index, c.locations
+}
+
+// bounds are those of all pages.
+func (c *ChunkWriter) bounds() (all Bounds) {
+	for i, null := range c.index.NullPages {
+		if null {
+			continue
+		}
+		if all.Min == nil || c.Compare(c.index.Min[i], all.Min) < 0 {
+			all.Min = c.index.Min[i]
+		}
+		if all.Max == nil || c.Compare(c.index.Max[i], all.Max) > 0 {
+			all.Max = c.index.Max[i]
+		}
+	}
+	return all
+}
