@@ -69,7 +69,6 @@ func (l *loader) next() (*trace, error) {
 	if err := l.overflow.flush(); err != nil {
 		return nil, err
 	}
-	l.bytes = len(l.memory)
 	return l.trace, l.load(id)
 }
 
@@ -94,6 +93,7 @@ func (l *loader) load(id [16]byte) error {
 	if len(l.ends) > 1 {
 		l.trace.seen.reset(len(l.ends))
 	}
+	l.bytes = 0
 	start := 0
 	for _, end := range l.ends {
 		frame := l.memory[start:end:end]
@@ -102,6 +102,7 @@ func (l *loader) load(id [16]byte) error {
 			l.copies++
 			continue
 		}
+		l.bytes += len(frame)
 		resource, rest, err := l.origin(frame, &l.resources)
 		if err != nil {
 			return fmt.Errorf("read a resource of trace %x: %w", id, err)

@@ -1,0 +1,121 @@
+package block
+
+import (
+	"context"
+	"math"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"appliance/internal/block/blocktest"
+)
+
+const testBlockID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
+
+// build makes a block of records below dir.
+func build(t *testing.T, records [][]byte, opts BuilderOptions) (dir string, meta *Meta, stats Stats) {
+	t.Helper()
+	if opts.Dir == "" {
+		opts.Dir = t.TempDir()
+	}
+	opts.Tenant, opts.BlockID = "single-tenant", testBlockID
+	b, err := NewBuilder(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if err := b.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meta, stats, err = b.Finish(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stats.Added != stats.Spans+stats.Copies+stats.Overflowed || stats.Spans != int64(stats.Digest.Spans) {
+		t.Fatalf("counts do not add up: %+v", stats)
+	}
+	return filepath.Join(opts.Dir, opts.Tenant, opts.BlockID), meta, stats
+}
+
+// equalRow is what cmp says with equalRows, in a tenth of the time.
+func equalRow(a, b reflect.Value) bool {
+	switch a.Kind() {
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if !equalRow(a.Field(i), b.Field(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Slice:
+		if a.Len() != b.Len() {
+			return false
+		}
+		for i := range a.Len() {
+			if !equalRow(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return true
+	case reflect.Pointer:
+		return a.IsNil() == b.IsNil() && (a.IsNil() || equalRow(a.Elem(), b.Elem()))
+	case reflect.Float64:
+		return math.Float64bits(a.Float()) == math.Float64bits(b.Float())
+	case reflect.Map:
+		return reflect.DeepEqual(a.Interface(), b.Interface())
+	}
+	return a.Equal(b)
+}
+
+var equalRows = cmp.Options{
+	cmpopts.EquateEmpty(),
+	cmp.Comparer(func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }),
+}
+
+// compareRows fails unless the rows of a block are those that batches make.
+func compareRows(t *testing.T, dir string, want []rowTrace) {
+	t.Helper()
+	got := readRows(t, filepath.Join(dir, DataName))
+	if len(got) != len(want) {
+		t.Fatalf("%d traces, want %d", len(got), len(want))
+	}
+	for i := range got {
+		eachAttrs(&got[i], func(attrs []rowAttr) { jsonToProto(t, attrs) })
+		if !equalRow(reflect.ValueOf(want[i]), reflect.ValueOf(got[i])) {
+			diff := cmp.Diff(want[i], got[i], equalRows)
+			t.Fatalf("trace %x differs (- want, + got):\n%s", want[i].TraceID, diff)
+		}
+	}
+}
+
+// TestBlockIsWhatWasAdded lets parquet-go read blocks of random traces, with
+// memory for all, and with so little that all that is bounded overflows.
+func TestBlockIsWhatWasAdded(t *testing.T) {
+	for seed := range uint64(6) {
+		batches := blocktest.Random(seed, 40)
+		records := blocktest.Records(seed, batches)
+		want := expected(t, batches, false)
+		for name, opts := range map[string]BuilderOptions{
+			"in memory":         {},
+			"sorted in a file":  {SortBytes: 4 << 10},
+			"small pages":       {PageSpans: 7},
+			"small row groups":  {PageSpans: 50, RowGroupBytes: 1},
+			"all of it, slower": {SortBytes: 10 << 10, PageSpans: 20, RowGroupBytes: 20_000, ZstdLevel: 9},
+		} {
+			dir, _, _ := build(t, records, opts)
+			if t.Failed() {
+				t.Fatalf("seed %d, %s", seed, name)
+			}
+			compareRows(t, dir, want)
+		}
+		dir, _, stats := build(t, records, BuilderOptions{KeepCopies: true})
+		compareRows(t, dir, expected(t, batches, true))
+		if stats.Copies != 0 {
+			t.Errorf("%d copies were removed", stats.Copies)
+		}
+	}
+}
