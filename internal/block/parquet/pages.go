@@ -28,7 +28,22 @@ type Pages struct {
 
 // Pages begins with the chunk's first page.
 func (c *Chunk) Pages(ctx context.Context) *Pages {
-	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, r: c.file.r, off: c.start(), end: c.end()}
+	p := &Pages{}
+	p.Reset(ctx, c)
+	return p
+}
+
+// Reset begins with the first page of another chunk, in the memory that is
+// there: a dictionary and values that were read before are gone.
+func (p *Pages) Reset(ctx context.Context, c *Chunk) {
+	spare := p.dict
+	if spare == nil {
+		spare = p.spare
+	}
+	*p = Pages{
+		decoder: decoder{chunk: c, spare: spare, full: p.full, ints: p.ints, ids: p.ids},
+		ctx:     ctx, r: c.file.r, memory: p.memory, off: c.start(), end: c.end(),
+	}
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
