@@ -11,11 +11,12 @@ import (
 // origin is the resource or the scope of spans, parsed as far as it is needed
 // to tell which ones are equal.
 type origin struct {
-	raw     []byte // the message
-	class   int32  // equal ones have the same; valid in one epoch
-	epoch   int32
-	service []byte // service.name of a resource
-	hash    uint64 // for digests
+	raw          []byte // the message
+	class        int32  // equal ones have the same; valid in one epoch
+	epoch        int32
+	service      []byte // service.name of a resource: the last one that is a text
+	firstService []byte // the text of the first service.name
+	hash         uint64 // for digests
 }
 
 // classes numbers origins such that equal ones get equal numbers: their
@@ -106,7 +107,8 @@ func (c *classes) end(head []byte) int32 {
 func (c *classes) resource(r *origin) error {
 	c.begin()
 	var dropped uint64
-	r.service = nil
+	r.service, r.firstService = nil, nil
+	named := false
 	f := otlpwire.NewFields(r.raw)
 	for f.Next() {
 		switch f.Tag {
@@ -115,9 +117,15 @@ func (c *classes) resource(r *origin) error {
 			if err != nil {
 				return err
 			}
-			if string(key) == serviceName && v.kind == anyText {
-				r.service = v.bytes
-				continue
+			if string(key) == serviceName {
+				if !named && v.kind == anyText {
+					r.firstService = v.bytes
+				}
+				named = true
+				if v.kind == anyText {
+					r.service = v.bytes
+					continue
+				}
 			}
 			c.attribute(key, &v)
 		case 2<<3 | otlpwire.TagVarint:

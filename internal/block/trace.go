@@ -177,25 +177,30 @@ func (t *trace) finish() {
 		for at := r.first; at >= 0; at = t.scopes[at].next {
 			for n := t.scopes[at].first; n >= 0; n = t.spans[n].next {
 				t.order = append(t.order, n)
-				t.span(r, &t.spans[n])
+				r.spans++
+				if t.spans[n].status == statusError {
+					r.errors++
+				}
 			}
 		}
 		t.count(r)
 	}
+	for i := range t.spans {
+		t.bound(&t.spans[i])
+	}
 	t.nesting.number(t.spans, t.order)
 }
 
-func (t *trace) span(r *resourceGroup, s *spanHead) {
-	if s.start != 0 && (t.start == 0 || s.start < t.start) { // Tempo takes 0 for unknown
+// bound takes a span into account for what a trace has once, as Tempo does, in
+// the order in which the spans came. A start of 0 is unknown, so the next one
+// counts whatever was before. Of several roots the last one counts.
+func (t *trace) bound(s *spanHead) {
+	if t.start == 0 || s.start < t.start {
 		t.start = s.start
 	}
 	t.end = max(t.end, s.end)
-	if len(s.parent) == 0 { // the last one counts
-		t.rootService, t.rootName = r.resource.service, s.name
-	}
-	r.spans++
-	if s.status == statusError {
-		r.errors++
+	if len(s.parent) == 0 {
+		t.rootService, t.rootName = s.resource.firstService, s.name
 	}
 }
 
