@@ -21,52 +21,42 @@ type Source interface {
 	Size(ctx context.Context, name string) (int64, error)
 }
 
-// Dir is the source of a block in a local directory. A file that was read stays
-// open until Close, so that the block can be read after it was removed.
-type Dir struct {
-	path  string
+// File is an open file of a block.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	// Size is the length in bytes.
+	Size() (int64, error)
+}
+
+// Files is the source of a block whose files are opened by their names. One that
+// was read stays open until Close, so that the block can be read after it was
+// removed.
+type Files struct {
+	open  func(name string) (File, error)
 	mu    sync.Mutex
-	files map[string]*os.File
+	files map[string]File
 }
 
-// OpenDir makes the source of a block's directory. Nothing is read yet.
-func OpenDir(path string) *Dir { return &Dir{path: path, files: map[string]*os.File{}} }
-
-func (d *Dir) open(name string) (*os.File, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.files == nil {
-		return nil, fmt.Errorf("open %s: %w", name, fs.ErrClosed)
-	}
-	if f, ok := d.files[name]; ok {
-		return f, nil
-	}
-	f, err := os.Open(filepath.Join(d.path, name))
-	if err != nil {
-		return nil, err
-	}
-	d.files[name] = f
-	return f, nil
+// OpenFiles makes a source. Nothing is opened yet.
+func OpenFiles(open func(name string) (File, error)) *Files {
+	return &Files{open: open, files: map[string]File{}}
 }
 
-// ReadAt reads a range of a file.
-func (d *Dir) ReadAt(ctx context.Context, name string, p []byte, off int64) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	f, err := d.open(name)
-	if err != nil {
-		return 0, err
-	}
-	return f.ReadAt(p, off)
+// OpenDir makes the source of a block's directory on the local disk.
+func OpenDir(path string) *Files {
+	return OpenFiles(func(name string) (File, error) {
+		f, err := os.Open(filepath.Join(path, name))
+		if err != nil {
+			return nil, err
+		}
+		return osFile{f}, nil
+	})
 }
 
-// Size is a file's length.
-func (d *Dir) Size(_ context.Context, name string) (int64, error) {
-	f, err := d.open(name)
-	if err != nil {
-		return 0, err
-	}
+type osFile struct{ *os.File }
+
+func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -74,15 +64,53 @@ func (d *Dir) Size(_ context.Context, name string) (int64, error) {
 	return info.Size(), nil
 }
 
+func (s *Files) file(name string) (File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.files == nil {
+		return nil, fmt.Errorf("open %s: %w", name, fs.ErrClosed)
+	}
+	if f, ok := s.files[name]; ok {
+		return f, nil
+	}
+	f, err := s.open(name)
+	if err != nil {
+		return nil, err
+	}
+	s.files[name] = f
+	return f, nil
+}
+
+// ReadAt reads a range of a file.
+func (s *Files) ReadAt(ctx context.Context, name string, p []byte, off int64) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	f, err := s.file(name)
+	if err != nil {
+		return 0, err
+	}
+	return f.ReadAt(p, off)
+}
+
+// Size is a file's length.
+func (s *Files) Size(_ context.Context, name string) (int64, error) {
+	f, err := s.file(name)
+	if err != nil {
+		return 0, err
+	}
+	return f.Size()
+}
+
 // Close closes the files. No read may be under way.
-func (d *Dir) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (s *Files) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var errs []error
-	for _, f := range d.files {
+	for _, f := range s.files {
 		errs = append(errs, f.Close())
 	}
-	d.files = nil
+	s.files = nil
 	return errors.Join(errs...)
 }
 

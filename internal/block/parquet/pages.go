@@ -20,6 +20,7 @@ type Pages struct {
 	window  []byte // bytes of the file from off on
 	memory  []byte // where the window is
 	off     int64  // of the next page
+	began   int64  // where the last page began
 	entries int64  // of the pages before it
 	rows    int64  // that began in them
 	end     int64  // where the last page ends
@@ -132,6 +133,7 @@ func (p *Pages) read() (h PageHeader, body []byte, err error) {
 	if err := p.fill(size); err != nil {
 		return h, nil, err
 	}
+	p.began = p.off
 	body = p.window[length:size]
 	p.window = p.window[size:]
 	p.off += int64(size)
