@@ -33,10 +33,10 @@ func File(path string) ([]byte, error) {
 }
 
 // Decode decodes an export request or TracesData: both are one message on the
-// wire.
+// wire. Fields that the protocol does not have are left out.
 func Decode(data []byte) (*trace.TracesData, error) {
 	var td trace.TracesData
-	if err := proto.Unmarshal(data, &td); err != nil {
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, &td); err != nil {
 		return nil, fmt.Errorf("decode %d bytes of OTLP: %w", len(data), err)
 	}
 	return &td, nil

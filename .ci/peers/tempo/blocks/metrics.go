@@ -8,6 +8,10 @@ import (
 	"github.com/grafana/tempo/tempodb/encoding/common"
 )
 
+// maxSteps bounds an answer: Tempo allocates for every step of the range, and the
+// times of a block's spans may be anything.
+const maxSteps = 1000
+
 // metrics answers a metrics query over a range.
 func (q *search) metrics(ctx context.Context, blocks []common.BackendBlock, query string) (object, error) {
 	start, end := q.bounds(blocks[0])
@@ -15,7 +19,8 @@ func (q *search) metrics(ctx context.Context, blocks []common.BackendBlock, quer
 		s, e := q.bounds(b)
 		start, end = min(start, s), max(end, e)
 	}
-	req := &tempopb.QueryRangeRequest{Query: query, Start: start * 1e9, End: end * 1e9, Step: uint64(q.step), MaxSeries: 100_000}
+	step := max(uint64(q.step), (end-start)*1e9/maxSteps)
+	req := &tempopb.QueryRangeRequest{Query: query, Start: start * 1e9, End: end * 1e9, Step: step, MaxSeries: 100_000}
 	traceql.AlignRequest(req)
 	final, err := traceql.QueryRangeCombinerFor(req, traceql.AggregateModeFinal, int(req.MaxSeries))
 	if err != nil {
