@@ -19,6 +19,7 @@ import (
 type input struct {
 	name    string
 	records [][]byte
+	wild    bool // the spans may say anything
 }
 
 // long says that there are hours.
@@ -44,7 +45,7 @@ func conformance(t testing.TB, pattern string) *input {
 
 // random is traces of everything that OTLP can say.
 func random(seed uint64, traces int) *input {
-	return &input{fmt.Sprintf("random %d", seed), blocktest.Records(seed, blocktest.Random(seed, traces))}
+	return &input{name: fmt.Sprintf("random %d", seed), records: blocktest.Records(seed, blocktest.Random(seed, traces)), wild: true}
 }
 
 // filled is the input as Tempo survives it.

@@ -13,7 +13,7 @@ func TestMerged(t *testing.T) {
 		t.Run(in.name, func(t *testing.T) {
 			s := newStorage(t)
 			half := len(in.records) / 2
-			first, second := &input{in.name, in.records[:half]}, &input{in.name, in.records[half:]}
+			first, second := &input{name: in.name, records: in.records[:half]}, &input{name: in.name, records: in.records[half:]}
 			s.build(t, first, ourID, block.BuilderOptions{})
 			s.build(t, second, otherID, block.BuilderOptions{})
 			pure := s.compact(t, nil, s.create(t, first), s.create(t, second))

@@ -39,7 +39,7 @@ func (q *search) metrics(ctx context.Context, blocks []common.BackendBlock, quer
 	final.Combine(&tempopb.QueryRangeResponse{Series: eval.Results().ToProto(req), Metrics: &tempopb.SearchMetrics{}})
 	series := []any{}
 	for _, one := range final.Response().Series {
-		o := fields(one)
+		o := plain(one, tenDigits)
 		sortList(o["Labels"])
 		series = append(series, o)
 	}

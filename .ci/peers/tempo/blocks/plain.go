@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,39 +14,51 @@ import (
 
 type object = map[string]any
 
+// floats is how a float is shown.
+type floats int
+
+const (
+	allDigits  floats = -1
+	tenDigits  floats = 10 // sums of floats depend on the order of their terms
+	doubleBits floats = -2 // the bits in hex, or NaN
+)
+
+func (f floats) text(v float64) string {
+	switch {
+	case f != doubleBits:
+		return strconv.FormatFloat(v, 'g', int(f), 64)
+	case math.IsNaN(v):
+		return "NaN"
+	}
+	return strconv.FormatUint(math.Float64bits(v), 16)
+}
+
 // plain makes JSON values of Tempo's structs: objects without zero fields, bytes
 // in hex, and every number as text, so that no bit of it is lost.
-func plain(v any) any { return floatDigits(-1).plain(reflect.ValueOf(v)) }
+func plain(v any, f floats) object { return f.plain(reflect.ValueOf(v)).(object) }
 
-// fields makes an object of an answer. Floats have ten digits, since sums of them
-// depend on the order of their terms.
-func fields(v any) object { return floatDigits(10).plain(reflect.ValueOf(v)).(object) }
-
-// floatDigits is how many digits of a float are shown; -1: all.
-type floatDigits int
-
-func (d floatDigits) plain(v reflect.Value) any {
+func (f floats) plain(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
 			return nil
 		}
-		return d.plain(v.Elem())
+		return f.plain(v.Elem())
 	case reflect.Interface: // one of several types
-		return object{v.Elem().Elem().Type().Name(): d.plain(v.Elem())}
+		return object{v.Elem().Elem().Type().Name(): f.plain(v.Elem())}
 	case reflect.Struct:
 		o := object{}
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
-			if f := v.Field(i); name == "Resource" || name == "Scope" || !f.IsZero() && !(f.Kind() == reflect.Slice && f.Len() == 0) {
-				o[name] = d.plain(f)
+			if field := v.Field(i); name == "Resource" || name == "Scope" || !field.IsZero() && !(field.Kind() == reflect.Slice && field.Len() == 0) {
+				o[name] = f.plain(field)
 			}
 		}
 		return o
 	case reflect.Map:
 		o := object{}
 		for _, k := range v.MapKeys() {
-			o[k.String()] = d.plain(v.MapIndex(k))
+			o[k.String()] = f.plain(v.MapIndex(k))
 		}
 		return o
 	case reflect.Slice:
@@ -54,7 +67,7 @@ func (d floatDigits) plain(v reflect.Value) any {
 		}
 		list := make([]any, v.Len())
 		for i := range list {
-			list[i] = d.plain(v.Index(i))
+			list[i] = f.plain(v.Index(i))
 		}
 		return list
 	case reflect.String:
@@ -62,7 +75,7 @@ func (d floatDigits) plain(v reflect.Value) any {
 	case reflect.Bool:
 		return v.Bool()
 	case reflect.Float64:
-		return strconv.FormatFloat(v.Float(), 'g', int(d), 64)
+		return f.text(v.Float())
 	case reflect.Uint32, reflect.Uint64:
 		return strconv.FormatUint(v.Uint(), 10)
 	default:

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/grafana/tempo/tempodb/backend"
 	"github.com/grafana/tempo/tempodb/encoding/vparquet3"
 	"github.com/grafana/tempo/tempodb/encoding/vparquet4"
 	"github.com/parquet-go/parquet-go"
-
-	"github.com/grafana/tempo/tempodb/backend"
 )
 
 // eachRow calls visit with each row of a block, as a *vparquet4.Trace or
@@ -50,11 +49,11 @@ func readRows[T any](data io.ReaderAt, meta *backend.BlockMeta, visit func(any) 
 	}
 }
 
-// runRows writes every column of every trace. What Tempo gives no order is
+// runRows writes every column of every trace. What has no order in Tempo is
 // sorted, so that blocks of the same content have the same lines.
 func runRows(ctx context.Context, args []string, out io.Writer) error {
 	fs := flags("rows")
-	only := fs.String("trace", "", "only the trace whose TraceIDText this is")
+	raw := fs.Bool("raw", false, "leave the order and the grouping of the block, and show doubles as bits")
 	s, args, err := parse(fs, args, 1)
 	if err != nil {
 		return err
@@ -64,11 +63,12 @@ func runRows(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return s.eachRow(ctx, meta, func(row any) error {
-		tr := plain(row).(object)
-		if *only != "" && tr["TraceIDText"] != *only {
-			return nil
+		var err error
+		if *raw {
+			_, err = fmt.Fprintln(out, text(plain(row, doubleBits)))
+		} else {
+			_, err = fmt.Fprintln(out, text(flatten(plain(row, allDigits))))
 		}
-		_, err := fmt.Fprintln(out, text(flatten(tr)))
 		return err
 	})
 }

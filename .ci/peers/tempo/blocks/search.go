@@ -131,7 +131,7 @@ func fetcher(b common.BackendBlock) traceql.SpansetFetcher {
 // set is left out.
 func traceAnswer(t *tempopb.TraceSearchMetadata) object {
 	t.SpanSet = nil
-	o := fields(t)
+	o := plain(t, tenDigits)
 	for _, set := range list(o["SpanSets"]) {
 		sortList(set["Attributes"])
 		for _, span := range list(set["Spans"]) {
