@@ -1,0 +1,1 @@
+// This file lets dump.go declare a function without a body.

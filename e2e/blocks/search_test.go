@@ -1,0 +1,95 @@
+package blocks
+
+import (
+	"bufio"
+	"compress/gzip"
+	_ "embed"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+//go:embed testdata/queries.txt
+var queryList string
+
+// queries are those of testdata, or with hours all of the corpus.
+func queries(t testing.TB) []string {
+	t.Helper()
+	var all []string
+	for line := range strings.Lines(queryList) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			all = append(all, line)
+		}
+	}
+	if long() {
+		all = append(all, corpusQueries(t)...)
+	}
+	return all
+}
+
+// corpusQueries are the queries of the corpus that have one answer.
+func corpusQueries(t testing.TB) (all []string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", "testdata", "conformance", "open.jsonl.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	lines := bufio.NewScanner(z)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var request struct {
+			Stable bool        `json:"stable"`
+			Query  [][2]string `json:"query"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &request); err != nil {
+			t.Fatal(err)
+		}
+		for _, kv := range request.Query {
+			query := kv[1]
+			if kv[0] != "q" && kv[0] != "query" || !request.Stable || seen[query] || strings.Contains(query, "\n") ||
+				strings.Contains(query, "sample=") || strings.Contains(query, "topk") || strings.Contains(query, "bottomk") {
+				continue
+			}
+			seen[query] = true
+			all = append(all, query)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// mustFindTheSame asks two blocks all queries.
+func (s *storage) mustFindTheSame(t *testing.T, in *input, want, got string) {
+	t.Helper()
+	all := queries(t)
+	var flags []string
+	if in.wild { // the times of its spans are anything
+		flags = []string{"-start", "1", "-end", "4294967295"}
+	}
+	ask := func(block string) []string {
+		return s.lines(t, "search", strings.NewReader(strings.Join(all, "\n")), flags, block)
+	}
+	answers := ask(want)
+	if len(answers) != len(all) {
+		t.Fatalf("%d queries have %d answers", len(all), len(answers))
+	}
+	mustEqualLines(t, answers, ask(got))
+	if in.name != "conformance" {
+		return
+	}
+	for i, a := range answers { // a list of queries that find nothing shows nothing
+		if !long() && (strings.HasPrefix(a, `{"error"`) || strings.HasSuffix(a, `"traces":[]}`) || strings.HasSuffix(a, `"series":[]}`)) {
+			t.Errorf("the query %s finds nothing: %.200s", all[i], a)
+		}
+	}
+}
