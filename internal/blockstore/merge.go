@@ -1,0 +1,156 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"appliance/internal/block"
+)
+
+const mergeEvery = 15 * time.Second
+
+// merge makes few large blocks of many small ones, one merge at a time.
+func (s *Store) merge(ctx context.Context) {
+	for pause(ctx, mergeEvery) {
+		for _, tenant := range s.Tenants() {
+			plan := s.plan(tenant, time.Now())
+			if plan == nil {
+				continue
+			}
+			err := s.mergeBlocks(ctx, plan)
+			s.mu.Lock()
+			for _, b := range plan.sources {
+				b.merging = false
+			}
+			s.mu.Unlock()
+			if err != nil && ctx.Err() == nil {
+				s.trouble(err)
+				s.log.Error("blocks could not be merged; they stay as they are, and it is tried again", "tenant", tenant, "blocks", len(plan.sources), "err", err)
+			}
+		}
+	}
+}
+
+// plan is what one merge is to do.
+type plan struct {
+	tenant  string
+	sources []*Block
+	// younger are the blocks whose traces may still grow: what a source has of
+	// these goes on waiting.
+	younger []*Block
+}
+
+// plan says what of a tenant is to be merged now, nil for nothing. Blocks that
+// were cut more than MergeAfter ago are, as soon as there are MergeAfter's worth
+// of them, or enough for a block of full size.
+func (s *Store) plan(tenant string, now time.Time) *plan {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var small []*Block
+	for _, b := range s.of(tenant).blocks {
+		if b.Lineage != nil && b.Meta.CompactionLevel == 0 {
+			small = append(small, b)
+		}
+	}
+	slices.SortFunc(small, func(a, b *Block) int { return a.cut.Compare(b.cut) })
+	p := &plan{tenant: tenant}
+	bytes := int64(0)
+	for _, b := range small {
+		ripe := now.Sub(b.cut) >= s.opt.MergeAfter && (bytes == 0 || bytes+b.Meta.Size <= s.opt.MergedBytes)
+		if !ripe || len(p.younger) > 0 {
+			p.younger = append(p.younger, b)
+			continue
+		}
+		p.sources = append(p.sources, b)
+		bytes += b.Meta.Size
+	}
+	if len(p.sources) == 0 {
+		return nil
+	}
+	full := len(p.younger) > 0 && now.Sub(p.younger[0].cut) >= s.opt.MergeAfter
+	if !full && now.Sub(p.sources[0].cut) < 2*s.opt.MergeAfter {
+		return nil
+	}
+	for _, b := range p.sources {
+		b.merging = true
+	}
+	return p
+}
+
+// mergeBlocks carries a plan out: the traces of the sources go into one block,
+// those that a younger block has as well into one that is merged again with it.
+// What comes out is proven against the digests of the sources.
+func (s *Store) mergeBlocks(ctx context.Context, p *plan) error {
+	v := s.View(p.tenant) // so that none of them is deleted
+	defer v.Close()
+	done, err := s.newWriter(p.tenant, 1)
+	if err != nil {
+		return err
+	}
+	defer done.discard()
+	waiting, err := s.newWriter(p.tenant, 0)
+	if err != nil {
+		return err
+	}
+	defer waiting.discard()
+	if err := split(ctx, p, done.add, waiting.add); err != nil {
+		return err
+	}
+	lineage, err := lineageOf(p.sources)
+	if err != nil {
+		return err
+	}
+	var made []*proven
+	for _, w := range []*writer{done, waiting} {
+		m, err := w.finish(ctx, lineage)
+		if err != nil {
+			return err
+		}
+		made = append(made, m...)
+	}
+	if err := sameSpans(p.sources, made); err != nil {
+		return err
+	}
+	youngest := p.sources[len(p.sources)-1].cut
+	blocks, finish, err := s.place(ctx, p.tenant, p.sources, made)
+	if err != nil {
+		return err
+	}
+	for _, b := range blocks {
+		if b.Meta.CompactionLevel == 0 {
+			b.cut = youngest
+		}
+	}
+	s.replace(p, blocks, finish)
+	return nil
+}
+
+// replace puts merged blocks in the place of their sources, whose files go when
+// no query reads them.
+func (s *Store) replace(p *plan, blocks []*Block, finish func() error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.of(p.tenant)
+	t.blocks = slices.DeleteFunc(t.blocks, func(b *Block) bool { return slices.Contains(p.sources, b) })
+	t.blocks = append(t.blocks, blocks...)
+	slices.SortFunc(t.blocks, newestFirst)
+	s.counts.merges++
+	left := len(p.sources)
+	for _, b := range p.sources {
+		s.retire(&b.held, func() {
+			if left--; left > 0 {
+				return
+			}
+			if err := finish(); err != nil {
+				s.trouble(err)
+				s.log.Warn("merged blocks are deleted at the next start", "err", err)
+			}
+		})
+	}
+}
+
+var errNotEqual = errors.New("what is in the merged blocks is not what was in their sources")
+
+var _ block.Meta
