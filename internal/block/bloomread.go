@@ -1,0 +1,92 @@
+package block
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/willf/bloom"
+)
+
+const (
+	bloomHeader  = 24 // bytes: number of bits, of hashes, and of bits again, big-endian, and then the words
+	maxHashes    = 64 // of a bloom; Tempo's have 7
+	maxBloomBits = 64 * 8 << 20
+)
+
+// MayHave says whether the trace can be in the block: false is certain. It reads
+// some words of one shard of the bloom.
+func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
+	if n := b.meta.BloomShards; n < 1 || n > maxBloomShards {
+		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, n)
+	}
+	name := BloomName(bloomShardOf(id[:], b.meta.BloomShards))
+	size, err := b.src.Size(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	var header [bloomHeader]byte
+	if size < bloomHeader {
+		return false, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
+	}
+	if err := readExactly(ctx, b.src, name, header[:], 0); err != nil {
+		return false, err
+	}
+	f, err := parseBloom(name, header[:], size)
+	if err != nil {
+		return false, err
+	}
+	for _, location := range bloom.Locations(id[:], f.hashes) {
+		bit := location % f.bits
+		var word [8]byte
+		if err := readExactly(ctx, b.src, name, word[:], bloomHeader+int64(bit/64)*8); err != nil {
+			return false, err
+		}
+		if binary.BigEndian.Uint64(word[:])>>(bit%64)&1 == 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// bloomFile is a shard: what its header says, and its words if they were read.
+type bloomFile struct {
+	bits   uint64
+	hashes uint
+	words  []byte
+}
+
+func parseBloom(name string, header []byte, size int64) (bloomFile, error) {
+	bits, hashes := binary.BigEndian.Uint64(header), binary.BigEndian.Uint64(header[8:])
+	words := uint64(size-bloomHeader) / 8
+	if bits == 0 || bits > maxBloomBits || bits > words*64 || hashes == 0 || hashes > maxHashes || bits != binary.BigEndian.Uint64(header[16:]) {
+		return bloomFile{}, fmt.Errorf("%w: %s has %d bits and %d hashes in %d bytes", ErrDamaged, name, bits, hashes, size)
+	}
+	return bloomFile{bits: bits, hashes: uint(hashes)}, nil
+}
+
+// has says whether a trace can be in the shard. The words must have been read.
+func (f *bloomFile) has(id *[16]byte) bool {
+	for _, location := range bloom.Locations(id[:], f.hashes) {
+		bit := location % f.bits
+		if binary.BigEndian.Uint64(f.words[bit/64*8:])>>(bit%64)&1 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// readBloom reads a whole shard.
+func readBloom(ctx context.Context, src Source, shard int) (bloomFile, error) {
+	name := BloomName(shard)
+	data, err := readFile(ctx, src, name, maxBloomBits/8+bloomHeader)
+	if err != nil {
+		return bloomFile{}, err
+	}
+	if len(data) < bloomHeader {
+		return bloomFile{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, len(data))
+	}
+	f, err := parseBloom(name, data, int64(len(data)))
+	f.words = data[bloomHeader:]
+	return f, err
+}

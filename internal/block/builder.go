@@ -1,0 +1,234 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"appliance/internal/block/parquet"
+	"appliance/internal/durable"
+)
+
+// ErrSpan says that a span cannot be in a block.
+var ErrSpan = errors.New("span that no block can hold")
+
+// BuilderOptions say what a Builder makes, and how. A field that is 0 means its
+// default.
+type BuilderOptions struct {
+	FS      durable.FS // default durable.OS
+	Dir     string     // the block becomes Dir/Tenant/BlockID
+	Tenant  string
+	BlockID string // a UUID
+
+	// SortBytes is the memory for spans that are not sorted yet. A block
+	// whose spans fit is made without a file for sorting. Default 16 MiB.
+	SortBytes int
+	// RowGroupBytes is about how much memory the encoded pages and the
+	// dictionaries of a row group may take. Default 20 MiB.
+	RowGroupBytes int
+	// PageSpans is after how many spans each column gets a new page, at the next
+	// trace. A trace is found faster in small pages, large ones compress
+	// better. Default 8192.
+	PageSpans int
+	// MaxTraceBytes bounds the memory for one trace: its spans as they are on
+	// the wire, and 200 bytes for each. Default 8 MiB.
+	MaxTraceBytes int
+	// Overflow gets the spans of traces beyond MaxTraceBytes, as records that
+	// another Builder takes, and must not keep them. Without it such a trace
+	// fails the block.
+	Overflow func(record []byte) error
+
+	// ZstdLevel is zstd's level, 1 to 22. Default 1.
+	ZstdLevel int
+	// KeepCopies leaves copies in the block: spans whose bytes, resource and
+	// scope are equal to those of another.
+	KeepCopies bool
+	// DigestKey is the key of the block's digest.
+	DigestKey uint64
+
+	CompactionLevel   int // for meta.json
+	ReplicationFactor int // for meta.json; TraceQL metrics of Tempo read 1 alone, its search 0
+}
+
+const (
+	defaultSortBytes     = 16 << 20
+	defaultRowGroupBytes = 20 << 20
+	defaultPageSpans     = 8192
+	defaultMaxTraceBytes = 8 << 20
+	defaultZstdLevel     = 1
+
+	spanOverhead = 200 // bytes of memory that a span takes beside its own
+)
+
+func (o BuilderOptions) withDefaults() BuilderOptions {
+	if o.FS == nil {
+		o.FS = durable.OS
+	}
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&o.SortBytes, defaultSortBytes}, {&o.RowGroupBytes, defaultRowGroupBytes}, {&o.PageSpans, defaultPageSpans},
+		{&o.MaxTraceBytes, defaultMaxTraceBytes}, {&o.ZstdLevel, defaultZstdLevel},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return o
+}
+
+// Stats is what became of the spans that a Builder was given. Added = Spans +
+// Copies + Overflowed.
+type Stats struct {
+	Added      int64 // spans
+	Spans      int64 // in the block
+	Copies     int64 // spans that were removed, being equal to another
+	Overflowed int64 // spans that went to Overflow
+	Traces     int64
+	RowGroups  int
+	Bytes      int64 // of all files of the block
+	Lost       Lost
+	Digest     Digest // of the spans in the block
+}
+
+// Lost counts what the format cannot hold. Nothing of this loses a span.
+type Lost struct {
+	Flags      int64 // spans whose flags were not 0
+	LinkFlags  int64 // links whose flags were not 0
+	Schemas    int64 // spans whose resource or scope had a schema URL
+	Unknown    int64 // spans with fields that the protocol did not have yet
+	Attributes int64 // earlier ones of the same key, where a column holds one alone
+}
+
+// Builder makes one block of one tenant. Its memory is bounded by its options,
+// whatever the number of spans, but for some 20 bytes a trace. It is not safe
+// for concurrent use.
+type Builder struct {
+	opts   BuilderOptions
+	dir    string // of the block
+	ingest ingest
+	failed error // of an earlier call; nothing goes on after it
+	done   bool
+}
+
+// NewBuilder makes the directory of a block, which must not hold a block yet.
+func NewBuilder(opts BuilderOptions) (*Builder, error) {
+	o := opts.withDefaults()
+	if o.Dir == "" || o.Tenant == "" || o.BlockID == "" {
+		return nil, fmt.Errorf("build block %q of tenant %q in %q: all three have to be given", o.BlockID, o.Tenant, o.Dir)
+	}
+	b := &Builder{opts: o, dir: filepath.Join(o.Dir, o.Tenant, o.BlockID)}
+	if err := durable.MkdirAll(o.FS, b.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the directory of block %s: %w", o.BlockID, err)
+	}
+	names, err := o.FS.ReadDir(b.dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for an earlier block %s: %w", o.BlockID, err)
+	}
+	for _, n := range names {
+		if n.Name() == MetaName {
+			return nil, fmt.Errorf("build block %s in %s: a block of that id is there already", o.BlockID, b.dir)
+		}
+	}
+	b.ingest = ingest{
+		resources: newInterner(), scopes: newInterner(),
+		sorter: newSorter(o.FS, filepath.Join(b.dir, sortName), o.SortBytes),
+	}
+	return b, nil
+}
+
+// sortName is the file of the spans while they are sorted. It is removed before
+// the block is visible.
+const sortName = "sort.tmp"
+
+// Add adds the spans of a record: the bytes of an ExportTraceServiceRequest, or
+// TracesData. A trace may be split over any records. The record may be reused
+// after. Of a record that is malformed down to the fields of its spans, or has
+// a span without a trace id of 1 to 16 bytes (ErrSpan), nothing is added; what
+// is malformed within attributes, events and links makes Finish fail. After any
+// other error the block can only be aborted.
+func (b *Builder) Add(record []byte) error {
+	if b.failed != nil {
+		return b.failed
+	}
+	if b.done {
+		return errors.New("add to a block that is finished")
+	}
+	if err := b.ingest.record(record); err != nil {
+		return err
+	}
+	if err := b.ingest.commit(); err != nil {
+		b.failed = fmt.Errorf("build block %s: %w", b.opts.BlockID, err)
+	}
+	return b.failed
+}
+
+// Finish writes the block: when it returns nil, all files and names are synced,
+// meta.json last. After an error, also of ctx, the block is not visible and can
+// only be aborted. A block of no spans is an error.
+func (b *Builder) Finish(ctx context.Context) (*Meta, Stats, error) {
+	if b.failed != nil {
+		return nil, Stats{}, b.failed
+	}
+	if b.done {
+		return nil, Stats{}, errors.New("finish a block that is finished")
+	}
+	meta, stats, err := b.finish(ctx)
+	if err != nil {
+		b.failed = fmt.Errorf("build block %s: %w", b.opts.BlockID, err)
+		return nil, Stats{}, b.failed
+	}
+	b.done = true
+	return meta, stats, nil
+}
+
+// Abort removes all that was written. After Finish has succeeded it does
+// nothing.
+func (b *Builder) Abort() error {
+	if b.done {
+		return nil
+	}
+	b.failed = errors.New("use of a block that was aborted")
+	err := b.ingest.sorter.close()
+	names, listed := b.opts.FS.ReadDir(b.dir)
+	err = errors.Join(err, listed)
+	for _, n := range names {
+		err = errors.Join(err, b.opts.FS.Remove(filepath.Join(b.dir, n.Name())))
+	}
+	err = errors.Join(err, durable.Remove(b.opts.FS, b.dir))
+	if err != nil {
+		return fmt.Errorf("abort block %s: %w", b.opts.BlockID, err)
+	}
+	return nil
+}
+
+func (b *Builder) finish(ctx context.Context) (*Meta, Stats, error) {
+	o := &b.opts
+	if b.ingest.spans == 0 {
+		return nil, Stats{}, errors.New("no spans were added")
+	}
+	comp, err := parquet.NewCompressor(o.ZstdLevel)
+	if err != nil {
+		return nil, Stats{}, err
+	}
+	w := &blockWriter{opts: o, dir: b.dir, ingest: &b.ingest}
+	w.shredder.columns = newColumns(newVParquet4(), comp)
+	w.shredder.hasher.key = o.DigestKey
+	meta, err := w.write(ctx)
+	if err != nil {
+		return nil, Stats{}, errors.Join(err, w.close())
+	}
+	stats := w.stats
+	stats.Added = b.ingest.spans
+	stats.Lost = w.shredder.lost
+	stats.Lost.Schemas = b.ingest.lost.Schemas
+	stats.Digest = w.shredder.digest
+	return meta, stats, nil
+}
+
+// seconds is the time of whole seconds at or before one in unix nanoseconds,
+// which is unsigned.
+func seconds(nanos uint64) time.Time { return time.Unix(int64(nanos/1e9), 0).UTC() }

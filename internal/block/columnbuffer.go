@@ -1,0 +1,213 @@
+package block
+
+import (
+	"math/bits"
+
+	"appliance/internal/block/parquet"
+)
+
+// list has the levels of one list of the schema, an entry for each of its
+// elements and one for each parent without any. The columns below it share
+// them.
+type list struct {
+	rep, def         []uint8
+	repRuns, defRuns [4][]byte // the same, encoded, by the width of a level
+}
+
+func (l *list) add(rep, def uint8) {
+	l.rep = append(l.rep, rep)
+	l.def = append(l.def, def)
+}
+
+// reset begins a page.
+func (l *list) reset() {
+	l.rep, l.def = l.rep[:0], l.def[:0]
+	for w := range l.repRuns {
+		l.repRuns[w], l.defRuns[w] = l.repRuns[w][:0], l.defRuns[w][:0]
+	}
+}
+
+func (l *list) encodedRep(width int) []byte {
+	if len(l.repRuns[width]) == 0 {
+		l.repRuns[width] = parquet.AppendHybrid(l.repRuns[width], l.rep, width)
+	}
+	return l.repRuns[width]
+}
+
+func (l *list) encodedDef(width int) []byte {
+	if len(l.defRuns[width]) == 0 {
+		l.defRuns[width] = parquet.AppendHybrid(l.defRuns[width], l.def, width)
+	}
+	return l.defRuns[width]
+}
+
+// columnBuffer holds the entries of one column that are in no page yet, and the
+// pages of its chunk.
+type columnBuffer struct {
+	*Column
+	list *list // nil: an entry a row
+
+	// Levels of its own, once there is a value where the list alone would have
+	// a null: for the first seen entries of the list. rep is in use from the
+	// first entry with two values on.
+	rep, def []uint8
+	seen     int
+	diverged bool
+
+	ints []int64 // numbers, bits of doubles, bools, or lengths of the strings in data
+	data []byte
+	ids  []uint32
+	dict *dictionary // of columns that have one
+
+	bounds bounds
+	writer parquet.ChunkWriter
+	runs   [2][]byte
+	values []byte
+}
+
+func newColumnBuffer(c *Column, l *list, comp *parquet.Compressor) *columnBuffer {
+	b := &columnBuffer{Column: c, list: l}
+	b.writer = parquet.ChunkWriter{
+		Path: c.Path, Type: c.Type, Encoding: c.Encoding, MaxRep: c.MaxRep, MaxDef: c.MaxDef, Compressor: comp,
+		Compare: c.compareBounds,
+	}
+	if c.Encoding == parquet.RLEDictionary {
+		b.dict = newDictionary()
+	}
+	return b
+}
+
+// nextChunk forgets the pages that were made.
+func (c *columnBuffer) nextChunk() {
+	c.writer.Reset()
+	c.bounds.buf = c.bounds.buf[:0]
+	if c.dict != nil {
+		c.dict.reset()
+	}
+}
+
+// int adds a number, the bits of a double, or 0 or 1 as a bool.
+func (c *columnBuffer) int(v int64) { c.ints = append(c.ints, v) }
+
+// text adds a byte string.
+func (c *columnBuffer) text(v []byte) {
+	if c.dict != nil {
+		c.ids = append(c.ids, c.dict.id(v))
+		return
+	}
+	c.ints = append(c.ints, int64(len(v)))
+	c.data = append(c.data, v...)
+}
+
+// present says that the current entry of the list has a value, or one more, in
+// a column whose value may be missing there.
+func (c *columnBuffer) present() {
+	current := len(c.list.def) - 1
+	if c.seen <= current {
+		c.catchUp(current)
+		c.def = append(c.def, c.MaxDef)
+		if c.diverged {
+			c.rep = append(c.rep, c.list.rep[current])
+		}
+		c.seen = current + 1
+		return
+	}
+	if !c.diverged {
+		c.rep = append(c.rep[:0], c.list.rep[:c.seen]...)
+		c.diverged = true
+	}
+	c.def = append(c.def, c.MaxDef)
+	c.rep = append(c.rep, c.MaxRep)
+}
+
+// catchUp takes over the list's entries up to end, which have no value here.
+func (c *columnBuffer) catchUp(end int) {
+	c.def = append(c.def, c.list.def[c.seen:end]...)
+	if c.diverged {
+		c.rep = append(c.rep, c.list.rep[c.seen:end]...)
+	}
+	c.seen = end
+}
+
+// flush makes a page of what is there.
+func (c *columnBuffer) flush(rows int) {
+	p := parquet.Page{Rows: rows, Entries: rows}
+	if c.list != nil {
+		c.levels(&p)
+	}
+	n := len(c.ints)
+	if c.dict != nil {
+		n = len(c.ids)
+	}
+	p.Nulls = p.Entries - n
+	c.values = c.encode(c.values[:0])
+	p.Values = c.values
+	if n > 0 {
+		p.Bounds = c.pageBounds()
+	}
+	c.writer.AddPage(&p)
+	c.rep, c.def, c.seen, c.diverged = c.rep[:0], c.def[:0], 0, false
+	c.ints, c.data, c.ids = c.ints[:0], c.data[:0], c.ids[:0]
+}
+
+func (c *columnBuffer) levels(p *parquet.Page) {
+	repWidth, defWidth := parquet.LevelWidth(c.MaxRep), parquet.LevelWidth(c.MaxDef)
+	if c.seen == 0 {
+		p.Entries = len(c.list.def)
+		p.Rep, p.Def = c.list.encodedRep(repWidth), c.list.encodedDef(defWidth)
+		return
+	}
+	c.catchUp(len(c.list.def))
+	p.Entries = len(c.def)
+	c.runs[1] = parquet.AppendHybrid(c.runs[1][:0], c.def, defWidth)
+	p.Def = c.runs[1]
+	if c.diverged {
+		c.runs[0] = parquet.AppendHybrid(c.runs[0][:0], c.rep, repWidth)
+		p.Rep = c.runs[0]
+	} else {
+		p.Rep = c.list.encodedRep(repWidth)
+	}
+}
+
+func (c *columnBuffer) encode(dst []byte) []byte {
+	switch c.Encoding {
+	case parquet.RLEDictionary:
+		width := 0
+		if n := c.dict.len(); n > 0 {
+			width = bits.Len32(uint32(n - 1))
+		}
+		return parquet.AppendHybrid(append(dst, byte(width)), c.ids, width)
+	case parquet.DeltaLengthByteArray:
+		return parquet.AppendDeltaLength(dst, c.ints, c.data)
+	case parquet.DeltaBinaryPacked:
+		if c.Type == parquet.Int32 {
+			return parquet.AppendDelta32(dst, c.ints)
+		}
+		return parquet.AppendDelta64(dst, c.ints)
+	}
+	switch c.Type {
+	case parquet.Boolean:
+		return parquet.AppendPlainBools(dst, c.ints)
+	case parquet.Int32:
+		return parquet.AppendPlain32(dst, c.ints)
+	}
+	return parquet.AppendPlain64(dst, c.ints)
+}
+
+// pageBounds bounds the values of the page. In a column with a dictionary they
+// are those of all values so far.
+func (c *columnBuffer) pageBounds() parquet.Bounds {
+	switch {
+	case c.dict != nil:
+		return c.bounds.text(c.dict.value(c.dict.least), c.dict.value(c.dict.most))
+	case c.Type == parquet.ByteArray:
+		return c.bounds.strings(c.ints, c.data)
+	case c.Type == parquet.Double:
+		return c.bounds.doubles(c.ints)
+	case c.Type == parquet.Boolean:
+		return c.bounds.integers(c.ints, false, 1)
+	case c.Type == parquet.Int32:
+		return c.bounds.integers(c.ints, c.Unsigned, 4)
+	}
+	return c.bounds.integers(c.ints, c.Unsigned, 8)
+}

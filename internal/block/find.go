@@ -1,0 +1,163 @@
+package block
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"appliance/internal/block/parquet"
+)
+
+// Trace appends a trace as the bytes of an OTLP TracesData to dst, or returns
+// ErrNotFound. It reads the identifiers of one page, and of every other column
+// that has values one page and the dictionary. After an error dst is as before.
+func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, error) {
+	mark, found := len(dst), false
+	r := newRowReader(b.layout)
+	for g := range b.file.Groups {
+		rows, err := b.find(ctx, g, &id)
+		if err != nil {
+			return dst[:mark], damaged(fmt.Errorf("find trace %x: %w", id, err))
+		}
+		// There is one, but a block that has two is not refused for it. One
+		// TracesData after the other is both.
+		for _, row := range rows {
+			if err := r.seek(ctx, b, g, row); err == nil {
+				dst, err = r.trace(dst)
+			} else {
+				r.fail(r.role(TraceID), err)
+			}
+			if r.err != nil {
+				return dst[:mark], damaged(fmt.Errorf("read trace %x: %w", id, r.err))
+			}
+			if r.id != id {
+				return dst[:mark], fmt.Errorf("%w: trace %x where %x is", ErrDamaged, r.id, id)
+			}
+			found = true
+		}
+	}
+	if !found {
+		return dst[:mark], ErrNotFound
+	}
+	return dst, nil
+}
+
+// within says whether bounds allow an identifier. A missing bound allows all.
+func within(id *[16]byte, low, high []byte) bool {
+	return (low == nil || bytes.Compare(low, id[:]) <= 0) && (high == nil || bytes.Compare(id[:], high) <= 0)
+}
+
+// find returns the rows of a row group that have an identifier.
+func (b *Block) find(ctx context.Context, group int, id *[16]byte) ([]int64, error) {
+	chunk := b.chunk(group, TraceID)
+	if s := chunk.Statistics(); !within(id, s.Min, s.Max) {
+		return nil, nil
+	}
+	places, err := chunk.OffsetIndex(ctx)
+	if err != nil {
+		return nil, err
+	}
+	bounds, err := chunk.ColumnIndex(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var v parquet.Values
+	if places == nil || bounds == nil || len(bounds.Min) != len(places.Pages) {
+		return findIn(nil, chunk.Pages(ctx), &v, 0, id)
+	}
+	var rows []int64
+	pages := chunk.Pages(ctx)
+	if err := pages.Start(nil); err != nil {
+		return nil, err
+	}
+	for i, at := range places.Pages {
+		if !within(id, bounds.Min[i], bounds.Max[i]) {
+			continue
+		}
+		pages.Seek(at)
+		if rows, err = findIn(rows, pages, &v, at.FirstRow, id); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// findIn appends the rows of pages, which begin at row first.
+func findIn(rows []int64, pages *parquet.Pages, v *parquet.Values, first int64, id *[16]byte) ([]int64, error) {
+	for {
+		v.Reset()
+		if err := pages.Next(v); errors.Is(err, io.EOF) {
+			return rows, nil
+		} else if err != nil {
+			return nil, err
+		}
+		list, n := &v.Bytes, v.Bytes.Len()
+		if dict := pages.Dictionary(); dict != nil {
+			list, n = &dict.Bytes, len(v.IDs)
+		}
+		for i := range n {
+			at := i
+			if len(v.IDs) > 0 {
+				at = int(v.IDs[i])
+			}
+			if string(list.At(at)) == string(id[:]) {
+				rows = append(rows, first+int64(i))
+			}
+		}
+		first += int64(v.Entries)
+	}
+}
+
+// seek makes a row of a row group the next one. It reads one page of each column
+// that has values.
+func (r *rowReader) seek(ctx context.Context, b *Block, group int, row int64) error {
+	r.start(ctx, b, group)
+	var columns []int
+	var chunks []*parquet.Chunk
+	for i := range r.cursors {
+		if r.cursors[i].pages != nil {
+			columns = append(columns, i)
+			chunks = append(chunks, &b.file.Groups[group].Chunks[b.columns[i]])
+		}
+	}
+	places, err := parquet.OffsetIndexes(ctx, chunks)
+	if err != nil {
+		return err
+	}
+	pages := make([]parquet.PageLocation, len(columns))
+	var ranges []parquet.Range
+	for k, x := range places {
+		if x == nil {
+			continue // then all pages before it are read
+		}
+		var rows int64
+		pages[k], rows = x.Find(row, chunks[k].Rows())
+		r.cursors[columns[k]].rows = int(rows)
+		ranges = append(ranges, parquet.Range{Offset: pages[k].Offset, Length: int64(pages[k].CompressedSize)})
+		if chunks[k].HasDictionary() {
+			ranges = append(ranges, chunks[k].DictionaryRange())
+		}
+	}
+	got, err := b.file.Fetch(ctx, ranges, b.opts.Gap, b.opts.Parallel)
+	if err != nil {
+		return err
+	}
+	for k, i := range columns {
+		c := &r.cursors[i]
+		skip := row
+		if places[k] != nil {
+			if err := c.pages.Start(got); err != nil {
+				return err
+			}
+			c.pages.Seek(pages[k])
+			skip = row - pages[k].FirstRow
+		}
+		if err := c.skip(skip); err != nil {
+			r.fail(i, err)
+			return r.err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package parquet
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sort"
+	"sync"
+)
+
+// Range is a part of a file.
+type Range struct{ Offset, Length int64 }
+
+// Fetched has parts of a file in memory. Other parts are read from the file.
+type Fetched struct {
+	file  ReaderAt
+	parts []part
+}
+
+type part struct {
+	Range
+	data []byte
+}
+
+// maxFetch bounds the bytes of one read that are there because of the gap.
+const maxFetch = 4 << 20
+
+// Fetch reads ranges of the file. Two that have at most gap bytes between them
+// are read in one, and parallel reads are under way at a time.
+func (f *File) Fetch(ctx context.Context, ranges []Range, gap, parallel int) (*Fetched, error) {
+	got := &Fetched{file: f.r, parts: merge(ranges, gap)}
+	if parallel <= 1 || len(got.parts) == 1 {
+		for i := range got.parts {
+			if err := got.parts[i].read(ctx, f.r); err != nil {
+				return nil, err
+			}
+		}
+		return got, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *part)
+	var wg sync.WaitGroup
+	for range min(parallel, len(got.parts)) {
+		wg.Go(func() {
+			for p := range next {
+				if err := p.read(ctx, f.r); err != nil {
+					cancel(err) // the first one is kept
+				}
+			}
+		})
+	}
+	for i := range got.parts {
+		next <- &got.parts[i]
+	}
+	close(next)
+	wg.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return got, nil
+}
+
+func (p *part) read(ctx context.Context, r ReaderAt) error {
+	p.data = make([]byte, p.Length)
+	if err := readFull(ctx, r, p.data, p.Offset); err != nil {
+		return damaged("pages", err)
+	}
+	return nil
+}
+
+// merge sorts ranges and joins those that are near each other.
+func merge(ranges []Range, gap int) []part {
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.Offset, b.Offset) })
+	var parts []part
+	for _, r := range ranges {
+		if n := len(parts) - 1; n >= 0 {
+			last := &parts[n]
+			end := r.Offset + r.Length
+			if r.Offset-(last.Offset+last.Length) <= int64(gap) && end-last.Offset <= maxFetch {
+				last.Length = max(last.Length, end-last.Offset)
+				continue
+			}
+		}
+		parts = append(parts, part{Range: r})
+	}
+	return parts
+}
+
+// ReadAt reads from memory what is there as a whole.
+func (f *Fetched) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	i := sort.Search(len(f.parts), func(i int) bool { return f.parts[i].Offset > off }) - 1
+	if i >= 0 {
+		if at := off - f.parts[i].Offset; at+int64(len(p)) <= f.parts[i].Length {
+			return copy(p, f.parts[i].data[at:]), nil
+		}
+	}
+	return f.file.ReadAt(ctx, p, off)
+}

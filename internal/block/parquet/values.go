@@ -1,0 +1,67 @@
+package parquet
+
+// Values are entries of a column, one after the other. An entry is a value or
+// a null, at the place in its row that the levels tell. Rep and Def have one
+// level an entry; Rep is empty in a column that nothing repeats, and Def in one
+// that has no nulls. The values are without the nulls, in one of the slices:
+// integers of both sizes in Ints; byte strings in Bytes, or, if the chunk has a
+// dictionary, their places in it in IDs.
+//
+// The slices are the caller's, to be used again: reading appends to them.
+type Values struct {
+	Entries int // with nulls
+	Rows    int // that begin in the entries
+	Rep     []uint8
+	Def     []uint8
+	Ints    []int64
+	Doubles []float64
+	Bools   []bool
+	Bytes   ByteArrays
+	IDs     []uint32
+}
+
+// Reset makes them empty and keeps their memory.
+func (v *Values) Reset() {
+	v.Entries, v.Rows = 0, 0
+	v.Rep, v.Def = v.Rep[:0], v.Def[:0]
+	v.Ints, v.Doubles, v.Bools, v.IDs = v.Ints[:0], v.Doubles[:0], v.Bools[:0], v.IDs[:0]
+	v.Bytes.Reset()
+}
+
+// truncate drops what was appended since the lengths were those of mark.
+func (v *Values) truncate(mark *Values) {
+	v.Entries, v.Rows = mark.Entries, mark.Rows
+	v.Rep, v.Def = v.Rep[:len(mark.Rep)], v.Def[:len(mark.Def)]
+	v.Ints, v.Doubles, v.Bools, v.IDs = v.Ints[:len(mark.Ints)], v.Doubles[:len(mark.Doubles)], v.Bools[:len(mark.Bools)], v.IDs[:len(mark.IDs)]
+	v.Bytes.Data, v.Bytes.Offsets = v.Bytes.Data[:len(mark.Bytes.Data)], v.Bytes.Offsets[:len(mark.Bytes.Offsets)]
+}
+
+// A Dictionary has the distinct values of a column chunk, in no order.
+type Dictionary struct {
+	Bytes ByteArrays // of a column of byte strings
+	ints  []int64    // of a column of integers, whose Values have no IDs
+	n     int        // values
+}
+
+// Find returns the place of a byte string.
+func (d *Dictionary) Find(s []byte) (id uint32, ok bool) {
+	for i := range d.Bytes.Len() {
+		if string(d.Bytes.At(i)) == string(s) {
+			return uint32(i), true
+		}
+	}
+	return 0, false
+}
+
+// Len is the number of values.
+func (d *Dictionary) Len() int { return d.n }
+
+// Strings returns the byte strings as strings, which share their memory.
+func (d *Dictionary) Strings() []string {
+	whole := string(d.Bytes.Data)
+	list := make([]string, d.Bytes.Len())
+	for i := range list {
+		list[i] = whole[d.Bytes.Offsets[i]:d.Bytes.Offsets[i+1]]
+	}
+	return list
+}

@@ -1,0 +1,88 @@
+package block
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+
+	"appliance/internal/block/parquet"
+)
+
+// RowGroup is a run of traces, whose columns can be read one by one. It keeps
+// the dictionaries and the shape that it has read, so a query makes one for
+// itself. Its methods may be called at the same time.
+//
+// Traces, resources, scopes, spans, events and links are numbered within the row
+// group, each in the order of the file. Elements of an owner are meant by these
+// numbers.
+type RowGroup struct {
+	b     *Block
+	index int
+
+	mu    sync.Mutex
+	dicts map[Role]*parquet.Dictionary
+	shape *Shape
+	inner [owners][]uint32 // events and links by their spans
+}
+
+// RowGroups is how many row groups the block has.
+func (b *Block) RowGroups() int { return len(b.file.Groups) }
+
+// RowGroup returns one, of which nothing is read yet.
+func (b *Block) RowGroup(i int) *RowGroup {
+	return &RowGroup{b: b, index: i, dicts: map[Role]*parquet.Dictionary{}}
+}
+
+// Traces is how many traces the row group has.
+func (g *RowGroup) Traces() int64 { return g.b.file.Groups[g.index].Rows }
+
+// Has says whether a column of the role exists and, as far as statistics tell,
+// has a value.
+func (g *RowGroup) Has(r Role) bool {
+	c := g.b.chunk(g.index, r)
+	return c != nil && !c.AllNull()
+}
+
+// Bounds are the least and the greatest value of a column of numbers, in the
+// order of its type: ok is false where they are not known. Nothing is read.
+func (g *RowGroup) Bounds(r Role) (low, high int64, ok bool) {
+	c := g.b.chunk(g.index, r)
+	if c == nil {
+		return 0, 0, false
+	}
+	s := c.Statistics()
+	low, lowOK := number(c.Column.Type, s.Min)
+	high, highOK := number(c.Column.Type, s.Max)
+	return low, high, lowOK && highOK
+}
+
+// number reads a bound.
+func number(t parquet.Type, b []byte) (int64, bool) {
+	switch {
+	case t == parquet.Int64 && len(b) == 8:
+		return int64(binary.LittleEndian.Uint64(b)), true
+	case t == parquet.Int32 && len(b) == 4:
+		return int64(int32(binary.LittleEndian.Uint32(b))), true
+	}
+	return 0, false
+}
+
+// Dictionary has the distinct values of a column of text, or is nil if the
+// column has none or is not of one. It reads the dictionary's page alone.
+func (g *RowGroup) Dictionary(ctx context.Context, r Role) (*parquet.Dictionary, error) {
+	c := g.b.chunk(g.index, r)
+	if c == nil || !c.OnlyDictionary() {
+		return nil, nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d, ok := g.dicts[r]; ok {
+		return d, nil
+	}
+	d, err := c.Dictionary(ctx)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	g.dicts[r] = d
+	return d, nil
+}

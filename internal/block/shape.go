@@ -1,0 +1,136 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"appliance/internal/block/parquet"
+)
+
+// Shape says how the elements of a row group are nested. Each slice has one
+// entry more than there are: element i has those from s[i] up to s[i+1].
+type Shape struct {
+	Resources []uint32 // of a trace
+	Scopes    []uint32 // of a trace
+	Spans     []uint32 // of a trace
+
+	ResourceSpans []uint32 // spans of a resource
+	ScopeSpans    []uint32 // spans of a scope
+}
+
+// Shape reads the shape from the levels of a small column. It must not be
+// changed.
+func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shape != nil {
+		return g.shape, nil
+	}
+	s := &Shape{}
+	resource, scope, span := uint32(0), uint32(0), uint32(0)
+	err := g.levels(ctx, g.smallest(), func(rep, def []uint8) {
+		for i, r := range rep {
+			d := def[i]
+			if r == 0 {
+				s.Resources, s.Scopes, s.Spans = append(s.Resources, resource), append(s.Scopes, scope), append(s.Spans, span)
+			}
+			if r <= repResource && d >= repResource {
+				s.ResourceSpans = append(s.ResourceSpans, span)
+				resource++
+			}
+			if r <= repScope && d >= repScope {
+				s.ScopeSpans = append(s.ScopeSpans, span)
+				scope++
+			}
+			if d == repSpan {
+				span++
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Resources, s.Scopes, s.Spans = append(s.Resources, resource), append(s.Scopes, scope), append(s.Spans, span)
+	s.ResourceSpans, s.ScopeSpans = append(s.ResourceSpans, span), append(s.ScopeSpans, span)
+	if int64(len(s.Spans)) != g.Traces()+1 {
+		return nil, fmt.Errorf("%w: %d traces in a row group of %d", ErrDamaged, len(s.Spans)-1, g.Traces())
+	}
+	g.shape = s
+	return s, nil
+}
+
+// smallest is the column of spans that takes the fewest bytes.
+func (g *RowGroup) smallest() *parquet.Chunk {
+	var best *parquet.Chunk
+	for _, r := range []Role{SpanKind, SpanStatusCode, SpanDropped, SpanDroppedEvents, SpanDroppedLinks, SpanParent} {
+		if c := g.b.chunk(g.index, r); c != nil && (best == nil || c.Bytes() < best.Bytes()) {
+			best = c
+		}
+	}
+	return best
+}
+
+// Inner has for each span its events or links: span i has those from s[i] up to
+// s[i+1]. It must not be changed.
+func (g *RowGroup) Inner(ctx context.Context, o Owner) ([]uint32, error) {
+	shape, err := g.Shape(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inner[o] != nil {
+		return g.inner[o], nil
+	}
+	spans := shape.Spans[len(shape.Spans)-1]
+	list := make([]uint32, 0, spans+1)
+	count := uint32(0)
+	role := EventTime
+	if o == OfLink {
+		role = LinkTraceID
+	}
+	c := g.b.chunk(g.index, role)
+	if c == nil || c.AllNull() {
+		g.inner[o] = make([]uint32, spans+1)
+		return g.inner[o], nil
+	}
+	err = g.levels(ctx, c, func(rep, def []uint8) {
+		for i, r := range rep {
+			if r <= repSpan && def[i] >= repSpan {
+				list = append(list, count)
+			}
+			if def[i] == repEvent {
+				count++
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if uint32(len(list)) != spans {
+		return nil, fmt.Errorf("%w: column %s has %d spans of %d", ErrDamaged, c.Column.Path, len(list), spans)
+	}
+	g.inner[o] = append(list, count)
+	return g.inner[o], nil
+}
+
+// levels calls visit with the levels of each page of a chunk.
+func (g *RowGroup) levels(ctx context.Context, c *parquet.Chunk, visit func(rep, def []uint8)) error {
+	if c.Entries() > math.MaxUint32-1 {
+		return fmt.Errorf("%w: column %s has %d entries", ErrDamaged, c.Column.Path, c.Entries())
+	}
+	var v parquet.Values
+	pages := c.Pages(ctx)
+	for {
+		v.Reset()
+		if err := pages.Levels(&v); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return damaged(err)
+		}
+		visit(v.Rep, v.Def)
+	}
+}

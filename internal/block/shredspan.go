@@ -1,0 +1,254 @@
+package block
+
+import "appliance/internal/otlpwire"
+
+// span writes a span, of which head has what was needed before.
+func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
+	c := s.columns
+	c.spans.add(rep, defSpan)
+	attrs, eventAttrs, linkAttrs := &c.attrs[OfSpan], &c.attrs[OfEvent], &c.attrs[OfLink]
+	attrs.begin(rep)
+	s.has = [len(spanSpecials)]bool{}
+	s.events, s.links = s.events[:0], s.links[:0]
+	var state []byte
+	var droppedAttrs, droppedEvents, droppedLinks, flags uint64
+	unknown := false
+	var err error
+	f := otlpwire.NewFields(head.raw)
+	for err == nil && f.Next() {
+		switch f.Tag {
+		case 3<<3 | otlpwire.TagBytes:
+			state = f.Bytes
+		case 9<<3 | otlpwire.TagBytes:
+			err = s.spanAttribute(f.Bytes)
+		case 10<<3 | otlpwire.TagVarint:
+			droppedAttrs = f.Number
+		case 11<<3 | otlpwire.TagBytes:
+			err = s.event(f.Bytes, head.start, rep)
+		case 12<<3 | otlpwire.TagVarint:
+			droppedEvents = f.Number
+		case 13<<3 | otlpwire.TagBytes:
+			err = s.link(f.Bytes, rep)
+		case 14<<3 | otlpwire.TagVarint:
+			droppedLinks = f.Number
+		case 16<<3 | otlpwire.TagFixed32:
+			flags = f.Number
+		default:
+			unknown = unknown || f.Tag>>3 > 16
+		}
+	}
+	if err == nil {
+		err = f.Err()
+	}
+	if err != nil {
+		return err
+	}
+	s.spanSpecials(attrs)
+	attrs.end(defSpan)
+	if len(s.events) == 0 {
+		c.events.add(rep, defSpan)
+		eventAttrs.begin(rep)
+		eventAttrs.end(defSpan)
+	}
+	if len(s.links) == 0 {
+		c.links.add(rep, defSpan)
+		linkAttrs.begin(rep)
+		linkAttrs.end(defSpan)
+	}
+	if flags != 0 {
+		s.lost.Flags++
+	}
+	if unknown {
+		s.lost.Unknown++
+	}
+	dropped := [3]int64{int64(int32(droppedAttrs)), int64(int32(droppedEvents)), int64(int32(droppedLinks))}
+	s.spanFields(head, state, dropped)
+	s.hashSpan(t, head, state, dropped, attrs.sum)
+	return nil
+}
+
+func (s *shredder) spanFields(head *spanHead, state []byte, dropped [3]int64) {
+	by := &s.columns.by
+	by[SpanID].text(head.id)
+	by[SpanParentSpanID].text(head.parent)
+	by[SpanParent].int(int64(head.nested.parent))
+	by[SpanLeft].int(int64(head.nested.left))
+	by[SpanRight].int(int64(head.nested.right))
+	by[SpanName].text(head.name)
+	by[SpanKind].int(int64(head.kind))
+	by[SpanTraceState].text(state)
+	by[SpanStart].int(int64(head.start))
+	by[SpanDuration].int(int64(head.end - head.start))
+	by[SpanStatusCode].int(int64(head.status))
+	by[SpanStatusMessage].text(head.message)
+	by[SpanDropped].int(dropped[0])
+	by[SpanDroppedEvents].int(dropped[1])
+	by[SpanDroppedLinks].int(dropped[2])
+}
+
+func (s *shredder) hashSpan(t *trace, head *spanHead, state []byte, dropped [3]int64, attrs uint64) {
+	h := &s.hasher
+	h.begin(hashSpan)
+	h.buf = append(h.buf, t.id[:]...)
+	h.text(head.id)
+	h.text(head.parent)
+	h.text(state)
+	h.text(head.name)
+	h.number(uint64(head.kind))
+	h.number(head.start)
+	h.number(head.end - head.start)
+	h.number(uint64(head.status))
+	h.text(head.message)
+	h.number(attrs)
+	for _, n := range dropped {
+		h.number(uint64(n))
+	}
+	h.number(uint64(len(s.events) / 8))
+	h.buf = append(h.buf, s.events...)
+	h.number(uint64(len(s.links) / 8))
+	h.buf = append(h.buf, s.links...)
+	h.number(t.resourceHash)
+	h.number(t.scopeHash)
+	s.digest.add(h.sum())
+}
+
+// spanAttribute writes an attribute, or keeps it for a column of its own.
+func (s *shredder) spanAttribute(message []byte) error {
+	key, v, err := readKeyValue(message)
+	if err != nil {
+		return err
+	}
+	special := -1
+	switch {
+	case v.kind == anyText && string(key) == spanSpecials[0].key:
+		special, s.method = 0, v.bytes
+	case v.kind == anyText && string(key) == spanSpecials[1].key:
+		special, s.url = 1, v.bytes
+	case v.kind == anyInt && string(key) == spanSpecials[2].key:
+		special, s.status = 2, v.number
+	default:
+		return s.attribute(OfSpan, key, &v)
+	}
+	if s.has[special] {
+		s.lost.Attributes++
+	}
+	s.has[special] = true
+	return nil
+}
+
+// spanSpecials writes the attributes that have columns of their own.
+func (s *shredder) spanSpecials(attrs *attrColumns) {
+	values := [len(spanSpecials)]anyValue{
+		{kind: anyText, bytes: s.method}, {kind: anyText, bytes: s.url}, {kind: anyInt, number: s.status},
+	}
+	for i, has := range s.has {
+		if !has {
+			continue
+		}
+		column := s.columns.by[spanSpecials[i].role]
+		column.present()
+		if v := &values[i]; v.kind == anyText {
+			column.text(v.bytes)
+		} else {
+			column.int(v.number)
+		}
+		attrs.sum += s.hashScalar([]byte(spanSpecials[i].key), &values[i])
+	}
+}
+
+func (s *shredder) event(message []byte, start uint64, spanRep uint8) error {
+	rep := spanRep
+	if len(s.events) > 0 {
+		rep = repEvent
+	}
+	c := s.columns
+	c.events.add(rep, defEvent)
+	attrs := &c.attrs[OfEvent]
+	attrs.begin(rep)
+	var time, dropped uint64
+	var name []byte
+	f := otlpwire.NewFields(message)
+	for f.Next() {
+		switch f.Tag {
+		case 1<<3 | otlpwire.TagFixed64:
+			time = f.Number
+		case 2<<3 | otlpwire.TagBytes:
+			name = f.Bytes
+		case 3<<3 | otlpwire.TagBytes:
+			if err := s.ownedAttribute(OfEvent, f.Bytes); err != nil {
+				return err
+			}
+		case 4<<3 | otlpwire.TagVarint:
+			dropped = f.Number
+		}
+	}
+	attrs.end(defEvent)
+	c.by[EventTime].int(int64(time - start))
+	c.by[EventName].text(name)
+	c.by[EventDropped].int(int64(int32(dropped)))
+	h := &s.hasher
+	h.begin(hashEvent)
+	h.number(time - start)
+	h.text(name)
+	h.number(attrs.sum)
+	h.number(uint64(int32(dropped)))
+	s.events = appendHash(s.events, h.sum())
+	return f.Err()
+}
+
+func (s *shredder) link(message []byte, spanRep uint8) error {
+	rep := spanRep
+	if len(s.links) > 0 {
+		rep = repEvent
+	}
+	c := s.columns
+	c.links.add(rep, defEvent)
+	attrs := &c.attrs[OfLink]
+	attrs.begin(rep)
+	var traceID, spanID, state []byte
+	var dropped, flags uint64
+	f := otlpwire.NewFields(message)
+	for f.Next() {
+		switch f.Tag {
+		case 1<<3 | otlpwire.TagBytes:
+			traceID = f.Bytes
+		case 2<<3 | otlpwire.TagBytes:
+			spanID = f.Bytes
+		case 3<<3 | otlpwire.TagBytes:
+			state = f.Bytes
+		case 4<<3 | otlpwire.TagBytes:
+			if err := s.ownedAttribute(OfLink, f.Bytes); err != nil {
+				return err
+			}
+		case 5<<3 | otlpwire.TagVarint:
+			dropped = f.Number
+		case 6<<3 | otlpwire.TagFixed32:
+			flags = f.Number
+		}
+	}
+	attrs.end(defEvent)
+	if flags != 0 {
+		s.lost.LinkFlags++
+	}
+	c.by[LinkTraceID].text(traceID)
+	c.by[LinkSpanID].text(spanID)
+	c.by[LinkTraceState].text(state)
+	c.by[LinkDropped].int(int64(int32(dropped)))
+	h := &s.hasher
+	h.begin(hashLink)
+	h.text(traceID)
+	h.text(spanID)
+	h.text(state)
+	h.number(attrs.sum)
+	h.number(uint64(int32(dropped)))
+	s.links = appendHash(s.links, h.sum())
+	return f.Err()
+}
+
+func (s *shredder) ownedAttribute(o Owner, message []byte) error {
+	key, v, err := readKeyValue(message)
+	if err != nil {
+		return err
+	}
+	return s.attribute(o, key, &v)
+}

@@ -1,0 +1,246 @@
+package block
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"bytes"
+
+	"appliance/internal/otlpwire"
+)
+
+// spanHead is what is known of a span before its trace is written.
+type spanHead struct {
+	raw             []byte
+	resource, scope *origin
+
+	id, parent, name, message []byte
+	start, end                uint64 // unix nanoseconds
+	kind, status              int32
+	next                      int32 // span of the same scope, or -1
+	nested                    nested
+}
+
+// scopeGroup is a scope of a resource, with its spans in the order in which
+// they came.
+type scopeGroup struct {
+	scope       *origin
+	first, last int32 // spans
+	next        int32 // scope of the same resource, or -1
+}
+
+// resourceGroup is a resource of a trace, with its scopes in the order in which
+// they came.
+type resourceGroup struct {
+	resource      *origin
+	first, last   int32 // scopes
+	spans, errors int
+}
+
+// serviceStats are the counts of a trace's spans of one service.
+type serviceStats struct {
+	service       []byte
+	spans, errors int
+}
+
+// trace is one trace on its way into the columns. It is used again for the next.
+type trace struct {
+	id    [16]byte
+	spans []spanHead
+
+	resources  []resourceGroup
+	scopes     []scopeGroup
+	byResource map[int32]int32
+	byScope    map[uint64]int32
+	seen       frameSet
+	nesting    nesting
+	order      []int32 // spans in the order of the block
+
+	start, end            uint64
+	rootService, rootName []byte
+	stats                 []serviceStats
+	byService             map[string]int
+
+	resourceHash, scopeHash uint64 // of the current ones, while it is written
+}
+
+func newTrace() *trace {
+	return &trace{
+		byResource: make(map[int32]int32), byScope: make(map[uint64]int32), byService: make(map[string]int),
+		seen: frameSet{seed: maphash.MakeSeed()}, nesting: nesting{seed: maphash.MakeSeed()},
+	}
+}
+
+// reset begins a trace.
+func (t *trace) reset(id [16]byte) {
+	t.id = id
+	t.spans, t.resources, t.scopes, t.order, t.stats = t.spans[:0], t.resources[:0], t.scopes[:0], t.order[:0], t.stats[:0]
+	clear(t.byResource)
+	clear(t.byScope)
+	clear(t.byService)
+}
+
+// add adds a span of the trace. All slices stay until the trace is written.
+func (t *trace) add(raw []byte, resource, scope *origin) error {
+	t.spans = append(t.spans, spanHead{raw: raw, resource: resource, scope: scope, next: -1})
+	i := int32(len(t.spans) - 1)
+	if err := t.spans[i].read(); err != nil {
+		return fmt.Errorf("read a span of %d bytes of trace %x: %w", len(raw), t.id, err)
+	}
+	key := uint64(uint32(resource.class))<<32 | uint64(uint32(scope.class))
+	at, ok := t.byScope[key]
+	if !ok {
+		at = t.group(resource, scope)
+		t.byScope[key] = at
+	}
+	g := &t.scopes[at]
+	if g.first < 0 {
+		g.first = i
+	} else {
+		t.spans[g.last].next = i
+	}
+	g.last = i
+	return nil
+}
+
+// group adds a scope to the resource, which may be new too.
+func (t *trace) group(resource, scope *origin) int32 {
+	at := int32(len(t.scopes))
+	t.scopes = append(t.scopes, scopeGroup{scope: scope, first: -1, next: -1})
+	r, ok := t.byResource[resource.class]
+	if !ok {
+		r = int32(len(t.resources))
+		t.resources = append(t.resources, resourceGroup{resource: resource, first: at})
+		t.byResource[resource.class] = r
+	} else {
+		t.scopes[t.resources[r].last].next = at
+	}
+	t.resources[r].last = at
+	return at
+}
+
+// read reads what a spanHead has. A parent's id of zeros is none, as in the
+// protocol.
+func (s *spanHead) read() error {
+	f := otlpwire.NewFields(s.raw)
+	for f.Next() {
+		switch f.Tag {
+		case 2<<3 | otlpwire.TagBytes:
+			s.id = f.Bytes
+		case 4<<3 | otlpwire.TagBytes:
+			s.parent = f.Bytes
+		case 5<<3 | otlpwire.TagBytes:
+			s.name = f.Bytes
+		case 6<<3 | otlpwire.TagVarint:
+			s.kind = int32(f.Number)
+		case 7<<3 | otlpwire.TagFixed64:
+			s.start = f.Number
+		case 8<<3 | otlpwire.TagFixed64:
+			s.end = f.Number
+		case 15<<3 | otlpwire.TagBytes:
+			if err := s.readStatus(f.Bytes); err != nil {
+				return err
+			}
+		}
+	}
+	if len(bytes.Trim(s.parent, "\x00")) == 0 {
+		s.parent = nil
+	}
+	return f.Err()
+}
+
+func (s *spanHead) readStatus(message []byte) error {
+	f := otlpwire.NewFields(message)
+	for f.Next() {
+		switch f.Tag {
+		case 2<<3 | otlpwire.TagBytes:
+			s.message = f.Bytes
+		case 3<<3 | otlpwire.TagVarint:
+			s.status = int32(f.Number)
+		}
+	}
+	return f.Err()
+}
+
+const (
+	kindServer  = 2
+	kindClient  = 3
+	statusError = 2
+)
+
+// finish derives what a block has beside the spans: their order, the bounds,
+// the root, the services' counts and the nested sets.
+func (t *trace) finish() {
+	t.start, t.end, t.rootService, t.rootName = 0, 0, nil, nil
+	for i := range t.resources {
+		r := &t.resources[i]
+		for at := r.first; at >= 0; at = t.scopes[at].next {
+			for n := t.scopes[at].first; n >= 0; n = t.spans[n].next {
+				t.order = append(t.order, n)
+				t.span(r, &t.spans[n])
+			}
+		}
+		t.count(r)
+	}
+	t.nesting.number(t.spans, t.order)
+}
+
+func (t *trace) span(r *resourceGroup, s *spanHead) {
+	if s.start != 0 && (t.start == 0 || s.start < t.start) { // Tempo takes 0 for unknown
+		t.start = s.start
+	}
+	t.end = max(t.end, s.end)
+	if len(s.parent) == 0 { // the last one counts
+		t.rootService, t.rootName = r.resource.service, s.name
+	}
+	r.spans++
+	if s.status == statusError {
+		r.errors++
+	}
+}
+
+// count adds a resource's spans to those of its service.
+func (t *trace) count(r *resourceGroup) {
+	i, ok := t.byService[string(r.resource.service)]
+	if !ok {
+		i = len(t.stats)
+		t.stats = append(t.stats, serviceStats{service: r.resource.service})
+		t.byService[string(r.resource.service)] = i
+	}
+	t.stats[i].spans += r.spans
+	t.stats[i].errors += r.errors
+}
+
+// write writes the trace as a row.
+func (t *trace) write(s *shredder) error {
+	s.row(t)
+	rep := uint8(0)
+	for i := range t.resources {
+		r := &t.resources[i]
+		var err error
+		if t.resourceHash, err = s.beginResource(r.resource.raw, rep); err != nil {
+			return fmt.Errorf("read a resource of %d bytes of trace %x: %w", len(r.resource.raw), t.id, err)
+		}
+		for at := r.first; at >= 0; at = t.scopes[at].next {
+			if err := t.writeScope(s, &t.scopes[at], rep); err != nil {
+				return err
+			}
+			rep = repScope
+		}
+		rep = repResource
+	}
+	return nil
+}
+
+func (t *trace) writeScope(s *shredder, g *scopeGroup, rep uint8) (err error) {
+	if t.scopeHash, err = s.beginScope(g.scope.raw, rep); err != nil {
+		return fmt.Errorf("read a scope of %d bytes of trace %x: %w", len(g.scope.raw), t.id, err)
+	}
+	for n := g.first; n >= 0; n = t.spans[n].next {
+		if err := s.span(t, &t.spans[n], rep); err != nil {
+			return fmt.Errorf("read a span of %d bytes of trace %x: %w", len(t.spans[n].raw), t.id, err)
+		}
+		rep = repSpan
+	}
+	return nil
+}
