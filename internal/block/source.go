@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"appliance/internal/durable"
 )
 
 // Source has the files of one block, by the names that they have in its
@@ -24,15 +26,21 @@ type Source interface {
 // Dir is the source of a block in a local directory. A file that was read stays
 // open until Close, so that the block can be read after it was removed.
 type Dir struct {
+	fs    durable.FS
 	path  string
 	mu    sync.Mutex
-	files map[string]*os.File
+	files map[string]durable.File
 }
 
 // OpenDir makes the source of a block's directory. Nothing is read yet.
-func OpenDir(path string) *Dir { return &Dir{path: path, files: map[string]*os.File{}} }
+func OpenDir(path string) *Dir { return OpenDirFS(durable.OS, path) }
 
-func (d *Dir) open(name string) (*os.File, error) {
+// OpenDirFS is OpenDir in another filesystem than the operating system's.
+func OpenDirFS(fsys durable.FS, path string) *Dir {
+	return &Dir{fs: fsys, path: path, files: map[string]durable.File{}}
+}
+
+func (d *Dir) open(name string) (durable.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.files == nil {
@@ -41,7 +49,7 @@ func (d *Dir) open(name string) (*os.File, error) {
 	if f, ok := d.files[name]; ok {
 		return f, nil
 	}
-	f, err := os.Open(filepath.Join(d.path, name))
+	f, err := d.fs.OpenFile(filepath.Join(d.path, name), os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +75,7 @@ func (d *Dir) Size(_ context.Context, name string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
+	return f.Size()
 }
 
 // Close closes the files. No read may be under way.

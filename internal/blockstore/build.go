@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"appliance/internal/live"
@@ -70,7 +71,7 @@ func (s *Store) again(p *part, err error) {
 	defer s.mu.Unlock()
 	p.failed++
 	parts := []*part{p}
-	if n := p.Size().Records; p.failed >= splitAfter && n > 1 && !diskFull(err) {
+	if n := p.Size().Records; p.failed >= splitAfter && n > 1 && !diskRefuses(err) {
 		first, rest := p.Split(n / 2)
 		parts = []*part{{Part: first, closed: true}, {Part: rest, closed: true}}
 		t := s.of(p.Tenant())
@@ -89,44 +90,50 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 		return err
 	}
 	defer w.discard()
-	if err := copyRecords(ctx, p.Part, w); err != nil {
+	spans, err := copyRecords(ctx, p.Part, w)
+	if err != nil {
 		return err
 	}
 	ranges, err := rangesOf(p.Positions(), s.opt.Spool.SegmentName)
 	if err != nil {
 		return err
 	}
-	made, err := w.finish(ctx, Lineage{Ranges: ranges})
+	made, err := w.finish(ctx, Lineage{Cut: time.Now(), Ranges: ranges})
 	if err != nil {
 		return err
+	}
+	if len(made) > 0 && made[0].stats.Added != spans {
+		return fmt.Errorf("prove block %s: it was made of %d spans, and the spool counts %d", made[0].meta.BlockID, made[0].stats.Added, spans)
+	}
+	if len(made) == 0 { // all of it is damaged, and counted so by the spool
+		s.publish(p, nil)
+		return nil
 	}
 	blocks, done, err := s.place(ctx, p.Tenant(), nil, made)
 	if err != nil {
 		return err
 	}
 	s.publish(p, blocks)
-	if err := done(); err != nil { // the next start makes up for it
-		s.trouble(err)
-		s.log.Warn("a commit that is carried out is still there", "err", err)
-	}
+	s.finished(done())
 	return nil
 }
 
-// copyRecords gives the records of a part to w. What the spool has lost to
-// damage it has counted.
-func copyRecords(ctx context.Context, p *live.Part, w *writer) error {
+// copyRecords gives the records of a part to w, and counts their spans. What the
+// spool has lost to damage it has counted.
+func copyRecords(ctx context.Context, p *live.Part, w *writer) (spans int64, err error) {
 	for e, err := range p.Records(ctx, 0) {
 		if errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone) {
 			continue
 		}
 		if err != nil {
-			return err
+			return spans, err
 		}
 		if err := w.add(e.Payload); err != nil {
-			return fmt.Errorf("add record %s to a block: %w", e.Position, err)
+			return spans, fmt.Errorf("add record %s to a block: %w", e.Position, err)
 		}
+		spans += int64(e.Spans)
 	}
-	return nil
+	return spans, nil
 }
 
 // publish puts blocks in the place of a part, and gives its records up as soon
@@ -150,4 +157,10 @@ func (s *Store) publish(p *part, blocks []*Block) {
 			s.log.Error("the spool cannot give up records that are in a block", "err", err)
 		}
 	})
+}
+
+// diskRefuses says that an error is the disk's, so that other records would have
+// met it too.
+func diskRefuses(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS)
 }

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
+	"appliance/internal/block"
 	"appliance/internal/durable"
 	"appliance/internal/spool"
 )
@@ -23,15 +25,17 @@ const (
 // Lineage is where the spans of a block come from.
 type Lineage struct {
 	Version int `json:"version"`
+	// Cut is when the youngest of its records were cut off from those that come.
+	Cut time.Time `json:"cut"`
 	// Merged are the blocks that it was made of, none for one made from the spool.
 	Merged []string `json:"merged,omitempty"`
 	// Ranges are the records of its tenant whose spans are in it, as long as the
 	// spool may still have them. Several blocks of a merge have the same.
 	Ranges []Range `json:"ranges,omitempty"`
 	Spans  int64   `json:"spans"`
-	// Duplicates are equal copies of spans that were left out.
-	Duplicates int64  `json:"duplicates,omitempty"`
-	Digest     string `json:"digest"`
+	// Copies are spans that were left out, being equal to another.
+	Copies int64        `json:"copies,omitempty"`
+	Digest block.Digest `json:"digest"`
 }
 
 // Range is all records of a tenant in one segment of the spool from one offset

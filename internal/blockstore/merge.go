@@ -2,8 +2,10 @@ package blockstore
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"appliance/internal/block"
@@ -54,11 +56,11 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 			small = append(small, b)
 		}
 	}
-	slices.SortFunc(small, func(a, b *Block) int { return a.cut.Compare(b.cut) })
+	slices.SortFunc(small, func(a, b *Block) int { return a.cut().Compare(b.cut()) })
 	p := &plan{tenant: tenant}
 	bytes := int64(0)
 	for _, b := range small {
-		ripe := now.Sub(b.cut) >= s.opt.MergeAfter && (bytes == 0 || bytes+b.Meta.Size <= s.opt.MergedBytes)
+		ripe := now.Sub(b.cut()) >= s.opt.MergeAfter && (bytes == 0 || bytes+b.Meta.Size <= s.opt.MergedBytes)
 		if !ripe || len(p.younger) > 0 {
 			p.younger = append(p.younger, b)
 			continue
@@ -69,8 +71,8 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 	if len(p.sources) == 0 {
 		return nil
 	}
-	full := len(p.younger) > 0 && now.Sub(p.younger[0].cut) >= s.opt.MergeAfter
-	if !full && now.Sub(p.sources[0].cut) < 2*s.opt.MergeAfter {
+	full := len(p.younger) > 0 && now.Sub(p.younger[0].cut()) >= s.opt.MergeAfter
+	if !full && now.Sub(p.sources[0].cut()) < 2*s.opt.MergeAfter {
 		return nil
 	}
 	for _, b := range p.sources {
@@ -95,13 +97,10 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) error {
 		return err
 	}
 	defer waiting.discard()
-	if err := split(ctx, p, done.add, waiting.add); err != nil {
+	if err := s.split(ctx, p, done, waiting); err != nil {
 		return err
 	}
-	lineage, err := lineageOf(p.sources)
-	if err != nil {
-		return err
-	}
+	lineage := s.lineageOf(p.sources)
 	var made []*proven
 	for _, w := range []*writer{done, waiting} {
 		m, err := w.finish(ctx, lineage)
@@ -110,18 +109,12 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) error {
 		}
 		made = append(made, m...)
 	}
-	if err := sameSpans(p.sources, made); err != nil {
+	if err := proveMerge(p.sources, made); err != nil {
 		return err
 	}
-	youngest := p.sources[len(p.sources)-1].cut
 	blocks, finish, err := s.place(ctx, p.tenant, p.sources, made)
 	if err != nil {
 		return err
-	}
-	for _, b := range blocks {
-		if b.Meta.CompactionLevel == 0 {
-			b.cut = youngest
-		}
 	}
 	s.replace(p, blocks, finish)
 	return nil
@@ -143,14 +136,43 @@ func (s *Store) replace(p *plan, blocks []*Block, finish func() error) {
 			if left--; left > 0 {
 				return
 			}
-			if err := finish(); err != nil {
-				s.trouble(err)
-				s.log.Warn("merged blocks are deleted at the next start", "err", err)
-			}
+			s.finished(finish())
 		})
 	}
 }
 
-var errNotEqual = errors.New("what is in the merged blocks is not what was in their sources")
+// lineageOf is where the spans of sources come from, as far as the spool may
+// still have them.
+func (s *Store) lineageOf(sources []*Block) Lineage {
+	l := Lineage{Cut: sources[len(sources)-1].cut()}
+	held := map[string]bool{}
+	for _, seg := range s.opt.Spool.Status().Segments {
+		held[strings.TrimSuffix(seg.Name, filepath.Ext(seg.Name))] = true
+	}
+	for _, b := range sources {
+		l.Merged = append(l.Merged, b.Meta.BlockID)
+		for _, r := range b.Lineage.Ranges {
+			if held[r.Segment] {
+				l.Ranges = append(l.Ranges, r)
+			}
+		}
+	}
+	return l
+}
 
-var _ block.Meta
+// proveMerge compares what came out with what went in.
+func proveMerge(sources []*Block, made []*proven) error {
+	var in, out block.Digest
+	copies := int64(0)
+	for _, b := range sources {
+		in.Add(b.Lineage.Digest)
+	}
+	for _, m := range made {
+		out.Add(m.stats.Digest)
+		copies += m.stats.Copies
+	}
+	if copies == 0 && in != out || in.Spans != out.Spans+uint64(copies) {
+		return fmt.Errorf("prove a merge: %d spans and %d copies are not the %d spans of its %d sources", out.Spans, copies, in.Spans, len(sources))
+	}
+	return nil
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
 	"appliance/internal/durable"
 )
@@ -29,7 +28,7 @@ func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made
 	for _, m := range made {
 		id := m.meta.BlockID
 		c.Outputs = append(c.Outputs, id)
-		blocks = append(blocks, &Block{Meta: *m.meta, Dir: s.path(tenant, id), Lineage: &m.lineage, cut: time.Now()})
+		blocks = append(blocks, &Block{Meta: *m.meta, Dir: s.path(tenant, id), Lineage: &m.lineage})
 	}
 	if err := c.save(s.fs); err != nil {
 		// It may be on the disk nevertheless. Until it is not, the blocks must
@@ -88,4 +87,12 @@ func (s *Store) finishCommit(c *commit) error {
 		}
 	}
 	return durable.Remove(s.fs, c.path)
+}
+
+// finished notes that a commit could not be finished. The next start does it.
+func (s *Store) finished(err error) {
+	if err != nil {
+		s.trouble(err)
+		s.log.Warn("a commit is finished at the next start", "err", err)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func (s *Store) clearStaging() error {
 		return fmt.Errorf("list unfinished blocks: %w", err)
 	}
 	for _, e := range entries {
-		if err := os.RemoveAll(s.path(stagingName, e.Name())); err != nil {
+		if err := removeAll(s.fs, s.path(stagingName, e.Name())); err != nil {
 			return fmt.Errorf("remove an unfinished block: %w", err)
 		}
 	}
@@ -92,8 +91,11 @@ func (s *Store) load(ctx context.Context) error {
 	return nil
 }
 
+// maxMeta is far above what a meta.json takes.
+const maxMeta = 1 << 20
+
 func (s *Store) loadBlock(dir string) (*Block, error) {
-	text, err := durable.ReadFile(s.fs, filepath.Join(dir, block.MetaName), block.MaxMeta)
+	text, err := durable.ReadFile(s.fs, filepath.Join(dir, block.MetaName), maxMeta)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +107,7 @@ func (s *Store) loadBlock(dir string) (*Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(filepath.Join(dir, block.MetaName))
-	if err != nil {
-		return nil, err
-	}
-	return &Block{Meta: *meta, Dir: dir, Lineage: lineage, cut: info.ModTime()}, nil
+	return &Block{Meta: meta, Dir: dir, Lineage: lineage}, nil
 }
 
 // releaseKnown gives up the records whose spans are in a block: a crash came

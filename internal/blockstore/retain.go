@@ -19,7 +19,7 @@ func (s *Store) retain(ctx context.Context) {
 			s.mu.Lock()
 			var old []*Block
 			for _, b := range s.of(tenant).blocks {
-				if b.Meta.EndTime.Before(end) && b.cut.Before(end) && !b.merging {
+				if b.Meta.EndTime.Before(end) && b.cut().Before(end) && !b.merging {
 					old = append(old, b)
 				}
 			}

@@ -3,6 +3,7 @@ package blockstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -13,20 +14,34 @@ import (
 type stream struct {
 	id   [16]byte
 	data []byte // OTLP TracesData, valid until the next one; nil where only ids are read
-	next func() bool
+	ids  func() ([16]byte, error, bool)
+	more func() ([]byte, error, bool) // nil where only ids are read
 	err  error
 	stop func()
 }
 
+// next goes to the next trace; false at the end, or after an error.
+func (s *stream) next() (ok bool) {
+	if s.id, s.err, ok = s.ids(); !ok || s.err != nil {
+		return false
+	}
+	if s.more != nil {
+		if s.data, s.err, ok = s.more(); !ok && s.err == nil {
+			s.err = fmt.Errorf("%w: fewer traces than identifiers", block.ErrDamaged)
+		}
+	}
+	return s.err == nil
+}
+
 // split reads the traces of a plan's sources in the order of their ids. Those
 // that a younger block has too are given to waiting, the others to done.
-func split(ctx context.Context, p *plan, done, waiting func([]byte) error) error {
-	sources, err := openAll(ctx, p.sources, traces)
+func (s *Store) split(ctx context.Context, p *plan, done, waiting *writer) error {
+	sources, err := s.openAll(ctx, p.sources, true)
 	defer closeAll(sources)
 	if err != nil {
 		return err
 	}
-	younger, err := openAll(ctx, p.younger, ids)
+	younger, err := s.openAll(ctx, p.younger, false)
 	defer closeAll(younger)
 	if err != nil {
 		return err
@@ -51,15 +66,15 @@ func split(ctx context.Context, p *plan, done, waiting func([]byte) error) error
 		if err != nil {
 			return err
 		}
-		add := done
+		to := done
 		if grows {
-			add = waiting
+			to = waiting
 		}
 		sources, err = advance(sources, func(s *stream) (bool, error) {
 			if s.id != id {
 				return false, nil
 			}
-			return true, add(s.data)
+			return true, to.add(s.data)
 		})
 		if err != nil {
 			return err
@@ -100,43 +115,38 @@ func closeAll(streams []*stream) {
 	}
 }
 
-func openAll(ctx context.Context, blocks []*Block, open func(context.Context, *block.Block, *stream) func()) ([]*stream, error) {
+// openAll opens blocks at their first trace. Those without any are left out.
+func (s *Store) openAll(ctx context.Context, blocks []*Block, whole bool) ([]*stream, error) {
 	var streams []*stream
 	for _, b := range blocks {
-		r, err := block.Open(ctx, block.Dir(b.Dir))
+		one, err := s.openStream(ctx, b.Dir, whole)
 		if err != nil {
 			return streams, fmt.Errorf("open block %s to merge it: %w", b.Meta.BlockID, err)
 		}
-		s := new(stream)
-		s.stop = open(ctx, r, s)
-		if s.next() {
-			streams = append(streams, s)
+		if one.next() {
+			streams = append(streams, one)
 			continue
 		}
-		s.stop()
-		if s.err != nil {
-			return streams, fmt.Errorf("read block %s to merge it: %w", b.Meta.BlockID, s.err)
+		one.stop()
+		if one.err != nil {
+			return streams, fmt.Errorf("read block %s to merge it: %w", b.Meta.BlockID, one.err)
 		}
 	}
 	return streams, nil
 }
 
-func traces(ctx context.Context, r *block.Block, s *stream) func() {
-	next, stop := iter.Pull2(r.Traces(ctx))
-	s.next = func() bool {
-		t, err, ok := next()
-		s.id, s.data, s.err = t.ID, t.Data, err
-		return ok && err == nil
+func (s *Store) openStream(ctx context.Context, dir string, whole bool) (*stream, error) {
+	src := block.OpenDirFS(s.fs, dir)
+	r, err := block.Open(ctx, src, block.Options{})
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
 	}
-	return stop
-}
-
-func ids(ctx context.Context, r *block.Block, s *stream) func() {
-	next, stop := iter.Pull2(r.IDs(ctx))
-	s.next = func() bool {
-		id, err, ok := next()
-		s.id, s.err = id, err
-		return ok && err == nil
+	one := new(stream)
+	ids, stopIDs := iter.Pull2(r.IDs(ctx))
+	one.ids, one.stop = ids, func() { stopIDs(); src.Close() }
+	if whole {
+		more, stop := iter.Pull2(r.Traces(ctx))
+		one.more, one.stop = more, func() { stop(); stopIDs(); src.Close() }
 	}
-	return stop
+	return one, nil
 }

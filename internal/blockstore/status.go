@@ -4,7 +4,7 @@ import "time"
 
 // counts are of this process, under the store's lock.
 type counts struct {
-	blocks, spans, duplicates   int64 // cut from the spool
+	blocks, spans, copies       int64 // cut from the spool
 	merges, deleted, unreadable int64
 	lastErr                     string
 }
@@ -12,7 +12,7 @@ type counts struct {
 func (c *counts) cut(b *Block) {
 	c.blocks++
 	c.spans += b.Lineage.Spans
-	c.duplicates += b.Lineage.Duplicates
+	c.copies += b.Lineage.Copies
 }
 
 // Status is how the store is.
@@ -23,7 +23,7 @@ type Status struct {
 	LiveSpans  int64     `json:"live_spans"`      // in no block yet
 	Cut        int64     `json:"blocks_cut"`      // by this process, as the following
 	Spans      int64     `json:"spans_cut"`
-	Duplicates int64     `json:"duplicate_spans"` // equal copies that were left out
+	Copies     int64     `json:"copies"` // equal copies that were left out
 	Merges     int64     `json:"merges"`
 	Deleted    int64     `json:"blocks_deleted"`
 	Unreadable int64     `json:"blocks_unreadable"`
@@ -36,7 +36,7 @@ func (s *Store) Status() Status {
 	defer s.mu.Unlock()
 	c := s.counts
 	st := Status{
-		Cut: c.blocks, Spans: c.spans, Duplicates: c.duplicates, Merges: c.merges,
+		Cut: c.blocks, Spans: c.spans, Copies: c.copies, Merges: c.merges,
 		Deleted: c.deleted, Unreadable: c.unreadable, LastError: c.lastErr,
 	}
 	for _, t := range s.tenants {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -46,6 +46,8 @@ type Options struct {
 	// 0 keeps all: the archiver deletes.
 	Retention time.Duration
 	Logger    *slog.Logger
+	// FS is where Dir is. Default durable.OS.
+	FS durable.FS
 }
 
 func (o Options) withDefaults() Options {
@@ -63,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MergedBytes == 0 {
 		o.MergedBytes = 512 << 20
+	}
+	if o.FS == nil {
+		o.FS = durable.OS
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -101,7 +106,7 @@ type tenant struct {
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
-		opt: o, log: o.Logger, fs: durable.OS,
+		opt: o, log: o.Logger, fs: o.FS,
 		tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
@@ -160,20 +165,43 @@ func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.opt.Dir}, elem...)...)
 }
 
-// remove deletes a directory of ours so that a crash leaves it whole or in
-// staging, from where the next Open removes it.
+// remove deletes a block so that a crash leaves it whole, or in staging, from
+// where the next Open removes it.
 func (s *Store) remove(dir, id string) error {
 	trash := s.path(stagingName, "deleted-"+id)
-	if err := s.fs.Rename(dir, trash); errors.Is(err, os.ErrNotExist) {
+	err := durable.Rename(s.fs, dir, trash)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
-	} else if err != nil {
-		return fmt.Errorf("delete block %s: %w", id, err)
 	}
-	if err := s.fs.SyncDir(filepath.Dir(dir)); err != nil {
-		return fmt.Errorf("delete block %s: %w", id, err)
+	if err == nil {
+		err = removeAll(s.fs, trash)
 	}
-	if err := os.RemoveAll(trash); err != nil {
+	if err != nil {
 		return fmt.Errorf("delete block %s: %w", id, err)
 	}
 	return nil
+}
+
+// removeAll removes a directory of staging and all that is in it. That it is
+// durable does not matter.
+func removeAll(fsys durable.FS, name string) error {
+	entries, err := fsys.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(name, e.Name())
+		if e.IsDir() {
+			err = removeAll(fsys, path)
+		} else {
+			err = fsys.Remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fsys.Remove(name)
 }

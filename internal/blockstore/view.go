@@ -15,7 +15,6 @@ type Block struct {
 	Meta    block.Meta
 	Dir     string
 	Lineage *Lineage // nil for one that we did not make
-	cut     time.Time
 	merging bool
 	held
 }
@@ -114,6 +113,15 @@ func (s *Store) Tenants() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// cut is when its youngest record was cut; the zero time for a block that we did
+// not make.
+func (b *Block) cut() time.Time {
+	if b.Lineage == nil {
+		return time.Time{}
+	}
+	return b.Lineage.Cut
 }
 
 func newestFirst(a, b *Block) int {

@@ -2,20 +2,25 @@ package blockstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"github.com/google/uuid"
 
 	"appliance/internal/block"
 )
 
-// writer makes one block of one tenant in staging.
+// writer makes blocks of one tenant in staging: one, and another for what is
+// too large of single traces.
 type writer struct {
 	store   *Store
-	builder *block.Builder
-	dir     string // staging directory of its own
+	tenant  string
 	level   int
-	merged  []string
+	builder *block.Builder
+	dir     string  // in staging, of its own
+	used    bool    // something was added
+	over    *writer // nil until a trace is too large
 }
 
 // proven is a block in staging that was read back and found right.
@@ -23,34 +28,71 @@ type proven struct {
 	dir     string
 	meta    *block.Meta
 	lineage Lineage
-	digest  block.Digest // of what is in it
-	input   block.Digest // of what was added, copies that were removed included
+	stats   block.Stats
 }
 
 func (s *Store) newWriter(tenant string, level int) (*writer, error) {
-	id := newID()
-	dir := s.path(stagingName, id)
-	b, err := block.NewBuilder(block.BuilderOptions{Dir: dir, Tenant: tenant, BlockID: id, CompactionLevel: level})
+	id := uuid.NewString()
+	w := &writer{store: s, tenant: tenant, level: level, dir: s.path(stagingName, id)}
+	b, err := block.NewBuilder(block.BuilderOptions{
+		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)
 	}
-	return &writer{store: s, builder: b, dir: dir, level: level}, nil
+	w.builder = b
+	return w, nil
 }
 
-func (w *writer) add(record []byte) error { return w.builder.Add(record) }
+// overflow takes what the block cannot have of a single trace.
+func (w *writer) overflow(record []byte) error {
+	if w.over == nil {
+		over, err := w.store.newWriter(w.tenant, w.level)
+		if err != nil {
+			return err
+		}
+		w.over = over
+	}
+	return w.over.add(record)
+}
 
-// finish writes the block, syncs it, and proves it: what is read back from the
-// disk must have the digest of what was added.
-func (w *writer) finish(ctx context.Context) (*proven, error) {
+func (w *writer) add(record []byte) error {
+	w.used = true
+	return w.builder.Add(record)
+}
+
+// finish writes the blocks, syncs them, and proves them. Nothing is returned
+// where nothing was added.
+func (w *writer) finish(ctx context.Context, lineage Lineage) ([]*proven, error) {
+	if !w.used {
+		return nil, nil
+	}
+	p, err := w.prove(ctx, lineage)
+	if err != nil {
+		return nil, err
+	}
+	made := []*proven{p}
+	if w.over != nil {
+		more, err := w.over.finish(ctx, lineage)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, more...)
+	}
+	return made, nil
+}
+
+// prove writes the block and reads it back: each span that was added must be
+// in it, field by field.
+func (w *writer) prove(ctx context.Context, lineage Lineage) (*proven, error) {
 	meta, stats, err := w.builder.Finish(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("write a block: %w", err)
 	}
-	p := &proven{
-		dir: filepath.Join(w.dir, meta.TenantID, meta.BlockID), meta: meta, digest: stats.Digest,
-		lineage: Lineage{Spans: stats.Spans, Duplicates: stats.Duplicates, Digest: stats.Digest.String()},
-	}
-	b, err := block.Open(ctx, block.Dir(p.dir))
+	p := &proven{dir: filepath.Join(w.dir, meta.TenantID, meta.BlockID), meta: meta, stats: stats, lineage: lineage}
+	src := block.OpenDirFS(w.store.fs, p.dir)
+	defer src.Close()
+	b, err := block.Open(ctx, src, block.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("read back block %s: %w", meta.BlockID, err)
 	}
@@ -58,19 +100,19 @@ func (w *writer) finish(ctx context.Context) (*proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
-	if report.Digest != stats.Digest || report.Spans != stats.Spans {
-		return nil, fmt.Errorf("prove block %s: it has %d spans with digest %s; %d with digest %s were written", meta.BlockID, report.Spans, report.Digest, stats.Spans, stats.Digest)
+	if report.Digest != stats.Digest {
+		return nil, fmt.Errorf("prove block %s: its %d spans are not the %d that were written", meta.BlockID, report.Digest.Spans, stats.Digest.Spans)
 	}
-	return p, nil
+	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = stats.Spans, stats.Copies, stats.Digest
+	return p, writeLineage(w.store.fs, p.dir, p.lineage)
 }
 
 // discard removes what is left in staging.
 func (w *writer) discard() {
-	err := w.builder.Abort()
-	if err == nil {
-		err = os.RemoveAll(w.dir)
+	if w.over != nil {
+		w.over.discard()
 	}
-	if err != nil {
-		w.store.log.Warn("leftovers of a block are not removed before the next start", "dir", w.dir, "err", err)
+	if err := errors.Join(w.builder.Abort(), removeAll(w.store.fs, w.dir)); err != nil {
+		w.store.log.Warn("leftovers of a block stay until the next start", "dir", w.dir, "err", err)
 	}
 }
