@@ -11,7 +11,7 @@ type layout struct {
 	schema *Schema
 	needed []bool // columns that a trace is made of; the others are derived
 	owner  [owners]ownerColumns
-	roles  [allRoles]int // the column of a role, or -1
+	roles  [lastRole]int // the column of a role, or -1
 }
 
 // role is the column of a role, or -1 where the format has none.
@@ -23,8 +23,6 @@ type ownerColumns struct {
 	attrs    [attrParts]int  // -1 where the format has no such column
 	specials []specialColumn // resource and span: attributes with a column of their own
 }
-
-const allRoles = firstDedicated + Role(owners)*maxDedicated
 
 // specialColumn holds an attribute, where its value is of the column's type.
 type specialColumn struct {
@@ -63,6 +61,7 @@ func newLayout(s *Schema, m *Meta) *layout {
 			l.owner[o].attrs[p] = s.Column(o.Attr(p))
 		}
 	}
+	l.addSpecials(OfResource, []special{{serviceName, ResourceService}})
 	l.addSpecials(OfResource, resourceSpecials[:])
 	l.addSpecials(OfSpan, spanSpecials[:])
 	for _, o := range []Owner{OfResource, OfSpan} {
