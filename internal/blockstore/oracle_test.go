@@ -30,7 +30,7 @@ type oracle struct {
 }
 
 func newOracle(seed uint64) *oracle {
-	return &oracle{rng: rand.New(rand.NewPCG(seed, 1)), traces: 50, acked: map[string]map[uint64]bool{}}
+	return &oracle{rng: rand.New(rand.NewPCG(seed, 1)), traces: 10, acked: map[string]map[uint64]bool{}}
 }
 
 // record makes one of a few spans of traces that other records have as well.

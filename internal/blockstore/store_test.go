@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"appliance/internal/block"
 	"appliance/internal/durable"
 	"appliance/internal/durable/crashfs"
 	"appliance/internal/spool"
@@ -17,15 +18,6 @@ func small(sp *spool.Spool, dir string, fsys durable.FS) Options {
 	return Options{Dir: filepath.Join(dir, "blocks"), Spool: sp, CutAfter: 5 * time.Second, CutSpans: 40, MergeAfter: time.Minute, FS: fsys}
 }
 
-func openSpool(t testing.TB, dir string, fsys durable.FS) *spool.Spool {
-	t.Helper()
-	sp, err := spool.Open(filepath.Join(dir, "spool"), spool.Options{FS: fsys, NoSpare: true, SegmentBytes: 16 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sp
-}
-
 // running is a store at work. stop ends it in order.
 type running struct {
 	*Store
@@ -33,10 +25,23 @@ type running struct {
 	stop  func()
 }
 
+// tryOpen opens a spool and the store behind it.
+func tryOpen(dir string, fsys durable.FS) (*spool.Spool, *Store, error) {
+	sp, err := spool.Open(filepath.Join(dir, "spool"), spool.Options{FS: fsys, NoSpare: true, SegmentBytes: 16 << 10})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := Open(background, small(sp, dir, fsys))
+	if err != nil {
+		_ = sp.Close()
+		return nil, nil, err
+	}
+	return sp, s, nil
+}
+
 func start(t testing.TB, dir string, fsys durable.FS) *running {
 	t.Helper()
-	sp := openSpool(t, dir, fsys)
-	s, err := Open(background, small(sp, dir, fsys))
+	sp, s, err := tryOpen(dir, fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +87,42 @@ func TestEachSpanOnceAllTheWay(t *testing.T) {
 		if st.Merges == 0 || st.LiveSpans != 0 || st.LastError != "" {
 			t.Errorf("status is %+v", st)
 		}
-		if st.Blocks > 40 {
-			t.Errorf("%d blocks are left of %d that were cut", st.Blocks, st.Cut)
+		// Once nothing comes any more, each trace ends up in one block.
+		time.Sleep(4 * time.Minute)
+		synctest.Wait()
+		o.check(t, s.Store, "a")
+		for id, n := range blocksOfTraces(t, s.Store, "a") {
+			if n != 1 {
+				t.Errorf("trace %x is in %d blocks", id, n)
+			}
+		}
+		for _, b := range s.tenants["a"].blocks {
+			if b.Meta.CompactionLevel != 1 {
+				t.Errorf("block %s of level %d is left", b.Meta.BlockID, b.Meta.CompactionLevel)
+			}
 		}
 	})
+}
+
+// blocksOfTraces counts in how many blocks each trace is.
+func blocksOfTraces(t testing.TB, s *Store, tenant string) map[[16]byte]int {
+	t.Helper()
+	v := s.View(tenant)
+	defer v.Close()
+	in := map[[16]byte]int{}
+	for _, b := range v.Blocks {
+		src := block.OpenDirFS(s.fs, b.Dir)
+		defer src.Close()
+		r, err := block.Open(background, src, block.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, err := range r.IDs(background) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			in[id]++
+		}
+	}
+	return in
 }
