@@ -15,7 +15,8 @@ var errApart = fmt.Errorf("%w: columns are not of the same spans", ErrDamaged)
 // cursor reads the entries of a column one by one. The zero cursor is of a
 // column that holds nothing.
 type cursor struct {
-	pages  *parquet.Pages
+	pages  *parquet.Pages // nil: there are only nulls
+	memory *parquet.Pages // of an earlier chunk
 	dict   *parquet.Dictionary
 	v      parquet.Values // a page
 	entry  int            // the next of v
@@ -26,7 +27,11 @@ type cursor struct {
 }
 
 func (c *cursor) start(ctx context.Context, chunk *parquet.Chunk) {
-	c.pages = chunk.Pages(ctx)
+	if c.memory == nil {
+		c.memory = &parquet.Pages{}
+	}
+	c.memory.Reset(ctx, chunk)
+	c.pages = c.memory
 	c.maxRep, c.maxDef = chunk.Column.MaxRep, chunk.Column.MaxDef
 	c.reset()
 }
@@ -95,7 +100,7 @@ func (c *cursor) take(rep uint8) (def uint8, err error) {
 // cursor moves.
 func (c *cursor) bytes() []byte {
 	if len(c.v.IDs) > 0 {
-		return c.dict.Bytes.At(int(c.v.IDs[c.value-1]))
+		return c.dict.At(c.v.IDs[c.value-1])
 	}
 	return c.v.Bytes.At(c.value - 1)
 }

@@ -15,7 +15,11 @@ import (
 // that has values one page and the dictionary. After an error dst is as before.
 func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, error) {
 	mark, found := len(dst), false
-	r := newRowReader(b.layout)
+	r, ok := b.readers.Get().(*rowReader)
+	if !ok {
+		r = newRowReader(b.layout)
+	}
+	defer b.readers.Put(r)
 	for g := range b.file.Groups {
 		rows, err := b.find(ctx, g, &id)
 		if err != nil {
@@ -93,16 +97,15 @@ func findIn(rows []int64, pages *parquet.Pages, v *parquet.Values, first int64, 
 		} else if err != nil {
 			return nil, err
 		}
-		list, n := &v.Bytes, v.Bytes.Len()
-		if dict := pages.Dictionary(); dict != nil {
-			list, n = &dict.Bytes, len(v.IDs)
-		}
-		for i := range n {
-			at := i
-			if len(v.IDs) > 0 {
-				at = int(v.IDs[i])
+		dict := pages.Dictionary()
+		for i := range v.Entries {
+			var at []byte
+			if dict != nil {
+				at = dict.At(v.IDs[i])
+			} else {
+				at = v.Bytes.At(i)
 			}
-			if string(list.At(at)) == string(id[:]) {
+			if string(at) == string(id[:]) {
 				rows = append(rows, first+int64(i))
 			}
 		}
@@ -140,15 +143,14 @@ func (r *rowReader) seek(ctx context.Context, b *Block, group int, row int64) er
 			ranges = append(ranges, chunks[k].DictionaryRange())
 		}
 	}
-	got, err := b.file.Fetch(ctx, ranges, b.opts.Gap, b.opts.Parallel)
-	if err != nil {
+	if r.fetched, err = b.file.Fetch(ctx, r.fetched, ranges, b.opts.Gap, b.opts.Parallel); err != nil {
 		return err
 	}
 	for k, i := range columns {
 		c := &r.cursors[i]
 		skip := row
 		if places[k] != nil {
-			if err := c.pages.Start(got); err != nil {
+			if err := c.pages.Start(r.fetched); err != nil {
 				return err
 			}
 			c.pages.Seek(pages[k])

@@ -113,3 +113,14 @@ func ownerOf(r Role) (o Owner, ok bool) {
 // isAttr says whether a column is one of those of attributes, of which an
 // element may have many.
 func isAttr(r Role) bool { return r >= firstAttr && r < firstDedicated }
+
+// array says whether a column of attributes has a list of values for each.
+func (c *Column) array() bool {
+	o, _ := ownerOf(c.Role)
+	return isAttr(c.Role) && c.MaxRep == o.level()+2
+}
+
+// level is the level of repetition at which the next element of an owner comes.
+func (o Owner) level() uint8 {
+	return [owners]uint8{repResource, repScope, repSpan, repEvent, repEvent}[o]
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"appliance/internal/block/parquet"
 )
@@ -39,7 +40,7 @@ func (o Options) withDefaults() Options {
 }
 
 // Block is a block that is open for reading. It holds its metadata in memory,
-// and nothing else. Its methods may be called at the same time.
+// and what it needs again to read a trace. Its methods may be called at the same time.
 type Block struct {
 	src     Source
 	opts    Options
@@ -47,6 +48,8 @@ type Block struct {
 	layout  *layout
 	file    *parquet.File
 	columns []int // of the file, for each column of the layout's schema
+
+	readers sync.Pool // of rowReaders that are idle
 }
 
 // Open reads meta.json, or meta.compacted.json where there is no other, and the

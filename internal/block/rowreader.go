@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"appliance/internal/block/parquet"
 	"appliance/internal/otlpwire"
 )
 
@@ -14,6 +15,7 @@ import (
 type rowReader struct {
 	*layout
 	cursors []cursor // one a column of the schema
+	fetched *parquet.Fetched
 	limits  otlpwire.Limits
 	w       wire
 	id      [16]byte // of the current trace
@@ -157,10 +159,12 @@ func (r *rowReader) trace(dst []byte) ([]byte, error) {
 			r.resourceSpans(repResource)
 		}
 	}
+	dst = r.w.b
+	r.w.b = nil
 	if r.err != nil {
-		return r.w.b[:mark], r.err
+		return dst[:mark], r.err
 	}
-	return r.w.b, nil
+	return dst, nil
 }
 
 func (r *rowReader) resourceSpans(rep uint8) {

@@ -13,8 +13,9 @@ type Range struct{ Offset, Length int64 }
 
 // Fetched has parts of a file in memory. Other parts are read from the file.
 type Fetched struct {
-	file  ReaderAt
-	parts []part
+	file   ReaderAt
+	parts  []part
+	memory []byte
 }
 
 type part struct {
@@ -25,10 +26,15 @@ type part struct {
 // maxFetch bounds the bytes of one read that are there because of the gap.
 const maxFetch = 4 << 20
 
-// Fetch reads ranges of the file. Two that have at most gap bytes between them
-// are read in one, and parallel reads are under way at a time.
-func (f *File) Fetch(ctx context.Context, ranges []Range, gap, parallel int) (*Fetched, error) {
-	got := &Fetched{file: f.r, parts: merge(ranges, gap)}
+// Fetch reads ranges of the file, in the memory of got, which may be nil. Two
+// that have at most gap bytes between them are read in one, and parallel reads
+// are under way at a time.
+func (f *File) Fetch(ctx context.Context, got *Fetched, ranges []Range, gap, parallel int) (*Fetched, error) {
+	if got == nil {
+		got = &Fetched{}
+	}
+	got.file = f.r
+	got.divide(merge(ranges, gap))
 	if parallel <= 1 || len(got.parts) == 1 {
 		for i := range got.parts {
 			if err := got.parts[i].read(ctx, f.r); err != nil {
@@ -61,8 +67,20 @@ func (f *File) Fetch(ctx context.Context, ranges []Range, gap, parallel int) (*F
 	return got, nil
 }
 
+// divide gives each part its memory.
+func (got *Fetched) divide(parts []part) {
+	size := int64(0)
+	for i := range parts {
+		size += parts[i].Length
+	}
+	got.parts, got.memory = parts, slices.Grow(got.memory[:0], int(size))[:size]
+	memory := got.memory
+	for i := range parts {
+		parts[i].data, memory = memory[:parts[i].Length], memory[parts[i].Length:]
+	}
+}
+
 func (p *part) read(ctx context.Context, r ReaderAt) error {
-	p.data = make([]byte, p.Length)
 	if err := readFull(ctx, r, p.data, p.Offset); err != nil {
 		return damaged("pages", err)
 	}

@@ -81,7 +81,7 @@ func OffsetIndexes(ctx context.Context, chunks []*Chunk) ([]*OffsetIndex, error)
 	if len(ranges) == 0 {
 		return list, nil
 	}
-	got, err := chunks[0].file.Fetch(ctx, ranges, maxIndexBytes, 1)
+	got, err := chunks[0].file.Fetch(ctx, nil, ranges, maxIndexBytes, 1)
 	if err != nil {
 		return nil, err
 	}

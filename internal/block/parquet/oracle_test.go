@@ -70,7 +70,7 @@ func entries(v *parquet.Values, column *parquet.Column, dict *parquet.Dictionary
 		}
 		switch {
 		case len(v.IDs) > 0:
-			e.value = fmt.Sprintf("%q", dict.Bytes.At(int(v.IDs[value])))
+			e.value = fmt.Sprintf("%q", dict.At(v.IDs[value]))
 		case v.Bytes.Len() > 0:
 			e.value = fmt.Sprintf("%q", v.Bytes.At(value))
 		case len(v.Ints) > 0:

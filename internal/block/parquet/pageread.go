@@ -12,6 +12,7 @@ import (
 type decoder struct {
 	chunk      *Chunk
 	dict       *Dictionary
+	spare      *Dictionary // whose memory may be used for dict
 	levelsOnly bool
 	full       []byte  // a decompressed page
 	ints       []int64 // lengths
@@ -26,8 +27,9 @@ func checksum(h *PageHeader, body []byte) error {
 	return nil
 }
 
-// expand returns size bytes of which body is the compressed form.
-func (d *decoder) expand(body []byte, size int) ([]byte, error) {
+// expand returns size bytes of which body is the compressed form: body itself,
+// or in buf if they fit.
+func (d *decoder) expand(buf, body []byte, size int) ([]byte, error) {
 	codec := d.chunk.meta.MetaData.Codec
 	if codec == Uncompressed {
 		if len(body) != size {
@@ -35,12 +37,16 @@ func (d *decoder) expand(body []byte, size int) ([]byte, error) {
 		}
 		return body, nil
 	}
-	full, err := d.chunk.file.decompress(d.full, body, codec, size)
-	if err != nil {
-		return nil, err
+	return d.chunk.file.decompress(buf, body, codec, size)
+}
+
+// expandPage is expand of a page, into memory that is used for the next one.
+func (d *decoder) expandPage(body []byte, size int) ([]byte, error) {
+	full, err := d.expand(d.full, body, size)
+	if err == nil && d.chunk.meta.MetaData.Codec != Uncompressed {
+		d.full = full
 	}
-	d.full = full
-	return full, nil
+	return full, err
 }
 
 // dictionary decodes a dictionary page. Its bytes are not kept.
@@ -54,27 +60,32 @@ func (d *decoder) dictionary(h *PageHeader, body []byte) error {
 	if err := checksum(h, body); err != nil {
 		return err
 	}
-	body, err := d.expand(body, int(h.UncompressedSize))
+	dict := d.spare
+	if dict == nil {
+		dict = &Dictionary{}
+	}
+	full, err := d.expand(dict.data, body, int(h.UncompressedSize))
 	if err != nil {
 		return err
 	}
-	dict := &Dictionary{n: int(h.Dictionary.NumValues)}
-	switch column := d.chunk.Column; column.Type {
+	n := int(h.Dictionary.NumValues)
+	switch d.chunk.Column.Type {
 	case ByteArray:
-		err = plainBytes(&dict.Bytes, body, dict.n)
-	case FixedLenByteArray:
-		err = plainFixed(&dict.Bytes, body, column.Width, dict.n)
+		if d.chunk.meta.MetaData.Codec == Uncompressed {
+			full = append(dict.data[:0], full...)
+		}
+		err = dict.setText(full, n)
 	case Int32:
-		dict.ints, err = plainInt32(nil, body, dict.n)
+		dict.ints, err = plainInt32(dict.ints[:0], full, n)
 	case Int64:
-		dict.ints, err = plainInt64(nil, body, dict.n)
+		dict.ints, err = plainInt64(dict.ints[:0], full, n)
 	default:
-		err = fmt.Errorf("%w: a dictionary of type %d", ErrUnsupported, column.Type)
+		err = fmt.Errorf("%w: a dictionary of type %d", ErrUnsupported, d.chunk.Column.Type)
 	}
 	if err != nil {
 		return err
 	}
-	d.dict = dict
+	d.dict, d.spare = dict, nil
 	return nil
 }
 
@@ -114,7 +125,7 @@ func (d *decoder) page(dst *Values, h *PageHeader, body []byte) error {
 		if len(body) != size {
 			return fmt.Errorf("%w: %d bytes of values, not %d", errPage, len(body), size)
 		}
-	} else if body, err = d.expand(body, size); err != nil {
+	} else if body, err = d.expandPage(body, size); err != nil {
 		return err
 	}
 	return d.values(dst, v2.Encoding, body, values)
@@ -123,7 +134,7 @@ func (d *decoder) page(dst *Values, h *PageHeader, body []byte) error {
 // pageV1 reads a page of the first version, where levels and values are
 // compressed together.
 func (d *decoder) pageV1(dst *Values, h *PageHeader, body []byte) error {
-	body, err := d.expand(body, int(h.UncompressedSize))
+	body, err := d.expandPage(body, int(h.UncompressedSize))
 	if err != nil {
 		return err
 	}
@@ -181,7 +192,7 @@ func (d *decoder) values(dst *Values, encoding Encoding, body []byte, n int) (er
 	if encoding == RLEDictionary || encoding == PlainDictionary {
 		return d.places(dst, body, n)
 	}
-	if d.chunk.HasDictionary() && (column.Type == ByteArray || column.Type == FixedLenByteArray) {
+	if d.chunk.HasDictionary() && column.Type == ByteArray {
 		return fmt.Errorf("%w: encoding %d in a chunk with a dictionary", ErrUnsupported, encoding)
 	}
 	switch {
@@ -223,11 +234,11 @@ func (d *decoder) places(dst *Values, body []byte, n int) (err error) {
 		return nil
 	}
 	width, body := uint(body[0]), body[1:]
-	if d.dict.ints == nil {
-		dst.IDs, err = readIDs(dst.IDs, body, width, d.dict.n, n)
+	if column := d.chunk.Column.Type; column == ByteArray {
+		dst.IDs, err = readIDs(dst.IDs, body, width, d.dict.Len(), n)
 		return err
 	}
-	if d.ids, err = readIDs(d.ids[:0], body, width, d.dict.n, n); err != nil {
+	if d.ids, err = readIDs(d.ids[:0], body, width, d.dict.Len(), n); err != nil {
 		return err
 	}
 	for _, id := range d.ids {

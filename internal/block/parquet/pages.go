@@ -20,6 +20,7 @@ type Pages struct {
 	window  []byte // bytes of the file from off on
 	memory  []byte // where the window is
 	off     int64  // of the next page
+	began   int64  // where the last page began
 	entries int64  // of the pages before it
 	rows    int64  // that began in them
 	end     int64  // where the last page ends
@@ -28,7 +29,22 @@ type Pages struct {
 
 // Pages begins with the chunk's first page.
 func (c *Chunk) Pages(ctx context.Context) *Pages {
-	return &Pages{decoder: decoder{chunk: c}, ctx: ctx, r: c.file.r, off: c.start(), end: c.end()}
+	p := &Pages{}
+	p.Reset(ctx, c)
+	return p
+}
+
+// Reset begins with the first page of another chunk, in the memory that is
+// there: a dictionary and values that were read before are gone.
+func (p *Pages) Reset(ctx context.Context, c *Chunk) {
+	spare := p.dict
+	if spare == nil {
+		spare = p.spare
+	}
+	*p = Pages{
+		decoder: decoder{chunk: c, spare: spare, full: p.full, ints: p.ints, ids: p.ids},
+		ctx:     ctx, r: c.file.r, memory: p.memory, off: c.start(), end: c.end(),
+	}
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
@@ -117,6 +133,7 @@ func (p *Pages) read() (h PageHeader, body []byte, err error) {
 	if err := p.fill(size); err != nil {
 		return h, nil, err
 	}
+	p.began = p.off
 	body = p.window[length:size]
 	p.window = p.window[size:]
 	p.off += int64(size)

@@ -1,5 +1,10 @@
 package parquet
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Values are entries of a column, one after the other. An entry is a value or
 // a null, at the place in its row that the levels tell. Rep and Def have one
 // level an entry; Rep is empty in a column that nothing repeats, and Def in one
@@ -38,30 +43,58 @@ func (v *Values) truncate(mark *Values) {
 
 // A Dictionary has the distinct values of a column chunk, in no order.
 type Dictionary struct {
-	Bytes ByteArrays // of a column of byte strings
-	ints  []int64    // of a column of integers, whose Values have no IDs
-	n     int        // values
+	data   []byte   // of a column of byte strings: each after its length of four bytes
+	starts []uint32 // where the byte strings begin
+	ints   []int64  // of a column of integers, whose Values have no IDs
+}
+
+// Len is the number of values.
+func (d *Dictionary) Len() int { return max(len(d.starts), len(d.ints)) }
+
+// At is a byte string, valid as long as the dictionary.
+func (d *Dictionary) At(id uint32) []byte {
+	at := d.starts[id]
+	end := at + binary.LittleEndian.Uint32(d.data[at-4:])
+	return d.data[at:end:end]
 }
 
 // Find returns the place of a byte string.
 func (d *Dictionary) Find(s []byte) (id uint32, ok bool) {
-	for i := range d.Bytes.Len() {
-		if string(d.Bytes.At(i)) == string(s) {
+	for i := range d.starts {
+		if string(d.At(uint32(i))) == string(s) {
 			return uint32(i), true
 		}
 	}
 	return 0, false
 }
 
-// Len is the number of values.
-func (d *Dictionary) Len() int { return d.n }
-
 // Strings returns the byte strings as strings, which share their memory.
 func (d *Dictionary) Strings() []string {
-	whole := string(d.Bytes.Data)
-	list := make([]string, d.Bytes.Len())
-	for i := range list {
-		list[i] = whole[d.Bytes.Offsets[i]:d.Bytes.Offsets[i+1]]
+	whole := string(d.data)
+	list := make([]string, len(d.starts))
+	for i, at := range d.starts {
+		list[i] = whole[at : at+binary.LittleEndian.Uint32(d.data[at-4:])]
 	}
 	return list
+}
+
+// setText takes n byte strings of encoding PLAIN over.
+func (d *Dictionary) setText(data []byte, n int) error {
+	if 4*uint64(n) > uint64(len(data)) {
+		return shortValues("byte strings", n, data)
+	}
+	d.data, d.ints = data, nil
+	d.starts = slices.Grow(d.starts[:0], n)
+	at := uint64(0)
+	for range n {
+		if at+4 > uint64(len(data)) {
+			return shortValues("byte strings", n, data)
+		}
+		d.starts = append(d.starts, uint32(at+4))
+		at += 4 + uint64(binary.LittleEndian.Uint32(data[at:]))
+	}
+	if at != uint64(len(data)) {
+		return shortValues("byte strings", n, data)
+	}
+	return nil
 }

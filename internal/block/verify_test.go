@@ -1,0 +1,140 @@
+package block
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"appliance/internal/block/blocktest"
+)
+
+// memory is a block in memory.
+type memory map[string][]byte
+
+func (m memory) ReadAt(ctx context.Context, name string, p []byte, off int64) (int, error) {
+	data, ok := m[name]
+	if !ok {
+		return 0, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	return bytes.NewReader(data).ReadAt(p, off)
+}
+
+func (m memory) Size(_ context.Context, name string) (int64, error) {
+	data, ok := m[name]
+	if !ok {
+		return 0, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	return int64(len(data)), nil
+}
+
+func loadMemory(t testing.TB, dir string) memory {
+	t.Helper()
+	m := memory{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if m[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func verify(t testing.TB, m memory) (Report, error) {
+	t.Helper()
+	b, err := Open(t.Context(), m, Options{})
+	if err != nil {
+		return Report{}, err
+	}
+	return b.Verify(t.Context(), 1)
+}
+
+func TestVerifyTempo(t *testing.T) {
+	for name, traces := range map[string]int64{"level0": 100, "level1": 250} {
+		m := loadMemory(t, "testdata/tempo-2.7.2/"+name)
+		r, err := verify(t, m)
+		if err != nil || r.Traces != traces || r.Spans != 3*traces || r.Pages < 103 || r.RowGroups != 1 {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+		delete(m, IndexName) // not every version of Tempo writes one
+		if _, err := verify(t, m); err != nil {
+			t.Errorf("%s without an index: %v", name, err)
+		}
+	}
+}
+
+func TestVerifyBuilt(t *testing.T) {
+	for seed := range uint64(4) {
+		opts := BuilderOptions{PageSpans: 40, DigestKey: 1}
+		if seed%2 == 0 {
+			opts.RowGroupBytes = 64 << 10
+		}
+		b, stats := build(t, blocktest.Records(seed, blocktest.Random(seed, 60)), opts)
+		r, err := b.Verify(t.Context(), 1)
+		if err != nil || r.Digest != stats.Digest || r.Spans != stats.Spans || r.Traces != stats.Traces {
+			t.Errorf("seed %d: %+v, want %+v, %v", seed, r, stats, err)
+		}
+	}
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	change := func(old, with string) func(memory) {
+		return func(m memory) { m[MetaName] = bytes.Replace(m[MetaName], []byte(old), []byte(with), 1) }
+	}
+	for want, damage := range map[string]func(m memory){
+		"unknown block format":   change("vParquet4", "vParquet9"),
+		"names 0 blooms":         change(`"bloomShards":1`, `"bloomShards":0`),
+		"names 100000000 blooms": change(`"bloomShards":1`, `"bloomShards":100000000`),
+		"bloom-1":                change(`"bloomShards":1`, `"bloomShards":2`),
+		"and meta.json says 7":   change(`"size":49563`, `"size":7`),
+		"says 99":                change(`"totalObjects":100`, `"totalObjects":99`),
+		"row groups, and":        change(`"totalRecords":1`, `"totalRecords":2`),
+		"footer of":              change(`"footerSize":17456`, `"footerSize":17455`),
+		"more than":              func(m memory) { m[IndexName] = make([]byte, maxIndexBytes+1) },
+		"index of 1 bytes":       func(m memory) { m[IndexName] = []byte("{") },
+		"has 0 row groups of 1":  func(m memory) { m[IndexName] = []byte("{}") },
+		"and index says":         func(m memory) { m[IndexName] = []byte(`{"rowGroups":["AAAA"]}`) },
+		"bits and":               func(m memory) { m["bloom-0"] = bytes.Repeat([]byte{0xff}, 1000) },
+		"is not in its bloom":    func(m memory) { clear(m["bloom-0"][24:]) },
+		"parquet file is":        func(m memory) { clear(m[DataName]) },
+		"file does not exist":    func(m memory) { delete(m, "bloom-0") },
+		"meta.json: file":        func(m memory) { delete(m, MetaName) },
+	} {
+		m := loadMemory(t, "testdata/tempo-2.7.2/level0")
+		damage(m)
+		_, err := verify(t, m)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// A flipped bit in the pages or their indexes is found, and nothing panics. Some
+// bits mean nothing: statistics that only a page's header has.
+func TestVerifyFindsFlippedBits(t *testing.T) {
+	m := loadMemory(t, "testdata/tempo-2.7.2/level0")
+	data := m[DataName]
+	missed, tried := 0, 0
+	for at := 0; at < len(data); at += 41 {
+		data[at] ^= 1 << (at % 8)
+		switch _, err := verify(t, m); {
+		case err == nil:
+			missed++
+		case !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "supported"):
+			t.Errorf("byte %d: %v", at, err)
+		}
+		data[at] ^= 1 << (at % 8)
+		tried++
+	}
+	t.Logf("%d of %d flipped bits found", tried-missed, tried)
+	if missed > tried/10 {
+		t.Errorf("%d of %d flipped bits were not found", missed, tried)
+	}
+}
