@@ -36,6 +36,7 @@ func TestCrash(t *testing.T) {
 						disk = end(disk, rng)
 						s := start(t, "/", disk)
 						defer s.stop()
+						synctest.Wait() // until all that is in the spool is live
 						o.check(t, s.Store, "a")
 						if err := s.Drain(background); err != nil {
 							t.Fatal(err)

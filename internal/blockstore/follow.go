@@ -26,6 +26,7 @@ func (s *Store) follow(ctx context.Context) error {
 	for {
 		waiting, stop := s.untilDue(ctx)
 		e, err := r.Next(waiting, buf)
+		due := waiting.Err() != nil
 		stop()
 		switch {
 		case err == nil:
@@ -37,7 +38,7 @@ func (s *Store) follow(ctx context.Context) error {
 			}
 		case ctx.Err() != nil, errors.Is(err, spool.ErrClosed):
 			return nil
-		case waiting.Err() != nil: // a part is due
+		case due: // a part is to be closed
 		default:
 			s.trouble(err)
 			s.log.Error("the spool cannot be read; trying again", "err", err)

@@ -100,12 +100,12 @@ func (w *writer) prove(ctx context.Context, lineage Lineage) (*proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read back block %s: %w", meta.BlockID, err)
 	}
-	digest, err := b.Digest(ctx, digestKey)
+	report, err := b.Verify(ctx, digestKey)
 	if err != nil {
 		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
-	if digest != stats.Digest {
-		return nil, fmt.Errorf("prove block %s: its %d spans are not the %d that were written", meta.BlockID, digest.Spans, stats.Digest.Spans)
+	if report.Digest != stats.Digest {
+		return nil, fmt.Errorf("prove block %s: its %d spans are not the %d that were written", meta.BlockID, report.Spans, stats.Spans)
 	}
 	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = stats.Spans, stats.Copies, stats.Digest
 	return p, writeLineage(w.store.fs, p.dir, p.lineage)
