@@ -167,17 +167,17 @@ func (a *appliance) newBlocks(ctx context.Context) ([]forwarder.Block, error) {
 	found, err := a.blocks.Next(ctx)
 	blocks := make([]forwarder.Block, len(found))
 	for i, b := range found {
-		blocks[i] = block{b, len(a.conf.Receiver.Tenants) == 0}
+		blocks[i] = writtenBlock{b, len(a.conf.Receiver.Tenants) == 0}
 	}
 	return blocks, err
 }
 
-type block struct {
+type writtenBlock struct {
 	blockdir.Block
 	anyTenant bool // a Tempo without tenants puts all spans in one, also those that came for a tenant that there was
 }
 
-func (b block) Covers(tenant string, sent time.Time) bool {
+func (b writtenBlock) Covers(tenant string, sent time.Time) bool {
 	return (b.anyTenant || b.Tenant == tenant) && !b.Written.Before(sent)
 }
 

@@ -19,6 +19,7 @@ type sorter struct {
 	fs   durable.FS
 	name string // of the file
 
+	limit   int // of the arena
 	arena   []byte
 	entries []entry
 	file    durable.File // nil as long as all fits
@@ -39,21 +40,25 @@ type extent struct{ from, to int64 }
 
 // Sizes of the sorter's memory, in bytes.
 const (
-	sorterOut  = 256 << 10
-	entryBytes = 24
-	runHeader  = 16 + 4 // trace id, length of the frame
+	sorterFirst = 64 << 10 // of the arena, which grows up to its limit
+	sorterOut   = 256 << 10
+	entryBytes  = 24
+	runHeader   = 16 + 4 // trace id, length of the frame
 )
 
 func newSorter(fs durable.FS, name string, size int) *sorter {
-	return &sorter{fs: fs, name: name, arena: make([]byte, 0, size), entries: make([]entry, 0, size/4/entryBytes+1)}
+	return &sorter{fs: fs, name: name, limit: size, arena: make([]byte, 0, min(size, sorterFirst))}
 }
 
 // room makes room for a frame, and returns where to append it.
 func (s *sorter) room(size int) ([]byte, error) {
-	if len(s.arena)+size > cap(s.arena) || len(s.entries)*entryBytes > cap(s.arena)/4 {
+	if len(s.arena)+size > s.limit || len(s.entries)*entryBytes > s.limit/4 {
 		if err := s.spill(); err != nil {
 			return nil, err
 		}
+	}
+	if need := len(s.arena) + size; need > cap(s.arena) && cap(s.arena) < s.limit {
+		s.arena = append(make([]byte, 0, min(max(2*cap(s.arena), need), s.limit)), s.arena...)
 	}
 	return s.arena, nil
 }

@@ -1,0 +1,166 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	"appliance/internal/live"
+	"appliance/internal/spool"
+)
+
+const (
+	failedPause = time.Second
+	maxPause    = 30 * time.Second
+	splitAfter  = 3 // failures that are not the disk's, until a part is halved
+)
+
+// build makes blocks of closed parts, one at a time.
+func (s *Store) build(ctx context.Context) {
+	wait := failedPause
+	for {
+		p := s.nextPart(ctx)
+		if p == nil {
+			return
+		}
+		err := s.buildPart(ctx, p)
+		switch {
+		case err == nil:
+			wait = failedPause
+			continue
+		case ctx.Err() != nil:
+			return
+		}
+		s.trouble(err)
+		s.log.Error("a block could not be made; its spans stay in the spool, and it is tried again", "tenant", p.Tenant(), "spans", p.Size().Spans, "err", err)
+		s.again(p, err)
+		if !pause(ctx, wait) {
+			return
+		}
+		wait = min(2*wait, maxPause)
+	}
+}
+
+// nextPart waits for a closed part; nil when ctx is done.
+func (s *Store) nextPart(ctx context.Context) *part {
+	for {
+		s.mu.Lock()
+		cut := s.cut
+		if len(s.full) > 0 {
+			p := s.full[0]
+			s.full = s.full[1:]
+			s.mu.Unlock()
+			return p
+		}
+		s.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-cut:
+		}
+	}
+}
+
+// again queues a part that failed. One whose records are the reason is halved
+// until the guilty one is alone, so that it holds back no other.
+func (s *Store) again(p *part, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.failed++
+	parts := []*part{p}
+	if n := p.Size().Records; p.failed >= splitAfter && n > 1 && !diskRefuses(err) {
+		first, rest := p.Split(n / 2)
+		parts = []*part{{Part: first, closed: true}, {Part: rest, closed: true}}
+		t := s.of(p.Tenant())
+		at := slices.Index(t.parts, p)
+		t.parts = slices.Replace(t.parts, at, at+1, parts...)
+		s.retire(&p.held, func() {}) // who reads it may go on
+	}
+	s.full = append(s.full, parts...)
+	s.grown()
+}
+
+// buildPart makes a block of a part, proves it, and gives its records up.
+func (s *Store) buildPart(ctx context.Context, p *part) error {
+	w, err := s.newWriter(p.Tenant(), 0)
+	if err != nil {
+		return err
+	}
+	defer w.discard()
+	spans, err := copyRecords(ctx, p.Part, w)
+	if err != nil {
+		return err
+	}
+	ranges, err := rangesOf(p.Positions(), s.opt.Spool.SegmentName)
+	if err != nil {
+		return err
+	}
+	made, err := w.finish(ctx, Lineage{Cut: time.Now(), Ranges: ranges})
+	if err != nil {
+		return err
+	}
+	if len(made) > 0 && made[0].stats.Added != spans {
+		return fmt.Errorf("prove block %s: it was made of %d spans, and the spool counts %d", made[0].meta.BlockID, made[0].stats.Added, spans)
+	}
+	if len(made) == 0 { // all of it is damaged, and counted so by the spool
+		s.publish(p, nil)
+		return nil
+	}
+	blocks, done, err := s.place(ctx, p.Tenant(), nil, made)
+	if err != nil {
+		return err
+	}
+	s.publish(p, blocks)
+	s.finished(done())
+	return nil
+}
+
+// copyRecords gives the records of a part to w, and counts their spans. What the
+// spool has lost to damage it has counted.
+func copyRecords(ctx context.Context, p *live.Part, w *writer) (spans int64, err error) {
+	for e, err := range p.Records(ctx, 0) {
+		if errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return spans, err
+		}
+		if err := w.add(e.Payload); err != nil {
+			return spans, fmt.Errorf("add record %s to a block: %w", e.Position, err)
+		}
+		spans += int64(e.Spans)
+	}
+	return spans, nil
+}
+
+// publish puts blocks in the place of a part, and gives its records up as soon
+// as no query reads them.
+func (s *Store) publish(p *part, blocks []*Block) {
+	positions := p.Positions()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.of(p.Tenant())
+	t.parts = slices.DeleteFunc(t.parts, func(q *part) bool { return q == p })
+	t.blocks = append(t.blocks, blocks...)
+	slices.SortFunc(t.blocks, newestFirst)
+	s.liveRecords -= len(positions)
+	for _, b := range blocks {
+		s.counts.cut(b)
+	}
+	s.retire(&p.held, func() {
+		if err := s.opt.Spool.Release(positions...); err != nil {
+			// They are read again at the next start, and found in their block.
+			s.trouble(err)
+			s.log.Error("the spool cannot give up records that are in a block", "err", err)
+		}
+	})
+}
+
+// diskRefuses says that an error is the disk's, so that other records would have
+// met it too.
+func diskRefuses(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EROFS)
+}

@@ -1,0 +1,174 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"appliance/internal/live"
+	"appliance/internal/spool"
+)
+
+const (
+	readPause = time.Second
+	readTries = 5 // of a record that the disk does not give, before those behind it
+	idle      = time.Hour
+	maxLive   = 1 << 20 // records that wait; more stay unread, and are not found by queries
+)
+
+// follow reads the spool behind its head into parts, and closes those that are
+// due.
+func (s *Store) follow(ctx context.Context) error {
+	r := s.opt.Spool.NewReader()
+	defer r.Close()
+	var buf []byte
+	failures := 0
+	for {
+		waiting, stop := s.untilDue(ctx)
+		e, err := r.Next(waiting, buf)
+		due := waiting.Err() != nil
+		stop()
+		switch {
+		case err == nil:
+			failures = 0
+			s.take(e)
+			buf = e.Payload[:0]
+			if !s.awaitRoom(ctx) {
+				return nil
+			}
+		case ctx.Err() != nil, errors.Is(err, spool.ErrClosed):
+			return nil
+		case due: // a part is to be closed
+		default:
+			s.trouble(err)
+			s.log.Error("the spool cannot be read; trying again", "err", err)
+			if failures++; failures%readTries == 0 {
+				s.log.Error("what the disk does not give stays in the spool until the next start", "err", err)
+				r.Skip()
+			}
+			if !pause(ctx, readPause) {
+				return nil
+			}
+		}
+	}
+}
+
+// take puts a record into its tenant's open part.
+func (s *Store) take(e spool.Entry) {
+	p := s.open(e.Tenant)
+	if err := p.Add(e); err != nil {
+		s.trouble(err)
+		s.log.Error("a record of the spool is not what the receiver wrote", "err", err)
+	}
+	s.mu.Lock()
+	s.liveRecords++
+	s.mu.Unlock()
+	if size := p.Size(); size.Spans >= s.opt.CutSpans || size.Bytes >= s.opt.CutBytes {
+		s.mu.Lock()
+		s.close(p)
+		s.mu.Unlock()
+	}
+}
+
+// open returns the part of a tenant to which records are added.
+func (s *Store) open(tenant string) *part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.of(tenant)
+	if n := len(t.parts); n > 0 && !t.parts[n-1].closed {
+		return t.parts[n-1]
+	}
+	p := &part{Part: live.NewPart(tenant, s.opt.Spool)}
+	t.parts = append(t.parts, p)
+	return p
+}
+
+// close hands a part over to be made a block. s.mu is held.
+func (s *Store) close(p *part) {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	s.full = append(s.full, p)
+	s.grown()
+}
+
+// grown wakes who waits for closed parts. s.mu is held.
+func (s *Store) grown() {
+	close(s.cut)
+	s.cut = make(chan struct{})
+}
+
+// closeDue closes the parts whose oldest record has waited long enough, and
+// returns when to look again. While others wait to be made blocks, the open
+// ones may as well grow.
+func (s *Store) closeDue(now time.Time) (next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next = now.Add(idle)
+	behind := len(s.full) > 0
+	for _, t := range s.tenants {
+		n := len(t.parts)
+		if n == 0 || t.parts[n-1].closed {
+			continue
+		}
+		p := t.parts[n-1]
+		size := p.Size()
+		due := size.Oldest.Add(s.opt.CutAfter)
+		switch {
+		case size.Records == 0:
+		case s.draining, !behind && !due.After(now):
+			s.close(p)
+		case behind:
+			next = earlier(next, now.Add(s.opt.CutAfter/8))
+		default:
+			next = earlier(next, due)
+		}
+	}
+	return next
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// untilDue closes what is due, and returns a context that ends when something
+// is again, or when the store is to be drained.
+func (s *Store) untilDue(ctx context.Context) (context.Context, context.CancelFunc) {
+	due := s.closeDue(time.Now())
+	waiting, stop := context.WithDeadline(ctx, due)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.interrupt = stop
+	return waiting, stop
+}
+
+// awaitRoom waits while too many records are live; false when ctx is done.
+func (s *Store) awaitRoom(ctx context.Context) bool {
+	for {
+		s.mu.Lock()
+		n := s.liveRecords
+		s.mu.Unlock()
+		if n < maxLive {
+			return true
+		}
+		if !pause(ctx, readPause) {
+			return false
+		}
+	}
+}
+
+// pause waits; false when ctx is done before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

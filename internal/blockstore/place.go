@@ -1,0 +1,98 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"appliance/internal/durable"
+)
+
+// place puts proven blocks where they are read, instead of those that they were
+// made of: after a crash all of it has happened, or nothing. The sources are
+// still there when it returns; the returned function removes them.
+//
+// An error means that nothing has happened, and that nothing will at the next
+// start.
+func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made []*proven) ([]*Block, func() error, error) {
+	if err := durable.MkdirAll(s.fs, s.path(tenant), dirMode); err != nil {
+		return nil, nil, fmt.Errorf("make the directory of tenant %s: %w", tenant, err)
+	}
+	c := &commit{Tenant: tenant, path: s.path(commitsName, made[0].meta.BlockID+commitSuffix)}
+	for _, b := range sources {
+		c.Sources = append(c.Sources, b.Meta.BlockID)
+	}
+	var blocks []*Block
+	for _, m := range made {
+		id := m.meta.BlockID
+		c.Outputs = append(c.Outputs, id)
+		blocks = append(blocks, &Block{Meta: *m.meta, Dir: s.path(tenant, id), Lineage: &m.lineage})
+	}
+	if err := c.save(s.fs); err != nil {
+		// It may be on the disk nevertheless. Until it is not, the blocks must
+		// not be made again.
+		return nil, nil, errors.Join(err, s.insist(ctx, "withdraw a merge", func() error { return durable.Remove(s.fs, c.path) }))
+	}
+	err := s.insist(ctx, "place blocks", func() error { return s.placeOutputs(c) })
+	return blocks, func() error { return s.finishCommit(c) }, err
+}
+
+// insist tries until it succeeds, and returns an error only when ctx is done:
+// then the process ends, and the next one finds what is on the disk.
+func (s *Store) insist(ctx context.Context, what string, do func() error) error {
+	wait := failedPause
+	for {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		s.trouble(err)
+		s.log.Error("cannot go on before the disk takes it; trying again", "step", what, "err", err)
+		if !pause(ctx, wait) {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		wait = min(2*wait, maxPause)
+	}
+}
+
+// placeOutputs moves the outputs of a commit out of staging. Some may have been
+// moved before.
+func (s *Store) placeOutputs(c *commit) error {
+	if err := durable.MkdirAll(s.fs, s.path(c.Tenant), dirMode); err != nil {
+		return err
+	}
+	for _, id := range c.Outputs {
+		to := s.path(c.Tenant, id)
+		err := durable.Rename(s.fs, s.path(stagingName, id, c.Tenant, id), to)
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, err = s.fs.ReadDir(to); err == nil {
+				err = s.fs.SyncDir(filepath.Dir(to))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("place block %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// finishCommit removes the sources of a commit, and then itself. Some may be
+// gone.
+func (s *Store) finishCommit(c *commit) error {
+	for _, id := range c.Sources {
+		if err := s.remove(s.path(c.Tenant, id), id); err != nil {
+			return err
+		}
+	}
+	return durable.Remove(s.fs, c.path)
+}
+
+// finished notes that a commit could not be finished. The next start does it.
+func (s *Store) finished(err error) {
+	if err != nil {
+		s.trouble(err)
+		s.log.Warn("a commit is finished at the next start", "err", err)
+	}
+}

@@ -1,0 +1,164 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"appliance/internal/block"
+	"appliance/internal/durable"
+	"appliance/internal/spool"
+)
+
+// recover carries out what is committed, removes what is not, reads which
+// blocks there are, and releases the records that they have.
+func (s *Store) recover(ctx context.Context) error {
+	commits, err := readCommits(s.fs, s.path(commitsName))
+	if err != nil {
+		return err
+	}
+	for _, c := range commits {
+		if err := s.placeOutputs(c); err != nil {
+			return err
+		}
+		if err := s.finishCommit(c); err != nil {
+			return err
+		}
+	}
+	if err := s.clearStaging(); err != nil {
+		return err
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	return s.releaseKnown(ctx)
+}
+
+// clearStaging removes what was being written or deleted. Its spans are in the
+// spool, or in the blocks that were to be merged.
+func (s *Store) clearStaging() error {
+	entries, err := s.fs.ReadDir(s.path(stagingName))
+	if err != nil {
+		return fmt.Errorf("list unfinished blocks: %w", err)
+	}
+	for _, e := range entries {
+		if err := removeAll(s.fs, s.path(stagingName, e.Name())); err != nil {
+			return fmt.Errorf("remove an unfinished block: %w", err)
+		}
+	}
+	return nil
+}
+
+// load reads which blocks there are. One that cannot be read is left alone and
+// named.
+func (s *Store) load(ctx context.Context) error {
+	tenants, err := s.fs.ReadDir(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	for _, t := range tenants {
+		if !t.IsDir() || strings.HasPrefix(t.Name(), ".") {
+			continue
+		}
+		ids, err := s.fs.ReadDir(s.path(t.Name()))
+		if err != nil {
+			return fmt.Errorf("list blocks of tenant %s: %w", t.Name(), err)
+		}
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !id.IsDir() {
+				continue
+			}
+			b, err := s.loadBlock(s.path(t.Name(), id.Name()))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // unfinished, or marked as deleted by whoever wrote it
+			}
+			if err != nil {
+				s.counts.unreadable++
+				s.log.Error("a block cannot be read and is left alone", "tenant", t.Name(), "block", id.Name(), "err", err)
+				continue
+			}
+			s.of(t.Name()).blocks = append(s.of(t.Name()).blocks, b)
+		}
+		slices.SortFunc(s.of(t.Name()).blocks, newestFirst)
+	}
+	return nil
+}
+
+// maxMeta is far above what a meta.json takes.
+const maxMeta = 1 << 20
+
+func (s *Store) loadBlock(dir string) (*Block, error) {
+	text, err := durable.ReadFile(s.fs, filepath.Join(dir, block.MetaName), maxMeta)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := block.ParseMeta(text)
+	if err != nil {
+		return nil, err
+	}
+	lineage, err := readLineage(s.fs, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Block{Meta: meta, Dir: dir, Lineage: lineage}, nil
+}
+
+// releaseKnown gives up the records whose spans are in a block: a crash came
+// between the two, or forgot that they were released.
+func (s *Store) releaseKnown(ctx context.Context) error {
+	var known []spool.Position
+	ranges := s.ranges()
+	for info, err := range s.opt.Spool.Pending(spool.Position{}) {
+		if err != nil {
+			// What is not released is stored again, and read as one.
+			s.log.Error("not all records of the spool can be looked for in the blocks", "err", err)
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name, ok := s.opt.Spool.SegmentName(info.Segment)
+		if ok && ranges[owner{info.Tenant, name}].have(info.Offset) {
+			known = append(known, info.Position)
+		}
+	}
+	if len(known) == 0 {
+		return nil
+	}
+	s.log.Info("records of the spool are in blocks already", "records", len(known))
+	return s.opt.Spool.Release(known...)
+}
+
+// owner names the records of a tenant in one segment of the spool.
+type owner struct{ tenant, segment string }
+
+// stretches are ranges of one owner.
+type stretches []Range
+
+func (r stretches) have(offset int64) bool {
+	return slices.ContainsFunc(r, func(r Range) bool { return r.First <= offset && offset <= r.Last })
+}
+
+// ranges are the records that are in blocks.
+func (s *Store) ranges() map[owner]stretches {
+	all := map[owner]stretches{}
+	for name, t := range s.tenants {
+		for _, b := range t.blocks {
+			if b.Lineage == nil {
+				continue
+			}
+			for _, r := range b.Lineage.Ranges {
+				o := owner{name, r.Segment}
+				all[o] = append(all[o], r)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,54 @@
+package blockstore
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+const retainEvery = 10 * time.Second
+
+// retain deletes blocks whose newest span is older than the retention.
+func (s *Store) retain(ctx context.Context) {
+	if s.opt.Retention == 0 {
+		return
+	}
+	for pause(ctx, min(retainEvery, s.opt.Retention/10)) {
+		end := time.Now().Add(-s.opt.Retention)
+		for _, tenant := range s.Tenants() {
+			s.mu.Lock()
+			var old []*Block
+			for _, b := range s.of(tenant).blocks {
+				if b.Meta.EndTime.Before(end) && b.cut().Before(end) && !b.merging {
+					old = append(old, b)
+				}
+			}
+			s.mu.Unlock()
+			for _, b := range old {
+				s.Delete(tenant, b.Meta.BlockID)
+			}
+		}
+	}
+}
+
+// Delete takes a block out of the store. Its files go when no query reads it.
+// False: it is not here, or is being merged.
+func (s *Store) Delete(tenant, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.of(tenant)
+	i := slices.IndexFunc(t.blocks, func(b *Block) bool { return b.Meta.BlockID == id })
+	if i < 0 || t.blocks[i].merging {
+		return false
+	}
+	b := t.blocks[i]
+	t.blocks = slices.Delete(t.blocks, i, i+1)
+	s.counts.deleted++
+	s.retire(&b.held, func() {
+		if err := s.remove(b.Dir, id); err != nil {
+			s.trouble(err)
+			s.log.Error("a block that is past the retention is not deleted before the next start", "tenant", tenant, "block", id, "err", err)
+		}
+	})
+	return true
+}

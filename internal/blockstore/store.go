@@ -1,0 +1,216 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"appliance/internal/block"
+	"appliance/internal/durable"
+	"appliance/internal/spool"
+)
+
+const (
+	stagingName = ".staging"
+	commitsName = ".commits"
+	dirMode     = 0o750
+	fileMode    = 0o640
+)
+
+// Options of a Store. Spool and Dir must be set; the zero value of each other
+// field means its default.
+type Options struct {
+	Dir   string // made if it is missing
+	Spool *spool.Spool
+	// CutAfter is how long the oldest span of a block waits for others.
+	// Default 10 s.
+	CutAfter time.Duration
+	// CutSpans and CutBytes bound what one block is made of, in spans and in
+	// bytes of the spool. A single record may be larger. Default 400,000 and
+	// 256 MiB.
+	CutSpans int
+	CutBytes int64
+	// MergeAfter is how long a block is left alone before it is merged with the
+	// others of its time. Default 5 minutes.
+	MergeAfter time.Duration
+	// MergedBytes is about how large a merged block becomes, in bytes of its
+	// data file. Default 512 MiB.
+	MergedBytes int64
+	// Retention is how long blocks are kept, by the time of their newest span.
+	// 0 keeps all: the archiver deletes.
+	Retention time.Duration
+	Logger    *slog.Logger
+	// FS is where Dir is. Default durable.OS.
+	FS durable.FS
+}
+
+func (o Options) withDefaults() Options {
+	if o.CutAfter == 0 {
+		o.CutAfter = 10 * time.Second
+	}
+	if o.CutSpans == 0 {
+		o.CutSpans = 400_000
+	}
+	if o.CutBytes == 0 {
+		o.CutBytes = 256 << 20
+	}
+	if o.MergeAfter == 0 {
+		o.MergeAfter = 5 * time.Minute
+	}
+	if o.MergedBytes == 0 {
+		o.MergedBytes = 512 << 20
+	}
+	if o.FS == nil {
+		o.FS = durable.OS
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Store is the blocks on this disk and the spans on their way there.
+type Store struct {
+	opt Options
+	log *slog.Logger
+	fs  durable.FS
+
+	mu      sync.Mutex
+	tenants map[string]*tenant
+	chores  []func() // what no View holds back any more
+	chore   chan struct{}
+	full    []*part       // closed, in the order in which they are to be made blocks
+	cut     chan struct{} // closed when full grows
+
+	liveRecords int
+	draining    bool
+	interrupt   func() // makes the follower look again
+	counts      counts
+}
+
+// tenant is what the store has of one.
+type tenant struct {
+	blocks []*Block // newest first
+	parts  []*part  // in the order of their records; the last may be open
+}
+
+// Open puts the directory in order after whatever ended the last run, and
+// releases the records of the spool that a block has. Nobody may read the spool
+// yet.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	s := &Store{
+		opt: o, log: o.Logger, fs: o.FS,
+		tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+	}
+	for _, dir := range []string{"", stagingName, commitsName} {
+		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {
+			return nil, fmt.Errorf("open the block store: %w", err)
+		}
+	}
+	if err := s.recover(ctx); err != nil {
+		return nil, fmt.Errorf("open the block store: %w", err)
+	}
+	return s, nil
+}
+
+// Run makes blocks of what is in the spool, merges them, and deletes what is
+// past the retention, until ctx is done. What is not in a block then stays in
+// the spool. It is called once.
+func (s *Store) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.follow(ctx) })
+	g.Go(func() error { s.build(ctx); return nil })
+	g.Go(func() error { s.merge(ctx); return nil })
+	g.Go(func() error { s.retain(ctx); return nil })
+	g.Go(func() error { s.tidy(ctx); return nil })
+	return g.Wait()
+}
+
+// tidy does what Views have held back.
+func (s *Store) tidy(ctx context.Context) {
+	for {
+		s.mu.Lock()
+		todo := s.chores
+		s.chores = nil
+		s.mu.Unlock()
+		for _, do := range todo {
+			do()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.chore:
+		}
+	}
+}
+
+// of returns a tenant, which is made if it is missing. s.mu is held.
+func (s *Store) of(name string) *tenant {
+	t := s.tenants[name]
+	if t == nil {
+		t = new(tenant)
+		s.tenants[name] = t
+	}
+	return t
+}
+
+func (s *Store) path(elem ...string) string {
+	return filepath.Join(append([]string{s.opt.Dir}, elem...)...)
+}
+
+// files is the source of a block.
+func (s *Store) files(dir string) *block.Files {
+	return block.OpenFiles(func(name string) (block.File, error) {
+		return s.fs.OpenFile(filepath.Join(dir, name), os.O_RDONLY, 0)
+	})
+}
+
+// remove deletes a block so that a crash leaves it whole, or in staging, from
+// where the next Open removes it.
+func (s *Store) remove(dir, id string) error {
+	trash := s.path(stagingName, "deleted-"+id)
+	err := durable.Rename(s.fs, dir, trash)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = removeAll(s.fs, trash)
+	}
+	if err != nil {
+		return fmt.Errorf("delete block %s: %w", id, err)
+	}
+	return nil
+}
+
+// removeAll removes a directory of staging and all that is in it. That it is
+// durable does not matter.
+func removeAll(fsys durable.FS, name string) error {
+	entries, err := fsys.ReadDir(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(name, e.Name())
+		if e.IsDir() {
+			err = removeAll(fsys, path)
+		} else {
+			err = fsys.Remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fsys.Remove(name)
+}

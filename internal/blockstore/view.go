@@ -1,0 +1,129 @@
+package blockstore
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"appliance/internal/block"
+	"appliance/internal/live"
+)
+
+// Block is one block of the store.
+type Block struct {
+	Meta    block.Meta
+	Dir     string
+	Lineage *Lineage // nil for one that we did not make
+	merging bool
+	held
+}
+
+// part is live until its block is in place.
+type part struct {
+	*live.Part
+	closed bool // no more records are added
+	failed int  // how often it could not be made a block
+	held
+}
+
+// held is something that queries may be reading. The store's lock guards it.
+type held struct {
+	users int
+	gone  func() // what to do once no View has it; nil while new ones do
+}
+
+// View is each span of a tenant once, as they are at one moment. Until Close
+// nothing of it is deleted.
+type View struct {
+	Blocks []*Block // newest first
+	Live   []*live.Part
+	store  *Store
+	parts  []*part
+	once   sync.Once
+}
+
+// View is the tenant's spans now.
+func (s *Store) View(tenant string) *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := &View{store: s}
+	t := s.tenants[tenant]
+	if t == nil {
+		return v
+	}
+	v.Blocks = slices.Clone(t.blocks)
+	for _, b := range v.Blocks {
+		b.users++
+	}
+	v.parts = slices.Clone(t.parts)
+	for _, p := range v.parts {
+		p.users++
+		v.Live = append(v.Live, p.Part)
+	}
+	return v
+}
+
+// Close gives back what the View holds.
+func (v *View) Close() {
+	v.once.Do(func() {
+		v.store.mu.Lock()
+		defer v.store.mu.Unlock()
+		for _, b := range v.Blocks {
+			b.users--
+			v.store.settle(&b.held)
+		}
+		for _, p := range v.parts {
+			p.users--
+			v.store.settle(&p.held)
+		}
+	})
+}
+
+// retire says that no new View shall have h; gone is called, without the lock,
+// by the store's own goroutine when no View has it. s.mu is held.
+func (s *Store) retire(h *held, gone func()) {
+	h.gone = gone
+	s.settle(h)
+}
+
+// settle hands over what is to be done with h, if that time has come. s.mu is
+// held.
+func (s *Store) settle(h *held) {
+	if h.gone == nil || h.users > 0 {
+		return
+	}
+	s.chores = append(s.chores, h.gone)
+	h.gone = nil
+	select {
+	case s.chore <- struct{}{}:
+	default:
+	}
+}
+
+// Tenants are those that have spans here, sorted.
+func (s *Store) Tenants() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name, t := range s.tenants {
+		if len(t.blocks) > 0 || len(t.parts) > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cut is when its youngest record was cut; the zero time for a block that we did
+// not make.
+func (b *Block) cut() time.Time {
+	if b.Lineage == nil {
+		return time.Time{}
+	}
+	return b.Lineage.Cut
+}
+
+func newestFirst(a, b *Block) int {
+	return cmp.Or(b.Meta.EndTime.Compare(a.Meta.EndTime), cmp.Compare(a.Meta.BlockID, b.Meta.BlockID))
+}
