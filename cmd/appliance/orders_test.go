@@ -82,7 +82,7 @@ func TestBlockCoversTenantsThatAreGone(t *testing.T) {
 		{true, "gone", sent, true}, {true, "single-tenant", sent, true}, {true, "gone", sent.Add(time.Minute), false},
 		{false, "gone", sent, false}, {false, "single-tenant", sent, true},
 	} {
-		if got := (block{b, c.anyTenant}).Covers(c.tenant, c.sent); got != c.want {
+		if got := (writtenBlock{b, c.anyTenant}).Covers(c.tenant, c.sent); got != c.want {
 			t.Errorf("%+v: %t", c, got)
 		}
 	}
