@@ -8,11 +8,11 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/block/... ./internal/ledger
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-archive e2e-nomad store-test torture mutants bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -59,6 +59,11 @@ e2e-nomad: ## the image and the binary in a real Nomad, as root; .ci/docker brin
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
+
+bench-block: ## what a block costs in CPU, memory and bytes, beside Tempo's CreateBlock; BENCH_ARGS="-spans 50000" for a part
+	.ci/peers/build tempo
+	go build -trimpath -o .cache/bench-block ./.ci/bench-block
+	.cache/bench-block $(BENCH_ARGS)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target of the main module, one after the other
