@@ -191,7 +191,7 @@ func takeCensus(r io.ReaderAt, size int64) (census, error) {
 		sum += blockids.Token(0, traceID, spanID, kind)
 		return true
 	})
-	c.digest = fmt.Sprintf("%016x", sum)
+	c.digest = fmt.Sprintf("%d:%016x", blockids.TokenVersion, sum)
 	return c, err
 }
 

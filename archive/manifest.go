@@ -37,8 +37,10 @@ type Manifest struct {
 	Origin          string    `json:"origin"` // the storage it was copied from
 	ArchivedAt      time.Time `json:"archived_at"`
 	ArchivedBy      string    `json:"archived_by"`
-	// SpanDigest is the sum of the spans' tokens (blockids.Token, seed 0) modulo 2^64 in hexadecimal: equal sets
-	// of spans have equal digests, whatever their order. Empty where the encoding's columns are not known.
+	// SpanDigest is the version of the tokens, a colon, and the sum of the spans'
+	// tokens (blockids.Token, seed 0) modulo 2^64 in hexadecimal. Equal sets of
+	// spans have equal digests of one version, whatever their order. One without
+	// a colon is of version 1. Empty where the encoding's columns are not known.
 	SpanDigest string `json:"span_digest,omitempty"`
 	// Derived is set where another block was archived under the source's id before.
 	Derived *Derived `json:"derived,omitempty"`

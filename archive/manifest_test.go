@@ -42,6 +42,14 @@ func TestManifestRefuses(t *testing.T) {
 	} else if m, err := DecodeManifest(text, tenant, blockA); err != nil || m.Bytes != 7 {
 		t.Fatalf("%+v, %v", m, err)
 	}
+	// Manifests of before the tokens had versions stay valid.
+	old := good()
+	old.Spans, old.SpanDigest = 300, "a3f6fad83e51ade4"
+	if text, err := EncodeManifest(old); err != nil {
+		t.Fatal(err)
+	} else if m, err := DecodeManifest(text, tenant, blockA); err != nil || m.SpanDigest != old.SpanDigest || entryOf(m).digest != old.SpanDigest {
+		t.Fatalf("%+v, %v", m, err)
+	}
 	for name, spoil := range map[string]func(m *Manifest){
 		"a path":         func(m *Manifest) { m.Files[0].Name = "../x" },
 		"a file twice":   func(m *Manifest) { m.Files[0].Name = MetaName },

@@ -82,7 +82,10 @@ func build(file, dir string, level int, profile string) error {
 		return err
 	}
 	_, err = fmt.Println(string(text))
-	return errors.Join(err, os.RemoveAll(filepath.Join(dir, "bench")))
+	if os.Getenv("KEEP") == "" {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, "bench")))
+	}
+	return err
 }
 
 func addAll(b *block.Builder, r *bufio.Reader) error {

@@ -39,7 +39,7 @@ func (g *RowGroup) Keys(ctx context.Context, o Owner, yield func(key []byte) boo
 		}
 	}
 	role := o.Attr(AttrKey)
-	if !g.Has(role) {
+	if !g.Has(role) || g.b.layout.role(o.Attr(AttrText)) < 0 {
 		return nil
 	}
 	dict, err := g.Dictionary(ctx, role)
@@ -60,7 +60,8 @@ func (g *RowGroup) Keys(ctx context.Context, o Owner, yield func(key []byte) boo
 // Attribute reads the attributes of an owner that have a key, wherever the
 // format has them. A key that is not in the dictionary costs no more than that.
 // Where want is given, values of elements without a span that is wanted may be
-// left out.
+// left out. Attributes of events and links in vParquet3 are not told: it has no
+// columns for them.
 func (g *RowGroup) Attribute(ctx context.Context, o Owner, key string, want Wanted) (*Attribute, error) {
 	a := &Attribute{}
 	for i := range g.b.layout.owner[o].specials {
@@ -97,7 +98,7 @@ type attrPlace struct {
 // findKey returns where a key is, in the order of the file.
 func (g *RowGroup) findKey(ctx context.Context, o Owner, key string, want Wanted) ([]attrPlace, error) {
 	role := o.Attr(AttrKey)
-	if !g.Has(role) {
+	if !g.Has(role) || g.b.layout.role(o.Attr(AttrText)) < 0 {
 		return nil, nil
 	}
 	dict, err := g.Dictionary(ctx, role)

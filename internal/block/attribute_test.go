@@ -18,11 +18,12 @@ type expectation struct {
 	counts [owners]uint32
 	values [owners]map[string]map[uint32][]string
 	spans  [owners][]uint32 // of resources, scopes, events and links
+	arrays bool             // their values are seen
 }
 
 func expect(t *testing.T, b *Block) *expectation {
 	t.Helper()
-	e := &expectation{}
+	e := &expectation{arrays: b.meta.Format != FormatVParquet3}
 	for o := range owners {
 		e.values[o] = map[string]map[uint32][]string{}
 	}
@@ -61,7 +62,11 @@ func (e *expectation) add(o Owner, m pcommon.Map) {
 		if e.values[o][k] == nil {
 			e.values[o][k] = map[uint32][]string{}
 		}
-		e.values[o][k][element] = append(e.values[o][k][element], parts(v)...)
+		list := parts(v)
+		if v.Type() == pcommon.ValueTypeSlice && !e.arrays {
+			list = []string{"hidden"}
+		}
+		e.values[o][k][element] = append(e.values[o][k][element], list...)
 	}
 }
 
@@ -127,7 +132,7 @@ func sameValues(got, want map[uint32][]string) error {
 // Each attribute of each owner is found with its elements and its values.
 func TestAttribute(t *testing.T) {
 	for seed := range uint64(3) {
-		b, _ := build(t, blocktest.Records(seed, blocktest.Random(seed, 60)), BuilderOptions{PageSpans: 30})
+		b, _ := built(t, blocktest.Records(seed, blocktest.Random(seed, 60)), BuilderOptions{PageSpans: 30})
 		if b.RowGroups() != 1 {
 			t.Fatal("more than one row group")
 		}
@@ -185,7 +190,7 @@ func checkWanted(t *testing.T, g *RowGroup, want *expectation, o Owner) {
 
 // The shape tells the numbers of the elements, and scans have a value for each.
 func TestShapeAndScan(t *testing.T) {
-	b, _ := build(t, blocktest.Records(9, blocktest.Random(9, 80)), BuilderOptions{PageSpans: 25})
+	b, _ := built(t, blocktest.Records(9, blocktest.Random(9, 80)), BuilderOptions{PageSpans: 25})
 	want, g := expect(t, b), b.RowGroup(0)
 	shape, err := g.Shape(t.Context())
 	if err != nil {
@@ -243,5 +248,53 @@ func TestBounds(t *testing.T) {
 	}
 	if g.Has(EventName) || !g.Has(SpanName) {
 		t.Error("statistics of events or names are not read")
+	}
+}
+
+// blockTexts is what all row groups of a block tell of a key, with elements
+// numbered within the block.
+func blockTexts(t *testing.T, b *Block, o Owner, key string) map[uint32][]string {
+	t.Helper()
+	all, base := map[uint32][]string{}, uint32(0)
+	for i := range b.RowGroups() {
+		g := b.RowGroup(i)
+		a, err := g.Attribute(t.Context(), o, key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for e, list := range texts(a) {
+			all[base+e] = list
+		}
+		shape, err := g.Shape(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		elements := map[Owner][]uint32{OfResource: shape.Resources, OfScope: shape.Scopes, OfSpan: shape.Spans}[o]
+		if elements == nil {
+			if elements, err = g.Inner(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		base += elements[len(elements)-1]
+	}
+	return all
+}
+
+// Dedicated columns hold attributes like others, and vParquet3 has those of
+// resources and spans, without arrays.
+func TestAttributeOfTempo(t *testing.T) {
+	for name, searched := range map[string][]Owner{"vparquet4": {OfResource, OfScope, OfSpan, OfEvent, OfLink}, "vparquet3": {OfResource, OfSpan}} {
+		b := openBlock(t, "testdata/peer/"+name)
+		want := expect(t, b)
+		for _, o := range searched {
+			for key, values := range want.values[o] {
+				if err := sameValues(blockTexts(t, b, o, key), values); err != nil {
+					t.Errorf("%s, owner %d, %q: %v", name, o, key, err)
+				}
+			}
+			if len(want.values[o]) == 0 {
+				t.Errorf("%s: owner %d has no attributes", name, o)
+			}
+		}
 	}
 }

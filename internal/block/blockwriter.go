@@ -140,9 +140,7 @@ func (w *blockWriter) flushRowGroup() error {
 	if err := w.data.rowGroup(w.shredder.columns, w.rows); err != nil {
 		return err
 	}
-	for _, c := range w.shredder.columns.all {
-		c.nextChunk()
-	}
+	w.shredder.columns.nextRowGroup()
 	w.rows = 0
 	w.stats.RowGroups++
 	w.index = append(w.index, append([]byte(nil), w.last[:]...))

@@ -16,7 +16,7 @@ import (
 const testBlockID = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
 
 // build makes a block of records below dir.
-func build(t *testing.T, records [][]byte, opts BuilderOptions) (dir string, meta *Meta, stats Stats) {
+func build(t testing.TB, records [][]byte, opts BuilderOptions) (dir string, meta *Meta, stats Stats) {
 	t.Helper()
 	if opts.Dir == "" {
 		opts.Dir = t.TempDir()

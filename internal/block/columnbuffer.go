@@ -65,11 +65,11 @@ type columnBuffer struct {
 	values []byte
 }
 
-func newColumnBuffer(c *Column, l *list, comp *parquet.Compressor) *columnBuffer {
+func newColumnBuffer(c *Column, l *list, comp *parquet.Compressor, memory *parquet.PageMemory) *columnBuffer {
 	b := &columnBuffer{Column: c, list: l}
 	b.writer = parquet.ChunkWriter{
 		Path: c.Path, Type: c.Type, Encoding: c.Encoding, MaxRep: c.MaxRep, MaxDef: c.MaxDef, Compressor: comp,
-		Compare: c.compareBounds,
+		Compare: c.compareBounds, Memory: memory,
 	}
 	if c.Encoding == parquet.RLEDictionary {
 		b.dict = newDictionary()

@@ -7,6 +7,7 @@ import "appliance/internal/block/parquet"
 type columns struct {
 	schema *Schema
 	all    []*columnBuffer // in the order of the file
+	memory parquet.PageMemory
 	by     [lastRole]*columnBuffer
 
 	stats, resources, scopes, spans, events, links list
@@ -17,7 +18,7 @@ func newColumns(s *Schema, comp *parquet.Compressor) *columns {
 	c := &columns{schema: s}
 	for i := range s.Columns {
 		column := &s.Columns[i]
-		buffer := newColumnBuffer(column, c.listOf(column.Role), comp)
+		buffer := newColumnBuffer(column, c.listOf(column.Role), comp, &c.memory)
 		c.all = append(c.all, buffer)
 		c.by[column.Role] = buffer
 	}
@@ -67,14 +68,21 @@ func (c *columns) flush(rows int) {
 
 // size is about how many bytes of memory the pages and dictionaries take.
 func (c *columns) size() int {
-	n := 0
+	n := c.memory.Size()
 	for _, b := range c.all {
-		n += b.writer.Size()
 		if b.dict != nil {
 			n += len(b.dict.page) + 16*b.dict.len()
 		}
 	}
 	return n
+}
+
+// nextRowGroup forgets all pages.
+func (c *columns) nextRowGroup() {
+	for _, b := range c.all {
+		b.nextChunk()
+	}
+	c.memory.Reset()
 }
 
 // attrColumns are the seven columns of the attributes of one owner.

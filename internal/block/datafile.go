@@ -54,10 +54,12 @@ func (d *dataFile) rowGroup(c *columns, rows int64) error {
 		if b.dict != nil {
 			b.writer.SetDictionary(b.dict.page, b.dict.len())
 		}
-		pages, meta, columnIndex, locations := b.writer.Finish(at)
+		var meta parquet.ColumnMetaData
+		var columnIndex *parquet.ColumnIndex
+		var locations []parquet.PageLocation
+		bufs, meta, columnIndex, locations = b.writer.Finish(bufs, at)
 		at += meta.TotalCompressedSize
 		meta.Statistics.Min, meta.Statistics.Max = bytes.Clone(meta.Statistics.Min), bytes.Clone(meta.Statistics.Max)
-		bufs = append(bufs, pages[0], pages[1])
 		g.Columns = append(g.Columns, parquet.ColumnChunk{MetaData: meta})
 		g.TotalByteSize += meta.TotalUncompressedSize
 		g.TotalCompressedSize += meta.TotalCompressedSize

@@ -14,6 +14,7 @@ type dictionary struct {
 	starts []uint32 // of the values, in page, without the length
 	next   []uint32 // of a value, which one came after it the last time
 	last   uint32   // value that was asked for
+	luck   int      // guesses that were right, above those that were wrong
 	slots  []slot   // a power of two; at most half are taken
 	least  uint32   // value in the order of bytes
 	most   uint32
@@ -32,7 +33,7 @@ func newDictionary() *dictionary {
 
 // reset makes it empty and keeps its memory.
 func (d *dictionary) reset() {
-	d.page, d.starts, d.next, d.last = d.page[:0], d.starts[:0], d.next[:0], 0
+	d.page, d.starts, d.next, d.last, d.luck = d.page[:0], d.starts[:0], d.next[:0], 0, 0
 	clear(d.slots)
 }
 
@@ -43,15 +44,23 @@ func (d *dictionary) value(id uint32) []byte {
 	return d.page[start : start+binary.LittleEndian.Uint32(d.page[start-4:])]
 }
 
-// id returns the number of a value, which is new or not. Values come in similar
-// orders, keys of attributes above all, so it first tries the one that followed
-// the last time.
+// unlucky is where guessing ends until the next chunk.
+const unlucky = -1000
+
+// id returns the number of a value, which is new or not. Values often come in
+// similar orders, keys of attributes above all. So it first tries the one that
+// followed the last time, as long as that is often right.
 func (d *dictionary) id(v []byte) uint32 {
+	if d.luck <= unlucky {
+		return d.lookup(v)
+	}
 	if len(d.next) > 0 {
 		if id := d.next[d.last]; bytes.Equal(d.value(id), v) {
 			d.last = id
+			d.luck = min(d.luck+1, -unlucky)
 			return id
 		}
+		d.luck--
 	}
 	id := d.lookup(v)
 	d.next[d.last] = id
@@ -78,10 +87,16 @@ func (d *dictionary) lookup(v []byte) uint32 {
 
 func (d *dictionary) add(v []byte) uint32 {
 	id := uint32(len(d.starts))
+	if need := len(d.page) + 4 + len(v); need > cap(d.page) {
+		// append would make a large slice a quarter larger, and copy it often.
+		d.page = append(make([]byte, 0, max(need, 2*cap(d.page))), d.page...)
+	}
 	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(v)))
 	d.starts = append(d.starts, uint32(len(d.page)))
 	d.page = append(d.page, v...)
-	d.next = append(d.next, id)
+	if d.luck > unlucky {
+		d.next = append(d.next, id)
+	}
 	if id == 0 {
 		d.least, d.most = 0, 0
 	} else if bytes.Compare(v, d.value(d.least)) < 0 {

@@ -50,6 +50,9 @@ func expected(t *testing.T, batches []blocktest.ResourceSpans, keepCopies bool) 
 type expectedTrace struct {
 	seen      map[string]bool
 	resources []rowResourceSpans
+
+	start, end    uint64
+	service, name string // of the root
 }
 
 func (e *expectedTrace) add(t *testing.T, res *blocktest.Resource, sc *blocktest.Scope, s blocktest.Span) {
@@ -66,6 +69,16 @@ func (e *expectedTrace) add(t *testing.T, res *blocktest.Resource, sc *blocktest
 		rs.Scopes = append(rs.Scopes, rowScopeSpans{Scope: scope})
 	}
 	rs.Scopes[in].Spans = append(rs.Scopes[in].Spans, expectedSpan(t, &s))
+	if e.start == 0 || s.Start < e.start {
+		e.start = s.Start
+	}
+	e.end = max(e.end, s.End)
+	if len(s.Parent) == 0 {
+		e.service, e.name = "", s.Name
+		if i := slices.IndexFunc(res.Attrs, func(a blocktest.Attr) bool { return a.Key == "service.name" }); i >= 0 {
+			e.service, _ = res.Attrs[i].Value.(string)
+		}
+	}
 }
 
 // equalUnordered compares resources or scopes whose attributes may be in any
@@ -269,6 +282,8 @@ func jsonToProto(t *testing.T, attrs []rowAttr) {
 func (e *expectedTrace) row(id string) rowTrace {
 	r := rowTrace{
 		TraceID: []byte(id), TraceIDText: strings.TrimLeft(hex.EncodeToString([]byte(id)), "0"),
+		StartTimeUnixNano: e.start, EndTimeUnixNano: e.end, DurationNano: e.end - e.start,
+		RootServiceName: e.service, RootSpanName: e.name,
 		ServiceStats: make(map[string]rowStats), Resources: e.resources,
 	}
 	var spans []*rowSpan
@@ -278,13 +293,6 @@ func (e *expectedTrace) row(id string) rowTrace {
 			for k := range rs.Scopes[j].Spans {
 				s := &rs.Scopes[j].Spans[k]
 				spans = append(spans, s)
-				if s.StartTimeUnixNano != 0 && (r.StartTimeUnixNano == 0 || s.StartTimeUnixNano < r.StartTimeUnixNano) {
-					r.StartTimeUnixNano = s.StartTimeUnixNano
-				}
-				r.EndTimeUnixNano = max(r.EndTimeUnixNano, s.StartTimeUnixNano+s.DurationNano)
-				if len(s.ParentSpanID) == 0 {
-					r.RootServiceName, r.RootSpanName = rs.Resource.ServiceName, s.Name
-				}
 				st := r.ServiceStats[rs.Resource.ServiceName]
 				st.SpanCount++
 				if s.StatusCode == 2 {
@@ -294,7 +302,6 @@ func (e *expectedTrace) row(id string) rowTrace {
 			}
 		}
 	}
-	r.DurationNano = r.EndTimeUnixNano - r.StartTimeUnixNano
 	nest(spans)
 	return r
 }

@@ -21,6 +21,7 @@ func (l *layout) role(r Role) int { return l.roles[r] }
 type ownerColumns struct {
 	all      []int           // everything that the owner has, attributes too
 	attrs    [attrParts]int  // -1 where the format has no such column
+	arrays   bool            // the columns of values have lists
 	specials []specialColumn // resource and span: attributes with a column of their own
 }
 
@@ -32,13 +33,18 @@ type specialColumn struct {
 	empty  bool // the empty text stands for an attribute that is not there
 }
 
-var schema4 = sync.OnceValue(newVParquet4)
+var (
+	schema3 = sync.OnceValue(newVParquet3)
+	schema4 = sync.OnceValue(newVParquet4)
+)
 
 // layoutOf is the layout of a block's format, or nil.
 func layoutOf(m *Meta) *layout {
 	switch m.Format {
 	case FormatVParquet4:
 		return newLayout(schema4(), m)
+	case FormatVParquet3:
+		return newLayout(schema3(), m)
 	default:
 		return nil
 	}
@@ -59,6 +65,9 @@ func newLayout(s *Schema, m *Meta) *layout {
 	for o := range owners {
 		for p := range attrParts {
 			l.owner[o].attrs[p] = s.Column(o.Attr(p))
+		}
+		if i := l.owner[o].attrs[AttrText]; i >= 0 {
+			l.owner[o].arrays = s.Columns[i].array()
 		}
 	}
 	l.addSpecials(OfResource, []special{{serviceName, ResourceService}})

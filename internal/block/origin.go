@@ -17,6 +17,7 @@ type origin struct {
 	service      []byte // service.name of a resource: the last one that is a text
 	firstService []byte // the text of the first service.name
 	hash         uint64 // for digests
+	hashed       bool
 }
 
 // classes numbers origins such that equal ones get equal numbers: their

@@ -22,7 +22,7 @@ func loadBlock(b *testing.B, spans int) (*Block, Stats) {
 		}
 		records = append(records, append([]byte(nil), r...))
 	}
-	return build(b, records, BuilderOptions{})
+	return built(b, records, BuilderOptions{})
 }
 
 const benchSpans = 200_000

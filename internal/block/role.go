@@ -50,12 +50,15 @@ const (
 	SpanDropped
 	SpanDroppedEvents
 	SpanDroppedLinks
+	SpanLinks // vParquet3: all links of a span, as protobuf
 	SpanHTTPMethod
 	SpanHTTPURL
 	SpanHTTPStatus
 
-	EventTime // nanoseconds since the span's start
+	EventTime     // nanoseconds since the span's start
+	EventTimeUnix // vParquet3: unix nanoseconds
 	EventName
+	EventValue // vParquet3: the AnyValue of an attribute, as protobuf
 	EventDropped
 
 	LinkTraceID
@@ -79,7 +82,7 @@ const (
 	owners
 )
 
-// Part is one of the seven columns that attributes of one owner take.
+// Part is one of the columns that attributes of one owner take.
 type Part uint8
 
 // The columns of attributes, in the order of the file.
@@ -91,6 +94,7 @@ const (
 	AttrDouble
 	AttrBool
 	AttrUnsupported
+	AttrArray // vParquet3: an array as protobuf's JSON
 	attrParts
 )
 

@@ -15,24 +15,11 @@ import (
 	"appliance/internal/block/blocktest"
 )
 
-// build makes a block of records, and opens it.
-func build(t testing.TB, records [][]byte, opts BuilderOptions) (*Block, Stats) {
+// built makes a block of records, and opens it.
+func built(t testing.TB, records [][]byte, opts BuilderOptions) (*Block, Stats) {
 	t.Helper()
-	opts.Dir, opts.Tenant, opts.BlockID = t.TempDir(), "single-tenant", "0b8d6a4f-5c1e-4a57-9a53-6c1f5e0a7d11"
-	w, err := NewBuilder(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range records {
-		if err := w.Add(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, stats, err := w.Finish(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return openBlock(t, opts.Dir+"/single-tenant/"+opts.BlockID), stats
+	dir, _, stats := build(t, records, opts)
+	return openBlock(t, dir), stats
 }
 
 // describe is a value in full.
@@ -154,7 +141,7 @@ func TestRoundTrip(t *testing.T) {
 		if seed%3 == 0 {
 			opts.RowGroupBytes = 64 << 10
 		}
-		b, stats := build(t, records, opts)
+		b, stats := built(t, records, opts)
 		var want, got, single []string
 		for _, r := range records {
 			want = spanTexts(t, want, r)

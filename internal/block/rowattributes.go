@@ -4,57 +4,79 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+
+	"appliance/internal/otlpwire"
 )
 
 // attributes writes the attributes of one element of an owner as field, whose
 // entries begin with the level rep. Level is that of the owner's list: those of
 // the attributes are one higher.
 func (r *rowReader) attributes(o Owner, field int, rep, level uint8) {
-	columns := &r.owner[o].attrs
-	key := columns[AttrKey]
+	owner := &r.owner[o]
+	key := owner.attrs[AttrKey]
 	if r.empty(key) {
-		r.skip(columns[:], rep, level)
+		r.skip(owner.attrs[:], rep, level)
+		if o == OfEvent {
+			r.skip([]int{r.role(EventValue)}, rep, level)
+		}
 		return
 	}
 	for more := true; more; more = r.more(key, level+1) {
-		r.attribute(columns, field, rep)
+		m := r.w.open(field, 1)
+		r.w.bytes(1, r.text(key, rep))
+		if value := r.role(EventValue); o == OfEvent && value >= 0 {
+			r.w.bytes(2, r.message(value, rep))
+		} else {
+			r.value(owner, rep)
+		}
+		r.w.close(m)
 		rep = level + 1
 	}
 }
 
-// attribute writes one. Its value is in one of the columns; that of an array
-// is a list in one of them.
-func (r *rowReader) attribute(columns *[attrParts]int, field int, rep uint8) {
-	m := r.w.open(field, 1)
-	r.w.bytes(1, r.text(columns[AttrKey], rep))
-	value := r.w.open(2, 1)
+// value writes the value of an attribute, which is in one of the columns. That
+// of an array is a list in one of them.
+func (r *rowReader) value(owner *ownerColumns, rep uint8) {
+	m := r.w.open(2, 1)
 	array := false
-	if c := r.must(columns[AttrIsArray], rep); c != nil {
+	if c := r.must(owner.attrs[AttrIsArray], rep); c != nil {
 		array = c.v.Bools[c.value-1]
 	}
 	if array {
 		list := r.w.open(5, 1)
-		r.elements(columns, rep, true)
+		r.elements(owner, rep, true)
 		r.w.close(list)
 	} else {
-		r.elements(columns, rep, false)
+		r.elements(owner, rep, false)
 	}
-	c, _ := r.take(columns[AttrUnsupported], rep)
-	if c != nil && r.err == nil {
-		var err error
-		if r.w.b, err = r.limits.ValueFromJSON(r.w.b, c.bytes()); err != nil {
-			r.fail(columns[AttrUnsupported], fmt.Errorf("%w: a value of %d bytes: %w", ErrDamaged, len(c.bytes()), err))
+	for _, p := range []Part{AttrUnsupported, AttrArray} {
+		if c, _ := r.take(owner.attrs[p], rep); c != nil && r.err == nil {
+			var err error
+			if r.w.b, err = r.limits.ValueFromJSON(r.w.b, c.bytes()); err != nil {
+				r.fail(owner.attrs[p], fmt.Errorf("%w: a value of %d bytes: %w", ErrDamaged, len(c.bytes()), err))
+			}
 		}
 	}
-	r.w.close(value)
 	r.w.close(m)
+}
+
+// message is the current value of a column of protobuf messages.
+func (r *rowReader) message(column int, rep uint8) []byte {
+	b := r.text(column, rep)
+	f := otlpwire.NewFields(b)
+	for f.Next() {
+	}
+	if err := f.Err(); err != nil {
+		r.fail(column, fmt.Errorf("%w: %w", ErrDamaged, err))
+	}
+	return b
 }
 
 // elements writes the values of an attribute: each as an element of an array,
 // or the only one.
-func (r *rowReader) elements(columns *[attrParts]int, rep uint8, array bool) {
+func (r *rowReader) elements(owner *ownerColumns, rep uint8, array bool) {
 	for p := AttrText; p <= AttrBool; p++ {
-		column := columns[p]
+		column := owner.attrs[p]
 		c, _ := r.take(column, rep)
 		for n := 1; c != nil; n++ {
 			if n > 1 && !array {
@@ -69,7 +91,7 @@ func (r *rowReader) elements(columns *[attrParts]int, rep uint8, array bool) {
 				r.scalar(p, c)
 			}
 			level := c.maxRep
-			if c = nil; r.more(column, level) {
+			if c = nil; owner.arrays && r.more(column, level) {
 				c = r.must(column, level)
 			}
 		}

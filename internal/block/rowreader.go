@@ -111,7 +111,7 @@ func (r *rowReader) dropped(column int, rep uint8) uint64 {
 // elements.
 func (r *rowReader) skip(columns []int, rep, def uint8) {
 	for _, i := range columns {
-		if r.cursors[i].pages == nil {
+		if i < 0 || r.cursors[i].pages == nil {
 			continue
 		}
 		if _, got := r.take(i, rep); got != def && r.err == nil {
@@ -243,15 +243,19 @@ func (r *rowReader) span(rep uint8) {
 
 // events writes the events of a span, whose entries have the level rep.
 func (r *rowReader) events(rep uint8, start uint64) {
-	driver := r.role(EventTime)
+	driver := r.role(EventName)
 	if r.empty(driver) {
 		r.skip(r.owner[OfEvent].all, rep, repSpan)
 		return
 	}
 	for more := true; more; more = r.more(driver, repEvent) {
 		m := r.w.open(11, 1)
-		r.w.fixed64(1, start+uint64(r.number(driver, rep)))
-		r.w.text(2, r.text(r.role(EventName), rep))
+		if unix := r.role(EventTimeUnix); unix >= 0 {
+			r.w.fixed64(1, uint64(r.number(unix, rep)))
+		} else {
+			r.w.fixed64(1, start+uint64(r.number(r.role(EventTime), rep)))
+		}
+		r.w.text(2, r.text(driver, rep))
 		r.attributes(OfEvent, 3, rep, repEvent)
 		r.w.varint(4, r.dropped(r.role(EventDropped), rep))
 		r.w.close(m)
@@ -260,6 +264,15 @@ func (r *rowReader) events(rep uint8, start uint64) {
 }
 
 func (r *rowReader) links(rep uint8) {
+	if column := r.role(SpanLinks); column >= 0 {
+		f := otlpwire.NewFields(r.message(column, rep))
+		for f.Next() {
+			if f.Tag == 1<<3|otlpwire.TagBytes {
+				r.w.bytes(13, f.Bytes)
+			}
+		}
+		return
+	}
 	driver := r.role(LinkTraceID)
 	if r.empty(driver) {
 		r.skip(r.owner[OfLink].all, rep, repSpan)

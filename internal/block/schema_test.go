@@ -13,7 +13,7 @@ import (
 )
 
 // realBlock is a data.parquet that Tempo 2.7.2 wrote.
-const realBlock = "../blockids/testdata/tempo-2.7.2.parquet"
+const realBlock = "testdata/tempo-2.7.2/level0/data.parquet"
 
 func openParquet(t *testing.T, name string) *parquet.File {
 	t.Helper()

@@ -88,7 +88,7 @@ func (g *RowGroup) Inner(ctx context.Context, o Owner) ([]uint32, error) {
 	spans := shape.Spans[len(shape.Spans)-1]
 	list := make([]uint32, 0, spans+1)
 	count := uint32(0)
-	role := EventTime
+	role := EventName
 	if o == OfLink {
 		role = LinkTraceID
 	}

@@ -11,7 +11,9 @@ func (s *shredder) attribute(o Owner, key []byte, v *anyValue) error {
 	case anyText, anyBool, anyInt, anyDouble:
 		a.add(key, false)
 		s.scalar(a, v)
-		a.sum += s.hashScalar(key, v)
+		if !s.hashed {
+			a.sum += s.hashScalar(key, v)
+		}
 		return nil
 	case anyArray:
 		kind, n, ok, err := v.elementKind()

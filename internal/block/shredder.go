@@ -14,6 +14,7 @@ type shredder struct {
 	hasher  hasher
 	digest  Digest
 	lost    Lost
+	hashed  bool // of the attributes the hash is known already
 	json    []byte
 	text    [32]byte
 
@@ -62,8 +63,20 @@ func traceIDText(dst []byte, id [16]byte) []byte {
 	return bytes.TrimLeft(text, "0")
 }
 
-// beginResource writes a resource, and returns its hash.
-func (s *shredder) beginResource(raw []byte, rep uint8) (uint64, error) {
+// origin writes a resource or a scope, and returns its hash, which it makes
+// once.
+func (s *shredder) origin(o *origin, rep uint8, write func(*shredder, []byte, uint8) (uint64, error)) (uint64, error) {
+	s.hashed = o.hashed
+	hash, err := write(s, o.raw, rep)
+	s.hashed = false
+	if !o.hashed {
+		o.hash, o.hashed = hash, err == nil
+	}
+	return o.hash, err
+}
+
+// writeResource writes a resource. The hash means nothing if it is known already.
+func (s *shredder) writeResource(raw []byte, rep uint8) (uint64, error) {
 	a := &s.columns.attrs[OfResource]
 	s.columns.resources.add(rep, defResource)
 	a.begin(rep)
@@ -127,8 +140,8 @@ func (s *shredder) resourceSpecial(key, text []byte) bool {
 	return false
 }
 
-// beginScope writes a scope, and returns its hash.
-func (s *shredder) beginScope(raw []byte, rep uint8) (uint64, error) {
+// writeScope writes a scope. The hash means nothing if it is known already.
+func (s *shredder) writeScope(raw []byte, rep uint8) (uint64, error) {
 	a := &s.columns.attrs[OfScope]
 	s.columns.scopes.add(rep, defScope)
 	a.begin(rep)

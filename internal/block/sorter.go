@@ -45,7 +45,7 @@ const (
 )
 
 func newSorter(fs durable.FS, name string, size int) *sorter {
-	return &sorter{fs: fs, name: name, arena: make([]byte, 0, size)}
+	return &sorter{fs: fs, name: name, arena: make([]byte, 0, size), entries: make([]entry, 0, size/4/entryBytes+1)}
 }
 
 // room makes room for a frame, and returns where to append it.

@@ -223,7 +223,7 @@ func (t *trace) write(s *shredder) error {
 	for i := range t.resources {
 		r := &t.resources[i]
 		var err error
-		if t.resourceHash, err = s.beginResource(r.resource.raw, rep); err != nil {
+		if t.resourceHash, err = s.origin(r.resource, rep, (*shredder).writeResource); err != nil {
 			return fmt.Errorf("read a resource of %d bytes of trace %x: %w", len(r.resource.raw), t.id, err)
 		}
 		for at := r.first; at >= 0; at = t.scopes[at].next {
@@ -238,7 +238,7 @@ func (t *trace) write(s *shredder) error {
 }
 
 func (t *trace) writeScope(s *shredder, g *scopeGroup, rep uint8) (err error) {
-	if t.scopeHash, err = s.beginScope(g.scope.raw, rep); err != nil {
+	if t.scopeHash, err = s.origin(g.scope, rep, (*shredder).writeScope); err != nil {
 		return fmt.Errorf("read a scope of %d bytes of trace %x: %w", len(g.scope.raw), t.id, err)
 	}
 	for n := g.first; n >= 0; n = t.spans[n].next {

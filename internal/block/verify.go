@@ -73,9 +73,6 @@ func (b *Block) verifyMeta(ctx context.Context) error {
 	if m.BloomShards < 1 || m.BloomShards > maxBloomShards {
 		return fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, m.BloomShards)
 	}
-	if m.EndTime.Before(m.StartTime) {
-		return fmt.Errorf("%w: %s ends before it starts", ErrDamaged, MetaName)
-	}
 	return nil
 }
 

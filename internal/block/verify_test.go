@@ -77,7 +77,7 @@ func TestVerifyBuilt(t *testing.T) {
 		if seed%2 == 0 {
 			opts.RowGroupBytes = 64 << 10
 		}
-		b, stats := build(t, blocktest.Records(seed, blocktest.Random(seed, 60)), opts)
+		b, stats := built(t, blocktest.Records(seed, blocktest.Random(seed, 60)), opts)
 		r, err := b.Verify(t.Context(), 1)
 		if err != nil || r.Digest != stats.Digest || r.Spans != stats.Spans || r.Traces != stats.Traces {
 			t.Errorf("seed %d: %+v, want %+v, %v", seed, r, stats, err)

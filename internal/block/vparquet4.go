@@ -76,6 +76,12 @@ func dedicated4(b *schemaBuilder, o Owner) {
 func resource4(b *schemaBuilder) {
 	attributes4(b, OfResource)
 	b.leaf("DroppedAttributesCount", int32Leaf(), deltaInts, ResourceDropped)
+	resourceColumns4(b)
+}
+
+// resourceColumns4 are the attributes of resources that have columns of their
+// own.
+func resourceColumns4(b *schemaBuilder) {
 	b.leaf("ServiceName", textLeaf(), dict, ResourceService)
 	b.optional("Cluster", textLeaf(), dict, ResourceCluster)
 	b.optional("Namespace", textLeaf(), dict, ResourceNamespace)
@@ -125,6 +131,11 @@ func span4(b *schemaBuilder) {
 		b.leaf("DroppedAttributesCount", int32Leaf(), deltaInts, LinkDropped)
 	})
 	b.leaf("DroppedLinksCount", int32Leaf(), plain, SpanDroppedLinks)
+	spanColumns4(b)
+}
+
+// spanColumns4 are the attributes of spans that have columns of their own.
+func spanColumns4(b *schemaBuilder) {
 	b.optional("HttpMethod", textLeaf(), dict, SpanHTTPMethod)
 	b.optional("HttpUrl", textLeaf(), dict, SpanHTTPURL)
 	b.optional("HttpStatusCode", int64Leaf(), plain, SpanHTTPStatus)

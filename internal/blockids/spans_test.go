@@ -105,24 +105,6 @@ func TestParseMeta(t *testing.T) {
 	}
 }
 
-func TestToken(t *testing.T) {
-	seen := map[uint64]string{}
-	for i := range 200_000 {
-		trace, span := fmt.Appendf(nil, "%016d", i/10), fmt.Appendf(nil, "%08d", i%10)
-		for kind := range int64(3) {
-			token := Token(7, trace, span, kind)
-			if other, ok := seen[token]; ok {
-				t.Fatalf("%s %s %d has the token of %s", trace, span, kind, other)
-			}
-			seen[token] = fmt.Sprintf("%s %s %d", trace, span, kind)
-		}
-	}
-	// Digests are stored: this must not change.
-	if got := Token(0, []byte("0123456789abcdef"), []byte("01234567"), 2); got != 0x4164a5a28c0bf48f {
-		t.Errorf("token %#x", got)
-	}
-}
-
 func BenchmarkSpans(b *testing.B) {
 	data := block(b)
 	for b.Loop() {

@@ -5,18 +5,29 @@ import (
 	"math/bits"
 )
 
-// Token is a span's identity in 64 bits: equal for equal trace id, span id and kind. (A client and a server span may
-// share their ids, as Zipkin's do; Tempo tells them apart by kind.) Among n spans the chance that a stranger has the
-// token of one of them is n / 2^64, also for ids that somebody chose if the seed is a secret. With one seed, tokens
-// never change, so digests of them can be stored.
+// TokenVersion changes whenever Token gives other values. What stores sums of
+// tokens stores it with them: sums of two versions say nothing of each other.
+const TokenVersion = 2
+
+// Token is a span's identity in 64 bits: equal for equal trace id, span id and
+// kind. (A client and a server span may share their ids, as Zipkin's do; Tempo
+// tells them apart by kind.) Among n spans the chance that a stranger has the
+// token of one of them is n / 2^64. That holds also for ids that somebody chose,
+// if the seed is a secret: whether two spans collide depends on it.
 func Token(seed uint64, traceID, spanID []byte, kind int64) uint64 {
-	h := mix(seed^0x9e3779b97f4a7c15) ^ uint64(kind)
+	// Each part is mixed in by itself. Two parts that were combined before the
+	// first round that depends on the seed could make up for each other.
+	h := mix(seed ^ 0x9e3779b97f4a7c15 ^ uint64(len(traceID))<<32 ^ uint64(len(spanID)))
+	h = mix(h ^ uint64(kind))
 	for _, id := range [2][]byte{traceID, spanID} {
 		for len(id) >= 8 {
 			h = mix(h ^ binary.BigEndian.Uint64(id))
 			id = id[8:]
 		}
-		rest := uint64(len(id)) << 56
+		if len(id) == 0 {
+			continue
+		}
+		rest := uint64(0)
 		for i, b := range id {
 			rest |= uint64(b) << (8 * i)
 		}

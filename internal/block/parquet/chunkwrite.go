@@ -30,45 +30,82 @@ type ChunkWriter struct {
 	MaxRep, MaxDef uint8
 	Compressor     *Compressor           // nil writes the chunk uncompressed
 	Compare        func(a, b []byte) int // the order of bounds
+	Memory         *PageMemory           // of the pages
 
 	rows, entries, nulls int64
-	uncompressed         int64
-	pages                []byte // with headers
-	dictionary           []byte // likewise; empty if there is none
+	uncompressed, size   int64
+	pages                [][]byte // with headers; the dictionary's is added last
+	dictionary           int64    // length of its page; 0 if there is none
 	locations            []PageLocation
 	index                ColumnIndex
-	body                 []byte // of the current page
-	packed               []byte
+}
+
+// PageMemory is the memory of the pages of a row group, whose columns share it:
+// blocks that are used again for the next row group, so that nothing grows by
+// being copied.
+type PageMemory struct {
+	blocks [][]byte
+	used   int // blocks
+	size   int // bytes of pages
+
+	body, packed, header []byte // of the page that is being made
+}
+
+const memoryBlock = 512 << 10
+
+// Reset makes the memory free again.
+func (m *PageMemory) Reset() {
+	for i := range m.blocks {
+		m.blocks[i] = m.blocks[i][:0]
+	}
+	m.used, m.size = 0, 0
+}
+
+// Size is the length of all pages in bytes.
+func (m *PageMemory) Size() int { return m.size }
+
+// keep copies the two parts of a page into a block.
+func (m *PageMemory) keep(header, body []byte) []byte {
+	n := len(header) + len(body)
+	m.size += n
+	for ; m.used < len(m.blocks); m.used++ {
+		if b := m.blocks[m.used]; cap(b)-len(b) >= n {
+			break
+		}
+	}
+	if m.used == len(m.blocks) {
+		m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
+	}
+	b := m.blocks[m.used]
+	start := len(b)
+	b = append(append(b, header...), body...)
+	m.blocks[m.used] = b
+	return b[start:len(b):len(b)]
 }
 
 // Reset begins a new chunk.
 func (c *ChunkWriter) Reset() {
-	c.rows, c.entries, c.nulls, c.uncompressed = 0, 0, 0, 0
-	c.pages, c.dictionary, c.locations = c.pages[:0], c.dictionary[:0], c.locations[:0]
+	c.rows, c.entries, c.nulls, c.uncompressed, c.size, c.dictionary = 0, 0, 0, 0, 0, 0
+	c.pages, c.locations = c.pages[:0], c.locations[:0]
 	c.index.NullPages, c.index.NullCounts = c.index.NullPages[:0], c.index.NullCounts[:0]
 	c.index.Min, c.index.Max = c.index.Min[:0], c.index.Max[:0]
 }
 
-// Size is the length of the pages so far in bytes.
-func (c *ChunkWriter) Size() int { return len(c.pages) + len(c.dictionary) }
-
 // AddPage adds a data page. Nothing of it is kept but the bounds.
 func (c *ChunkWriter) AddPage(p *Page) {
-	c.body = c.body[:0]
+	body := c.Memory.body[:0]
 	if c.MaxRep > 0 {
-		c.body = appendLevels(c.body, p.Rep)
+		body = appendLevels(body, p.Rep)
 	}
 	if c.MaxDef > 0 {
-		c.body = appendLevels(c.body, p.Def)
+		body = appendLevels(body, p.Def)
 	}
-	c.body = append(c.body, p.Values...)
-	start := len(c.pages)
-	c.pages = c.appendPage(c.pages, &PageHeader{Type: DataPage, V1: DataPageHeader{
+	body = append(body, p.Values...)
+	c.Memory.body = body
+	n := c.addPage(body, &PageHeader{Type: DataPage, V1: DataPageHeader{
 		NumValues: int32(p.Entries), Encoding: c.Encoding, DefinitionEncoding: RLE, RepetitionEncoding: RLE,
 	}})
-	c.locations = append(c.locations, PageLocation{
-		Offset: int64(start), CompressedSize: int32(len(c.pages) - start), FirstRow: c.rows,
-	})
+	c.locations = append(c.locations, PageLocation{Offset: c.size - n, CompressedSize: int32(n), FirstRow: c.rows})
 	c.rows += int64(p.Rows)
 	c.entries += int64(p.Entries)
 	c.nulls += int64(p.Nulls)
@@ -84,34 +121,35 @@ func appendLevels(dst, levels []byte) []byte {
 }
 
 // SetDictionary adds the page with the chunk's n distinct values, which are in
-// the PLAIN encoding.
+// the PLAIN encoding. It is the last page to be added.
 func (c *ChunkWriter) SetDictionary(values []byte, n int) {
-	c.body = append(c.body[:0], values...)
-	c.dictionary = c.appendPage(c.dictionary, &PageHeader{
+	c.dictionary = c.addPage(values, &PageHeader{
 		Type: DictionaryPage, Dictionary: DictionaryPageHeader{NumValues: int32(n), Encoding: Plain},
 	})
 }
 
-// appendPage appends the header and the body.
-func (c *ChunkWriter) appendPage(dst []byte, h *PageHeader) []byte {
-	h.UncompressedSize = int32(len(c.body))
-	packed := c.body
+// addPage adds a page, and returns its length with the header.
+func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
+	m := c.Memory
+	packed := body
 	if c.Compressor != nil {
-		c.packed = c.Compressor.append(c.packed[:0], c.body)
-		packed = c.packed
+		m.packed = c.Compressor.append(m.packed[:0], body)
+		packed = m.packed
 	}
-	h.CompressedSize = int32(len(packed))
+	h.UncompressedSize, h.CompressedSize = int32(len(body)), int32(len(packed))
 	h.HasCRC, h.CRC = true, crc32.ChecksumIEEE(packed)
-	start := len(dst)
-	dst = AppendPageHeader(dst, h)
-	c.uncompressed += int64(len(dst)-start) + int64(len(c.body))
-	return append(dst, packed...)
+	m.header = AppendPageHeader(m.header[:0], h)
+	page := m.keep(m.header, packed)
+	c.pages = append(c.pages, page)
+	c.uncompressed += int64(len(m.header) + len(body))
+	c.size += int64(len(page))
+	return int64(len(page))
 }
 
-// Finish returns the bytes of the chunk, in two parts, which begin at offset of
-// the file, and what the footer and the indexes say of it. All slices are valid
-// until Reset.
-func (c *ChunkWriter) Finish(offset int64) (pages [2][]byte, meta ColumnMetaData, index *ColumnIndex, locations []PageLocation) {
+// Finish appends the bytes of the chunk, which begin at offset of the file, to
+// bufs, and returns what the footer and the indexes say of it. All slices are
+// valid until Reset.
+func (c *ChunkWriter) Finish(bufs [][]byte, offset int64) (_ [][]byte, meta ColumnMetaData, index *ColumnIndex, locations []PageLocation) {
 	codec := Uncompressed
 	if c.Compressor != nil {
 		codec = Zstd
@@ -119,11 +157,14 @@ func (c *ChunkWriter) Finish(offset int64) (pages [2][]byte, meta ColumnMetaData
 	bounds := c.bounds()
 	meta = ColumnMetaData{
 		Type: c.Type, Path: c.Path, Codec: codec, NumValues: c.entries,
-		TotalUncompressedSize: c.uncompressed, TotalCompressedSize: int64(c.Size()),
-		DataPageOffset: offset + int64(len(c.dictionary)),
+		TotalUncompressedSize: c.uncompressed, TotalCompressedSize: c.size,
+		DataPageOffset: offset + c.dictionary,
 		Statistics:     Statistics{HasNullCount: true, NullCount: c.nulls, Min: bounds.Min, Max: bounds.Max},
 	}
-	if len(c.dictionary) > 0 {
+	if c.dictionary > 0 {
+		last := len(c.pages) - 1
+		bufs = append(bufs, c.pages[last])
+		c.pages = c.pages[:last]
 		meta.DictionaryPageOffset = offset
 		meta.Encodings = append(meta.Encodings, Plain)
 		meta.EncodingStats = append(meta.EncodingStats, PageEncodingStats{DictionaryPage, Plain, 1})
@@ -136,7 +177,7 @@ func (c *ChunkWriter) Finish(offset int64) (pages [2][]byte, meta ColumnMetaData
 	for i := range c.locations {
 		c.locations[i].Offset += meta.DataPageOffset
 	}
-	return [2][]byte{c.dictionary, c.pages}, meta, &c.index, c.locations
+	return append(bufs, c.pages...), meta, &c.index, c.locations
 }
 
 // bounds are those of all pages.
