@@ -59,16 +59,23 @@ func TestTempo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	results, err := conformance.Replay(t.Context(), client, chosen, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range results {
-		if r.Difference != "" {
-			t.Errorf("%s %s\n%s\n%s", r.Line.ID, r.Line.Category, &r.Line.Request, r.Difference)
+	t.Logf("%d requests are asked", len(chosen))
+	for tries := 3; len(chosen) > 0; tries-- {
+		results, err := conformance.Replay(t.Context(), client, chosen, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen = nil
+		for _, r := range results {
+			switch {
+			case r.Difference == "":
+			case r.Got.Status >= 500 && tries > 0: // on a busy machine it runs out of time
+				chosen = append(chosen, r.Line)
+			default:
+				t.Errorf("%s %s\n%s\n%s", r.Line.ID, r.Line.Category, &r.Line.Request, r.Difference)
+			}
 		}
 	}
-	t.Logf("%d requests were asked", len(results))
 }
 
 // stock is a Tempo whose blocks are cut when a test says so.
