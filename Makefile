@@ -10,9 +10,9 @@ LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
 RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi
 
-FUZZED = internal/otlpwire internal/spool receiver sampler archive
+FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -40,6 +40,10 @@ image-test: image ## takes and returns a trace under the engine; .ci/docker brin
 e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
 	.ci/peers/build traefik telemetrygen node otelcol
 	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
+
+e2e-blocks: ## blocks of ours beside a real Tempo's, and what that answered; BLOCKS=long CONFORMANCE=all for hours
+	.ci/peers/build tempo node
+	cd e2e && go test -count=1 -timeout 10h ./blocks ./conformance
 
 store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
 	.ci/store-test

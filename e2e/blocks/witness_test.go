@@ -18,10 +18,10 @@ import (
 // TestWitness has a reader of Parquet that is not written in Go read our block:
 // it reads what Tempo reads, and checksums, page indexes and bounds are right.
 func TestWitness(t *testing.T) {
-	for _, in := range []*input{conformance(t, "*/part-1*.pb.gz"), random(300, 200)} {
+	for _, in := range []*input{conformance(t, "edge/*.pb.gz"), random(300, 200), load(3, 5000)} {
 		t.Run(in.name, func(t *testing.T) {
 			s := newStorage(t)
-			s.build(t, in, ourID, block.BuilderOptions{PageSpans: 1000, RowGroupBytes: 2 << 20})
+			s.build(t, in, ourID, block.BuilderOptions{PageSpans: 1000, RowGroupBytes: 512 << 10})
 			data := filepath.Join(s.dir, tenant, ourID, block.DataName)
 			want := canonical(t, s.run(t, "rows", nil, []string{"-raw"}, ourID))
 			rows, err := witness(t, data, "rows")

@@ -95,13 +95,20 @@ func fillValue(v *common.AnyValue) {
 	fill(v.GetKvlistValue().GetValues())
 }
 
-// Fill gives every attribute without a value one that holds nothing: a stock Tempo
-// ends itself over the first kind.
-func Fill(data *trace.TracesData) {
+// Tame takes out of spans what a stock Tempo does not get right itself. It ends
+// itself over an attribute without a value, and makes one of two resources or
+// scopes that differ in their dropped counts alone.
+func Tame(data *trace.TracesData) {
 	for _, rs := range data.GetResourceSpans() {
 		fill(rs.GetResource().GetAttributes())
+		if rs.Resource != nil {
+			rs.Resource.DroppedAttributesCount = 0
+		}
 		for _, ss := range rs.ScopeSpans {
 			fill(ss.GetScope().GetAttributes())
+			if ss.Scope != nil {
+				ss.Scope.DroppedAttributesCount = 0
+			}
 			for _, span := range ss.Spans {
 				fill(span.Attributes)
 				for _, e := range span.Events {

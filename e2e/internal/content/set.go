@@ -52,6 +52,7 @@ func (s *Set) add(rs *trace.ResourceSpans, ss *trace.ScopeSpans, span *trace.Spa
 	}
 	var id [16]byte
 	copy(id[16-len(span.TraceId):], span.TraceId)
+	span.TraceId = id[:] // a short one is padded by whoever stores it
 	sortAttributes(span.Attributes)
 	for _, e := range span.Events {
 		sortAttributes(e.Attributes)
