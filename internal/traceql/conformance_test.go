@@ -83,7 +83,7 @@ func readConformance(parts ...int) *MemoryBatch {
 func conformanceRequests(parts ...int) (requests [][]byte) {
 	var patterns []string
 	for _, p := range parts {
-		patterns = append(patterns, fmt.Sprintf("dataset/part-%d-*", p), fmt.Sprintf("edge/part-%d*", p))
+		patterns = append(patterns, fmt.Sprintf("main/part-%d-*", p), fmt.Sprintf("edge/part-%d*", p))
 	}
 	for _, pattern := range patterns {
 		paths, err := filepath.Glob(filepath.Join(conformanceDir, pattern))
