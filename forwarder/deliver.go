@@ -87,7 +87,11 @@ func (d *delivery) doubt(err error) {
 	f, s := d.f, d.shipment
 	taken := f.lanes.taken(s.tenant)
 	s.failure.add(taken)
-	if taken == d.aloneAt && s.failure.times <= blameAfter || s.entry != "" && d.taken == 0 {
+	sure := taken > d.aloneAt || s.failure.times > blameAfter
+	if s.entry != "" {
+		sure = d.taken > 0 // the others leave; these stay where they are
+	}
+	if !sure {
 		f.failed(s, cmp.Or(err, errors.New(d.alone[0].why)))
 		return
 	}
