@@ -13,9 +13,10 @@ const (
 	requestSlots = 1 << 14 // those of one request
 )
 
-// apart keeps traces from being alive in a Tempo at once that it takes for one. A
-// Tempo before 2.8.1 tells traces by 32 bits of a hash of their ids: of the ids
-// alone in its ingester, and with the tenant's name before them within a request.
+// apart keeps traces from being alive in a Tempo at once that it takes for one.
+// A Tempo before 2.8.1 tells traces by 32 bits of a hash of their ids: of the
+// ids alone in its ingester, and with the tenant's name before them within a
+// request.
 type apart struct {
 	idle time.Duration // after it Tempo has forgotten a trace; 0: it tells them by their ids
 
@@ -37,8 +38,8 @@ func newApart(idle time.Duration) *apart {
 // tick is the time in units of recent.
 const tick = 10 * time.Millisecond
 
-// admit enters the traces of a request that is about to be sent. It returns what
-// of it may go now, and how long the rest is to wait; 0 where all may go.
+// admit enters the traces of a request that is about to be sent. It returns
+// what of it may go now, and how long the rest is to wait; 0 where all may go.
 func (a *apart) admit(b *batch) (*batch, time.Duration, error) {
 	if a.idle <= 0 {
 		return b, 0, nil
@@ -128,8 +129,8 @@ func newRecent(slots int) *recent {
 }
 
 // enter enters a trace at a time. Where another one with its hash was seen less
-// than idle ago, it returns how long to wait instead. So that each gets its turn,
-// a trace waits too once another one waits for it.
+// than idle ago, it returns how long to wait instead. So that each gets its
+// turn, a trace waits too once another one waits for it.
 func (r *recent) enter(hash uint32, print uint64, now, idle uint32) (wait uint32) {
 	bucket := &r.buckets[int(hash)%len(r.buckets)]
 	oldest := &bucket[0]

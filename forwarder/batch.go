@@ -58,8 +58,8 @@ func (r *batcher) give(b *batch) {
 	}
 }
 
-// next returns records that can share a request, or a large one. It waits for the first, and for others until there are
-// enough or the linger is over.
+// next returns records that can share a request, or a large one. It waits for
+// the first, and for others until there are enough or the linger is over.
 func (r *batcher) next(ctx context.Context) (*batch, error) {
 	var buf []byte
 	select {
@@ -132,8 +132,8 @@ func (b *batch) add(e spool.Entry) {
 	b.spans += e.Spans
 }
 
-// rebuild reads a shipment from the spool again, without the spans that are done. Meanwhile a large record is in memory
-// twice.
+// rebuild reads a shipment from the spool again, without the spans that are
+// done. Meanwhile a large record is in memory twice.
 func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 	b := &batch{shipment: s, payload: make([]byte, 0, s.bytes)}
 	_, err := s.read(log, nil, func(e spool.Entry, i int) error {

@@ -14,9 +14,10 @@ const (
 	busyPause   = 50 * time.Millisecond
 )
 
-// digest limits what Tempo is sent by what it can digest, which the speed of its
-// answers says little of, since it acknowledges before it has done the work:
-// bytes a second, and bytes that are not proven. It is one for all tenants.
+// digest limits what Tempo is sent by what it can digest, which the speed of
+// its answers says little of, since it acknowledges before it has done the
+// work: bytes a second, and bytes that are not proven. It is one for all
+// tenants.
 type digest struct {
 	busy   func() bool
 	rate   float64      // bytes per second at the most; 0 for any
@@ -47,7 +48,8 @@ func (d *digest) ready(ctx context.Context, bytes int) error {
 	}
 }
 
-// ask returns how long to wait before asking again; 0 means that the request may go, and is counted.
+// ask returns how long to wait before asking again; 0 means that the request
+// may go, and is counted.
 func (d *digest) ask(bytes int) time.Duration {
 	busy := d.busy()
 	d.mu.Lock()

@@ -62,8 +62,8 @@ func (l *lane) answered(latency time.Duration) {
 	l.limit = min(l.limit+1/l.limit, l.most)
 }
 
-// failed enters a request that Tempo did not take, and that it wants to see again
-// after a time, or did not say when.
+// failed enters a request that Tempo did not take, and that it wants to see
+// again after a time, or did not say when.
 func (l *lane) failed(retryAfter time.Duration, why string) {
 	l.halve()
 	l.backoff = min(max(2*l.backoff, backoffMin), backoffMax)
@@ -78,7 +78,8 @@ func (l *lane) failed(retryAfter time.Duration, why string) {
 	l.why = why
 }
 
-// halve lowers the limit, once for all the requests that were in flight together.
+// halve lowers the limit, once for all the requests that were in flight
+// together.
 func (l *lane) halve() {
 	if time.Since(l.halved) > 100*time.Millisecond {
 		l.limit = max(1, l.limit/2)

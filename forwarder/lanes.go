@@ -71,8 +71,9 @@ func (q *lanes) free(l *lane) bool {
 	return l.inFlight < int(l.limit) && q.inFlight < allTimes*q.most
 }
 
-// admit waits for the right to have one request more in flight; false with a nil
-// error means that the shipment is to be parked, since others wait behind it.
+// admit waits for the right to have one request more in flight; false with a
+// nil error means that the shipment is to be parked, since others wait behind
+// it.
 func (q *lanes) admit(ctx context.Context, s *shipment, others func(tenant string) bool) (bool, error) {
 	late := time.Now().Add(patience)
 	for {
@@ -157,8 +158,8 @@ func (q *lanes) doubt(s *shipment, pause time.Duration) {
 	})
 }
 
-// next takes the first shipment whose time has come and that can go, nil when ctx
-// is done.
+// next takes the first shipment whose time has come and that can go, nil when
+// ctx is done.
 func (q *lanes) next(ctx context.Context, can func(*shipment) bool) *shipment {
 	for {
 		q.mu.Lock()

@@ -11,9 +11,10 @@ const (
 	roomAfter = time.Minute // without anything taken
 )
 
-// makeRoom sets records aside that would fill the spool although there are few of
-// them: those of tenants of which Tempo takes nothing, while it takes others, and those
-// that it refuses, in segments of which hardly anything is left.
+// makeRoom sets records aside that would fill the spool although there are few
+// of them: those of tenants of which Tempo takes nothing, while it takes
+// others, and those that it refuses, in segments of which hardly anything is
+// left.
 func (f *Forwarder) makeRoom() {
 	st := f.o.Spool.Status()
 	f.mu.Lock()
@@ -35,9 +36,9 @@ func (f *Forwarder) makeRoom() {
 	}
 }
 
-// takeFailing takes shipments out of lanes of which Tempo takes nothing for some
-// time, and any that it refuses, and marks what is left to be sent as to be set
-// aside.
+// takeFailing takes shipments out of lanes of which Tempo takes nothing for
+// some time, and any that it refuses, and marks what is left to be sent as to
+// be set aside.
 func (q *lanes) takeFailing(after time.Duration, which func(*shipment) bool) (list []*shipment) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

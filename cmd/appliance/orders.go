@@ -22,8 +22,9 @@ const (
 	maxOrder    = 4 << 20
 )
 
-// order is what an operator wants done with stuck spans. It is a file in data_dir, so that whoever may write there may
-// order it, and nobody else; and it is done by the next start where nothing runs.
+// order is what an operator wants done with stuck spans. It is a file in
+// data_dir, so that whoever may write there may order it, and nobody else; and
+// it is done by the next start where nothing runs.
 type order struct {
 	Retry bool            `json:"retry,omitempty"` // all of them
 	Drop  []spool.StuckID `json:"drop,omitempty"`
@@ -44,7 +45,8 @@ func (o order) give(dataDir string) (string, error) {
 	return path, durable.WriteFile(durable.OS, path, text, 0o640)
 }
 
-// obeyed waits until a running appliance has done what the file says; false where none does in time.
+// obeyed waits until a running appliance has done what the file says; false
+// where none does in time.
 func obeyed(ctx context.Context, path string) (bool, error) {
 	late := time.After(ordersWait)
 	tick := time.NewTicker(ordersEvery / 5)

@@ -35,9 +35,9 @@ type StuckInfo struct {
 	lost   bool  // it is damaged
 }
 
-// Stuck holds spans that cannot leave for now, so that a few of them do not keep
-// whole segments: a file for each record that they were in, of its name. They
-// are part of MaxBytes. All methods may be called at the same time.
+// Stuck holds spans that cannot leave for now, so that a few of them do not
+// keep whole segments: a file for each record that they were in, of its name.
+// They are part of MaxBytes. All methods may be called at the same time.
 type Stuck struct {
 	spool *Spool
 	bytes atomic.Int64
@@ -89,8 +89,8 @@ func (k *Stuck) room(asides []Aside) error {
 	return nil
 }
 
-// write makes the files, but for records that were given up before: that is what
-// an earlier Keep did.
+// write makes the files, but for records that were given up before: that is
+// what an earlier Keep did.
 func (k *Stuck) write(asides []Aside) (kept []StuckID, err error) {
 	if len(asides) == 0 {
 		return nil, nil
@@ -172,8 +172,8 @@ func (k *Stuck) Replace(id StuckID, rest Record, why string) error {
 	return k.put(StuckEntry{ID: id, Record: rest, Since: was.Since, Why: why})
 }
 
-// Read reads one stuck record: ErrGone and ErrDamaged say that it cannot be. One
-// that is damaged counts as lost.
+// Read reads one stuck record: ErrGone and ErrDamaged say that it cannot be.
+// One that is damaged counts as lost.
 func (k *Stuck) Read(id StuckID) (StuckEntry, error) {
 	e, _, err := readStuck(k.spool.opts.FS, k.spool.dir, id)
 	if errors.Is(err, ErrDamaged) {

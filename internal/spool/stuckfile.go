@@ -103,8 +103,8 @@ func stuckPath(dir string, id StuckID) string {
 	return filepath.Join(dir, stuckName, string(id)+stuckSuffix)
 }
 
-// readStuck reads the file of a stuck record. Damage that a second look does not
-// find is none.
+// readStuck reads the file of a stuck record. Damage that a second look does
+// not find is none.
 func readStuck(fsys durable.FS, dir string, id StuckID) (e StuckEntry, size int64, err error) {
 	for range 2 {
 		b, readErr := durable.ReadFile(fsys, stuckPath(dir, id), maxStuck)
