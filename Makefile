@@ -8,7 +8,7 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockdir ./internal/blockids ./internal/ledger
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/blockdir ./internal/block/... ./internal/ledger
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"appliance/archive/store"
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 )
 
 // maxMetaBytes is far above what a meta.json takes.
@@ -30,7 +30,7 @@ var (
 type sourceBlock struct {
 	tenant, id string
 	text       []byte // of its meta.json
-	meta       blockids.Meta
+	meta       block.Meta
 	marked     bool          // meta.compacted.json is there: Tempo deletes it, or we do
 	unmarked   bool          // meta.json is there. Both are while Tempo marks a block on an object store.
 	files      []store.Entry // without the two metas, sorted by name
@@ -100,7 +100,7 @@ func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, 
 		return nil, err
 	}
 	b.text = text
-	if b.meta, err = blockids.ParseMeta(text); err != nil {
+	if b.meta, err = block.ParseMeta(text); err != nil {
 		return b, fmt.Errorf("%w: %w", errUnfinished, err)
 	}
 	if b.meta.BlockID != id || b.meta.TenantID != tenant {
@@ -173,25 +173,25 @@ func (b *sourceBlock) check(ctx context.Context, src Source) (census, error) {
 	if err := checkParquet(o, data.Size); err != nil {
 		return census{}, err
 	}
-	if !blockids.Readable(b.meta.Format) {
+	if !block.Readable(b.meta.Format) {
 		return census{}, nil
 	}
-	c, err := takeCensus(o, data.Size)
+	c, err := takeCensus(ctx, o, data.Size)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return c, err
 }
 
-func takeCensus(r io.ReaderAt, size int64) (census, error) {
+func takeCensus(ctx context.Context, r io.ReaderAt, size int64) (census, error) {
 	var c census
 	var sum uint64
-	err := blockids.Spans(r, size, func(traceID, spanID []byte, kind int64) bool {
+	err := block.Spans(ctx, r, size, func(traceID, spanID []byte, kind int64) bool {
 		c.spans++
-		sum += blockids.Token(0, traceID, spanID, kind)
+		sum += block.Token(0, traceID, spanID, kind)
 		return true
 	})
-	c.digest = fmt.Sprintf("%d:%016x", blockids.TokenVersion, sum)
+	c.digest = fmt.Sprintf("%d:%016x", block.TokenVersion, sum)
 	return c, err
 }
 

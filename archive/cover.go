@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"appliance/archive/store"
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 )
 
 // coverTokens is how many spans' tokens are held at a time: 32 MiB, and 4 MiB to check them off.
@@ -18,7 +18,7 @@ const coverTokens = 4 << 20
 //
 // Memory is bounded: a block of more spans is compared in several passes, each over its share of the tokens.
 func covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, archived []entry) (bool, error) {
-	if !blockids.Readable(b.meta.Format) {
+	if !block.Readable(b.meta.Format) {
 		return false, nil
 	}
 	found, err := b.check(ctx, src)
@@ -77,14 +77,14 @@ func (s share) covered(ctx context.Context, src Source, b *sourceBlock, dst stor
 }
 
 // visit calls visit for the tokens of a block that are in the share, until it returns false.
-func (s share) visit(ctx context.Context, src Source, tenant, block string, visit func(uint64) bool) error {
-	o, err := src.Open(ctx, ObjectName(tenant, block, dataName))
+func (s share) visit(ctx context.Context, src Source, tenant, id string, visit func(uint64) bool) error {
+	o, err := src.Open(ctx, ObjectName(tenant, id, dataName))
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	return blockids.Spans(o, o.Size(), func(traceID, spanID []byte, kind int64) bool {
-		token := blockids.Token(s.seed, traceID, spanID, kind)
+	return block.Spans(ctx, o, o.Size(), func(traceID, spanID []byte, kind int64) bool {
+		token := block.Token(s.seed, traceID, spanID, kind)
 		return token%s.of != s.number || visit(token)
 	})
 }

@@ -38,7 +38,7 @@ type Manifest struct {
 	ArchivedAt      time.Time `json:"archived_at"`
 	ArchivedBy      string    `json:"archived_by"`
 	// SpanDigest is the version of the tokens, a colon, and the sum of the spans'
-	// tokens (blockids.Token, seed 0) modulo 2^64 in hexadecimal. Equal sets of
+	// tokens (block.Token, seed 0) modulo 2^64 in hexadecimal. Equal sets of
 	// spans have equal digests of one version, whatever their order. One without
 	// a colon is of version 1. Empty where the encoding's columns are not known.
 	SpanDigest string `json:"span_digest,omitempty"`

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 )
 
 // The layout of a store is Tempo's own, with one file more a block:
@@ -24,10 +24,10 @@ const (
 	ownPrefix = "@"
 
 	ManifestName = "manifest.json"
-	MetaName     = blockids.MetaName
+	MetaName     = block.MetaName
 
-	compactedMetaName = blockids.CompactedMetaName
-	dataName          = blockids.DataName
+	compactedMetaName = block.CompactedMetaName
+	dataName          = block.DataName
 )
 
 // The names that a block's own files may not have.

@@ -1,6 +1,6 @@
 package forwarder
 
-import "appliance/internal/blockids"
+import blockformat "appliance/internal/block"
 
 // maxTokens bounds the spans of a block that are compared at once: 8 MiB of memory.
 const maxTokens = 1 << 19
@@ -15,7 +15,7 @@ type tokens struct {
 func newTokens(seed uint64) *tokens { return &tokens{seed: seed, slots: make([]uint64, 1<<12)} }
 
 func (t *tokens) token(traceID, spanID []byte, kind int64) uint64 {
-	return max(1, blockids.Token(t.seed, traceID, spanID, kind))
+	return max(1, blockformat.Token(t.seed, traceID, spanID, kind))
 }
 
 func (t *tokens) add(token uint64) {

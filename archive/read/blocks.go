@@ -16,7 +16,7 @@ import (
 
 	"appliance/archive"
 	"appliance/archive/store"
-	"appliance/internal/blockids"
+	blockformat "appliance/internal/block"
 )
 
 const (
@@ -216,7 +216,7 @@ func (r *Reader) bloomCount(ctx context.Context, tenant string, b *block) (int, 
 	if err != nil {
 		return 0, err
 	}
-	meta, err := blockids.ParseMeta(text)
+	meta, err := blockformat.ParseMeta(text)
 	if err != nil {
 		return 0, err
 	}

@@ -13,7 +13,7 @@ import (
 	"appliance/archive"
 	"appliance/archive/read"
 	"appliance/archive/store"
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 	"appliance/internal/config"
 	"appliance/internal/durable"
 	"appliance/internal/tempo"
@@ -266,8 +266,8 @@ func (a *appliance) archiveReader() *read.Reader {
 // for a block for at least a poll longer.
 func (a *appliance) heldByTempo(tenant string) func(block string) bool {
 	dir := filepath.Join(tempoDir(a.conf), blocksSubdir, tenant)
-	return func(block string) bool {
-		_, err := os.Stat(filepath.Join(dir, block, blockids.MetaName))
+	return func(id string) bool {
+		_, err := os.Stat(filepath.Join(dir, id, block.MetaName))
 		return err == nil
 	}
 }

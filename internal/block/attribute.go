@@ -3,6 +3,7 @@ package block
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"appliance/internal/block/parquet"
@@ -42,12 +43,15 @@ func (g *RowGroup) Keys(ctx context.Context, o Owner, yield func(key []byte) boo
 	if !g.Has(role) || g.b.layout.role(o.Attr(AttrText)) < 0 {
 		return nil
 	}
-	dict, err := g.Dictionary(ctx, role)
+	dict, err := g.dictionary(ctx, role)
 	if err != nil {
 		return err
 	}
-	if dict == nil {
-		return fmt.Errorf("%w: the keys of attributes have no dictionary", ErrDamaged)
+	if c := g.b.chunk(g.index, role); !c.OnlyDictionary() {
+		// Reading refuses a value that is not in the dictionary.
+		if _, err := scan(c.Pages(ctx), &parquet.Values{}); err != nil {
+			return err
+		}
 	}
 	for i := range dict.Len() {
 		if !yield(dict.At(uint32(i))) {
@@ -101,16 +105,15 @@ func (g *RowGroup) findKey(ctx context.Context, o Owner, key string, want Wanted
 	if !g.Has(role) || g.b.layout.role(o.Attr(AttrText)) < 0 {
 		return nil, nil
 	}
-	dict, err := g.Dictionary(ctx, role)
+	dict, err := g.dictionary(ctx, role)
 	if err != nil {
 		return nil, err
 	}
-	if dict == nil {
-		return nil, fmt.Errorf("%w: the keys of attributes have no dictionary", ErrDamaged)
-	}
 	id, ok := dict.Find([]byte(key))
-	if !ok {
+	if !ok && g.b.chunk(g.index, role).OnlyDictionary() {
 		return nil, nil
+	} else if !ok {
+		id = math.MaxUint32 // reading refuses a value that is not in the dictionary
 	}
 	p, err := g.pages(ctx, role)
 	if err != nil {

@@ -3,6 +3,7 @@ package block
 import (
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"appliance/internal/block/blocktest"
@@ -193,3 +194,30 @@ type at struct{ b *Block }
 func (a *at) ReadAt(p []byte, off int64) (int, error) {
 	return a.b.src.(memory).ReadAt(nil, DataName, p, off)
 }
+
+// TestDamage is FuzzBlock with changes that are drawn.
+func TestDamage(t *testing.T) {
+	blocks := fuzzBlocks(t)
+	r := rand.New(rand.NewPCG(4, 4))
+	whole, opened := 0, 0
+	for range damages {
+		m := blocks[r.IntN(len(blocks))]
+		data := append([]byte(nil), m[DataName]...)
+		for range 1 + r.IntN(3) {
+			data[r.IntN(len(data))] ^= byte(1 << r.IntN(8))
+		}
+		b, err := openData(t, m, data)
+		if err != nil {
+			continue
+		}
+		opened++
+		_, failed := b.Verify(t.Context(), 0)
+		if failed == nil {
+			whole++
+		}
+		readEverything(t, b, failed == nil)
+	}
+	t.Logf("of %d damaged blocks %d were opened and %d verified", damages, opened, whole)
+}
+
+const damages = 150

@@ -3,6 +3,7 @@ package block
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"sync"
 
 	"appliance/internal/block/parquet"
@@ -70,10 +71,16 @@ func number(t parquet.Type, b []byte) (int64, bool) {
 // Dictionary has the distinct values of a column of text, or is nil if the
 // column has none or is not of one. It reads the dictionary's page alone.
 func (g *RowGroup) Dictionary(ctx context.Context, r Role) (*parquet.Dictionary, error) {
-	c := g.b.chunk(g.index, r)
-	if c == nil || !c.OnlyDictionary() {
+	if c := g.b.chunk(g.index, r); c == nil || !c.OnlyDictionary() {
 		return nil, nil
 	}
+	return g.dictionary(ctx, r)
+}
+
+// dictionary is that of a column, which may also have values that are not in it
+// where the footer does not say.
+func (g *RowGroup) dictionary(ctx context.Context, r Role) (*parquet.Dictionary, error) {
+	c := g.b.chunk(g.index, r)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if d, ok := g.dicts[r]; ok {
@@ -82,6 +89,9 @@ func (g *RowGroup) Dictionary(ctx context.Context, r Role) (*parquet.Dictionary,
 	d, err := c.Dictionary(ctx)
 	if err != nil {
 		return nil, damaged(err)
+	}
+	if d == nil {
+		return nil, fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, c.Column.Path)
 	}
 	g.dicts[r] = d
 	return d, nil

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 	"appliance/internal/durable"
 )
 
@@ -26,16 +26,16 @@ const (
 // Block is one that is durable.
 type Block struct {
 	Tenant, ID string
-	Meta       blockids.Meta
+	Meta       block.Meta
 	Written    time.Time // when Tempo wrote its meta.json, the last of it
 
 	path string
 	fs   durable.FS
 }
 
-// Spans calls visit for each span of the block until it returns false; see blockids.Spans.
+// Spans calls visit for each span of the block until it returns false; see block.Spans.
 func (b Block) Spans(visit func(traceID, spanID []byte, kind int64) bool) error {
-	f, err := b.fs.OpenFile(filepath.Join(b.path, blockids.DataName), os.O_RDONLY, 0)
+	f, err := b.fs.OpenFile(filepath.Join(b.path, block.DataName), os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (b Block) Spans(visit func(traceID, spanID []byte, kind int64) bool) error 
 	if err != nil {
 		return err
 	}
-	if err := blockids.Spans(f, size, visit); err != nil {
+	if err := block.Spans(context.Background(), f, size, visit); err != nil {
 		return fmt.Errorf("block %s of tenant %s: %w", b.ID, b.Tenant, err)
 	}
 	return nil
@@ -162,18 +162,18 @@ func (d *Dir) read(k key) (*Block, error) {
 		return nil, fmt.Errorf("list %s: %w", dir, err)
 	}
 	for _, e := range entries {
-		if e.Name() != blockids.MetaName {
+		if e.Name() != block.MetaName {
 			continue
 		}
 		info, err := e.Info()
 		if err != nil {
 			return nil, nil // just deleted
 		}
-		text, err := durable.ReadFile(d.fs, filepath.Join(dir, blockids.MetaName), maxMeta)
+		text, err := durable.ReadFile(d.fs, filepath.Join(dir, block.MetaName), maxMeta)
 		if err != nil {
 			return nil, fmt.Errorf("read meta.json of block %s: %w", k.id, err)
 		}
-		meta, err := blockids.ParseMeta(text)
+		meta, err := block.ParseMeta(text)
 		if err != nil {
 			return nil, nil // half-written; the rest is coming, or Recover finds it
 		}

@@ -28,8 +28,8 @@ var names = []string{"data.parquet", "bloom-0", "index", "meta.json"}
 func files(t testing.TB) map[string][]byte {
 	t.Helper()
 	content := map[string][]byte{}
-	for name, file := range map[string]string{"data.parquet": "parquet", "bloom-0": "bloom-0", "index": "index", "meta.json": "meta.json"} {
-		data, err := os.ReadFile("../blockids/testdata/tempo-2.7.2." + file)
+	for _, name := range names {
+		data, err := os.ReadFile("../block/testdata/tempo-2.7.2/level0/" + name)
 		must(t, err)
 		content[name] = data
 	}

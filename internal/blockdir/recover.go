@@ -1,6 +1,7 @@
 package blockdir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"appliance/internal/blockids"
+	"appliance/internal/block"
 	"appliance/internal/durable"
 )
 
@@ -51,7 +52,7 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 		case !sealed[k]:
 			if !first {
 				// A format that is unknown is not of a block that was written since then.
-				if err := d.verify(k, b.Meta); err != nil && !errors.Is(err, blockids.ErrFormat) {
+				if err := d.verify(k, b.Meta); err != nil && !errors.Is(err, block.ErrFormat) {
 					r.Damaged++
 					return d.setAside(k, err)
 				}
@@ -93,10 +94,20 @@ func (d *Dir) Recover(since time.Time) (Recovered, error) {
 	return r, durable.MkdirAll(d.fs, d.path(sealedName), 0o755)
 }
 
-func (d *Dir) verify(k key, m blockids.Meta) error {
-	return blockids.Verify(func(name string) (blockids.File, error) {
+// verify reads everything of a block. One that was not synced before the machine
+// lost power can be damaged in any of its files.
+func (d *Dir) verify(k key, m block.Meta) error {
+	src := block.OpenFiles(func(name string) (block.File, error) {
 		return d.fs.OpenFile(d.path(blocksName, k.tenant, k.id, name), os.O_RDONLY, 0)
-	}, m)
+	})
+	defer src.Close() // only read from
+	ctx := context.Background()
+	b, err := block.OpenMeta(ctx, src, m, block.Options{})
+	if err != nil {
+		return err
+	}
+	_, err = b.Verify(ctx, 0)
+	return err
 }
 
 // recoverIncomplete handles a directory without a meta.json that can be read: one that Tempo has marked for deletion
@@ -109,9 +120,9 @@ func (d *Dir) recoverIncomplete(k key, r *Recovered) error {
 	}
 	for _, e := range entries {
 		switch e.Name() {
-		case blockids.CompactedMetaName:
+		case block.CompactedMetaName:
 			return nil
-		case blockids.MetaName:
+		case block.MetaName:
 			r.Damaged++
 			return d.setAside(k, errors.New("its meta.json cannot be read"))
 		}

@@ -54,6 +54,18 @@ func ReadPageHeader(b []byte) (h PageHeader, length int, err error) {
 	return h, len(b) - len(d.b), h.check()
 }
 
+// encoding is that of the page's values.
+func (h *PageHeader) encoding() Encoding {
+	switch h.Type {
+	case DataPage:
+		return h.V1.Encoding
+	case DataPageV2:
+		return h.V2.Encoding
+	default:
+		return h.Dictionary.Encoding
+	}
+}
+
 // check bounds what a header says before anybody allocates by it.
 func (h *PageHeader) check() error {
 	size, full := h.CompressedSize, h.UncompressedSize

@@ -17,14 +17,15 @@ type Pages struct {
 	decoder
 	ctx     context.Context
 	r       ReaderAt
-	window  []byte // bytes of the file from off on
-	memory  []byte // where the window is
-	off     int64  // of the next page
-	began   int64  // where the last page began
-	entries int64  // of the pages before it
-	rows    int64  // that began in them
-	end     int64  // where the last page ends
-	sought  bool   // to one page, so that the entries before it are not known
+	window  []byte                      // bytes of the file from off on
+	memory  []byte                      // where the window is
+	off     int64                       // of the next page
+	began   int64                       // where the last page began
+	kinds   map[PageEncodingStats]int32 // pages that were read, if somebody counts
+	entries int64                       // of the pages before it
+	rows    int64                       // that began in them
+	end     int64                       // where the last page ends
+	sought  bool                        // to one page, so that the entries before it are not known
 }
 
 // Pages begins with the chunk's first page.
@@ -134,6 +135,9 @@ func (p *Pages) read() (h PageHeader, body []byte, err error) {
 		return h, nil, err
 	}
 	p.began = p.off
+	if p.kinds != nil {
+		p.kinds[PageEncodingStats{PageType: h.Type, Encoding: h.encoding()}]++
+	}
 	body = p.window[length:size]
 	p.window = p.window[size:]
 	p.off += int64(size)

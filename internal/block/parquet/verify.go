@@ -22,6 +22,7 @@ func (c *Chunk) Verify(ctx context.Context) (pages int64, err error) {
 	}
 	v := verifier{chunk: c, places: places, index: index, stats: c.Statistics()}
 	p := c.Pages(ctx)
+	p.kinds = map[PageEncodingStats]int32{}
 	for {
 		v.values.Reset()
 		err := p.Next(&v.values)
@@ -39,6 +40,12 @@ func (c *Chunk) Verify(ctx context.Context) (pages int64, err error) {
 	}
 	if v.stats.HasNullCount && v.stats.NullCount != v.nulls {
 		return v.pages, p.wrap(fmt.Errorf("%d nulls, and the statistics say %d", v.nulls, v.stats.NullCount))
+	}
+	for _, s := range c.meta.MetaData.EncodingStats {
+		count := s.Count
+		if s.Count = 0; p.kinds[s] != count {
+			return v.pages, p.wrap(fmt.Errorf("%d pages of type %d, encoding %d, and the footer says %d", p.kinds[s], s.PageType, s.Encoding, count))
+		}
 	}
 	return v.pages, nil
 }

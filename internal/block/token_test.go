@@ -1,4 +1,4 @@
-package blockids
+package block
 
 import (
 	"encoding/binary"
