@@ -26,7 +26,7 @@ type BuilderOptions struct {
 	// whose spans fit is made without a file for sorting. Default 16 MiB.
 	SortBytes int
 	// RowGroupBytes is about how much memory the encoded pages and the
-	// dictionaries of a row group may take. Default 20 MiB.
+	// dictionaries of a row group may take. Default 12 MiB.
 	RowGroupBytes int
 	// PageSpans is after how many spans each column gets a new page, at the next
 	// trace. A trace is found faster in small pages, large ones compress
@@ -54,7 +54,7 @@ type BuilderOptions struct {
 
 const (
 	defaultSortBytes     = 16 << 20
-	defaultRowGroupBytes = 20 << 20
+	defaultRowGroupBytes = 12 << 20
 	defaultPageSpans     = 8192
 	defaultMaxTraceBytes = 8 << 20
 	defaultZstdLevel     = 1
