@@ -12,7 +12,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad store-test torture mutants bench-peer docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -63,6 +63,11 @@ e2e-nomad: ## the image and the binary in a real Nomad, as root; .ci/docker brin
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
+
+bench-block: ## what a block costs in CPU, memory and bytes, beside Tempo's CreateBlock; BENCH_ARGS="-spans 50000" for a part
+	.ci/peers/build tempo
+	go build -trimpath -o .cache/bench-block ./.ci/bench-block
+	.cache/bench-block $(BENCH_ARGS)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target of the main module, one after the other

@@ -25,6 +25,7 @@ type origin struct {
 type classes struct {
 	specials []special // attributes of which the last one counts
 	numbers  map[string]int32
+	bytes    int // of the canonical forms in numbers
 	epoch    int32
 
 	attrs [][]byte // canonical, of the current origin
@@ -32,8 +33,11 @@ type classes struct {
 	buf   []byte
 }
 
-// maxClasses bounds the memory of classes.
-const maxClasses = 1 << 14
+// Bounds of the memory of classes.
+const (
+	maxClasses    = 1 << 14
+	maxClassBytes = 8 << 20
+)
 
 func newClasses(specials []special) *classes {
 	return &classes{specials: specials, numbers: make(map[string]int32), last: make([]int, len(specials)), epoch: 1}
@@ -41,8 +45,9 @@ func newClasses(specials []special) *classes {
 
 // bound forgets all numbers when they are many. It is called between traces.
 func (c *classes) bound() {
-	if len(c.numbers) > maxClasses {
+	if len(c.numbers) > maxClasses || c.bytes > maxClassBytes {
 		clear(c.numbers)
+		c.bytes = 0
 		c.epoch++
 	}
 }
@@ -53,11 +58,12 @@ func (c *classes) number(form []byte) int32 {
 	if !ok {
 		n = int32(len(c.numbers))
 		c.numbers[string(form)] = n
+		c.bytes += len(form)
 	}
 	return n
 }
 
-// begin begins a origin.
+// begin begins an origin.
 func (c *classes) begin() {
 	c.attrs, c.buf = c.attrs[:0], c.buf[:0]
 	for i := range c.last {
