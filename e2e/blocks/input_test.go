@@ -85,8 +85,8 @@ func load(seed uint64, spans int) *input {
 // inputs are what blocks are made of.
 func inputs(t testing.TB) []*input {
 	t.Helper()
-	all := []*input{conformance(t, "*/*.pb.gz"), load(1, 60_000)}
-	seeds, traces := 4, 300
+	all := []*input{conformance(t, "*/*.pb.gz"), load(1, 30_000)}
+	seeds, traces := 2, 300
 	if long() {
 		seeds, traces = 50, 2000
 	}
