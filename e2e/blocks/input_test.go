@@ -45,7 +45,10 @@ func conformance(t testing.TB, pattern string) *input {
 
 // random is traces of everything that OTLP can say.
 func random(seed uint64, traces int) *input {
-	return &input{name: fmt.Sprintf("random %d", seed), records: blocktest.Records(seed, blocktest.Random(seed, traces)), wild: true}
+	return &input{
+		name: fmt.Sprintf("random %d", seed), wild: true,
+		records: blocktest.Records(seed, blocktest.Random(seed, traces)),
+	}
 }
 
 // tame is the input without what a stock Tempo does not get right itself.

@@ -49,8 +49,9 @@ func (f floats) plain(v reflect.Value) any {
 	case reflect.Struct:
 		o := object{}
 		for i := range v.NumField() {
-			name := v.Type().Field(i).Name
-			if field := v.Field(i); name == "Resource" || name == "Scope" || !field.IsZero() && !(field.Kind() == reflect.Slice && field.Len() == 0) {
+			name, field := v.Type().Field(i).Name, v.Field(i)
+			empty := field.IsZero() || field.Kind() == reflect.Slice && field.Len() == 0
+			if !empty || name == "Resource" || name == "Scope" {
 				o[name] = f.plain(field)
 			}
 		}
@@ -105,7 +106,8 @@ func flatten(tr object) object {
 			scope := ss["Scope"].(object)
 			sortList(scope["Attrs"])
 			for _, span := range list(ss["Spans"]) {
-				for _, part := range slices.Concat([]object{span}, list(span["Events"]), list(span["Links"])) {
+				sortList(span["Attrs"])
+				for _, part := range slices.Concat(list(span["Events"]), list(span["Links"])) {
 					sortList(part["Attrs"])
 				}
 				span["~resource"], span["~scope"] = text(resource), text(scope)
@@ -120,7 +122,9 @@ func flatten(tr object) object {
 		span["~resource"] = slices.Index(resources, span["~resource"].(string))
 		span["~scope"] = slices.Index(scopes, span["~scope"].(string))
 	}
-	slices.SortFunc(spans, func(a, b object) int { return strings.Compare(spanOrder(a), spanOrder(b)) })
+	slices.SortFunc(spans, func(a, b object) int {
+		return strings.Compare(spanOrder(a), spanOrder(b))
+	})
 	delete(tr, "ResourceSpans")
 	tr["Resources"], tr["Scopes"], tr["Spans"] = raw(resources), raw(scopes), spans
 	return tr
