@@ -4,5 +4,6 @@
 //	.ci/peers/build traefik telemetrygen otelcol node
 //	cd e2e && APPLIANCE_BIN=../.cache/appliance go test ./...
 //
-// It is a module of its own because its clients need newer libraries than Tempo can be built with.
+// It is a module of its own because its clients need newer libraries than Tempo can be built with. What e2e/blocks needs of the main
+// module it has by a replace directive; of that, nothing may link Tempo.
 package e2e

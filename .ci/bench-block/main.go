@@ -81,8 +81,16 @@ func compare(sizes []string, tempo string, level int) error {
 			return err
 		}
 		theirs.print("Tempo", in)
+		own.printRatio(theirs)
 	}
 	return nil
+}
+
+// printRatio prints the figures as parts of another's.
+func (f *figures) printRatio(o *figures) {
+	fmt.Printf("| appliance / Tempo | | | | %.1f | %.2f | %.2f |\n",
+		float64(f.Spans)/f.CPU*o.CPU/float64(o.Spans), float64(f.Peak)/float64(o.Peak),
+		float64(f.Bytes)/float64(f.Spans)*float64(o.Spans)/float64(o.Bytes))
 }
 
 func (f *figures) print(who string, in int64) {

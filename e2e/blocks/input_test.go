@@ -45,7 +45,10 @@ func conformance(t testing.TB, pattern string) *input {
 
 // random is traces of everything that OTLP can say.
 func random(seed uint64, traces int) *input {
-	return &input{name: fmt.Sprintf("random %d", seed), records: blocktest.Records(seed, blocktest.Random(seed, traces)), wild: true}
+	return &input{
+		name: fmt.Sprintf("random %d", seed), wild: true,
+		records: blocktest.Records(seed, blocktest.Random(seed, traces)),
+	}
 }
 
 // tame is the input without what a stock Tempo does not get right itself.
@@ -85,8 +88,8 @@ func load(seed uint64, spans int) *input {
 // inputs are what blocks are made of.
 func inputs(t testing.TB) []*input {
 	t.Helper()
-	all := []*input{conformance(t, "*/*.pb.gz"), load(1, 60_000)}
-	seeds, traces := 4, 300
+	all := []*input{conformance(t, "*/*.pb.gz"), load(1, 30_000)}
+	seeds, traces := 2, 300
 	if long() {
 		seeds, traces = 50, 2000
 	}

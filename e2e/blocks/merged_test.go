@@ -9,11 +9,13 @@ import (
 // TestMerged has Tempo's compactor merge our block with its own. Some traces have
 // spans in both.
 func TestMerged(t *testing.T) {
-	for _, in := range []*input{conformance(t, "*/*.pb.gz"), random(100, 300).tame(t), load(2, 20_000)} {
+	all := []*input{conformance(t, "*/*.pb.gz"), random(100, 300).tame(t), load(2, 20_000)}
+	for _, in := range all {
 		t.Run(in.name, func(t *testing.T) {
 			s := newStorage(t)
 			half := len(in.records) / 2
-			first, second := &input{name: in.name, records: in.records[:half]}, &input{name: in.name, records: in.records[half:]}
+			first := &input{name: in.name, records: in.records[:half]}
+			second := &input{name: in.name, records: in.records[half:]}
 			s.build(t, first, ourID, block.BuilderOptions{})
 			s.build(t, second, otherID, block.BuilderOptions{})
 			pure := s.compact(t, nil, s.create(t, first), s.create(t, second))

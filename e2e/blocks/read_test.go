@@ -33,7 +33,9 @@ func TestRead(t *testing.T) {
 // TestReadOlder has our reader read the blocks of a Tempo 2.7.2, also those that
 // its compactor wrote.
 func TestReadOlder(t *testing.T) {
-	dirs, err := filepath.Glob(filepath.Join("..", "..", "internal", "block", "testdata", "tempo-2.7.2", "*"))
+	dirs, err := filepath.Glob(
+		filepath.Join("..", "..", "internal", "block", "testdata", "tempo-2.7.2", "*"),
+	)
 	if err != nil || len(dirs) == 0 {
 		t.Fatalf("there are no blocks of Tempo 2.7.2: %v", err)
 	}

@@ -34,7 +34,9 @@ func newStorage(t testing.TB) *storage {
 
 // run runs a command of tempo-blocks on the storage and returns what it prints.
 // Flags stand before the arguments.
-func (s *storage) run(t testing.TB, command string, stdin io.Reader, flags []string, args ...string) []byte {
+func (s *storage) run(
+	t testing.TB, command string, stdin io.Reader, flags []string, args ...string,
+) []byte {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -43,7 +45,9 @@ func (s *storage) run(t testing.TB, command string, stdin io.Reader, flags []str
 	var out, failure bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &failure
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("tempo-blocks %s: %v\n%s", strings.Join(cmd.Args[1:], " "), err, tail(failure.String()))
+		t.Fatalf(
+			"tempo-blocks %s: %v\n%s", strings.Join(cmd.Args[1:], " "), err, tail(failure.String()),
+		)
 	}
 	return out.Bytes()
 }
@@ -76,15 +80,21 @@ func (s *storage) find(t testing.TB, block string, ids ...string) *content.Set {
 }
 
 // lines are the answers of a command that prints one a line.
-func (s *storage) lines(t testing.TB, command string, stdin io.Reader, flags []string, blocks ...string) []string {
+func (s *storage) lines(
+	t testing.TB, command string, stdin io.Reader, flags []string, blocks ...string,
+) []string {
 	t.Helper()
-	return strings.Split(strings.TrimSpace(string(s.run(t, command, stdin, flags, blocks...))), "\n")
+	return strings.Split(
+		strings.TrimSpace(string(s.run(t, command, stdin, flags, blocks...))), "\n",
+	)
 }
 
 func setOf(t testing.TB, stream []byte) *content.Set {
 	t.Helper()
 	set := content.NewSet()
-	if err := content.Stream(bytes.NewReader(stream), func(data []byte) error { return add(set, data) }); err != nil {
+	if err := content.Stream(
+		bytes.NewReader(stream), func(data []byte) error { return add(set, data) },
+	); err != nil {
 		t.Fatal(err)
 	}
 	return set
@@ -127,7 +137,9 @@ func mustEqualLines(t *testing.T, want, got []string) {
 		for at < min(len(want[i]), len(got[i])) && want[i][at] == got[i][at] {
 			at++
 		}
-		t.Errorf("line %d differs\n%.300s\n  want ...%.400s\n  got  ...%.400s", i, want[i], want[i][max(0, at-120):], got[i][max(0, at-120):])
+		from := max(0, at-120)
+		t.Errorf("line %d differs\n%.300s\n  want ...%.400s\n  got  ...%.400s",
+			i, want[i], want[i][from:], got[i][from:])
 		if shown++; shown == 8 {
 			return
 		}

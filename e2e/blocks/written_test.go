@@ -31,10 +31,14 @@ func TestWritten(t *testing.T) {
 				mustEqual(t, s.find(t, theirs, ids...), s.find(t, ourID, ids...))
 			})
 			t.Run("columns", func(t *testing.T) {
-				mustEqualLines(t, s.lines(t, "rows", nil, nil, theirs), s.lines(t, "rows", nil, nil, ourID))
+				mustEqualLines(
+					t, s.lines(t, "rows", nil, nil, theirs), s.lines(t, "rows", nil, nil, ourID),
+				)
 			})
 			t.Run("attributes", func(t *testing.T) {
-				mustEqualLines(t, s.lines(t, "tags", nil, nil, theirs), s.lines(t, "tags", nil, nil, ourID))
+				mustEqualLines(
+					t, s.lines(t, "tags", nil, nil, theirs), s.lines(t, "tags", nil, nil, ourID),
+				)
 			})
 			t.Run("searches", func(t *testing.T) { s.mustFindTheSame(t, in, theirs, ourID) })
 		})

@@ -73,7 +73,9 @@ func replay(ctx context.Context, args []string) error {
 		return err
 	}
 	if fs.NArg() == 0 {
-		return errors.New("no corpus is given; name a file such as testdata/conformance/open.jsonl.gz")
+		return errors.New(
+			"no corpus is given; name a file such as testdata/conformance/open.jsonl.gz",
+		)
 	}
 	o.SkipFaults = !*faults
 	client, err := conformance.NewClient(*url)
@@ -117,7 +119,9 @@ func report(w io.Writer, results []conformance.Result, show int) error {
 		if r.Difference == "" {
 			s.equal, total.equal = s.equal+1, total.equal+1
 		} else if s.asked-s.equal <= show {
-			fmt.Fprintf(w, "%s %s\n  %s\n  %s\n", r.Line.ID, r.Line.Category, &r.Line.Request, r.Difference)
+			fmt.Fprintf(
+				w, "%s %s\n  %s\n  %s\n", r.Line.ID, r.Line.Category, &r.Line.Request, r.Difference,
+			)
 		}
 	}
 	fmt.Fprintf(w, "%-40s %6s %6s\n", "category", "asked", "equal")

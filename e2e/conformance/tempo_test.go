@@ -88,13 +88,17 @@ type stock struct {
 func startTempo(t *testing.T) *stock {
 	t.Helper()
 	s := &stock{http: harness.FreePort(t), otlp: harness.FreePort(t), dir: t.TempDir()}
-	values := map[string]string{"HTTP": port(s.http), "GRPC": port(harness.FreePort(t)), "OTLP": port(s.otlp), "DIR": s.dir}
+	values := map[string]string{
+		"HTTP": port(s.http), "GRPC": port(harness.FreePort(t)), "OTLP": port(s.otlp), "DIR": s.dir,
+	}
 	config := filepath.Join(s.dir, "tempo.yaml")
 	text := os.Expand(tempoConfig, func(name string) string { return values[name] })
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := harness.StartProcess(t, "tempo", exec.Command(harness.Peer(t, "tempo"), "-config.file="+config))
+	p := harness.StartProcess(
+		t, "tempo", exec.Command(harness.Peer(t, "tempo"), "-config.file="+config),
+	)
 	t.Cleanup(func() { // asked to stop, it may hang after queries
 		p.Signal(t, os.Kill)
 		<-p.Ended()
@@ -115,7 +119,9 @@ func port(hostPort string) string {
 func (s *stock) ingest(t *testing.T, part int) {
 	t.Helper()
 	for _, set := range []string{"main", "edge"} {
-		files, err := filepath.Glob(filepath.Join(testdata, set, fmt.Sprintf("part-%d*.pb.gz", part)))
+		files, err := filepath.Glob(
+			filepath.Join(testdata, set, fmt.Sprintf("part-%d*.pb.gz", part)),
+		)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("the dataset has no part %d of the %s set: %v", part, set, err)
 		}

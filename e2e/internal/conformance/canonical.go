@@ -90,7 +90,9 @@ func sortAttributes(o object, field string) {
 func canonicalSearch(o object) {
 	traces := list(o["traces"])
 	start := func(v any) string { return nanos(v, "startTimeUnixNano") }
-	newestFirst := slices.IsSortedFunc(traces, func(a, b any) int { return strings.Compare(start(b), start(a)) })
+	newestFirst := slices.IsSortedFunc(traces, func(a, b any) int {
+		return strings.Compare(start(b), start(a))
+	})
 	if _, unordered := o[streamed]; len(traces) > 1 && !unordered {
 		o["_order"] = "none"
 		if newestFirst {
@@ -110,11 +112,14 @@ func canonicalSearch(o object) {
 			for _, span := range list(set["spans"]) {
 				sortList(span.(object)["attributes"])
 			}
-			sortBy(set["spans"], func(v any) string { return start(v) + text(v, "spanID") + encode(v) })
+			sortBy(set["spans"], func(v any) string {
+				return start(v) + text(v, "spanID") + encode(v)
+			})
 		}
 		sortList(t["spanSets"])
-		if one, ok := t["spanSet"]; ok && slices.ContainsFunc(sets, func(set any) bool { return encode(set) == encode(one) }) {
-			t["spanSet"] = "in spanSets" // the deprecated copy of one of them
+		one, ok := t["spanSet"] // the deprecated copy of one of them
+		if ok && slices.ContainsFunc(sets, func(s any) bool { return encode(s) == encode(one) }) {
+			t["spanSet"] = "in spanSets"
 		}
 	}
 	slices.SortStableFunc(traces, func(a, b any) int {

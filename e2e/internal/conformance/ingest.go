@@ -40,7 +40,9 @@ func ingest(ctx context.Context, endpoint string, by int64, file string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/v1/traces", bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(
+		ctx, http.MethodPost, endpoint+"/v1/traces", bytes.NewReader(data),
+	)
 	if err != nil {
 		return err
 	}

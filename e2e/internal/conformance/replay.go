@@ -34,7 +34,9 @@ type Result struct {
 func (o *Options) Choose(lines []Line) (chosen []*Line) {
 	for i := range lines {
 		l := &lines[i]
-		if (l.Stable || o.Unstable && l.Category != fatal) && (l.Note == "" || !o.SkipFaults) && strings.HasPrefix(l.Category, o.Category) {
+		asked := l.Stable || o.Unstable && l.Category != fatal
+		faulty := o.SkipFaults && l.Note != ""
+		if asked && !faulty && strings.HasPrefix(l.Category, o.Category) {
 			chosen = append(chosen, l)
 		}
 	}
@@ -68,7 +70,10 @@ func Replay(ctx context.Context, c *Client, lines []*Line, o Options) ([]Result,
 func (o *Options) compare(want *Line, got *Answer) string {
 	switch {
 	case want.Status != got.Status:
-		return fmt.Sprintf("status: want %d %s, got %d %s", want.Status, cut(encode(want.Body)), got.Status, cut(encode(got.Body)))
+		return fmt.Sprintf(
+			"status: want %d %s, got %d %s",
+			want.Status, cut(encode(want.Body)), got.Status, cut(encode(got.Body)),
+		)
 	case o.ContentType && want.ContentType != got.ContentType:
 		return fmt.Sprintf("content type: want %q, got %q", want.ContentType, got.ContentType)
 	case want.failed() && !o.Words:

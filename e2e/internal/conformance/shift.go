@@ -90,7 +90,9 @@ func shiftedAnswer(v any, by int64) any {
 
 // shiftedText moves every time in a text, such as the words of an error.
 func shiftedText(text string, by int64) string {
-	return timesInText.ReplaceAllStringFunc(text, func(t string) string { return shiftedTime(t, by) })
+	return timesInText.ReplaceAllStringFunc(
+		text, func(t string) string { return shiftedTime(t, by) },
+	)
 }
 
 // timesInText are seconds and nanoseconds of our days.

@@ -27,7 +27,9 @@ func shorten(body any) any {
 			continue
 		}
 		if last, _ := l[len(l)-1].(string); !strings.HasPrefix(last, andMore) {
-			rest := fmt.Sprintf("%s%d, #%s", andMore, len(l)-keptValues, hashOf(encode(l[keptValues:])))
+			rest := fmt.Sprintf(
+				"%s%d, #%s", andMore, len(l)-keptValues, hashOf(encode(l[keptValues:])),
+			)
 			o[field] = append(l[:keptValues:keptValues], rest[:40])
 		}
 	}

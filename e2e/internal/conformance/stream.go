@@ -43,7 +43,9 @@ func (c *Client) overGRPC(ctx context.Context, r *Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	if err := jsonpb.Unmarshal(strings.NewReader(encode(named(r.Message, request))), request); err != nil {
+	if err := jsonpb.Unmarshal(
+		strings.NewReader(encode(named(r.Message, request))), request,
+	); err != nil {
 		return Answer{}, fmt.Errorf("encode the request of %s: %w", r.Path, err)
 	}
 	for k, v := range r.Headers {

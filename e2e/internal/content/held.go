@@ -63,7 +63,9 @@ func spanColumn(kv *common.KeyValue) bool {
 	return false
 }
 
-func heldOf(attributes []*common.KeyValue, hasColumn func(*common.KeyValue) bool) []*common.KeyValue {
+func heldOf(
+	attributes []*common.KeyValue, hasColumn func(*common.KeyValue) bool,
+) []*common.KeyValue {
 	fill(attributes)
 	last := map[string]int{}
 	for i, kv := range attributes {
@@ -74,7 +76,8 @@ func heldOf(attributes []*common.KeyValue, hasColumn func(*common.KeyValue) bool
 	i := -1
 	return slices.DeleteFunc(attributes, func(kv *common.KeyValue) bool {
 		i++
-		return hasColumn(kv) && (last[kv.Key] != i || kv.Key == "service.name" && kv.Value.GetStringValue() == "")
+		unnamed := kv.Key == "service.name" && kv.Value.GetStringValue() == ""
+		return hasColumn(kv) && (last[kv.Key] != i || unnamed)
 	})
 }
 

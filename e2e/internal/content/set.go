@@ -1,6 +1,7 @@
 package content
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -27,7 +28,9 @@ func (s *Set) Spans() int { return s.spans }
 
 // Traces are the identifiers of all traces, sorted.
 func (s *Set) Traces() [][16]byte {
-	return slices.SortedFunc(maps.Keys(s.traces), func(a, b [16]byte) int { return cmp.Compare(string(a[:]), string(b[:])) })
+	return slices.SortedFunc(maps.Keys(s.traces), func(a, b [16]byte) int {
+		return bytes.Compare(a[:], b[:])
+	})
 }
 
 // Add adds spans and takes data apart.
@@ -65,7 +68,9 @@ func (s *Set) add(rs *trace.ResourceSpans, ss *trace.ScopeSpans, span *trace.Spa
 	}
 	alone := &trace.ResourceSpans{
 		Resource: rs.Resource, SchemaUrl: rs.SchemaUrl,
-		ScopeSpans: []*trace.ScopeSpans{{Scope: ss.Scope, SchemaUrl: ss.SchemaUrl, Spans: []*trace.Span{span}}},
+		ScopeSpans: []*trace.ScopeSpans{{
+			Scope: ss.Scope, SchemaUrl: ss.SchemaUrl, Spans: []*trace.Span{span},
+		}},
 	}
 	text, err := encoding.Marshal(alone)
 	if err != nil {
@@ -106,7 +111,10 @@ func Diff(want, got *Set, most int) (differences []string) {
 		if len(missing)+len(extra) == 0 {
 			continue
 		}
-		differences = append(differences, fmt.Sprintf("trace %x: %d spans are missing, %d are too many\n%s", id, len(missing), len(extra), example(missing, extra)))
+		differences = append(differences, fmt.Sprintf(
+			"trace %x: %d spans are missing, %d are too many\n%s",
+			id, len(missing), len(extra), example(missing, extra),
+		))
 		if len(differences) == most {
 			break
 		}
@@ -136,22 +144,23 @@ func example(missing, extra []string) string {
 	if len(missing) == 0 {
 		return "too many: " + lines(extra[0])
 	}
-	want := lines(missing[0])
+	want, span := lines(missing[0]), spanOf(missing[0])
 	for _, e := range extra {
-		if spanOf(e).GetSpans()[0].GetName() == spanOf(missing[0]).GetSpans()[0].GetName() &&
-			string(spanOf(e).GetSpans()[0].GetSpanId()) == string(spanOf(missing[0]).GetSpans()[0].GetSpanId()) {
+		if other := spanOf(e); other.GetName() == span.GetName() &&
+			bytes.Equal(other.GetSpanId(), span.GetSpanId()) {
 			return lineDiff(want, lines(e))
 		}
 	}
 	return "missing: " + want
 }
 
-func spanOf(text string) *trace.ScopeSpans {
+// spanOf is the span of an encoded one with its resource and scope.
+func spanOf(text string) *trace.Span {
 	var rs trace.ResourceSpans
-	if proto.Unmarshal([]byte(text), &rs) != nil || len(rs.ScopeSpans) == 0 {
-		return nil
+	if proto.Unmarshal([]byte(text), &rs) != nil {
+		return nil // it was encoded here, so that it cannot fail
 	}
-	return rs.ScopeSpans[0]
+	return rs.ScopeSpans[0].Spans[0]
 }
 
 func lines(text string) string {

@@ -123,7 +123,9 @@ func runBenchQuery(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(out, text(object{"query": query, "results": results, "cpu_seconds": each, "peak_rss_bytes": end.peak}))
+		_, err = fmt.Fprintln(out, text(object{
+			"query": query, "results": results, "cpu_seconds": each, "peak_rss_bytes": end.peak,
+		}))
 		return err
 	})
 }

@@ -19,7 +19,9 @@ func runCompact(ctx context.Context, args []string, out io.Writer) error {
 	fs := flags("compact")
 	c.register(fs)
 	blocks := fs.Uint("blocks", 1, "number of blocks to write")
-	maxTrace := fs.Int("max-trace", 0, "bytes of a trace beyond which its spans are dropped; 0: no bound")
+	maxTrace := fs.Int(
+		"max-trace", 0, "bytes of a trace beyond which its spans are dropped; 0: no bound",
+	)
 	s, args, err := parse(fs, args, 2)
 	if err != nil {
 		return err
@@ -49,7 +51,9 @@ func runCompact(ctx context.Context, args []string, out io.Writer) error {
 		RootlessTrace:     func() {},
 		DedupedSpans:      func(int, int) {},
 	})
-	made, err := compactor.Compact(ctx, log.NewNopLogger(), s.reader, s.writer, slices.Clone(inputs))
+	made, err := compactor.Compact(
+		ctx, log.NewNopLogger(), s.reader, s.writer, slices.Clone(inputs),
+	)
 	if err != nil {
 		return fmt.Errorf("compact %d blocks: %w", len(inputs), err)
 	}

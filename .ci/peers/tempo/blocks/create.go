@@ -26,7 +26,9 @@ type creation struct {
 }
 
 func (c *creation) register(fs *flag.FlagSet) {
-	fs.StringVar(&c.version, "format", encoding.DefaultEncoding().Version(), "encoding of the block")
+	fs.StringVar(
+		&c.version, "format", encoding.DefaultEncoding().Version(), "encoding of the block",
+	)
 	fs.IntVar(&c.rowGroup, "row-group", 100_000_000, "size of a row group in bytes, as Tempo estimates them")
 	fs.UintVar(&c.factor, "replication-factor", 0, "replication factor in meta.json; metrics read only blocks with 1")
 	fs.BoolVar(&c.combine, "combine", false, "make one span of those with one id and kind in different requests")
@@ -59,7 +61,9 @@ func dedicatedColumns(text string) (columns backend.DedicatedColumns, err error)
 }
 
 // create writes the block and returns its metadata.
-func (c *creation) create(ctx context.Context, s *storage, g *gathered) (*backend.BlockMeta, error) {
+func (c *creation) create(
+	ctx context.Context, s *storage, g *gathered,
+) (*backend.BlockMeta, error) {
 	enc, err := encoding.FromVersion(c.version)
 	if err != nil {
 		return nil, err
@@ -72,7 +76,9 @@ func (c *creation) create(ctx context.Context, s *storage, g *gathered) (*backen
 	if err != nil {
 		return nil, err
 	}
-	meta := backend.NewBlockMetaWithDedicatedColumns(s.tenant, id, c.version, backend.EncNone, "", config.DedicatedColumns)
+	meta := backend.NewBlockMetaWithDedicatedColumns(
+		s.tenant, id, c.version, backend.EncNone, "", config.DedicatedColumns,
+	)
 	meta.StartTime, meta.EndTime = time.Unix(0, int64(g.first)).UTC(), time.Unix(0, int64(g.last)).UTC()
 	meta.TotalObjects, meta.ReplicationFactor = int64(len(g.traces)), uint32(c.factor)
 	written, err := enc.CreateBlock(ctx, config, meta, g.iterate(), s.reader, s.writer)

@@ -72,7 +72,9 @@ func runFind(ctx context.Context, args []string, out io.Writer) error {
 }
 
 // ids decodes ids from hex. Without any it lists those of the block.
-func (s *storage) ids(ctx context.Context, meta *backend.BlockMeta, texts []string) (ids [][]byte, err error) {
+func (s *storage) ids(
+	ctx context.Context, meta *backend.BlockMeta, texts []string,
+) (ids [][]byte, err error) {
 	for _, t := range texts {
 		id, err := hex.DecodeString(t)
 		if err != nil || len(id) != 16 {

@@ -60,7 +60,9 @@ func (g *gathered) add(req *tempopb.Trace) error {
 					into = &tracev1.ScopeSpans{Scope: ss.Scope, SchemaUrl: ss.SchemaUrl}
 					scopes[id] = into
 					if resources[id] == nil {
-						resources[id] = &tracev1.ResourceSpans{Resource: rs.Resource, SchemaUrl: rs.SchemaUrl}
+						resources[id] = &tracev1.ResourceSpans{
+							Resource: rs.Resource, SchemaUrl: rs.SchemaUrl,
+						}
 						if byTrace[id] == nil {
 							byTrace[id] = &tempopb.Trace{}
 						}
@@ -97,7 +99,9 @@ func (g *gathered) count(span *tracev1.Span) {
 
 // iterate returns the traces in the order of their ids, as CreateBlock wants them.
 func (g *gathered) iterate() common.Iterator {
-	ids := slices.SortedFunc(maps.Keys(g.traces), func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
+	ids := slices.SortedFunc(
+		maps.Keys(g.traces), func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) },
+	)
 	return &traceIterator{gathered: g, left: ids}
 }
 

@@ -13,14 +13,18 @@ import (
 const maxSteps = 1000
 
 // metrics answers a metrics query over a range.
-func (q *search) metrics(ctx context.Context, blocks []common.BackendBlock, query string) (object, error) {
+func (q *search) metrics(
+	ctx context.Context, blocks []common.BackendBlock, query string,
+) (object, error) {
 	start, end := q.bounds(blocks[0])
 	for _, b := range blocks[1:] {
 		s, e := q.bounds(b)
 		start, end = min(start, s), max(end, e)
 	}
 	step := max(uint64(q.step), (end-start)*1e9/maxSteps)
-	req := &tempopb.QueryRangeRequest{Query: query, Start: start * 1e9, End: end * 1e9, Step: step, MaxSeries: 100_000}
+	req := &tempopb.QueryRangeRequest{
+		Query: query, Start: start * 1e9, End: end * 1e9, Step: step, MaxSeries: 100_000,
+	}
 	traceql.AlignRequest(req)
 	final, err := traceql.QueryRangeCombinerFor(req, traceql.AggregateModeFinal, int(req.MaxSeries))
 	if err != nil {
@@ -32,11 +36,14 @@ func (q *search) metrics(ctx context.Context, blocks []common.BackendBlock, quer
 	}
 	for _, b := range blocks {
 		meta := b.BlockMeta()
-		if err := eval.Do(ctx, fetcher(b), uint64(meta.StartTime.UnixNano()), uint64(meta.EndTime.UnixNano()), int(req.MaxSeries)); err != nil {
+		from, to := uint64(meta.StartTime.UnixNano()), uint64(meta.EndTime.UnixNano())
+		if err := eval.Do(ctx, fetcher(b), from, to, int(req.MaxSeries)); err != nil {
 			return nil, err
 		}
 	}
-	final.Combine(&tempopb.QueryRangeResponse{Series: eval.Results().ToProto(req), Metrics: &tempopb.SearchMetrics{}})
+	final.Combine(&tempopb.QueryRangeResponse{
+		Series: eval.Results().ToProto(req), Metrics: &tempopb.SearchMetrics{},
+	})
 	series := []any{}
 	for _, one := range final.Response().Series {
 		o := plain(one, tenDigits)

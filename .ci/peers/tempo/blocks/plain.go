@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -49,8 +50,9 @@ func (f floats) plain(v reflect.Value) any {
 	case reflect.Struct:
 		o := object{}
 		for i := range v.NumField() {
-			name := v.Type().Field(i).Name
-			if field := v.Field(i); name == "Resource" || name == "Scope" || !field.IsZero() && !(field.Kind() == reflect.Slice && field.Len() == 0) {
+			name, field := v.Type().Field(i).Name, v.Field(i)
+			empty := field.IsZero() || field.Kind() == reflect.Slice && field.Len() == 0
+			if !empty || name == "Resource" || name == "Scope" {
 				o[name] = f.plain(field)
 			}
 		}
@@ -105,7 +107,8 @@ func flatten(tr object) object {
 			scope := ss["Scope"].(object)
 			sortList(scope["Attrs"])
 			for _, span := range list(ss["Spans"]) {
-				for _, part := range slices.Concat([]object{span}, list(span["Events"]), list(span["Links"])) {
+				sortList(span["Attrs"])
+				for _, part := range slices.Concat(list(span["Events"]), list(span["Links"])) {
 					sortList(part["Attrs"])
 				}
 				span["~resource"], span["~scope"] = text(resource), text(scope)
@@ -120,15 +123,11 @@ func flatten(tr object) object {
 		span["~resource"] = slices.Index(resources, span["~resource"].(string))
 		span["~scope"] = slices.Index(scopes, span["~scope"].(string))
 	}
-	slices.SortFunc(spans, func(a, b object) int { return strings.Compare(spanOrder(a), spanOrder(b)) })
+	sortBy(spans, func(span object) string { return fmt.Sprint(span["SpanID"]) + " " + text(span) })
 	delete(tr, "ResourceSpans")
 	tr["Resources"], tr["Scopes"], tr["Spans"] = raw(resources), raw(scopes), spans
 	return tr
 }
-
-func spanOrder(span object) string { return str(span["SpanID"]) + " " + text(span) }
-
-func str(v any) string { s, _ := v.(string); return s }
 
 func unique(texts []string) []string {
 	slices.Sort(texts)
@@ -152,7 +151,26 @@ func list(v any) (objects []object) {
 
 func sortList(v any) {
 	l, _ := v.([]any)
-	slices.SortStableFunc(l, func(a, b any) int { return strings.Compare(text(a), text(b)) })
+	sortBy(l, text)
+}
+
+// sortBy sorts by a key that is costly to make.
+func sortBy[T any](l []T, key func(T) string) {
+	if len(l) < 2 {
+		return
+	}
+	type keyed struct {
+		key   string
+		value T
+	}
+	all := make([]keyed, len(l))
+	for i, v := range l {
+		all[i] = keyed{key(v), v}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	for i := range all {
+		l[i] = all[i].value
+	}
 }
 
 // text is a value as JSON; keys are sorted.

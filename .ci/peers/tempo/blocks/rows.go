@@ -14,12 +14,18 @@ import (
 
 // eachRow calls visit with each row of a block, as a *vparquet4.Trace or
 // *vparquet3.Trace that is overwritten afterwards.
-func (s *storage) eachRow(ctx context.Context, meta *backend.BlockMeta, visit func(any) error) error {
+func (s *storage) eachRow(
+	ctx context.Context, meta *backend.BlockMeta, visit func(any) error,
+) error {
 	switch meta.Version {
 	case vparquet4.VersionString:
-		return readRows[vparquet4.Trace](vparquet4.NewBackendReaderAt(ctx, s.reader, vparquet4.DataFileName, meta), meta, visit)
+		return readRows[vparquet4.Trace](
+			vparquet4.NewBackendReaderAt(ctx, s.reader, vparquet4.DataFileName, meta), meta, visit,
+		)
 	case vparquet3.VersionString:
-		return readRows[vparquet3.Trace](vparquet3.NewBackendReaderAt(ctx, s.reader, vparquet3.DataFileName, meta), meta, visit)
+		return readRows[vparquet3.Trace](
+			vparquet3.NewBackendReaderAt(ctx, s.reader, vparquet3.DataFileName, meta), meta, visit,
+		)
 	}
 	return fmt.Errorf("the rows of format %s cannot be read", meta.Version)
 }
@@ -53,7 +59,9 @@ func readRows[T any](data io.ReaderAt, meta *backend.BlockMeta, visit func(any) 
 // sorted, so that blocks of the same content have the same lines.
 func runRows(ctx context.Context, args []string, out io.Writer) error {
 	fs := flags("rows")
-	raw := fs.Bool("raw", false, "leave the order and the grouping of the block, and show doubles as bits")
+	raw := fs.Bool(
+		"raw", false, "leave the order and the grouping of the block, and show doubles as bits",
+	)
 	s, args, err := parse(fs, args, 1)
 	if err != nil {
 		return err

@@ -76,7 +76,9 @@ func eachLine(r io.Reader, visit func(string) error) error {
 }
 
 // ask answers a query, of either kind, in canonical form.
-func (q *search) ask(ctx context.Context, blocks []common.BackendBlock, query string) (answer object, err error) {
+func (q *search) ask(
+	ctx context.Context, blocks []common.BackendBlock, query string,
+) (answer object, err error) {
 	defer func() { // some queries end a stock Tempo
 		if p := recover(); p != nil {
 			err = fmt.Errorf("Tempo panics: %v", p)
@@ -118,11 +120,14 @@ func (q *search) request(query string, b common.BackendBlock) *tempopb.SearchReq
 // bounds is the range that is asked of a block, in Unix seconds.
 func (q *search) bounds(b common.BackendBlock) (start, end uint64) {
 	meta := b.BlockMeta()
-	return cmp.Or(q.start, uint64(meta.StartTime.Unix())), cmp.Or(q.end, uint64(meta.EndTime.Unix())+1)
+	start = cmp.Or(q.start, uint64(meta.StartTime.Unix()))
+	return start, cmp.Or(q.end, uint64(meta.EndTime.Unix())+1)
 }
 
 func fetcher(b common.BackendBlock) traceql.SpansetFetcher {
-	return traceql.NewSpansetFetcherWrapper(func(ctx context.Context, req traceql.FetchSpansRequest) (traceql.FetchSpansResponse, error) {
+	return traceql.NewSpansetFetcherWrapper(func(
+		ctx context.Context, req traceql.FetchSpansRequest,
+	) (traceql.FetchSpansResponse, error) {
 		return b.Fetch(ctx, req, searchOptions())
 	})
 }

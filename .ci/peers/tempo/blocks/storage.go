@@ -39,7 +39,9 @@ func (s *storage) meta(ctx context.Context, block string) (*backend.BlockMeta, e
 	return meta, nil
 }
 
-func (s *storage) metas(ctx context.Context, blocks []string) (metas []*backend.BlockMeta, err error) {
+func (s *storage) metas(
+	ctx context.Context, blocks []string,
+) (metas []*backend.BlockMeta, err error) {
 	for _, b := range blocks {
 		meta, err := s.meta(ctx, b)
 		if err != nil {
@@ -58,7 +60,9 @@ func (s *storage) open(ctx context.Context, block string) (common.BackendBlock, 
 	return encoding.OpenBlock(meta, s.reader)
 }
 
-func (s *storage) openAll(ctx context.Context, blocks []string) (opened []common.BackendBlock, err error) {
+func (s *storage) openAll(
+	ctx context.Context, blocks []string,
+) (opened []common.BackendBlock, err error) {
 	for _, b := range blocks {
 		block, err := s.open(ctx, b)
 		if err != nil {

@@ -30,7 +30,9 @@ func runTags(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return fmt.Errorf("read the values of %s: %w", name, err)
 		}
-		if _, err := fmt.Fprintln(out, text(object{"scope": name.Scope.String(), "name": readable(name.Name), "values": values})); err != nil {
+		if _, err := fmt.Fprintln(out, text(
+			object{"scope": name.Scope.String(), "name": readable(name.Name), "values": values},
+		)); err != nil {
 			return err
 		}
 	}
@@ -61,20 +63,26 @@ func tagNames(ctx context.Context, blocks []common.BackendBlock) ([]traceql.Attr
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b traceql.Attribute) int {
-		return slices.Compare([]string{a.Scope.String(), a.Name}, []string{b.Scope.String(), b.Name})
+		return slices.Compare(
+			[]string{a.Scope.String(), a.Name}, []string{b.Scope.String(), b.Name},
+		)
 	})
 	return names, nil
 }
 
 // tagValues are the distinct values of an attribute, as "type value", sorted.
-func tagValues(ctx context.Context, blocks []common.BackendBlock, name traceql.Attribute) ([]string, error) {
+func tagValues(
+	ctx context.Context, blocks []common.BackendBlock, name traceql.Attribute,
+) ([]string, error) {
 	values := []string{}
 	collect := traceql.MakeCollectTagValueFunc(func(v tempopb.TagValue) bool {
 		values = append(values, readable(v.Type+" "+v.Value))
 		return false
 	})
 	for _, b := range blocks {
-		if err := b.SearchTagValuesV2(ctx, name, collect, func(uint64) {}, searchOptions()); err != nil {
+		if err := b.SearchTagValuesV2(
+			ctx, name, collect, func(uint64) {}, searchOptions(),
+		); err != nil {
 			return nil, err
 		}
 	}
