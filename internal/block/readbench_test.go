@@ -116,3 +116,39 @@ func BenchmarkMayHave(b *testing.B) {
 	}
 	reportCPU(b, start, 0)
 }
+
+// BenchmarkAttribute reads an attribute that every span has, and one that
+// nothing has.
+func BenchmarkAttribute(b *testing.B) {
+	block, stats := loadBlock(b, benchSpans)
+	for name, missing := range map[string]bool{"found": false, "missing": true} {
+		b.Run(name, func(b *testing.B) {
+			start := cpu(b)
+			for b.Loop() {
+				for g := range block.RowGroups() {
+					key := benchKey(b, block.RowGroup(g))
+					if missing {
+						key = "no such key"
+					}
+					if _, err := block.RowGroup(g).Attribute(b.Context(), OfSpan, key, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			reportCPU(b, start, stats.Spans)
+		})
+	}
+}
+
+// benchKey is the first key of spans.
+func benchKey(b *testing.B, g *RowGroup) (key string) {
+	b.Helper()
+	err := g.Keys(b.Context(), OfSpan, func(k []byte) bool {
+		key = string(k)
+		return key == "http.method" || key == "http.url" || key == "http.status_code"
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return key
+}

@@ -83,7 +83,12 @@ func (g *RowGroup) pages(ctx context.Context, r Role) (*groupPages, error) {
 		return nil, fmt.Errorf("%w: column %s has no offset index", ErrDamaged, c.Column.Path)
 	}
 	p.places = x.Pages
-	return p, damaged(p.Start(nil))
+	if !c.HasDictionary() {
+		return p, nil
+	}
+	dict, err := g.dictionary(ctx, r)
+	p.SetDictionary(dict)
+	return p, err
 }
 
 // traces are those that page i has.

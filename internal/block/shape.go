@@ -65,7 +65,7 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 // smallest is the column of spans that takes the fewest bytes.
 func (g *RowGroup) smallest() *parquet.Chunk {
 	var best *parquet.Chunk
-	for _, r := range []Role{SpanKind, SpanStatusCode, SpanDropped, SpanDroppedEvents, SpanDroppedLinks, SpanParent} {
+	for _, r := range []Role{SpanKind, SpanStatusCode, SpanDropped, SpanDroppedEvents, SpanDroppedLinks} {
 		if c := g.b.chunk(g.index, r); c != nil && (best == nil || c.Bytes() < best.Bytes()) {
 			best = c
 		}

@@ -48,6 +48,9 @@ func (b *Block) Verify(ctx context.Context, key uint64) (Report, error) {
 	if err := b.verifyIDs(ctx); err != nil {
 		return r, err
 	}
+	if err := b.verifyDerived(ctx); err != nil {
+		return r, err
+	}
 	d := digester{hasher: hasher{key: key}}
 	for trace, err := range b.Traces(ctx) {
 		if err == nil {
@@ -99,6 +102,50 @@ func (b *Block) readIndex(ctx context.Context) ([][]byte, error) {
 		}
 	}
 	return ids, nil
+}
+
+// verifyDerived says whether the columns that no trace is made of are of the
+// same spans as the others.
+func (b *Block) verifyDerived(ctx context.Context) error {
+	for g := range b.file.Groups {
+		for r, of := range map[Role]Role{
+			SpanParent: SpanID, SpanLeft: SpanID, SpanRight: SpanID, StatsSpans: StatsService, StatsErrors: StatsService,
+		} {
+			derived, column := b.chunk(g, r), b.chunk(g, of)
+			if derived == nil {
+				continue
+			}
+			if err := sameLevels(ctx, derived, column); err != nil {
+				return damaged(fmt.Errorf("row group %d, column %s: %w", g, derived.Column.Path, err))
+			}
+		}
+	}
+	return nil
+}
+
+func sameLevels(ctx context.Context, a, b *parquet.Chunk) error {
+	if a.Entries() != b.Entries() {
+		return errApart
+	}
+	var x, y cursor
+	x.start(ctx, a)
+	y.start(ctx, b)
+	for range a.Entries() {
+		rep, err := y.rep()
+		if err != nil {
+			return err
+		}
+		want, err := y.take(rep)
+		if err != nil {
+			return err
+		}
+		if def, err := x.take(rep); err != nil {
+			return err
+		} else if def != want {
+			return errApart
+		}
+	}
+	return nil
 }
 
 // verifyIDs holds the identifiers against their order, the blooms and the index.

@@ -49,10 +49,14 @@ func (p *Pages) Start(r ReaderAt) error {
 	return nil
 }
 
+// SetDictionary makes do with a dictionary of the chunk that was read before.
+func (p *Pages) SetDictionary(d *Dictionary) { p.dict = d }
+
 // Seek makes a page that the offset index tells of the next one and the last.
 // The dictionary, if the chunk has one, must have been read.
 func (p *Pages) Seek(at PageLocation) {
 	p.window, p.off, p.end, p.sought = nil, at.Offset, at.Offset+int64(at.CompressedSize), true
+	p.found = false
 }
 
 // maxIndexBytes bounds what OffsetIndexes reads in one.

@@ -26,6 +26,7 @@ type Pages struct {
 	rows    int64                       // that began in them
 	end     int64                       // where the last page ends
 	sought  bool                        // to one page, so that the entries before it are not known
+	found   bool                        // the page that was sought
 }
 
 // Pages begins with the chunk's first page.
@@ -63,7 +64,7 @@ func (p *Pages) Levels(dst *Values) error {
 // returns io.EOF, and ErrDamaged if the pages were not those of the chunk.
 func (p *Pages) Next(dst *Values) error {
 	for {
-		if p.sought && p.off == p.end {
+		if p.sought && p.off == p.end && p.found {
 			return io.EOF
 		}
 		if !p.sought && p.entries == p.chunk.Entries() {
@@ -81,6 +82,7 @@ func (p *Pages) Next(dst *Values) error {
 			if err := p.data(dst, &h, body); err != nil {
 				return p.wrap(err)
 			}
+			p.found = true
 			p.entries += int64(dst.Entries - entries)
 			p.rows += int64(dst.Rows - rows)
 			if !p.sought && p.entries > p.chunk.Entries() {

@@ -20,6 +20,9 @@ func (c *Chunk) Verify(ctx context.Context) (pages int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if places == nil || index == nil {
+		return 0, damaged(c.Column.Path, errors.New("it has no offset index, or no column index"))
+	}
 	v := verifier{chunk: c, places: places, index: index, stats: c.Statistics()}
 	p := c.Pages(ctx)
 	p.kinds = map[PageEncodingStats]int32{}
@@ -35,8 +38,8 @@ func (c *Chunk) Verify(ctx context.Context) (pages int64, err error) {
 			return v.pages, p.wrap(err)
 		}
 	}
-	if places != nil && int64(len(places.Pages)) != v.pages {
-		return v.pages, p.wrap(fmt.Errorf("%d pages, and the offset index has %d", v.pages, len(places.Pages)))
+	if int64(len(places.Pages)) != v.pages || int64(len(index.NullPages)) != v.pages {
+		return v.pages, p.wrap(fmt.Errorf("%d pages, and the indexes have %d and %d", v.pages, len(places.Pages), len(index.NullPages)))
 	}
 	if v.stats.HasNullCount && v.stats.NullCount != v.nulls {
 		return v.pages, p.wrap(fmt.Errorf("%d nulls, and the statistics say %d", v.nulls, v.stats.NullCount))
@@ -67,14 +70,15 @@ type verifier struct {
 func (v *verifier) page(p *Pages) error {
 	i := v.pages
 	v.pages++
-	if v.places != nil {
-		if i >= int64(len(v.places.Pages)) {
-			return errors.New("the offset index has fewer pages")
-		}
-		at := v.places.Pages[i]
-		if at.Offset+int64(at.CompressedSize) != p.off || at.Offset != p.began || at.FirstRow != v.rows {
-			return fmt.Errorf("the page is from %d to %d and begins with row %d, and the offset index says %+v", p.began, p.off, v.rows, at)
-		}
+	if first := v.chunk.meta.MetaData.DataPageOffset; i == 0 && p.began != first {
+		return fmt.Errorf("the first page is at %d, and the footer says %d", p.began, first)
+	}
+	if i >= int64(len(v.places.Pages)) || i >= int64(len(v.index.NullPages)) {
+		return errors.New("the indexes have fewer pages")
+	}
+	at := v.places.Pages[i]
+	if at.Offset+int64(at.CompressedSize) != p.off || at.Offset != p.began || at.FirstRow != v.rows {
+		return fmt.Errorf("the page is from %d to %d and begins with row %d, and the offset index says %+v", p.began, p.off, v.rows, at)
 	}
 	count := v.count()
 	nulls := int64(v.values.Entries - count)
@@ -82,12 +86,6 @@ func (v *verifier) page(p *Pages) error {
 	v.nulls += nulls
 	if err := v.bounds(p, v.stats.Min, v.stats.Max); err != nil {
 		return fmt.Errorf("statistics: %w", err)
-	}
-	if v.index == nil {
-		return nil
-	}
-	if i >= int64(len(v.index.NullPages)) {
-		return errors.New("the column index has fewer pages")
 	}
 	if v.index.NullPages[i] != (count == 0) || v.index.NullCounts != nil && v.index.NullCounts[i] != nulls {
 		return fmt.Errorf("%d values and %d nulls, and the column index says otherwise", count, nulls)
