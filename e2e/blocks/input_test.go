@@ -88,11 +88,11 @@ func load(seed uint64, spans int) *input {
 // inputs are what blocks are made of.
 func inputs(t testing.TB) []*input {
 	t.Helper()
-	all := []*input{conformance(t, "*/*.pb.gz"), load(1, 30_000)}
-	seeds, traces := 2, 300
+	spans, seeds, traces := 30_000, 2, 300
 	if long() {
-		seeds, traces = 50, 2000
+		spans, seeds, traces = 200_000, 50, 2000
 	}
+	all := []*input{conformance(t, "*/*.pb.gz"), load(1, spans)}
 	for seed := range seeds {
 		all = append(all, random(uint64(seed), traces))
 	}
