@@ -1,6 +1,7 @@
 package block
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -192,7 +193,7 @@ func readEverything(t *testing.T, b *Block, whole bool) {
 type at struct{ b *Block }
 
 func (a *at) ReadAt(p []byte, off int64) (int, error) {
-	return a.b.src.(memory).ReadAt(nil, DataName, p, off)
+	return a.b.src.(memory).ReadAt(context.Background(), DataName, p, off)
 }
 
 // TestDamage is FuzzBlock with changes that are drawn.

@@ -76,13 +76,6 @@ func (o *oracle) append(s *spool.Spool, tenant string) error {
 	return nil
 }
 
-// acknowledged is how many spans of a tenant must be found.
-func (o *oracle) acknowledged(tenant string) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return len(o.acked[tenant])
-}
-
 // check reads all of a tenant. Spans that were not acknowledged may be there,
 // once: the client did not get its answer.
 func (o *oracle) check(t testing.TB, s *Store, tenant string) {
