@@ -53,8 +53,8 @@ func corpusQueries(t testing.TB) (all []string) {
 			t.Fatal(err)
 		}
 		for _, kv := range request.Query {
-			query := kv[1]
-			if kv[0] != "q" && kv[0] != "query" || !request.Stable || seen[query] || chance(query) {
+			query := strings.TrimSpace(kv[1])
+			if kv[0] != "q" && kv[0] != "query" || !request.Stable || seen[query] || query == "" || chance(query) {
 				continue
 			}
 			seen[query] = true

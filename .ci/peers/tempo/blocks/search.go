@@ -81,7 +81,7 @@ func (q *search) ask(
 ) (answer object, err error) {
 	defer func() { // some queries end a stock Tempo
 		if p := recover(); p != nil {
-			err = fmt.Errorf("Tempo panics: %v", p)
+			err = fmt.Errorf("the query makes Tempo panic: %v", p)
 		}
 	}()
 	expr, _, _, _, _, err := traceql.Compile(query)
