@@ -9,7 +9,7 @@
 //   - one bad span does not hold back those beside it, whatever Tempo answers to it: it is set aside in the spool, and
 //     tried again from time to time;
 //   - a tenant of which Tempo takes nothing, or little, does not hold back the others, but for one large record at a time
-//     until its request has timed out, and up to what 8 MiB of memory can remember of its backlog;
+//     until its request has timed out, and up to what 4 MiB of memory can remember of its backlog;
 //   - traces that a Tempo before 2.8.1 takes for one are not alive in it at once, where Options.TraceIdle says so;
 //   - memory is bounded by the requests in flight, one large record that is sent (twice while it is read again, and what
 //     is left of it for each time it is halved) and one that is compared with a block, a bit for each span that is sent

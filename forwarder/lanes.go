@@ -9,7 +9,7 @@ import (
 const (
 	allTimes   = 4                      // requests of all tenants, in times of one's
 	patience   = 100 * time.Millisecond // with a tenant whose requests are all in flight, before others go ahead
-	parkedMost = 8 << 20                // bytes of memory for shipments that others have overtaken
+	parkedMost = 4 << 20                // bytes of memory for shipments that others have overtaken
 	parkedCost = 512                    // bytes of one, without its steps
 )
 

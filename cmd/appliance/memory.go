@@ -14,9 +14,9 @@ import (
 const (
 	// ownMemory is what serve needs besides the bytes of the requests it handles: about 10 MiB that the initialisers
 	// hold, connections, stacks, 4 MiB of requests to Tempo, 8 MiB of identifiers while a block is compared, or, with a Tempo
-	// elsewhere, 4 MiB of traces that are kept apart and 8 MiB of what waits for a tenant of its own. A larger
+	// elsewhere, 4 MiB of traces that are kept apart and 4 MiB of what waits for a tenant of its own. A larger
 	// record that is sent, of which there is one at a time, takes what inflight_bytes leaves.
-	ownMemory = 40 << 20
+	ownMemory = 36 << 20
 	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
 	// so that collecting it more often costs little and saves resident memory.
 	gcPercent = 25
