@@ -44,7 +44,7 @@ func New(o Options) *Forwarder {
 	f := &Forwarder{
 		o:          o,
 		client:     newClient(o.Timeout, allTimes*o.MaxInFlight),
-		lanes:      newLanes(o.MaxInFlight),
+		lanes:      newLanes(o.MaxInFlight, o.BatchBytes),
 		digest:     newDigest(&o),
 		apart:      newApart(o.TraceIdle),
 		seed:       rand.Uint64(),

@@ -17,6 +17,7 @@ const (
 // slow or fails keeps no other from going.
 type lanes struct {
 	most int // requests in flight, of a tenant
+	size int // bytes of a request
 
 	mu       sync.Mutex
 	tenants  map[string]*lane
@@ -25,8 +26,8 @@ type lanes struct {
 	changed  chan struct{} // closed when something may go that could not before
 }
 
-func newLanes(most int) *lanes {
-	return &lanes{most: most, tenants: map[string]*lane{}, changed: make(chan struct{})}
+func newLanes(most, size int) *lanes {
+	return &lanes{most: most, size: size, tenants: map[string]*lane{}, changed: make(chan struct{})}
 }
 
 // of returns a tenant's lane. q.mu is held.
@@ -133,9 +134,16 @@ func (q *lanes) ready(ctx context.Context, tenant string) error {
 	}
 }
 
-// park keeps a shipment until there is room for its request.
+// park keeps a shipment until there is room for its request, which it shares with
+// the one that was parked before if that is small: where tenants take turns each
+// of theirs is.
 func (q *lanes) park(s *shipment) {
 	q.with(s.tenant, func(l *lane) {
+		if n := len(l.waiting); n > 0 && l.waiting[n-1].cost > 0 && l.waiting[n-1].join(s, q.size) {
+			l.waiting[n-1].cost += len(s.steps)
+			q.parked += len(s.steps)
+			return
+		}
 		s.cost = parkedCost + len(s.steps)
 		q.parked += s.cost
 		l.waiting = append(l.waiting, s)

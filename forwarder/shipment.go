@@ -75,6 +75,19 @@ func (s *shipment) add(pos spool.Position, tenant string, spans, bytes int) {
 	s.bytes += bytes
 }
 
+// join adds the records of a shipment that was not sent yet, up to so many bytes.
+func (s *shipment) join(t *shipment, most int) bool {
+	if !s.fits(spool.Entry{Position: t.first, Record: spool.Record{Tenant: t.tenant}}) || s.bytes+t.bytes > most {
+		return false
+	}
+	_ = t.each(func(pos spool.Position, spans int) error { // fails only if visit does
+		s.add(pos, t.tenant, spans, 0)
+		return nil
+	})
+	s.bytes += t.bytes
+	return true
+}
+
 // each calls visit for each record with its position and spans.
 func (s *shipment) each(visit func(pos spool.Position, spans int) error) error {
 	pos, steps := s.first, s.steps
