@@ -16,7 +16,7 @@ func TestLimitMemory(t *testing.T) {
 		runtime  int64 // what the runtime made of it when the process began
 		want     string
 	}{
-		"ours":       {"", math.MaxInt64, "at most 104 MiB of heap and request buffers here"},
+		"ours":       {"", math.MaxInt64, "at most 100 MiB of heap and request buffers here"},
 		"GOMEMLIMIT": {"300MiB", 300 << 20, "at most 300 MiB of heap (GOMEMLIMIT) and 64 MiB of request buffers here"},
 		"off":        {"off", math.MaxInt64, "no bound of the heap here (GOMEMLIMIT), 64 MiB of request buffers"},
 	} {
