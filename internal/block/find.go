@@ -28,13 +28,11 @@ func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, err
 		// There is one, but a block that has two is not refused for it. One
 		// TracesData after the other is both.
 		for _, row := range rows {
-			if err := r.seek(ctx, b, g, row); err != nil {
-				r.fail(r.role(TraceID), err)
-			} else {
-				dst, _ = r.trace(dst) // its error is r.err
+			if err = r.seek(ctx, b, g, row); err == nil {
+				dst, err = r.trace(dst)
 			}
-			if r.err != nil {
-				return dst[:mark], damaged(fmt.Errorf("read trace %x: %w", id, r.err))
+			if err != nil {
+				return dst[:mark], damaged(fmt.Errorf("read trace %x: %w", id, err))
 			}
 			if r.id != id {
 				return dst[:mark], fmt.Errorf("%w: trace %x where %x is", ErrDamaged, r.id, id)

@@ -152,7 +152,7 @@ func readEverything(t *testing.T, b *Block, whole bool) {
 		}
 	}
 	var ids [][16]byte
-	err := Spans(t.Context(), &at{b}, b.meta.Size, func(traceID, _ []byte, _ int64) bool {
+	err := Spans(t.Context(), at{t.Context(), b}, b.meta.Size, func(traceID, _ []byte, _ int64) bool {
 		if len(traceID) == 16 {
 			ids = append(ids, [16]byte(traceID))
 		}
@@ -190,10 +190,13 @@ func readEverything(t *testing.T, b *Block, whole bool) {
 }
 
 // at is the data of a block as an io.ReaderAt.
-type at struct{ b *Block }
+type at struct {
+	ctx context.Context
+	b   *Block
+}
 
-func (a *at) ReadAt(p []byte, off int64) (int, error) {
-	return a.b.src.(memory).ReadAt(context.Background(), DataName, p, off)
+func (a at) ReadAt(p []byte, off int64) (int, error) {
+	return a.b.src.ReadAt(a.ctx, DataName, p, off)
 }
 
 // TestDamage is FuzzBlock with changes that are drawn.

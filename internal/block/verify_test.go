@@ -159,3 +159,34 @@ func digest(t testing.TB, m memory) (Digest, error) {
 	}
 	return b.Digest(t.Context(), 1)
 }
+
+// Two traces that changed places are found by nothing but their order.
+func TestVerifyOrder(t *testing.T) {
+	m := loadMemory(t, "testdata/tempo-2.7.2/level0")
+	m[DataName] = withoutChecksums(t, m[DataName])
+	var ids [][]byte
+	b, err := openData(t, m, m[DataName])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Spans(t.Context(), at{t.Context(), b}, b.meta.Size, func(traceID, _ []byte, _ int64) bool {
+		if len(ids) == 0 || !bytes.Equal(ids[len(ids)-1], traceID) {
+			ids = append(ids, bytes.Clone(traceID))
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := append(bytes.Clone(ids[40]), ids[41]...)
+	swapped := append(bytes.Clone(ids[41]), ids[40]...)
+	if !bytes.Contains(m[DataName], both) {
+		t.Fatal("two trace ids do not stand beside each other")
+	}
+	if b, err = openData(t, m, bytes.Replace(m[DataName], both, swapped, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Verify(t.Context(), 0); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "stands after") {
+		t.Errorf("of traces that changed places: %v", err)
+	}
+}

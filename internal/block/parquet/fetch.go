@@ -68,13 +68,13 @@ func (f *File) Fetch(ctx context.Context, got *Fetched, ranges []Range, gap, par
 }
 
 // divide gives each part its memory.
-func (got *Fetched) divide(parts []part) {
+func (f *Fetched) divide(parts []part) {
 	size := int64(0)
 	for i := range parts {
 		size += parts[i].Length
 	}
-	got.parts, got.memory = parts, slices.Grow(got.memory[:0], int(size))[:size]
-	memory := got.memory
+	f.parts, f.memory = parts, slices.Grow(f.memory[:0], int(size))[:size]
+	memory := f.memory
 	for i := range parts {
 		parts[i].data, memory = memory[:parts[i].Length], memory[parts[i].Length:]
 	}

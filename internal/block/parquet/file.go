@@ -22,6 +22,10 @@ var ErrDamaged = errors.New("parquet file is damaged")
 // maxFooterBytes bounds a footer. One of Tempo takes 17 KB a row group.
 const maxFooterBytes = 64 << 20
 
+// maxIndexLength bounds the index of a chunk, which has some 15 bytes a page, and
+// two bounds.
+const maxIndexLength = 16 << 20
+
 // A ReaderAt gives ranges of a file. It reads as io.ReaderAt says, also at the
 // same time, and ends soon after ctx does.
 type ReaderAt interface {
@@ -219,7 +223,7 @@ func (c *Chunk) check() error {
 		{c.meta.ColumnIndexOffset, int64(c.meta.ColumnIndexLength)},
 		{c.meta.OffsetIndexOffset, int64(c.meta.OffsetIndexLength)},
 	} {
-		if x[0] < 0 || x[1] < 0 || x[0] > footer || x[1] > footer-x[0] {
+		if x[0] < 0 || x[1] < 0 || x[0] > footer || x[1] > min(maxIndexLength, footer-x[0]) {
 			return fmt.Errorf("an index of %d bytes at %d, before a footer at %d", x[1], x[0], footer)
 		}
 	}
