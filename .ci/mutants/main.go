@@ -2,6 +2,9 @@
 // when a sabotage no longer fits the code.
 //
 //	go run ./.ci/mutants [NAME...]
+//	go run ./.ci/mutants -fit
+//
+// With -fit it only says whether all sabotages fit, which takes no time.
 //
 // A sabotage is a file in .ci/mutants/sabotage:
 //
@@ -18,6 +21,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -54,15 +58,19 @@ func run(ctx context.Context, only []string) (survived int, err error) {
 	if err != nil || len(files) == 0 {
 		return 0, fmt.Errorf("find %s/*.txt (run it from the repository's root): %d there, %v", sabotages, len(files), err)
 	}
+	fit := slices.Equal(only, []string{"-fit"})
 	var all []*sabotage
+	var misfits []error
 	for _, file := range files {
 		s, err := parse(root, file)
-		if err != nil { // before anything runs: a sabotage that does not fit is found at once
-			return 0, err
-		}
-		if len(only) == 0 || slices.Contains(only, s.name) {
+		if err != nil {
+			misfits = append(misfits, err)
+		} else if fit || len(only) == 0 || slices.Contains(only, s.name) {
 			all = append(all, s)
 		}
+	}
+	if err := errors.Join(misfits...); err != nil || fit { // before anything runs
+		return 0, err
 	}
 	if len(all) == 0 {
 		return 0, fmt.Errorf("there is no sabotage called %s", strings.Join(only, ", "))
