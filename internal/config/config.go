@@ -7,16 +7,19 @@ import "time"
 // Tags: yaml is the key; flag marks the keys that are also command-line flags; secret marks URLs whose
 // credentials are hidden when printed; doc is the sentence of the reference in docs/configuration.md.
 type Config struct {
-	DataDir   string    `yaml:"data_dir" flag:"true" doc:"Directory that holds everything the appliance keeps: spool/, tempo/ and archive/ are below it."`
-	Receiver  Receiver  `yaml:"receiver"`
-	Sampler   Sampler   `yaml:"sampler"`
-	Spool     Spool     `yaml:"spool"`
-	Forwarder Forwarder `yaml:"forwarder"`
-	HTTP      HTTP      `yaml:"http"`
-	Tempo     Tempo     `yaml:"tempo"`
-	Archive   Archive   `yaml:"archive"`
-	Nomad     Nomad     `yaml:"nomad"`
-	Log       Log       `yaml:"log"`
+	DataDir     string        `yaml:"data_dir" flag:"true" doc:"Directory that holds everything the appliance keeps: spool/, blocks/ and archive/ are below it."`
+	Retention   time.Duration `yaml:"retention" flag:"true" doc:"Time for which blocks stay on this disk. An older one is deleted; with the archive not before its copy there is proven."`
+	MemoryLimit Bytes         `yaml:"memory_limit" doc:"Memory that the process should take at most. 0: nine tenths of the limit of its cgroup, or no limit where it has none."`
+	Receiver    Receiver      `yaml:"receiver"`
+	Sampler     Sampler       `yaml:"sampler"`
+	Spool       Spool         `yaml:"spool"`
+	Blocks      Blocks        `yaml:"blocks"`
+	Forwarder   Forwarder     `yaml:"forwarder"`
+	HTTP        HTTP          `yaml:"http"`
+	Tempo       Tempo         `yaml:"tempo"`
+	Archive     Archive       `yaml:"archive"`
+	Nomad       Nomad         `yaml:"nomad"`
+	Log         Log           `yaml:"log"`
 }
 
 // Receiver is the OTLP/HTTP intake.
@@ -64,13 +67,19 @@ type Spool struct {
 	MaxBytes Bytes `yaml:"max_bytes" doc:"Disk space for spans that are not proven to be safe in a block yet. When it is full, clients are answered 503."`
 }
 
-// Forwarder sends what was kept to Tempo.
+// Blocks says how the store makes blocks. Without forwarder.tempo_url.
+type Blocks struct {
+	MaxWait    time.Duration `yaml:"max_wait" doc:"Time that a span waits in the spool for others, until a block is made of them."`
+	MergeAfter time.Duration `yaml:"merge_after" doc:"Time for which small blocks are left alone before they are merged. Spans of a trace that come within it end up in one block."`
+	MaxBytes   Bytes         `yaml:"max_bytes" doc:"About how large the data of a merged block becomes."`
+}
+
+// Forwarder sends what was kept to a Tempo elsewhere.
 type Forwarder struct {
-	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere, or nomad://SERVICE to follow a service of Nomad. Empty: the embedded Tempo."`
-	ResendAfter   time.Duration `yaml:"resend_after" doc:"Time after which spans that Tempo acknowledged and that are in none of its blocks are sent again. 0: a minute more than the embedded Tempo takes for a block."`
-	Settle        time.Duration `yaml:"settle" doc:"With a Tempo elsewhere: time after which what it acknowledged counts as written, if it has not ended since. More than its ingester.flush_check_period."`
-	TraceIdle     time.Duration `yaml:"trace_idle" doc:"With a Tempo elsewhere: time after which it has forgotten a trace of which nothing more comes. Of two traces that a Tempo before 2.8.1 takes for one, the second is sent so long after the first. 0: that Tempo tells all traces apart."`
-	DrainDeadline time.Duration `yaml:"drain_deadline" doc:"When stopping: time to bring what is in the spool to Tempo's blocks. The rest stays in the spool for the next start."`
+	TempoURL      string        `yaml:"tempo_url" flag:"true" secret:"url" doc:"OTLP/HTTP endpoint of a Tempo elsewhere, or nomad://SERVICE to follow a service of Nomad. Empty: spans are stored here."`
+	Settle        time.Duration `yaml:"settle" doc:"Time after which what Tempo acknowledged counts as written, if it has not ended since. More than its ingester.flush_check_period."`
+	TraceIdle     time.Duration `yaml:"trace_idle" doc:"Time after which Tempo has forgotten a trace of which nothing more comes. Of two traces that a Tempo before 2.8.1 takes for one, the second is sent so long after the first. 0: that Tempo tells all traces apart."`
+	DrainDeadline time.Duration `yaml:"drain_deadline" doc:"When stopping: time to bring what is in the spool to blocks, here or in a Tempo elsewhere. The rest stays in the spool for the next start."`
 }
 
 // HTTP is the read API and everything for operators.
@@ -78,19 +87,17 @@ type HTTP struct {
 	Listen string `yaml:"listen" flag:"true" doc:"Address of the read API (Grafana's Tempo data source), /ready, /healthz and /metrics."`
 }
 
-// Tempo is the embedded Tempo, or where to read from one elsewhere.
+// Tempo says where to read from a Tempo elsewhere.
 type Tempo struct {
-	ConfigFile  string        `yaml:"config_file" flag:"true" doc:"A Tempo configuration (YAML) of your own, merged into that of the embedded Tempo."`
-	Retention   time.Duration `yaml:"retention" doc:"Time for which the embedded Tempo keeps a block. An older one is deleted; with the archive not before its copy there is proven."`
-	MemoryLimit Bytes         `yaml:"memory_limit" doc:"GOMEMLIMIT of the embedded Tempo."`
-	QueryURL    string        `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading; or nomad://SERVICE. Only with forwarder.tempo_url."`
+	QueryURL string `yaml:"query_url" secret:"url" doc:"HTTP address of a Tempo elsewhere, for reading; or nomad://SERVICE. Only with forwarder.tempo_url."`
 }
 
-// Archive keeps blocks longer than Tempo does.
+// Archive keeps blocks longer than this disk or Tempo does.
 type Archive struct {
-	Enabled bool          `yaml:"enabled" doc:"Archive every block before it is deleted from Tempo's storage."`
+	Enabled bool          `yaml:"enabled" doc:"Archive every block before it is deleted."`
 	Store   string        `yaml:"store" secret:"url" doc:"Where archived blocks go: file:///path or s3://bucket/prefix?endpoint=... Empty: data_dir/archive."`
 	Source  string        `yaml:"source" secret:"url" doc:"Storage of a Tempo elsewhere: file:// or s3://. For serve, only with forwarder.tempo_url."`
+	Delay   time.Duration `yaml:"delay" doc:"Time after its newest span came for which a block of our own is not archived yet. One that is still to be merged waits for that too."`
 	Keep    time.Duration `yaml:"keep" doc:"Time after which a block is pruned from the archive, unless it is pinned. 0 means never."`
 
 	MaxBytes       Bytes `yaml:"max_bytes" doc:"Size of the archive above which nothing more is archived, and so nothing purged. 0 means no limit."`
@@ -113,7 +120,8 @@ type Log struct {
 // Default returns what holds where a person sets nothing.
 func Default() Config {
 	return Config{
-		DataDir: "./data",
+		DataDir:   "./data",
+		Retention: 24 * time.Hour,
 		Receiver: Receiver{
 			Listen:            ":4318",
 			MaxBodyBytes:      16 << 20,
@@ -124,10 +132,10 @@ func Default() Config {
 		},
 		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second, PressureThreshold: 0.8},
 		Spool:     Spool{MaxBytes: 4 << 30},
+		Blocks:    Blocks{MaxWait: 10 * time.Second, MergeAfter: 5 * time.Minute, MaxBytes: 512 << 20},
 		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},
 		HTTP:      HTTP{Listen: ":3200"},
-		Tempo:     Tempo{Retention: 24 * time.Hour, MemoryLimit: 320 << 20},
-		Archive:   Archive{Enabled: true},
+		Archive:   Archive{Enabled: true, Delay: 5 * time.Minute},
 		Log:       Log{Level: "info", Format: "auto"},
 	}
 }

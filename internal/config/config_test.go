@@ -29,10 +29,12 @@ func TestEachBadFileNamesLineColumnAndRemedy(t *testing.T) {
 		{"unknown key", "receiver:\n  listn: x\n", `c.yaml:2:3: unknown key receiver.listn; did you mean receiver.listen?`},
 		{"unknown group", "recever:\n  listen: x\n", `c.yaml:1:1: unknown key recever; did you mean receiver?`},
 		{"key in the wrong group", "listen: x\n", `c.yaml:1:1: unknown key listen; did you mean http.listen?`},
+		{"of before", "tempo: {retention: 24h}\n", `c.yaml:1:9: tempo.retention is called retention now`},
+		{"gone", "tempo:\n  config_file: t.yml\n", "c.yaml:2:3: tempo.config_file is gone with the embedded Tempo; `appliance config from-tempo FILE` prints what of the file means something here"},
 		{"far from anything", "zzzzzzzzzzzz: x\n", `c.yaml:1:1: unknown key zzzzzzzzzzzz; appliance config print --defaults shows the known ones`},
 		{"size", "receiver: {max_body_bytes: 3x}\n", `c.yaml:1:28: receiver.max_body_bytes: "3x" is not a size; write it like 16MiB`},
 		{"number", "sampler:\n  probability: much\n", `c.yaml:2:16: sampler.probability: "much" is not a number`},
-		{"duration", "tempo: {retention: 24}\n", `c.yaml:1:20: tempo.retention: "24" is not a duration; write it like 90s, 24h or 30d`},
+		{"duration", "retention: 24\n", `c.yaml:1:12: retention: "24" is not a duration; write it like 90s, 24h or 30d`},
 		{"share", "sampler:\n  probability: 7\n", `c.yaml:2:16: sampler.probability: 7 is not between 0 and 1`},
 		{"group without keys", "receiver: 5\n", `c.yaml:1:11: receiver needs keys below it, not "5"`},
 		{"list", "receiver: {tenants: a}\n", `c.yaml:1:21: receiver.tenants is a list; write it like [a, b]`},
@@ -141,11 +143,11 @@ func TestErrorsOfVariablesAndFlagsNameThem(t *testing.T) {
 }
 
 func TestVariablesAreExpanded(t *testing.T) {
-	got, err := load(t, "data_dir: ${HOME_OF_DATA}/x\nsampler: {probability: '${P:-0.25}'}\nlog: {level: ${L:-debug}}\ntempo: {config_file: 'a$${b}'}\n# ${IN_A_COMMENT}\n", map[string]string{"HOME_OF_DATA": "/srv"}, nil)
+	got, err := load(t, "data_dir: ${HOME_OF_DATA}/x\nsampler: {probability: '${P:-0.25}'}\nlog: {level: ${L:-debug}}\nnomad: {lock: 'a$${b}'}\n# ${IN_A_COMMENT}\n", map[string]string{"HOME_OF_DATA": "/srv"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.DataDir != "/srv/x" || got.Sampler.Probability != 0.25 || got.Log.Level != "debug" || got.Tempo.ConfigFile != "a${b}" {
+	if got.DataDir != "/srv/x" || got.Sampler.Probability != 0.25 || got.Log.Level != "debug" || got.Nomad.Lock != "a${b}" {
 		t.Errorf("got %+v", got.Config)
 	}
 }
@@ -170,6 +172,14 @@ func TestBareGroupAndBareKeyChangeNothing(t *testing.T) {
 	}
 }
 
+// A variable of a key that is gone is an error too: who set it relies on it.
+func TestVariableOfBeforeIsAnError(t *testing.T) {
+	_, err := load(t, "", map[string]string{"APPLIANCE_TEMPO_RETENTION": "1h"}, nil)
+	if want := "APPLIANCE_TEMPO_RETENTION: tempo.retention is called retention now"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
 func TestMissingFileSaysWhatToDo(t *testing.T) {
 	_, err := Load(Sources{File: filepath.Join("no", "such.yaml")})
 	if err == nil || !strings.Contains(err.Error(), "no such file; name the configuration with --config") {
@@ -183,9 +193,9 @@ func TestPrintedConfigurationLoadsBack(t *testing.T) {
 	c.DataDir = "/srv/a b: #c"
 	c.Receiver.Tenants = []string{"a", "true", "1"}
 	c.Sampler.Services = map[string]float64{"shop: x": 0.5, "y": 1e-9}
-	c.Tempo.Retention = 36*time.Hour + 30*time.Minute
+	c.Retention = 36*time.Hour + 30*time.Minute
 	c.Receiver.MaxBodyBytes = 1<<20 + 1
-	c.Tempo.ConfigFile = "${x}"
+	c.Nomad.Lock = "${x}"
 	c.Nomad.Namespace = "-"
 	for name, printer := range map[string]func(*bytes.Buffer) error{
 		"all":  func(b *bytes.Buffer) error { return Print(b, &c) },

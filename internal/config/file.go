@@ -73,6 +73,8 @@ func (f *file) mapping(group string, n ast.Node) []error {
 			}
 		case f.groups[path]:
 			errs = append(errs, f.mapping(path, pair.Value)...)
+		case renamed[path] != "":
+			errs = append(errs, f.errorf(pair.Key, "%s %s", path, renamed[path]))
 		default:
 			errs = append(errs, f.errorf(pair.Key, "unknown key %s%s", path, f.suggest(path)))
 		}

@@ -40,7 +40,7 @@ func keysOf(t reflect.Type, prefix string, index []int) []Key {
 		}
 		k := Key{
 			Path:   path,
-			Env:    "APPLIANCE_" + strings.ToUpper(strings.ReplaceAll(path, ".", "_")),
+			Env:    envOf(path),
 			Type:   typeName(f.Type),
 			Doc:    f.Tag.Get("doc"),
 			Secret: f.Tag.Get("secret") != "",

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -73,6 +74,11 @@ func Load(src Sources) (Loaded, error) {
 		}
 		if text, ok := src.Flags[k.Flag]; ok && k.Flag != "" {
 			errs = append(errs, l.put(k, text, "--"+k.Flag))
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(renamed)) {
+		if text, ok := src.Getenv(envOf(path)); ok && text != "" {
+			errs = append(errs, &Error{Where: envOf(path), Err: fmt.Errorf("%s %s", path, renamed[path])})
 		}
 	}
 	errs = append(errs, l.validate())

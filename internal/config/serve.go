@@ -17,7 +17,7 @@ func (l *Loaded) CheckServe() error {
 	if l.Known("receiver.listen", "http.listen") && sameAddress(l.Receiver.Listen, l.HTTP.Listen) {
 		bad("http.listen", "%s is taken by receiver.listen (%s); give each a port of its own", l.HTTP.Listen, l.Receiver.Listen)
 	}
-	const elsewhere = "is of a Tempo elsewhere, and without forwarder.tempo_url the embedded one runs; set forwarder.tempo_url, or remove it"
+	const elsewhere = "is of a Tempo elsewhere, and without forwarder.tempo_url spans are stored here; set forwarder.tempo_url, or remove it"
 	if l.Forwarder.TempoURL == "" && l.Known("forwarder.tempo_url") {
 		if l.Archive.Source != "" {
 			bad("archive.source", elsewhere)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestServeRefusesKeysThatItWouldIgnore(t *testing.T) {
-	const remedy = " is of a Tempo elsewhere, and without forwarder.tempo_url the embedded one runs; set forwarder.tempo_url, or remove it"
+	const remedy = " is of a Tempo elsewhere, and without forwarder.tempo_url spans are stored here; set forwarder.tempo_url, or remove it"
 	for _, c := range []struct {
 		name, yaml string
 		want       string // lines

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// LeastTempoMemory is the lowest tempo.memory_limit with which a Tempo starts.
-const LeastTempoMemory Bytes = 64 << 20
+// leastMemory is the lowest memory_limit with which there is room for anything.
+const leastMemory Bytes = 64 << 20
 
 // validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first, but nothing
 // of keys whose text could not be read: that is said already, and what stands in their place now will not be in force.
@@ -109,9 +109,6 @@ func (l *Loaded) validate() error {
 	if c.Sampler.PressureSpansPerSecond < 0 {
 		bad("sampler.pressure_spans_per_second", "%v is negative; 0 means that sampling does not depend on the spool", c.Sampler.PressureSpansPerSecond)
 	}
-	if c.Forwarder.ResendAfter < 0 {
-		bad("forwarder.resend_after", "%v is negative; 0 means what fits the embedded Tempo", c.Forwarder.ResendAfter)
-	}
 	if c.Forwarder.DrainDeadline < 0 {
 		bad("forwarder.drain_deadline", "%v is negative; 0 means that a stop does not wait", c.Forwarder.DrainDeadline)
 	}
@@ -124,14 +121,23 @@ func (l *Loaded) validate() error {
 	}
 	tempoURL("forwarder.tempo_url", c.Forwarder.TempoURL)
 	tempoURL("tempo.query_url", c.Tempo.QueryURL)
-	if c.Tempo.Retention < time.Minute {
-		bad("tempo.retention", "%v is less than 1m: Tempo would delete traces at once", c.Tempo.Retention)
+	if c.Retention < time.Minute {
+		bad("retention", "%v is less than 1m: traces would be deleted at once", c.Retention)
 	}
-	if c.Tempo.MemoryLimit < LeastTempoMemory {
-		bad("tempo.memory_limit", "%v is less than %v, which Tempo needs to start", c.Tempo.MemoryLimit, LeastTempoMemory)
+	if c.MemoryLimit != 0 && c.MemoryLimit < leastMemory {
+		bad("memory_limit", "%v is less than %v; 0 means what the cgroup of the process allows", c.MemoryLimit, leastMemory)
 	}
-	if l.Known("forwarder.tempo_url") && c.Forwarder.TempoURL != "" && c.Tempo.ConfigFile != "" {
-		bad("tempo.config_file", "is for the embedded Tempo, which forwarder.tempo_url turns off; remove one of the two")
+	if w := c.Blocks.MaxWait; w < 100*time.Millisecond || w > 10*time.Minute {
+		bad("blocks.max_wait", "%v is not between 100ms and 10m", w)
+	}
+	if m := c.Blocks.MergeAfter; m < time.Second || m > time.Hour {
+		bad("blocks.merge_after", "%v is not between 1s and 1h", m)
+	}
+	if m := c.Blocks.MaxBytes; m < 1<<20 {
+		bad("blocks.max_bytes", "%v is less than 1MiB", m)
+	}
+	if d := c.Archive.Delay; d < 0 {
+		bad("archive.delay", "%v is negative; 0 means at once when it is merged", d)
 	}
 	if c.Archive.Keep < 0 {
 		bad("archive.keep", "%v is negative; 0 means for ever", c.Archive.Keep)
