@@ -5,13 +5,11 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-
-	"github.com/dustin/go-humanize"
 )
 
-// announce tells a person what listens where and what to do next; in JSON it is a log line. memoryLimit is that of the
-// runtime that is in force, in bytes.
-func (a *appliance) announce(text bool, otlp, http net.Addr, memoryLimit int64, notes []string) {
+// announce tells a person what listens where and what to do next; in JSON it is a log line. heap is the limit of the
+// heap that is in force, in bytes.
+func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes []string) {
 	data := a.conf.DataDir
 	if abs, err := filepath.Abs(data); err == nil {
 		data = abs
@@ -23,21 +21,14 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, memoryLimit int64, 
 	in := scheme + "://" + reachable(otlp.String()) + "/v1/traces"
 	out := "http://" + reachable(http.String())
 	v := currentVersions()
-	where := "embedded, Tempo " + v.Tempo
-	if a.tempo == nil {
-		where = "elsewhere"
-	}
 	sampling := samplingText(a.sampler.Config().Probability, a.sampler.Config().TargetSpansPerSecond)
-	memory := memoryText(memoryLimit, int64(a.conf.Receiver.InflightBytes))
-	if a.tempo != nil {
-		memory += fmt.Sprintf(", %s for Tempo", humanize.IBytes(uint64(a.conf.Tempo.MemoryLimit)))
-	}
+	memory := memoryText(memoryBound(a.conf), int64(a.conf.Receiver.InflightBytes), heap)
 	archived := "nothing"
 	if a.archive.store != nil {
 		archived = a.archive.store.URL()
 	}
 	if !text {
-		a.logger.Info("starting", "version", v.Version, "tempo", where, "otlp", in, "read_api", out, "data_dir", data, "archive", archived, "memory", memory, "sampling", sampling)
+		a.logger.Info("starting", "version", v.Version, "storage", a.storage.title(), "otlp", in, "read_api", out, "data_dir", data, "archive", archived, "memory", memory, "sampling", sampling)
 		for _, n := range notes {
 			a.logger.Info("note", "text", n)
 		}
@@ -49,12 +40,12 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, memoryLimit int64, 
 		fmt.Fprintf(&b, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("traces in", "%s  (OTLP/HTTP)", in)
-	if a.query != nil {
+	if a.reads != nil {
 		row("traces out", "%s  (Tempo's read API)", out)
 	} else {
 		row("status", "%s", out)
 	}
-	row("tempo", "%s", where)
+	row("storage", "%s", a.storage.title())
 	row("data", "%s", data)
 	row("archive", "%s", archived)
 	row("memory", "%s", memory)
@@ -65,7 +56,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, memoryLimit int64, 
 	b.WriteString("\nNext steps\n")
 	row("Traefik", "--tracing=true --tracing.otlp=true --tracing.otlp.http=true")
 	row("", "--tracing.otlp.http.endpoint=%s", in)
-	if a.query != nil {
+	if a.reads != nil {
 		row("Grafana", "add a data source of type Tempo with the URL %s", out)
 	}
 	b.WriteString("\n")

@@ -157,7 +157,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 }
 
 func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error) {
-	blocks := a.tempoBlocks()
+	blocks := blocksDir(a.conf)
 	if given == noSource {
 		return nil
 	}
@@ -190,9 +190,6 @@ func (a *openedArchive) noURL(cmd *cobra.Command, name, flag string, err error) 
 	return a.conf.At("archive."+name, err)
 }
 
-// tempoBlocks is where the embedded Tempo has its blocks.
-func (a *openedArchive) tempoBlocks() string { return filepath.Join(tempoDir(a.conf), blocksSubdir) }
-
 func (a *openedArchive) close() error {
 	err := a.store.Close()
 	if a.source != nil {
@@ -201,12 +198,12 @@ func (a *openedArchive) close() error {
 	return err
 }
 
-// retention is when the source's Tempo purges a block; 0 where we do not know.
+// retention is when a block is purged from the source; 0 where we do not know.
 func (a *openedArchive) retention() time.Duration {
 	if a.embedded == "" {
 		return 0
 	}
-	return a.conf.Tempo.Retention
+	return a.conf.Retention
 }
 
 // periodFlags choose a tenant and a time.

@@ -40,20 +40,20 @@ func (a *appliance) archiveMetrics() []telemetry.Metric {
 				}
 			},
 		},
-		metric("appliance_archive_purge_headroom_seconds", "Time until a Tempo elsewhere may delete something that is not archived, or until it is older than tempo.retention with the embedded Tempo, which loses nothing then: it is held back. Absent until Tempo's storage was listed.", nil,
+		metric("appliance_archive_purge_headroom_seconds", "Time until a Tempo elsewhere may delete something that is not archived, or until it is older than retention in the store of this process, where nothing is lost then: it is held back. Absent until the source was listed.", nil,
 			func(s archive.Status, e emit) {
 				if s.HeadroomSeconds != nil {
 					e(*s.HeadroomSeconds)
 				}
 			}),
 		number("appliance_archive_lag_seconds", "How long the oldest block that is not archived yet has been known.", func(s archive.Status) float64 { return s.LagSeconds }),
-		metric("appliance_archive_last_success_timestamp_seconds", "When everything in Tempo's storage was archived.", nil, func(s archive.Status, e emit) {
+		metric("appliance_archive_last_success_timestamp_seconds", "When everything in the source was archived.", nil, func(s archive.Status, e emit) {
 			if !s.LastSuccess.IsZero() {
 				e(float64(s.LastSuccess.UnixNano()) / float64(time.Second))
 			}
 		}),
-		number("appliance_archive_source_blocks", "Blocks in Tempo's storage.", func(s archive.Status) float64 { return float64(s.SourceBlocks) }),
-		number("appliance_archive_pending_blocks", "Blocks in Tempo's storage that are not archived yet.", func(s archive.Status) float64 { return float64(s.PendingBlocks) }),
+		number("appliance_archive_source_blocks", "Blocks in the source: those of this process that are merged, or those of a Tempo elsewhere.", func(s archive.Status) float64 { return float64(s.SourceBlocks) }),
+		number("appliance_archive_pending_blocks", "Blocks in the source that are not archived yet.", func(s archive.Status) float64 { return float64(s.PendingBlocks) }),
 		number("appliance_archive_pending_bytes", "Bytes of the blocks that are not archived yet.", func(s archive.Status) float64 { return float64(s.PendingBytes) }),
 		number("appliance_archive_covered_blocks", "Blocks that were not copied since their spans are in other archived blocks.", func(s archive.Status) float64 { return float64(s.CoveredBlocks) }),
 		number("appliance_archive_blocks_total", "Blocks archived.", func(s archive.Status) float64 { return float64(s.ArchivedBlocks) }),
@@ -86,8 +86,8 @@ func (a *appliance) archiveMetrics() []telemetry.Metric {
 			}
 			return 0
 		}),
-		purge("appliance_archive_held_blocks", "Blocks older than tempo.retention that are not purged, since they are not archived and proven or there is doubt.", func(p *archive.PurgeStatus) float64 { return float64(p.HeldBlocks) }),
+		purge("appliance_archive_held_blocks", "Blocks older than retention that are not purged, since they are not archived and proven or there is doubt.", func(p *archive.PurgeStatus) float64 { return float64(p.HeldBlocks) }),
 		purge("appliance_archive_held_bytes", "Bytes of the blocks that are held.", func(p *archive.PurgeStatus) float64 { return float64(p.HeldBytes) }),
-		purge("appliance_archive_purged_blocks_total", "Blocks purged from the embedded Tempo's storage.", func(p *archive.PurgeStatus) float64 { return float64(p.PurgedBlocks) }),
+		purge("appliance_archive_purged_blocks_total", "Blocks purged from this disk.", func(p *archive.PurgeStatus) float64 { return float64(p.PurgedBlocks) }),
 	}
 }

@@ -93,7 +93,7 @@ func notRestored(damaged []archive.Damage) error {
 
 // foreignDirectories are those that are the appliance's or a Tempo's own.
 func (a *openedArchive) foreignDirectories() []string {
-	dirs := []string{tempoDir(a.conf), filepath.Join(a.conf.DataDir, "spool")}
+	dirs := []string{tempoDir(a.conf), blocksDir(a.conf), filepath.Join(a.conf.DataDir, "spool")}
 	switch u, err := url.Parse(a.sourceAt); {
 	case err == nil && u.Scheme == "file":
 		dirs = append(dirs, u.Path)

@@ -100,7 +100,13 @@ func partlyDone(done archive.Outcome) error {
 func (a *openedArchive) archiverOptions() archive.Options {
 	o := archive.Options{Store: a.store, Source: a.source, MaxBytes: int64(a.conf.Archive.MaxBytes)}
 	if a.embedded != "" {
-		o.Embedded, o.Origin = embeddedPurge(a.conf, a.embedded), embeddedOrigin(a.conf.DataDir)
+		o.Embedded, o.Origin = &archive.Embedded{
+			Retention: a.conf.Retention,
+			Delete:    func(string, string) bool { return false },
+			Final: func(tenant, id string) bool {
+				return blockstore.Final(durable.OS, filepath.Join(a.embedded, tenant, id), a.conf.Archive.Delay)
+			},
+		}, embeddedOrigin(a.conf.DataDir)
 	} else if u, err := url.Parse(a.conf.Tempo.QueryURL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		o.TempoURL = a.conf.Tempo.QueryURL
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -13,23 +12,15 @@ import (
 	"appliance/archive"
 	"appliance/archive/read"
 	"appliance/archive/store"
-	"appliance/internal/block"
 	"appliance/internal/config"
-	"appliance/internal/durable"
-	"appliance/internal/tempo"
+	"appliance/internal/querier"
 )
 
-const (
-	queryGrace   = time.Minute // more than a query takes
-	sourceRetry  = 30 * time.Second
-	pruneEvery   = time.Hour
-	blocksSubdir = "blocks"
-)
+const pruneEvery = time.Hour
 
 // archiving is the archive's part of serve. Its zero value archives nothing.
 type archiving struct {
 	store    store.Store
-	embedded bool
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
 	idle     atomic.Pointer[string]           // why the archiver does not work now, or there is none; nil while it works, and where none shall
 	unpruned atomic.Pointer[string]           // why nothing is pruned now
@@ -39,7 +30,6 @@ type archiving struct {
 // purged.
 func (a *appliance) openArchive(ctx context.Context) error {
 	c := a.conf.Archive
-	a.archive.embedded = a.tempo != nil
 	if a.archiveURL() == "" {
 		return nil
 	}
@@ -51,30 +41,14 @@ func (a *appliance) openArchive(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("archive.store: %w", err)
 	}
-	if !a.archive.embedded {
-		a.notArchiving()
-		return nil
-	}
-	// Tempo makes the directory only when it writes its first block.
-	dir := filepath.Join(tempoDir(a.conf), blocksSubdir)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory of Tempo's blocks: %w", err)
-	}
-	if _, err := instanceID(durable.OS, a.conf.DataDir); err != nil {
-		return err
-	}
-	purge := embeddedPurge(a.conf, dir)
-	purge.Needed = func(tenant, block string) bool { return !a.blocks.Sealed(tenant, block) } // for the proof of delivery
-	return a.openArchiver(ctx, dir, archive.Options{
-		Embedded: purge, Origin: embeddedOrigin(a.conf.DataDir), Interval: embeddedInterval,
-	})
+	return nil
 }
 
 // archiveURL is where the archive is. It is empty where there is none: with a Tempo elsewhere and nothing said of its
 // storage, there is nothing to archive or to read.
 func (a *appliance) archiveURL() string {
 	c := a.conf.Archive
-	if !c.Enabled || a.tempo == nil && c.Source == "" && c.Store == "" {
+	if !c.Enabled || !isEmbedded(a.conf) && c.Source == "" && c.Store == "" {
 		return ""
 	}
 	return archiveStore(a.conf.DataDir, c.Store)
@@ -92,17 +66,6 @@ func checkArchive(conf config.Loaded) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// embeddedInterval is how often the embedded Tempo's storage is looked at. Nothing is lost by a longer one.
-const embeddedInterval = 10 * time.Second
-
-// embeddedPurge says how the embedded Tempo's blocks in dir are purged: after two of Tempo's blocklist polls and the time of a
-// query nobody can be reading a block any more. Where the retention is no longer than that, grace gives way.
-func embeddedPurge(conf config.Loaded, dir string) *archive.Embedded {
-	retention := conf.Tempo.Retention
-	poll := tempo.Settings{Retention: retention}.BlocklistPoll()
-	return &archive.Embedded{Dir: dir, Retention: retention, Grace: 2*poll + min(queryGrace, retention/2)}
 }
 
 // storeFile remembers in the data directory which store the archive was in.
@@ -136,37 +99,21 @@ func (a *appliance) openArchiver(ctx context.Context, source string, o archive.O
 	return nil
 }
 
-// runArchiver archives and purges the embedded Tempo's storage. Every replica does that for its own.
+// runArchiver does what every replica does for the archive.
 func (a *appliance) runArchiver(ctx context.Context) error {
-	if archiver := a.archive.archiver.Load(); archiver != nil && a.archive.embedded {
-		return archiver.Run(ctx)
+	if a.archive.store == nil {
+		return nil
 	}
-	return nil
+	return a.storage.archives(ctx)
 }
 
-// archiving is what only one replica does at a time: it archives the storage of a Tempo elsewhere, and prunes the archive.
+// archiving is what only one replica does at a time.
 func (a *appliance) archiving(ctx context.Context) error {
-	switch {
-	case a.archive.store == nil:
+	if a.archive.store == nil {
 		<-ctx.Done()
 		return nil
-	case a.archive.embedded:
-		return a.pruneArchive(ctx, a.archive.archiver.Load().Source())
-	case a.conf.Archive.Source == "":
-		return a.pruneArchive(ctx, nil)
 	}
-	unopened := sourceUnopened
-	a.archive.idle.Store(&unopened)
-	defer a.notArchiving() // what the archiver knows would age, while another replica archives
-	archiver := a.awaitArchiver(ctx)
-	if archiver == nil {
-		return nil
-	}
-	a.archive.idle.Store(nil)
-	// Nothing is pruned before the source is known: what it still has is spared.
-	done := make(chan error, 1)
-	go func() { done <- a.pruneArchive(ctx, archiver.Source()) }()
-	return errors.Join(archiver.Run(ctx), <-done)
+	return a.storage.archivesAlone(ctx)
 }
 
 const (
@@ -208,29 +155,6 @@ func (a *appliance) archiveStatus() *archiveStatus {
 		}
 	}
 	return s
-}
-
-// awaitArchiver opens the storage of the Tempo elsewhere, as soon as it answers. Nil: ctx ended before.
-func (a *appliance) awaitArchiver(ctx context.Context) *archive.Archiver {
-	for a.archive.archiver.Load() == nil {
-		query, _, err := a.nomad.locate(a.conf.Tempo.QueryURL)
-		if err == nil {
-			err = a.openArchiver(ctx, a.conf.Archive.Source, archive.Options{TempoURL: query})
-		}
-		if err == nil {
-			break
-		}
-		text := err.Error()
-		if last := a.archive.idle.Swap(&text); last == nil || *last != text {
-			a.logger.Error("nothing is archived, since the storage of Tempo cannot be read; trying again", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(sourceRetry):
-		}
-	}
-	return a.archive.archiver.Load()
 }
 
 // pruneArchive deletes blocks that are older than archive.keep from the archive, if that is set, but none that the source
@@ -281,20 +205,10 @@ func (a *appliance) pruneOnce(ctx context.Context, pruner *archive.Pruner) (prun
 	return pruner.Prune(ctx)
 }
 
-// archiveReader answers queries from the archive; nil where there is none.
-func (a *appliance) archiveReader() *read.Reader {
-	if a.archive.store == nil {
+// reader is what answers questions from the archive; nil where there is none.
+func (a *archiving) reader() querier.Archive {
+	if a.store == nil {
 		return nil
 	}
-	return read.New(a.archive.store, read.Options{})
-}
-
-// heldByTempo says which blocks of a tenant the embedded Tempo answers for: those that have their meta.json. It answers
-// for a block for at least a poll longer.
-func (a *appliance) heldByTempo(tenant string) func(block string) bool {
-	dir := filepath.Join(tempoDir(a.conf), blocksSubdir, tenant)
-	return func(id string) bool {
-		_, err := os.Stat(filepath.Join(dir, id, block.MetaName))
-		return err == nil
-	}
+	return read.New(a.store, read.Options{})
 }

@@ -17,9 +17,8 @@ import (
 // checkServe says what serve would refuse at its start in a configuration, all of it but what Load said already, and
 // starts nothing.
 func checkServe(conf config.Loaded) error {
-	_, _, tempo := tempoSettings(conf)
 	_, nomad := nomadClient(conf)
-	return errors.Join(checkKeys(conf), checkFiles(conf), tempo, nomad)
+	return errors.Join(checkKeys(conf), checkFiles(conf), nomad)
 }
 
 // checkKeys says what is wrong whatever the machine is.

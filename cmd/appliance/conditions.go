@@ -8,7 +8,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"appliance/archive"
-	"appliance/forwarder"
 	"appliance/internal/spool"
 )
 
@@ -16,9 +15,6 @@ const (
 	conditionsEvery = time.Second
 	// The spool counts as filling from here on, and as not filling any more from there.
 	fillsFrom, fillsTo = 0.8, 0.7
-	// tempoAwayAfter is how long requests have to fail, and none to succeed, until a
-	// Tempo elsewhere counts as away: one request that is lost is not news.
-	tempoAwayAfter = 3 * time.Second
 )
 
 // conditions says in one log line each when something changes that an operator
@@ -28,7 +24,6 @@ type conditions struct {
 	a        *appliance
 	refusing *refusal
 	filling  bool
-	tempo    tempoAway
 	archive  archiveAway
 }
 
@@ -67,9 +62,7 @@ func (c *conditions) look() {
 	a.sink.refusing.look(a.spool.TryRoom)
 	c.sayRefusing(a.sink.refusing.now.Load())
 	c.sayFilling(a.spool.Fill())
-	if a.tempo == nil {
-		c.sayTempo(c.tempo.changed(a.forwarder.Stats(), time.Now()))
-	}
+	a.storage.look()
 	if archiver := a.archive.archiver.Load(); archiver != nil && a.archive.idle.Load() == nil {
 		s := archiver.Status()
 		c.sayArchive(c.archive.changed(s), s.LastFailure)
@@ -114,44 +107,6 @@ const (
 	wentAway
 	cameBack
 )
-
-// tempoAway follows whether a Tempo elsewhere takes spans, by what the forwarder counts.
-type tempoAway struct {
-	away            bool
-	acked, failures int64     // when it last took some
-	since           time.Time // when it first failed after that, zero if it did not
-	err             string
-}
-
-func (t *tempoAway) changed(s forwarder.Stats, now time.Time) change {
-	switch {
-	case s.AckedSpans > t.acked:
-		was := t.away
-		*t = tempoAway{acked: s.AckedSpans, failures: s.Failures}
-		if was {
-			return cameBack
-		}
-	case s.Failures > t.failures:
-		if t.since.IsZero() {
-			t.since = now
-		}
-		t.err = s.LastError
-		if !t.away && now.Sub(t.since) >= tempoAwayAfter {
-			t.away = true
-			return wentAway
-		}
-	}
-	return unchanged
-}
-
-func (c *conditions) sayTempo(what change) {
-	switch what {
-	case wentAway:
-		c.a.logger.Error("tempo does not take spans; they stay in the spool and are sent again", "since", c.tempo.since, "err", c.tempo.err)
-	case cameBack:
-		c.a.logger.Info("tempo takes spans again")
-	}
-}
 
 // archiveAway follows whether the archive's store takes blocks, by what the archiver counts.
 type archiveAway struct {

@@ -61,7 +61,7 @@ func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 		byReason("appliance_rejected_spans_total", "Spans answered as partial_success over all runs, by reason.", rejectedReasons(), func(l ledger.Account) map[string]int64 { return l.Rejected }),
 		number("appliance_pending_spans", "Spans in the spool.", func(l ledger.Account) int64 { return l.Pending }),
 		number("appliance_forwarder_stuck_spans", "Spans that Tempo does not take while it takes others. They are set aside and tried again from time to time; see: appliance spool stuck list.", func(l ledger.Account) int64 { return l.Stuck }),
-		number("appliance_proven_spans_total", "Spans that left the spool as safe over all runs, by the proof that appliance_forwarder_proof_info names.", func(l ledger.Account) int64 { return l.Proven }),
+		number("appliance_proven_spans_total", "Spans that left the spool as safe over all runs: read back from a block, or acknowledged by a Tempo elsewhere and not lost in the time that it takes to write them.", func(l ledger.Account) int64 { return l.Proven }),
 		family("appliance_discarded_spans_total", "Spans that Tempo discarded, by its reason, or an operator (reason operator).", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {
 			for tenant, t := range l.Tenants {
 				for reason, n := range t.Discarded {

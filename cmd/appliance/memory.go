@@ -1,36 +1,55 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
 	"runtime/debug"
-	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/dustin/go-humanize"
+
+	"appliance/internal/config"
 )
 
 const (
-	// ownMemory is what serve needs besides the bytes of the requests it handles: about 10 MiB that the initialisers
-	// hold, connections, stacks, 4 MiB of requests to Tempo, 8 MiB of identifiers while a block is compared, or, with a Tempo
-	// elsewhere, 4 MiB of traces that are kept apart and 4 MiB of what waits for a tenant of its own. A larger
-	// record that is sent, of which there is one at a time, takes what inflight_bytes leaves.
-	ownMemory = 36 << 20
-	// gcPercent is below Go's default of 100: most of the heap is what the initialisers of the linked packages hold,
-	// so that collecting it more often costs little and saves resident memory.
-	gcPercent = 25
+	// gcPercent is below Go's default of 100: what lives for long is little, and
+	// what a block or a query takes is given back sooner.
+	gcPercent = 50
+	// heapShare of the memory limit is for the heap and the buffers of requests.
+	// The rest is for stacks, code, and what the kernel counts for us.
+	heapShare = 0.9
+	// leastHeap is the heap with which everything works, though slowly.
+	leastHeap = 48 << 20
 )
 
-// memoryBound is the bound of our own memory for a budget of receiver.inflight_bytes, in bytes.
-func memoryBound(inflight int64) int64 { return ownMemory + inflight }
+// memoryBound is what may be taken in all, in bytes: memory_limit, or what the
+// cgroup allows. 0: nothing says.
+func memoryBound(conf config.Loaded) int64 {
+	if conf.MemoryLimit != 0 {
+		return int64(conf.MemoryLimit)
+	}
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit > math.MaxInt64/2 {
+		return 0 // none, or one that is no bound
+	}
+	return int64(limit)
+}
 
-// limitMemory bounds the heap by the budget of receiver.inflight_bytes: the small buffers of requests are part of it, and those
-// that are no longer used shall not add to those that are; the large ones (receiver's pool) are not in the heap. A person's
-// GOMEMLIMIT and GOGC count more. It returns the limit in force, in bytes.
-func limitMemory(inflight int64) int64 {
+// heapBound is the bound of the heap, in bytes: the large buffers of requests
+// are outside of it.
+func heapBound(bound, inflight int64) int64 {
+	if bound == 0 {
+		return math.MaxInt64
+	}
+	return max(int64(float64(bound)*heapShare)-inflight, leastHeap)
+}
+
+// limitMemory bounds the heap. A person's GOMEMLIMIT and GOGC count more. It
+// returns the limit in force, in bytes.
+func limitMemory(bound, inflight int64) int64 {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryBound(inflight))
+		debug.SetMemoryLimit(heapBound(bound, inflight))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -38,31 +57,15 @@ func limitMemory(inflight int64) int64 {
 	return debug.SetMemoryLimit(-1)
 }
 
-// memoryText says what bounds our own memory, given the limit in force.
-func memoryText(limit, inflight int64) string {
-	switch buffers := humanize.IBytes(uint64(inflight)); limit {
-	case memoryBound(inflight):
-		return fmt.Sprintf("at most %s of heap and request buffers here", humanize.IBytes(uint64(limit)))
-	case math.MaxInt64:
-		return fmt.Sprintf("no bound of the heap here (GOMEMLIMIT), %s of request buffers", buffers)
+// memoryText says what bounds our memory, given the limit of the heap in force.
+func memoryText(bound, inflight, heap int64) string {
+	buffers := humanize.IBytes(uint64(inflight))
+	switch {
+	case heap == math.MaxInt64:
+		return fmt.Sprintf("no limit (memory_limit), %s of request buffers", buffers)
+	case heap == heapBound(bound, inflight):
+		return fmt.Sprintf("at most %s, %s of it for request buffers", humanize.IBytes(uint64(bound)), buffers)
 	default:
-		return fmt.Sprintf("at most %s of heap (GOMEMLIMIT) and %s of request buffers here", humanize.IBytes(uint64(limit)), buffers)
-	}
-}
-
-// pagesEvery is how often keepPagesFew looks; a release costs some hundred page faults.
-const pagesEvery = 500 * time.Millisecond
-
-// keepPagesFew gives back, again and again, the code and read-only data that are not in constant use.
-func keepPagesFew(ctx context.Context) error {
-	tick := time.NewTicker(pagesEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			releasePages()
-		}
+		return fmt.Sprintf("at most %s of heap (GOMEMLIMIT) and %s of request buffers", humanize.IBytes(uint64(heap)), buffers)
 	}
 }

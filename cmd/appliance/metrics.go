@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"time"
 
-	"appliance/forwarder"
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
 	"appliance/internal/telemetry"
@@ -36,9 +35,6 @@ func (a *appliance) metrics() []telemetry.Metric {
 	gauge := func(name, help string, read func() float64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(read()) }}
 	}
-	forwarded := func(name, help string, read func(forwarder.Stats) int64) telemetry.Metric {
-		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) { e(float64(read(a.forwarder.Stats()))) }}
-	}
 	spooled := func(name, help string, read func(spool.Status) float64) telemetry.Metric {
 		return telemetry.Metric{Name: name, Help: help, Read: func(e func(float64, ...string)) {
 			e(read(a.spool.Status()))
@@ -47,7 +43,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 	families := []telemetry.Metric{
 		spans("appliance_receiver_spans_total", "Spans of requests answered 200 since the start: kept, sampled out and rejected together.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Received)) }),
-		spans("appliance_receiver_kept_spans_total", "Spans kept for Tempo.", "",
+		spans("appliance_receiver_kept_spans_total", "Spans kept.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Kept)) }),
 		spans("appliance_receiver_sampled_out_spans_total", "Spans that the sampler dropped, by reason.", "reason",
 			func(s receiver.Stats, e emit) {
@@ -82,7 +78,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			func(s receiver.Stats, e emit) { e(float64(s.WireBytes)) }),
 		spans("appliance_receiver_body_bytes_total", "Bytes of request bodies as protobuf, decompressed; JSON counts as the protobuf that it stands for.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.BodyBytes)) }),
-		spans("appliance_receiver_kept_bytes_total", "Bytes of OTLP kept for Tempo.", "",
+		spans("appliance_receiver_kept_bytes_total", "Bytes of OTLP kept.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.KeptBytes)) }),
 		spans("appliance_receiver_inflight_bytes", "Bytes held for requests being handled.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.InflightBytes)) }),
@@ -117,30 +113,6 @@ func (a *appliance) metrics() []telemetry.Metric {
 				}
 			},
 		},
-
-		forwarded("appliance_forwarder_requests_total", "Requests sent to Tempo.", func(s forwarder.Stats) int64 { return s.Requests }),
-		forwarded("appliance_forwarder_failures_total", "Requests that Tempo did not acknowledge, and other errors on the way to it.", func(s forwarder.Stats) int64 { return s.Failures }),
-		forwarded("appliance_forwarder_acked_spans_total", "Spans that Tempo acknowledged, the first time or again.", func(s forwarder.Stats) int64 { return s.AckedSpans }),
-		forwarded("appliance_forwarder_acked_bytes_total", "Bytes of OTLP that Tempo acknowledged.", func(s forwarder.Stats) int64 { return s.AckedBytes }),
-		forwarded("appliance_forwarder_blocks_total", "Blocks of Tempo's in which spans were looked for.", func(s forwarder.Stats) int64 { return s.Blocks }),
-		forwarded("appliance_forwarder_unproven_spans", "Spans that Tempo acknowledged and that are not known to be in a block yet.", func(s forwarder.Stats) int64 { return s.UnprovenSpans }),
-		forwarded("appliance_forwarder_inflight_requests", "Requests to Tempo in flight.", func(s forwarder.Stats) int64 { return int64(s.InFlight) }),
-		gauge("appliance_forwarder_inflight_limit", "Requests to Tempo that may be in flight now; it follows what Tempo can take.",
-			func() float64 { return a.forwarder.Stats().Limit }),
-		{
-			Name: "appliance_forwarder_resent_spans_total", Labels: []string{"reason"},
-			Help: "Spans sent to Tempo again, by reason. Readers see a span that is stored twice as one, unless both copies are in one block.",
-			Read: func(e func(float64, ...string)) {
-				for reason, n := range a.forwarder.Stats().Resent {
-					e(float64(n), reason)
-				}
-			},
-		},
-		{
-			Name: "appliance_forwarder_proof_info", Labels: []string{"proof"},
-			Help: "1, with how spans leave the spool: blocks, found in a block that survives any crash; settled, a Tempo elsewhere acknowledged them and has had the time to write them.",
-			Read: func(e func(float64, ...string)) { e(1, a.proof()) },
-		},
 	}
 	families = append(families, ledgerMetrics(a.account)...)
 	families = append(families,
@@ -156,31 +128,15 @@ func (a *appliance) metrics() []telemetry.Metric {
 		spooled("appliance_spool_quarantined_bytes", "Copies of damaged data.", func(s spool.Status) float64 { return float64(s.QuarantinedBytes) }),
 
 		telemetry.Metric{
-			Name: "appliance_build_info", Labels: []string{"version", "commit", "tempo"}, Help: "1, with the versions as labels.",
+			Name: "appliance_build_info", Labels: []string{"version", "commit"}, Help: "1, with the version as labels.",
 			Read: func(e func(float64, ...string)) {
 				v := currentVersions()
-				e(1, v.Version, v.Commit, v.Tempo)
+				e(1, v.Version, v.Commit)
 			},
 		},
 	)
 	families = append(families, a.disks.metrics()...)
 	families = append(families, a.nomad.metrics()...)
 	families = append(families, a.archiveMetrics()...)
-	if a.tempo != nil {
-		families = append(families,
-			gauge("appliance_tempo_ready", "1 while the embedded Tempo takes and returns traces.", func() float64 {
-				if a.tempo.State().Ready {
-					return 1
-				}
-				return 0
-			}),
-			gauge("appliance_tempo_live_heap_bytes", "Memory that the embedded Tempo had in use after its last garbage collection.",
-				func() float64 { return float64(a.tempo.LiveHeap()) }),
-			gauge("appliance_tempo_unwritten_blocks", "Blocks that the embedded Tempo has cut and not written yet; with 4 of them it is sent nothing.",
-				func() float64 { return float64(a.tempo.UnwrittenBlocks()) }),
-			gauge("appliance_tempo_restarts_total", "Times the embedded Tempo ended by itself and was started again.",
-				func() float64 { return float64(a.tempo.Restarts()) }),
-		)
-	}
-	return families
+	return append(families, a.storage.metrics()...)
 }

@@ -70,7 +70,7 @@ func (a *appliance) followOrders(ctx context.Context) error {
 	tick := time.NewTicker(ordersEvery)
 	defer tick.Stop()
 	for {
-		if err := a.obey(); err != nil {
+		if err := a.obey(ctx); err != nil {
 			a.logger.Error("an order for stuck spans cannot be followed", "dir", ordersDir(a.conf.DataDir), "err", err)
 		}
 		select {
@@ -82,7 +82,7 @@ func (a *appliance) followOrders(ctx context.Context) error {
 }
 
 // obey does the orders that are there. What cannot be done is not tried again.
-func (a *appliance) obey() error {
+func (a *appliance) obey(ctx context.Context) error {
 	entries, err := os.ReadDir(ordersDir(a.conf.DataDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -99,10 +99,10 @@ func (a *appliance) obey() error {
 		}
 		err = errors.Join(err, readErr)
 		if o.Retry {
-			a.forwarder.RetryStuck()
+			a.storage.retryStuck(ctx)
 		}
 		if len(o.Drop) > 0 {
-			spans, dropErr := a.forwarder.DropStuck(o.Drop)
+			spans, dropErr := a.storage.dropStuck(o.Drop)
 			a.logger.Warn("an operator dropped stuck spans", "spans", spans)
 			err = errors.Join(err, dropErr)
 		}

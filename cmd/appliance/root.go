@@ -68,10 +68,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "appliance",
-		Short: "Distributed tracing you can trust: OTLP in, Grafana Tempo behind it",
+		Short: "Distributed tracing you can trust: OTLP in, Tempo's blocks and read API out",
 		Long: `appliance takes traces over OTLP/HTTP (Traefik, any OpenTelemetry SDK), samples them consistently, keeps them on disk
-and brings them to Grafana Tempo, which it runs itself unless it is told of one elsewhere. Grafana reads them on the
-read API.
+in blocks that any Grafana Tempo reads, archives these, and answers Grafana as a Tempo does. It can bring them to a Tempo
+elsewhere instead.
 
 Start it with: appliance serve`,
 		SilenceUsage:  true,
@@ -99,7 +99,6 @@ Start it with: appliance serve`,
 		newSamplerCommand(),
 		newNomadCommand(),
 		newVersionCommand(),
-		newTempoCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,24 +18,19 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"appliance/forwarder"
-	"appliance/internal/blockdir"
 	"appliance/internal/config"
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
-	"appliance/internal/query"
+	"appliance/internal/readapi"
 	"appliance/internal/spool"
 	"appliance/internal/telemetry"
-	"appliance/internal/tempo"
 	"appliance/receiver"
 	"appliance/sampler"
 )
 
 const (
 	inflightDeadline = 20 * time.Second // for requests in flight when stopping
-	tempoDeadline    = 20 * time.Second // for the embedded Tempo to end
 	closeDeadline    = 2 * time.Second  // for connections to close
-	tempoPatience    = 10 * time.Second // for the first start of the embedded Tempo; then we are ready without it
 	ledgerEvery      = time.Second      // how often the ledger is saved
 )
 
@@ -45,8 +39,8 @@ func newServeCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the appliance",
 		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, Tempo's read API on http.listen.
-Every span answered 200 is on disk, and stays there until it is found in a block of Tempo's that survives any crash.
-Without forwarder.tempo_url it runs its own Tempo with all files below data_dir.
+Every span answered 200 is on disk, and stays in the spool until it was read back from a block that survives any crash.
+The blocks are in data_dir/blocks, in the format that Tempo reads. With forwarder.tempo_url spans go to that Tempo instead.
 SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads the sampler's configuration again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,34 +69,26 @@ type appliance struct {
 	logger *slog.Logger
 	began  time.Time
 
-	spool     *spool.Spool
-	sink      *sinkTo // what the receiver keeps batches in: the spool
-	disks     *disks
-	ledger    *ledger.Ledger
-	unread    bool          // which loss was acknowledged could not be read
-	blocks    *blockdir.Dir // of the embedded Tempo
-	sampler   *sampler.Sampler
-	pressure  pressure
-	forwarder *forwarder.Forwarder
-	receiver  *receiver.Receiver
-	tempo     *tempo.Supervisor      // nil with a Tempo elsewhere
-	elsewhere atomic.Pointer[string] // which run of a Tempo elsewhere it is, empty where that is not known
-	query     *query.Handler         // nil where there is no Tempo to read from
-	archive   archiving
-	nomad     nomadTask
-	stopping  atomic.Bool
-	started   atomic.Bool // Tempo has been ready once, or had its time
+	spool    *spool.Spool
+	sink     *sinkTo // what the receiver keeps batches in: the spool
+	disks    *disks
+	ledger   *ledger.Ledger
+	unread   bool // which loss was acknowledged could not be read
+	sampler  *sampler.Sampler
+	pressure pressure
+	receiver *receiver.Receiver
+	storage  storage
+	reads    *readapi.Handler // nil where there is nothing to read from
+	archive  archiving
+	nomad    nomadTask
+	stopping atomic.Bool
 }
 
 // serve builds everything, top to bottom, runs it until ctx is done or a part fails, and stops it in this order: not
-// ready, refuse intake, finish what is in flight, stop Tempo, close the ports.
+// ready, refuse intake, finish what is in flight, bring the spool to blocks, close the ports.
 func (a *appliance) serve(ctx context.Context, text bool) error {
 	a.began = time.Now()
 	samplerConf, samplerNotes, err := samplerConfig(a.conf)
-	if err != nil {
-		return err
-	}
-	settings, tempoNotes, err := tempoSettings(a.conf)
 	if err != nil {
 		return err
 	}
@@ -119,26 +105,12 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return err
 	}
 	a.pressure.configured, a.pressure.relief = samplerConf, reliefConfig(a.conf)
-	embedded := a.conf.Forwarder.TempoURL == ""
-	if embedded {
-		exe, err := os.Executable()
-		if err != nil {
-			return fmt.Errorf("find our own executable, to run Tempo from it: %w", err)
-		}
-		a.tempo = tempo.NewSupervisor(tempo.Options{
-			Command: []string{exe, "tempo"}, Settings: settings, MemoryLimit: int64(a.conf.Tempo.MemoryLimit),
-			StopWithin: tempoDeadline, Logger: a.logger,
-		})
-	}
 	if err := a.openSpool(); err != nil {
 		return err
 	}
 	defer a.spool.Close()
 	a.sink = &sinkTo{Spool: a.spool}
 	a.disks = newDisks(a.conf.DataDir, a.archiveURL(), int64(a.conf.Spool.MaxBytes), a.spool.Held)
-	if a.forwarder, err = a.newForwarder(settings); err != nil {
-		return err
-	}
 	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, a.sink, a.logger); err != nil {
 		return &config.Error{Where: "receiver", Err: err}
 	}
@@ -148,8 +120,12 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.archive.store != nil {
 		defer a.archive.store.Close()
 	}
-	if a.query = a.newQuery(); a.query != nil {
-		defer a.query.Close()
+	if a.storage, err = a.openStorage(ctx); err != nil {
+		return err
+	}
+	defer a.storage.close()
+	if a.reads = a.newReads(); a.reads != nil {
+		defer a.reads.Close()
 	}
 	admin, err := a.adminServer()
 	if err != nil {
@@ -165,36 +141,22 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return listenError("http.listen", a.conf.HTTP.Listen, err)
 	}
 
-	memoryLimit := limitMemory(int64(a.conf.Receiver.InflightBytes))
-	a.announce(text, a.receiver.Addr(), adminListener.Addr(), memoryLimit, slices.Concat(config.Misspelled(os.Environ()), samplerNotes, tempoNotes))
+	heap := limitMemory(memoryBound(a.conf), int64(a.conf.Receiver.InflightBytes))
+	a.announce(text, a.receiver.Addr(), adminListener.Addr(), heap, slices.Concat(config.Misspelled(os.Environ()), samplerNotes))
 
 	a.disks.warn(a.logger, int64(a.conf.Spool.MaxBytes))
 
-	releaseStartPages()
 	parts, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx)) // not failed: what is left is stopped in order too
 	defer stopBackground()
-	tempoCtx, stopTempo := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopTempo()
-	tempoDone := make(chan struct{})
+	stored := make(chan struct{})
 	go func() {
-		defer close(tempoDone)
-		if a.tempo == nil {
-			return
-		}
-		if err := a.tempo.Run(tempoCtx); err != nil {
-			parts.Go(func() error { return err })
-		}
-	}()
-	forwarded := make(chan struct{})
-	go func() {
-		defer close(forwarded)
-		if err := a.forwarder.Run(background); err != nil {
+		defer close(stored)
+		if err := a.storage.run(background); err != nil {
 			parts.Go(func() error { return err })
 		}
 	}()
 	parts.Go(func() error { return a.nomad.follow(background) })
-	parts.Go(func() error { return a.watchTempo(background) })
 	parts.Go(func() error { return a.runArchiver(background) })
 	parts.Go(func() error { return a.nomad.alone(background, a.fenced(a.archiving)) })
 	parts.Go(func() error { return a.sampler.Run(background) })
@@ -211,8 +173,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		}
 		return nil
 	})
-	parts.Go(func() error { return a.sayWhenReady(background) })
-	parts.Go(func() error { return keepPagesFew(background) })
+	a.logger.Info("ready", "after", time.Since(a.began).Round(time.Millisecond).String())
 
 	select {
 	case <-ctx.Done():
@@ -227,9 +188,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	a.awaitInflight(inflightDeadline)
 	a.drain(context.WithoutCancel(ctx))
 	stopBackground()
-	<-forwarded
-	stopTempo()
-	<-tempoDone
+	<-stored
 	if err := a.spool.Close(); err != nil {
 		a.logger.Error("the spool was not closed in order; nothing acknowledged is lost", "err", err)
 	}
@@ -264,77 +223,48 @@ func (a *appliance) awaitInflight(deadline time.Duration) {
 	}
 }
 
-// drain brings what is in the spool to Tempo's blocks, for as long as the deadline allows.
+// drain brings what is in the spool to blocks, for as long as the deadline allows.
 func (a *appliance) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.conf.Forwarder.DrainDeadline)
 	defer cancel()
 	began := time.Now()
-	if err := a.forwarder.Drain(ctx); err != nil {
+	if err := a.storage.drain(ctx); err != nil {
 		a.logger.Info("some spans stay in the spool; the next start goes on with them", "pending_spans", a.spool.Status().Pending.Spans, "why", err)
 		return
 	}
 	a.logger.Debug("everything in the spool is proven", "took", time.Since(began).Round(time.Millisecond).String())
 }
 
-// tracesAtOnce is how many whole traces the embedded Tempo reads at the same time: two, in a flood, took it beyond what the
-// tutorial's 450 MB leave it.
-const tracesAtOnce = 1
+// What a search or a metrics query asks for in time at most, as in Tempo.
+const (
+	maxSearchRange  = 168 * time.Hour
+	maxMetricsRange = 3 * time.Hour
+)
 
-// newQuery makes the read API over Tempo and the archive; nil where there is neither.
-func (a *appliance) newQuery() *query.Handler {
-	o := query.Options{Backend: a.backend, MultiTenant: len(a.conf.Receiver.Tenants) > 0, Logger: a.logger}
-	if reader := a.archiveReader(); reader != nil {
-		o.Archive = reader
-		v := currentVersions()
-		o.Build = query.BuildInfo{Version: v.Tempo, Revision: v.TempoCommit, Branch: "embedded in appliance", GoVersion: v.Go}
-	}
-	switch {
-	case a.tempo != nil:
-		o.Held, o.TracesAtOnce = a.heldByTempo, tracesAtOnce
-	case a.conf.Tempo.QueryURL == "" && o.Archive == nil:
+// newReads makes the read API; nil where there is nothing to read from.
+func (a *appliance) newReads() *readapi.Handler {
+	engine := a.storage.reads()
+	if engine == nil {
 		return nil
 	}
-	return query.New(o)
+	v := currentVersions()
+	return readapi.New(readapi.Options{
+		Engine: engine, MultiTenant: len(a.conf.Receiver.Tenants) > 0, Logger: a.logger,
+		MaxSearchRange: maxSearchRange, MaxMetricsRange: maxMetricsRange,
+		Build: readapi.BuildInfo{Version: v.TempoAPI, Revision: v.Commit, Branch: "appliance " + v.Version, GoVersion: v.Go},
+	})
 }
 
-// backend says where queries go.
-func (a *appliance) backend() (query.Backend, error) {
-	u, grpc, err := a.readURL()
-	if err != nil {
-		return query.Backend{}, err
-	}
-	return query.Backend{HTTP: u, GRPC: grpc, TLS: u.Scheme == "https"}, nil
-}
-
-// ready says whether spans are taken, and if not, why. A Tempo that is away later is no reason: the spool takes them, and
-// whoever is told that we are not ready would lose the way to it.
+// ready says whether spans are taken, and if not, why. A Tempo elsewhere that is
+// away is no reason: the spool takes them, and whoever is told that we are not
+// ready would lose the way to it.
 func (a *appliance) ready() error {
-	switch {
-	case a.stopping.Load():
+	if a.stopping.Load() {
 		return errors.New("stopping")
-	case !a.started.Load():
-		_, err := a.readyTempo()
-		return err
 	}
 	if refused := a.sink.refusing.now.Load(); refused != nil {
 		return refused
 	}
-	return nil
-}
-
-func (a *appliance) sayWhenReady(ctx context.Context) error {
-	if a.tempo != nil {
-		patience, cancel := context.WithTimeout(ctx, tempoPatience)
-		defer cancel()
-		if _, err := a.tempo.WaitReady(patience); err != nil {
-			if ctx.Err() != nil {
-				return nil // stopped before
-			}
-			a.logger.Warn("tempo is not ready yet; spans are taken and kept meanwhile", "waited", tempoPatience.String())
-		}
-	}
-	a.started.Store(true)
-	a.logger.Info("ready", "after", time.Since(a.began).Round(time.Millisecond).String())
 	return nil
 }
 
@@ -360,12 +290,12 @@ func (a *appliance) adminServer() (*http.Server, error) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, statusPage(a.status()))
 	})
-	if a.query != nil {
-		mux.Handle("/api/", a.query)
-		mux.Handle("/tempopb.StreamingQuerier/", a.query)
+	if a.reads != nil {
+		mux.Handle("/api/", a.reads)
+		mux.Handle("/tempopb.StreamingQuerier/", a.reads)
 	} else {
 		mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "there is no Tempo to read from: set tempo.query_url, or leave forwarder.tempo_url out to run the embedded one", http.StatusNotImplemented)
+			http.Error(w, "there is no Tempo to read from: set tempo.query_url, or leave forwarder.tempo_url out to store spans here", http.StatusNotImplemented)
 		})
 	}
 	protocols := new(http.Protocols)
@@ -378,22 +308,22 @@ func (a *appliance) adminServer() (*http.Server, error) {
 	}, nil
 }
 
-func hostPort(u *url.URL) string {
-	if u.Port() != "" {
-		return u.Host
+// openSpool opens what is kept and the account of it.
+func (a *appliance) openSpool() (err error) {
+	a.spool, err = spool.Open(filepath.Join(a.conf.DataDir, "spool"), spool.Options{MaxBytes: int64(a.conf.Spool.MaxBytes), Logger: a.logger})
+	if err != nil {
+		return fmt.Errorf("open the spool: %w", err)
 	}
-	if u.Scheme == "https" {
-		return net.JoinHostPort(u.Hostname(), "443")
+	st := a.spool.Status()
+	if a.ledger, err = ledger.Open(durable.OS, ledgerFile(a.conf.DataDir), st); err != nil {
+		a.logger.Error("the ledger of earlier runs is damaged", "err", err)
 	}
-	return net.JoinHostPort(u.Hostname(), "80")
-}
-
-func tempoDir(conf config.Loaded) string {
-	dir := filepath.Join(conf.DataDir, "tempo")
-	if abs, err := filepath.Abs(dir); err == nil {
-		return abs // Tempo's child may stand elsewhere one day
+	a.readAcknowledged()
+	if l := a.ledger.Balance(ledger.Counts{}, st); l.Damaged+l.Unaccounted > 0 {
+		a.logger.Error("spans that were acknowledged are lost", "damaged", l.Damaged, "unaccounted", l.Unaccounted,
+			"hint", "appliance spool verify says what is damaged; appliance spool acknowledge-loss ends this alarm")
 	}
-	return dir
+	return nil
 }
 
 // lockDataDir makes the data directory and takes it for this process.

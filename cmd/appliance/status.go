@@ -16,6 +16,7 @@ import (
 
 	"appliance/archive"
 	"appliance/forwarder"
+	"appliance/internal/blockstore"
 	"appliance/internal/ledger"
 )
 
@@ -28,17 +29,18 @@ const (
 
 // status is what GET /api/v1/status answers; `appliance status` prints it.
 type status struct {
-	Version   string          `json:"version"`
-	Uptime    float64         `json:"uptime_seconds"`
-	Ready     bool            `json:"ready"`
-	NotReady  string          `json:"not_ready,omitempty"` // why
-	Tempo     tempoStatus     `json:"tempo"`
-	Ledger    ledger.Account  `json:"ledger"`
-	Spool     spoolStatus     `json:"spool"`
-	Forwarder forwarderStatus `json:"forwarder"`
-	Sampler   samplerStatus   `json:"sampler"`
-	Disks     []diskStatus    `json:"disks"`
-	Archive   *archiveStatus  `json:"archive,omitempty"` // absent where nothing is archived
+	Version   string             `json:"version"`
+	Uptime    float64            `json:"uptime_seconds"`
+	Ready     bool               `json:"ready"`
+	NotReady  string             `json:"not_ready,omitempty"` // why
+	Tempo     tempoStatus        `json:"tempo"`
+	Ledger    ledger.Account     `json:"ledger"`
+	Spool     spoolStatus        `json:"spool"`
+	Store     *blockstore.Status `json:"store,omitempty"`     // absent with a Tempo elsewhere
+	Forwarder *forwarderStatus   `json:"forwarder,omitempty"` // absent without one
+	Sampler   samplerStatus      `json:"sampler"`
+	Disks     []diskStatus       `json:"disks"`
+	Archive   *archiveStatus     `json:"archive,omitempty"` // absent where nothing is archived
 }
 
 type archiveStatus struct {
@@ -48,12 +50,9 @@ type archiveStatus struct {
 }
 
 type tempoStatus struct {
-	Where    string `json:"where"` // embedded or elsewhere
-	URL      string `json:"url,omitempty"`
-	PID      int    `json:"pid,omitempty"`
-	Ready    bool   `json:"ready"`
-	Restarts int64  `json:"restarts"`
-	Error    string `json:"error,omitempty"`
+	Where string `json:"where"` // embedded: spans are stored here; or elsewhere
+	URL   string `json:"url,omitempty"`
+	Ready bool   `json:"ready"`
 }
 
 type spoolStatus struct {
@@ -68,8 +67,8 @@ type spoolStatus struct {
 }
 
 type forwarderStatus struct {
-	// Proof is how a record leaves the spool: blocks (its spans were found in a block that survives any crash) or settled
-	// (a Tempo elsewhere acknowledged them and has had the time to write them).
+	// Proof is how a record leaves the spool: settled, Tempo acknowledged its spans
+	// and has had the time to write them.
 	Proof string `json:"proof"`
 	forwarder.Stats
 }
@@ -84,14 +83,12 @@ func (a *appliance) status() status {
 	st := a.spool.Status()
 	s := status{
 		Version: version, Uptime: time.Since(a.began).Seconds(), Ready: true, Ledger: a.account(),
-		Tempo: tempoStatus{Where: "elsewhere", URL: redacted(a.conf.Forwarder.TempoURL), Ready: true},
 		Spool: spoolStatus{
 			Bytes: st.Bytes, MaxBytes: st.MaxBytes, PendingRecords: st.Pending.Records, Oldest: st.Oldest, Segments: len(st.Segments),
 			UnreadableSegments: st.UnreadableSegments, QuarantinedBytes: st.QuarantinedBytes, LastError: st.LastError,
 		},
-		Forwarder: forwarderStatus{Proof: a.proof(), Stats: a.forwarder.Stats()},
-		Sampler:   samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target, a.underPressure()},
-		Disks:     *a.disks.known.Load(),
+		Sampler: samplerStatus{a.sampler.Stats().Probability, a.sampler.Stats().Target, a.underPressure()},
+		Disks:   *a.disks.known.Load(),
 	}
 	if err := a.ready(); err != nil {
 		s.Ready, s.NotReady = false, err.Error()
@@ -103,22 +100,8 @@ func (a *appliance) status() status {
 		}
 		s.Archive.NotPruned = *why
 	}
-	if a.tempo != nil {
-		state := a.tempo.State()
-		s.Tempo = tempoStatus{Where: "embedded", PID: state.PID, Ready: state.Ready, Restarts: a.tempo.Restarts()}
-		if state.Err != nil {
-			s.Tempo.Error = state.Err.Error()
-		}
-	}
+	a.storage.status(&s)
 	return s
-}
-
-// proof says how a record leaves the spool, see forwarderStatus.
-func (a *appliance) proof() string {
-	if a.tempo != nil {
-		return "blocks"
-	}
-	return "settled"
 }
 
 func redacted(raw string) string {
@@ -141,15 +124,15 @@ func newStatusCommand() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show what became of every span, and how the spool, Tempo and the forwarder are",
+		Short: "Show what became of every span, and how the spool, the blocks and the archive are",
 		Long: `Ask a running appliance what became of every span:
 
   received = kept + sampled out + rejected
   kept     = pending + stuck + proven + discarded + damaged + unaccounted + acknowledged loss
 
-pending spans are in the spool; proven ones were found in a block of Tempo's that survives any crash, or, with a Tempo
-elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). stuck ones are those that Tempo
-does not take while it takes others (appliance spool stuck). unaccounted is 0, or something is wrong. Exit code 3 says
+pending spans are in the spool; proven ones were read back from a block that survives any crash, or, with a Tempo
+elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled" then). stuck ones are those that such a
+Tempo does not take while it takes others (appliance spool stuck). unaccounted is 0, or something is wrong. Exit code 3 says
 that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" makes that acknowledged loss.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

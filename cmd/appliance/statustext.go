@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"appliance/archive"
+	"appliance/internal/blockstore"
 )
 
 // statusText is a status for a person. last, of a second before, gives rates; nil for none.
@@ -31,7 +32,7 @@ func statusText(s status, last *status) string {
 		ready = "not ready: " + s.NotReady
 	}
 	row("appliance", "%s, up %s, %s", s.Version, (time.Duration(s.Uptime) * time.Second).String(), ready)
-	row("tempo", "%s", tempoText(s.Tempo))
+	row("storage", "%s", tempoText(s.Tempo))
 	sampling := samplingText(s.Sampler.Probability, s.Sampler.TargetSpansPerSecond)
 	if s.Sampler.Pressure {
 		sampling += ", lowered since the spool fills"
@@ -72,10 +73,14 @@ func statusText(s status, last *status) string {
 	if len(s.Disks) > 0 {
 		row("disk", "%s", disksText(s.Disks))
 	}
-	f := s.Forwarder
-	row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(f.ResentSpans))
-	if f.LastError != "" {
-		row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
+	if s.Store != nil {
+		row("blocks", "%s", storeText(s.Store))
+	}
+	if f := s.Forwarder; f != nil {
+		row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(f.ResentSpans))
+		if f.LastError != "" {
+			row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
+		}
 	}
 	if s.Archive != nil {
 		if s.Archive.Mode != "" || s.Archive.NotRunning != "" {
@@ -163,18 +168,31 @@ func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
 }
 
 func tempoText(t tempoStatus) string {
-	text := t.Where
-	switch {
-	case t.URL != "":
-		text += " at " + t.URL
-	case t.PID != 0:
-		text += fmt.Sprintf(", pid %d", t.PID)
+	if t.Where == "embedded" {
+		return "in this process"
 	}
+	text := "a Tempo at " + t.URL
 	if !t.Ready {
-		text += ", not ready"
+		text += ", which does not take spans now"
 	}
-	if t.Restarts > 0 {
-		text += fmt.Sprintf(", ended %d times by itself (%s)", t.Restarts, t.Error)
+	return text
+}
+
+// storeText is what is stored here.
+func storeText(s *blockstore.Status) string {
+	text := fmt.Sprintf("%s, %s", several(s.Blocks, "block"), humanize.IBytes(uint64(s.Bytes)))
+	if !s.Oldest.IsZero() {
+		text += fmt.Sprintf(", oldest span %s ago", time.Since(s.Oldest).Round(time.Second))
+	}
+	text += fmt.Sprintf("; since the start %s made of %s spans, %s", several(int(s.Cut), "block"), humanize.Comma(s.Spans), several(int(s.Merges), "merge"))
+	if s.Copies > 0 {
+		text += fmt.Sprintf(", %s equal copies left out", humanize.Comma(s.Copies))
+	}
+	if s.Unreadable > 0 {
+		text += fmt.Sprintf("; %s cannot be read", several(int(s.Unreadable), "block"))
+	}
+	if s.LastError != "" {
+		text += "; last error: " + s.LastError
 	}
 	return text
 }
@@ -183,7 +201,10 @@ func pendingText(s status) string {
 	if s.Ledger.Pending == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s with Tempo and not in a block yet", humanize.Comma(s.Forwarder.UnprovenSpans))
+	text := "in no proven block yet"
+	if s.Forwarder != nil {
+		text = humanize.Comma(s.Forwarder.UnprovenSpans) + " with Tempo, which may not have written them yet"
+	}
 	if !s.Spool.Oldest.IsZero() {
 		text += fmt.Sprintf(", oldest %s", time.Since(s.Spool.Oldest).Round(time.Second))
 	}

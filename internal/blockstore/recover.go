@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"appliance/internal/block"
-	"appliance/internal/durable"
 	"appliance/internal/spool"
 )
 
@@ -75,7 +72,7 @@ func (s *Store) load(ctx context.Context) error {
 			if !id.IsDir() {
 				continue
 			}
-			b, err := s.loadBlock(s.path(t.Name(), id.Name()))
+			b, err := loadBlock(s.fs, s.path(t.Name(), id.Name()))
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // unfinished, or marked as deleted by whoever wrote it
 			}
@@ -93,22 +90,6 @@ func (s *Store) load(ctx context.Context) error {
 
 // maxMeta is far above what a meta.json takes.
 const maxMeta = 1 << 20
-
-func (s *Store) loadBlock(dir string) (*Block, error) {
-	text, err := durable.ReadFile(s.fs, filepath.Join(dir, block.MetaName), maxMeta)
-	if err != nil {
-		return nil, err
-	}
-	meta, err := block.ParseMeta(text)
-	if err != nil {
-		return nil, err
-	}
-	lineage, err := readLineage(s.fs, dir)
-	if err != nil {
-		return nil, err
-	}
-	return &Block{Meta: meta, Dir: dir, Lineage: lineage}, nil
-}
 
 // releaseKnown gives up the records whose spans are in a block: a crash came
 // between the two, or forgot that they were released.

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package main
-
-func releaseStartPages() {}
-
-func releasePages() {}

@@ -1,0 +1,169 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"appliance/internal/block"
+	"appliance/internal/durable"
+)
+
+// What version 0.1 had in its directory of the embedded Tempo.
+const (
+	oldBlocks = "blocks" // TENANT/BLOCK/
+	oldSealed = "sealed" // TENANT/BLOCK, a file for each block that is synced and proven
+)
+
+// adoption moves the blocks of version 0.1 into the store.
+type adoption struct {
+	fs       durable.FS
+	from, to string
+	log      *slog.Logger
+
+	sealed        bool // there are marks: a block without one is not proven
+	adopted, left int
+}
+
+// Adopt takes over the blocks that the embedded Tempo of version 0.1 has left
+// in a directory, by renaming them. Those that were not proven stay: their spans
+// are in the spool, and a block is made of them again. It does nothing where
+// there is no such directory, and goes on where a crash has ended it.
+func Adopt(ctx context.Context, fsys durable.FS, from, to string, log *slog.Logger) error {
+	a := &adoption{fs: fsys, from: from, to: to, log: log}
+	if err := a.run(ctx); err != nil {
+		return fmt.Errorf("take over the blocks of %s: %w", from, err)
+	}
+	if a.adopted+a.left > 0 {
+		log.Info("took over the blocks of the version before", "from", from, "blocks", a.adopted, "left_there", a.left)
+	}
+	return nil
+}
+
+func (a *adoption) run(ctx context.Context) error {
+	tenants, err := a.dirs(filepath.Join(a.from, oldBlocks))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch _, err := a.fs.ReadDir(filepath.Join(a.from, oldSealed)); {
+	case err == nil:
+		a.sealed = true
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	for _, tenant := range tenants {
+		ids, err := a.dirs(filepath.Join(a.from, oldBlocks, tenant))
+		if err != nil {
+			return err
+		}
+		if err := durable.MkdirAll(a.fs, filepath.Join(a.to, tenant), dirMode); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := a.block(ctx, tenant, id); err != nil {
+				return fmt.Errorf("block %s of tenant %s: %w", id, tenant, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *adoption) dirs(name string) ([]string, error) {
+	entries, err := a.fs.ReadDir(name)
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
+}
+
+// block takes one over, if it is whole.
+func (a *adoption) block(ctx context.Context, tenant, id string) error {
+	dir := filepath.Join(a.from, oldBlocks, tenant, id)
+	leave := func(why string, err error) error {
+		a.left++
+		a.log.Warn("a block of the version before stays where it is", "dir", dir, "why", why, "err", err)
+		return nil
+	}
+	if a.sealed {
+		if _, err := a.fs.Stat(filepath.Join(a.from, oldSealed, tenant, id)); errors.Is(err, fs.ErrNotExist) {
+			return leave("it was not proven; its spans are in the spool", nil)
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := a.unmark(dir); errors.Is(err, fs.ErrNotExist) {
+		return leave("it has no meta.json, so it was not finished or is deleted", nil)
+	} else if err != nil {
+		return err
+	}
+	if !a.sealed {
+		if err := a.verify(ctx, dir); err != nil && !errors.Is(err, block.ErrFormat) {
+			return leave("it is damaged", err)
+		}
+		if err := a.sync(dir); err != nil {
+			return err
+		}
+	}
+	if err := durable.Rename(a.fs, dir, filepath.Join(a.to, tenant, id)); err != nil {
+		return err
+	}
+	a.adopted++
+	return nil
+}
+
+// unmark takes back that a block was to be deleted: whether it may go is found
+// out again.
+func (a *adoption) unmark(dir string) error {
+	meta := filepath.Join(dir, block.MetaName)
+	_, err := a.fs.Stat(meta)
+	if errors.Is(err, fs.ErrNotExist) {
+		return durable.Rename(a.fs, filepath.Join(dir, block.CompactedMetaName), meta)
+	}
+	return err
+}
+
+// verify reads everything of a block.
+func (a *adoption) verify(ctx context.Context, dir string) error {
+	src := block.OpenFiles(func(name string) (block.File, error) {
+		return a.fs.OpenFile(filepath.Join(dir, name), os.O_RDONLY, 0)
+	})
+	defer src.Close() // only read from
+	b, err := block.Open(ctx, src, block.Options{})
+	if err != nil {
+		return err
+	}
+	_, err = b.Verify(ctx, 0)
+	return err
+}
+
+// sync makes a block durable, which Tempo does not.
+func (a *adoption) sync(dir string) error {
+	entries, err := a.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		f, err := a.fs.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return a.fs.SyncDir(dir)
+}

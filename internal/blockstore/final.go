@@ -1,0 +1,50 @@
+package blockstore
+
+import (
+	"path/filepath"
+	"slices"
+	"time"
+
+	"appliance/internal/block"
+	"appliance/internal/durable"
+)
+
+// Final says that a block stays as it is until it is deleted, so that a copy of
+// it holds for good, and that its youngest record is that old: it is merged, or
+// somebody else's.
+func (s *Store) Final(tenant, id string, age time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tenants[tenant]
+	if t == nil {
+		return false
+	}
+	i := slices.IndexFunc(t.blocks, func(b *Block) bool { return b.Meta.BlockID == id })
+	return i >= 0 && t.blocks[i].final(time.Now().Add(-age))
+}
+
+// Final says the same of a block's directory, for where no Store has it open.
+func Final(fsys durable.FS, dir string, age time.Duration) bool {
+	b, err := loadBlock(fsys, dir)
+	return err == nil && b.final(time.Now().Add(-age))
+}
+
+func (b *Block) final(before time.Time) bool {
+	return b.Lineage == nil || b.Meta.CompactionLevel > 0 && !b.cut().After(before)
+}
+
+func loadBlock(fsys durable.FS, dir string) (*Block, error) {
+	text, err := durable.ReadFile(fsys, filepath.Join(dir, block.MetaName), maxMeta)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := block.ParseMeta(text)
+	if err != nil {
+		return nil, err
+	}
+	lineage, err := readLineage(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Block{Meta: meta, Dir: dir, Lineage: lineage}, nil
+}
