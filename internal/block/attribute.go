@@ -21,6 +21,7 @@ type Attribute struct {
 // Values are those of one type, from one column.
 type Values struct {
 	Type parquet.Type // ByteArray, Int64, Double or Boolean
+	Own  bool         // from a column that the key has for itself
 	// Elements are the owners of the values, ascending. One that is there more
 	// than once has an array, or the key more than once.
 	Elements []uint32
@@ -278,7 +279,7 @@ func (g *RowGroup) special(ctx context.Context, a *Attribute, s *specialColumn, 
 	if err != nil {
 		return err
 	}
-	out := Values{Type: p.column.Type, Dict: p.Dictionary()}
+	out := Values{Type: p.column.Type, Own: true, Dict: p.Dictionary()}
 	if out.Type == parquet.ByteArray && out.Dict == nil {
 		return fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, p.column.Name)
 	}

@@ -17,11 +17,17 @@ const (
 // MayHave says whether the trace can be in the block: false is certain. It reads
 // some words of one shard of the bloom.
 func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
-	if n := b.meta.BloomShards; n < 1 || n > maxBloomShards {
-		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, n)
+	return MayHave(ctx, b.src, b.meta.BloomShards, id)
+}
+
+// MayHave says of a block that need not be open whether the trace can be in it.
+// Shards is how many blooms its meta.json names.
+func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, error) {
+	if shards < 1 || shards > maxBloomShards {
+		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, shards)
 	}
-	name := BloomName(bloomShardOf(id[:], b.meta.BloomShards))
-	size, err := b.src.Size(ctx, name)
+	name := BloomName(bloomShardOf(id[:], shards))
+	size, err := src.Size(ctx, name)
 	if err != nil {
 		return false, err
 	}
@@ -29,7 +35,7 @@ func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
 	if size < bloomHeader {
 		return false, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
 	}
-	if err := readExactly(ctx, b.src, name, header[:], 0); err != nil {
+	if err := readExactly(ctx, src, name, header[:], 0); err != nil {
 		return false, err
 	}
 	f, err := parseBloom(name, header[:], size)
@@ -39,7 +45,7 @@ func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
 	for _, location := range bloom.Locations(id[:], f.hashes) {
 		bit := location % f.bits
 		var word [8]byte
-		if err := readExactly(ctx, b.src, name, word[:], bloomHeader+int64(bit/64)*8); err != nil {
+		if err := readExactly(ctx, src, name, word[:], bloomHeader+int64(bit/64)*8); err != nil {
 			return false, err
 		}
 		if binary.BigEndian.Uint64(word[:])>>(bit%64)&1 == 0 {

@@ -44,6 +44,24 @@ func (g *RowGroup) Has(r Role) bool {
 	return c != nil && !c.AllNull()
 }
 
+// Bytes is how much a column takes in the file, 0 for one that does not exist.
+func (g *RowGroup) Bytes(r Role) int64 {
+	if c := g.b.chunk(g.index, r); c != nil {
+		return c.Bytes()
+	}
+	return 0
+}
+
+// Own are the roles of the columns that an attribute of an owner has for itself.
+func (g *RowGroup) Own(o Owner, key string) (roles []Role) {
+	for _, s := range g.b.layout.owner[o].specials {
+		if string(s.key) == key {
+			roles = append(roles, g.b.layout.schema.Columns[s.column].Role)
+		}
+	}
+	return roles
+}
+
 // Bounds are the least and the greatest value of a column of numbers, in the
 // order of its type: ok is false where they are not known. Nothing is read.
 func (g *RowGroup) Bounds(r Role) (low, high int64, ok bool) {

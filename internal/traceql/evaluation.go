@@ -12,6 +12,7 @@ type evaluation struct {
 	ranges  [LevelLink + 1][]uint32
 	masks   map[*filter]*Bitmap
 	met     *Bitmap // see candidates.go
+	hidden  *Bitmap // see without.go
 	reader  *rows
 }
 

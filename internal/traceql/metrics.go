@@ -152,7 +152,11 @@ func (m *Metrics) Series() ([]MetricSeries, Partial) {
 func (p *plan) find(e *evaluation) (*Bitmap, error) {
 	if len(p.stages) == 1 {
 		if only, ok := p.stages[0].(filterStage); ok {
-			return only.f.spans(p, e)
+			spans, err := only.f.spans(p, e)
+			if err != nil {
+				return nil, err
+			}
+			return e.seen(spans)
 		}
 	}
 	found := NewBitmap(e.spans)

@@ -198,6 +198,9 @@ func (p *plan) run(e *evaluation, yield func(trace int, sets []spanset) error) e
 		if n%checkEvery == 0 && e.ctx.Err() != nil {
 			return e.ctx.Err()
 		}
+		if e.hides(i) {
+			continue
+		}
 		t := &trace{p: p, e: e, from: offsets[i], to: offsets[i+1]}
 		sets, err := p.trace(t)
 		if err != nil {

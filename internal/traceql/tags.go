@@ -41,7 +41,11 @@ func (s selection) spans(e *evaluation) (*Bitmap, error) {
 	if s.plan == nil {
 		return nil, nil
 	}
-	return s.plan.lead(e)
+	spans, err := s.plan.lead(e)
+	if err != nil {
+		return nil, err
+	}
+	return e.seen(spans)
 }
 
 // rows are the rows of a level that belong to the spans; nil for all.
