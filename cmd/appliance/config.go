@@ -16,7 +16,7 @@ func newConfigCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Check or print the configuration",
 	}
-	c.AddCommand(newConfigValidateCommand(), newConfigPrintCommand())
+	c.AddCommand(newConfigValidateCommand(), newConfigPrintCommand(), newConfigFromTempoCommand())
 	return c
 }
 
