@@ -104,13 +104,12 @@ func (s Spec) applianceGroup() *api.TaskGroup {
 		"APPLIANCE_RECEIVER_LISTEN": s.listen(portOTLP, 4318),
 		"APPLIANCE_HTTP_LISTEN":     s.listen(portHTTP, 3200),
 		"APPLIANCE_LOG_FORMAT":      "json",
-		"GOMEMLIMIT":                mib(s.goMemory()),
+		"APPLIANCE_MEMORY_LIMIT":    mib(s.Memory),
 		nodeName:                    "${node.unique.name}",
 	}
 	switch s.Tempo {
 	case TempoEmbedded:
-		t.Env["APPLIANCE_TEMPO_RETENTION"] = shortDuration(s.Retention)
-		t.Env["APPLIANCE_TEMPO_MEMORY_LIMIT"] = mib(s.memoryOfTempo())
+		t.Env["APPLIANCE_RETENTION"] = shortDuration(s.Retention)
 	case TempoTask:
 		t.Env["APPLIANCE_FORWARDER_TEMPO_URL"] = "nomad://" + serviceTempoOTLP
 		t.Env["APPLIANCE_TEMPO_QUERY_URL"] = "nomad://" + serviceTempo

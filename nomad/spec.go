@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
-
-	"appliance/internal/config"
 )
 
 // Shapes of the job, and what stands for a port that Nomad chooses or a disk that goes with the allocation.
@@ -48,14 +46,14 @@ type Spec struct {
 	Command string `var:"command" doc:"path of the appliance on the nodes (raw_exec)"`
 	Network string `var:"network" doc:"bridge (published ports) or host, for docker"`
 
-	Tempo        string `var:"tempo" doc:"embedded: Tempo within the appliance; task: Tempo as a group of its own; elsewhere: one that runs already, named with --set forwarder.tempo_url=..."`
+	Tempo        string `var:"tempo" doc:"embedded: the appliance stores traces itself; task: in a Tempo, as a group of its own; elsewhere: in one that runs already, named with --set forwarder.tempo_url=..."`
 	TempoImage   string `var:"tempo_image" doc:"image of Tempo (--tempo task, docker)"`
 	TempoCommand string `var:"tempo_command" doc:"path of Tempo on the nodes (--tempo task, raw_exec)"`
 	TempoCPU     int    `var:"tempo_cpu" doc:"MHz of Tempo (--tempo task)"`
 	TempoMemory  int    `var:"tempo_memory" doc:"MiB of Tempo (--tempo task); GOMEMLIMIT is four fifths of it"`
 
 	Data      string        `var:"data" doc:"where data is kept: a host volume by its name (register creates it where there is none), a directory of the node (/path), or ephemeral; default with docker: JOB-data"`
-	Retention time.Duration `var:"retention" doc:"how long Tempo keeps a block"`
+	Retention time.Duration `var:"retention" doc:"how long a block stays on the node's disk, or with Tempo"`
 
 	WritePort string   `var:"write_port" doc:"port of OTLP/HTTP on the node, or dynamic"`
 	ReadPort  string   `var:"read_port" doc:"port of the read API on the node, or dynamic"`
@@ -65,7 +63,7 @@ type Spec struct {
 	Tags      []string `var:"traefik_tag" doc:"further tag of both routed services; may be repeated"`
 
 	CPU       int `var:"cpu" doc:"MHz of the appliance"`
-	Memory    int `var:"memory" doc:"MiB of the appliance, the embedded Tempo included"`
+	Memory    int `var:"memory" doc:"MiB of the appliance"`
 	MemoryMax int `var:"memory_max" doc:"MiB it may use where the node has them left and the scheduler allows it; 0 for none"`
 
 	HealthyDeadline time.Duration     `var:"healthy_deadline" doc:"time after which a new allocation that is not healthy has failed"`
@@ -105,9 +103,8 @@ func DefaultSpec(image string) Spec {
 }
 
 const (
-	leastMemory = 256
-	// leastTempoTask is the memory of a Tempo of its own, in MiB, whose share as GOMEMLIMIT is the least that it starts with.
-	leastTempoTask = int(config.LeastTempoMemory>>20) * 5 / 4
+	leastMemory    = 128
+	leastTempoTask = 80 // MiB; with less as GOMEMLIMIT a Tempo of its own does not start
 )
 
 var jobName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$`)
@@ -151,7 +148,7 @@ func (s Spec) check() error {
 		wrong("count %d is less than 1", s.Count)
 	}
 	if s.Count > 1 && s.Tempo != TempoElsewhere {
-		wrong("count %d needs tempo elsewhere: with a Tempo each, a reader would see the traces of one replica only", s.Count)
+		wrong("count %d needs tempo elsewhere: with a store each, a reader would see the traces of one replica only", s.Count)
 	}
 	if s.Tempo == TempoElsewhere && s.setting("forwarder.tempo_url") == "" {
 		wrong("tempo elsewhere: say where, with --set forwarder.tempo_url=nomad://SERVICE or http://HOST:4318")
@@ -161,8 +158,8 @@ func (s Spec) check() error {
 	}
 	if s.Memory < leastMemory {
 		wrong("memory %d MiB is less than %d", s.Memory, leastMemory)
-	} else if own, tempo := s.ownMemory(), s.leastOfTempo(); s.Memory < own+tempo {
-		wrong("memory %d MiB is less than %d: receiver.inflight_bytes and the rest of the appliance need %d, Tempo in it %d", s.Memory, own+tempo, own, tempo)
+	} else if least := s.leastMemory(); s.Memory < least {
+		wrong("memory %d MiB is less than %d, which receiver.inflight_bytes and the rest of the appliance need", s.Memory, least)
 	}
 	if s.MemoryMax != 0 && s.MemoryMax < s.Memory {
 		wrong("memory_max %d MiB is less than memory, %d", s.MemoryMax, s.Memory)
@@ -276,7 +273,7 @@ func (s Spec) Notes() []string {
 		notes = append(notes, fmt.Sprintf("the nodes must allow docker volumes (plugin \"docker\" { config { volumes { enabled = true } } }), and user %d must be able to write %s", imageUID, s.data()))
 	}
 	if s.exceeds() {
-		notes = append(notes, fmt.Sprintf("tempo.memory_limit, and %d MiB of the appliance itself, are more than the %d MiB of the task: it can be killed for want of memory", s.goMemory(), max(s.Memory, s.MemoryMax)))
+		notes = append(notes, fmt.Sprintf("memory_limit is more than the %d MiB of the task: it can be killed for want of memory", max(s.Memory, s.MemoryMax)))
 	}
 	return notes
 }

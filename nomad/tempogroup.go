@@ -11,7 +11,7 @@ import (
 )
 
 // tempoConfig is Tempo's configuration where it runs as a task of its own. The words in capitals
-// are replaced. It works with Tempo 2.7.2 and the Tempo that is linked in.
+// are replaced. It works with Tempo 2.7.2 and later.
 //
 //go:embed tempo.yaml
 var tempoConfig string
@@ -65,8 +65,8 @@ func (s Spec) tempoMemoryMax() int {
 	return 2 * s.TempoMemory
 }
 
-// tempoDir is where Tempo keeps its files, as its template sees it: where the appliance's embedded Tempo would, so that
-// one can change between the shapes and keep the data.
+// tempoDir is where Tempo keeps its files, as its template sees it: where the appliance takes blocks over from when it
+// stores traces itself, so that one can change to that shape and keep the data.
 func (s Spec) tempoDir() string {
 	if s.data() == DataEphemeral {
 		return `{{ env "NOMAD_ALLOC_DIR" }}/data/tempo`

@@ -146,7 +146,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 	}
 	if err == nil && a.source == nil && (needs == needsSource || needs == makesStore) {
 		err = &usageError{
-			fmt.Errorf("there is nothing to archive from: archive.source is not set, and %s does not exist", a.tempoBlocks()),
+			fmt.Errorf("there is nothing to archive from: archive.source is not set, and %s does not exist", blocksDir(a.conf)),
 			"Try: " + cmd.CommandPath() + " --source file:///path/to/the/blocks/of/Tempo",
 		}
 	}

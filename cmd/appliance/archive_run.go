@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
+	"appliance/internal/blockstore"
+	"appliance/internal/durable"
 )
 
 // archiveResult is what `archive run -o json` prints.
