@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/grafana/tempo/pkg/tempopb"
-	"github.com/grafana/tempo/pkg/util"
 	"github.com/spf13/cobra"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"appliance/archive/read"
+	"appliance/internal/querier"
+	"appliance/internal/readapi"
+	"appliance/internal/telemetry"
 )
 
 func newArchiveFindCommand(f *archiveFlags) *cobra.Command {
@@ -32,7 +34,7 @@ Exit code 1 says that there is no such trace; 3 that some blocks could not be re
 	}
 	chosen.add(c, "only blocks that end at this TIME or after it", "only blocks that start at this TIME or before it")
 	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
-		id, err := util.HexStringToTraceID(args[0])
+		id, err := readapi.ParseTraceID(args[0])
 		if err != nil || args[0] == "" {
 			return wrongUsage(c, fmt.Errorf("%q is no trace id, which is 1 to 32 hexadecimal digits", args[0]))
 		}
@@ -44,25 +46,27 @@ Exit code 1 says that there is no such trace; 3 that some blocks could not be re
 		if err != nil {
 			return err
 		}
-		start, end := unixPeriod(since, until)
-		reader, found, partial := read.New(a.store, read.Options{}), false, false
-		for _, tenant := range tenants {
-			resp, missing, err := reader.FindTrace(ctx, tenant, id, start, end, nil)
+		q := a.querier()
+		defer q.Close()
+		req := readapi.TraceRequest{ID: id, Range: unixRange(since, until)}
+		found, partial := false, false
+		for _, req.Tenant = range tenants {
+			answer, err := q.Trace(ctx, req)
 			if err != nil {
 				return err
 			}
-			if resp.Status == tempopb.PartialStatus_PARTIAL {
+			for _, why := range answer.Missing {
 				partial = true
-				fmt.Fprintln(a.stderr, resp.Message)
+				fmt.Fprintln(a.stderr, why)
 			}
-			if resp.Trace == nil || len(missing) > 0 && len(resp.Trace.ResourceSpans) == 0 {
+			if answer.Trace == nil {
 				continue
 			}
 			found = true
 			if a.output == "json" {
-				err = writeOTLP(out, resp.Trace)
+				err = writeOTLP(out, answer.Trace)
 			} else {
-				err = writeTraceTree(out, fmt.Sprintf("%x", id), tenant, resp.Trace)
+				err = writeTraceTree(out, fmt.Sprintf("%x", id), req.Tenant, answer.Trace)
 			}
 			if err != nil {
 				return err
@@ -94,19 +98,28 @@ func (a *openedArchive) askedTenants(ctx context.Context, tenant string) ([]stri
 	return nil, fmt.Errorf("there is no tenant %q in %s", tenant, a.store.URL())
 }
 
-// unixPeriod is a period in the seconds that archive/read takes: both 0 for all time.
-func unixPeriod(since, until time.Time) (start, end int64) {
+// querier answers questions from the archive.
+func (a *openedArchive) querier() *querier.Querier {
+	logger, _ := telemetry.NewLogger(a.logLine, "warn", a.conf.Log.Format)
+	return querier.New(querier.Options{Archive: read.New(a.store, read.Options{}), Timeout: commandPatience, Logger: logger})
+}
+
+// commandPatience bounds a question of a command, which a person can end.
+const commandPatience = 24 * time.Hour
+
+// unixRange is a period in whole seconds: both 0 for all time.
+func unixRange(since, until time.Time) (r readapi.Range) {
 	if since.IsZero() && until.IsZero() {
-		return 0, 0
+		return r
 	}
-	start, end = 1, math.MaxUint32
+	r = readapi.Range{Start: 1, End: math.MaxUint32}
 	if !since.IsZero() {
-		start = max(start, since.Unix())
+		r.Start = uint32(max(1, since.Unix()))
 	}
 	if !until.IsZero() {
-		end = until.Unix()
+		r.End = uint32(until.Unix())
 	}
-	return start, end
+	return r
 }
 
 // writeOTLP writes a trace as the JSON of OTLP, in one line.

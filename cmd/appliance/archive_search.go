@@ -16,10 +16,12 @@ import (
 	commonv1 "github.com/grafana/tempo/pkg/tempopb/common/v1"
 	"github.com/spf13/cobra"
 
-	"appliance/archive"
-	"appliance/archive/read"
-	"appliance/internal/query"
+	"appliance/internal/readapi"
+	"appliance/internal/traceql"
 )
+
+// spansPerSet is how many spans are printed of each span set, as in Tempo.
+const spansPerSet = 3
 
 // foundTrace is a trace that matches: Tempo's own fields, and its tenant.
 type foundTrace struct {
@@ -58,8 +60,7 @@ func newArchiveSearchCommand(f *archiveFlags) *cobra.Command {
 		Use:   "search 'TRACEQL'",
 		Short: "Search the archived traces by TraceQL",
 		Long: `Search the archived traces by TraceQL and print those that match, the newest first. Without --since and --until all of the archive is
-searched. Where more match than --limit, those are printed that were found first, as with Tempo; a query that ends in
-with (most_recent=true) finds the newest of all. The JSON has the fields of Tempo's search API, and the tenant.
+searched. Where more match than --limit, the newest are printed. The JSON has the fields of Tempo's search API, and the tenant.
 
 Exit code 3 says that some blocks could not be read, so that traces may be missing.`,
 		Example: `  appliance archive search '{ status = error }' --since 7d
@@ -68,10 +69,10 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		Args: cobra.ExactArgs(1),
 	}
 	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
-	c.Flags().IntVar(&limit, "limit", query.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", query.MaxLimit))
+	c.Flags().IntVar(&limit, "limit", readapi.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", readapi.MaxLimit))
 	return f.command(c, needsStore, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
-		if limit < 1 || limit > query.MaxLimit {
-			return wrongUsage(c, fmt.Errorf("--limit %d is not between 1 and %d", limit, query.MaxLimit))
+		if limit < 1 || limit > readapi.MaxLimit {
+			return wrongUsage(c, fmt.Errorf("--limit %d is not between 1 and %d", limit, readapi.MaxLimit))
 		}
 		since, until, err := chosen.times(time.Now())
 		if err != nil {
@@ -81,36 +82,35 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		if err != nil {
 			return err
 		}
-		start, end := unixPeriod(since, until)
-		req := &tempopb.SearchRequest{Query: args[0], Limit: uint32(limit), Start: uint32(start), End: uint32(end)}
-		reader, unread := read.New(a.store, read.Options{}), 0
+		query, err := traceql.Parse(args[0])
+		if err != nil {
+			return wrongUsage(c, fmt.Errorf("%q is not TraceQL: %w", args[0], err))
+		}
+		q := a.querier()
+		defer q.Close()
+		req := readapi.SearchRequest{Query: query, Limit: limit, SpansPerSet: spansPerSet, Range: unixRange(since, until)}
 		var found []foundTrace
-		for _, tenant := range tenants {
-			p := a.progress("searching", true)
-			resp, missing, err := reader.Search(ctx, tenant, req, nil, func(r *tempopb.SearchResponse) error {
-				p.update(archive.Progress{Tenant: tenant, Blocks: int(r.Metrics.CompletedJobs), BlocksTotal: int(r.Metrics.TotalJobs)})
-				return nil
-			})
-			p.end()
-			if bad := (*read.RequestError)(nil); errors.As(err, &bad) {
-				return wrongUsage(c, fmt.Errorf("%q is no TraceQL: %w", args[0], bad))
-			} else if err != nil {
+		unread := 0
+		for _, req.Tenant = range tenants {
+			answer, err := q.Search(ctx, req, nil)
+			if err != nil {
 				return err
 			}
-			for _, err := range missing {
-				fmt.Fprintln(a.stderr, err)
+			for _, why := range answer.Missing {
+				fmt.Fprintln(a.stderr, why)
 			}
-			unread += len(missing)
-			for _, t := range resp.Traces {
-				sortAttributes(t)
-				found = append(found, foundTrace{tenant, t})
+			unread += len(answer.Missing)
+			for _, t := range answer.Traces {
+				m := readapi.FoundMessage(t)
+				sortAttributes(m)
+				found = append(found, foundTrace{req.Tenant, m})
 			}
 		}
 		slices.SortStableFunc(found, newestFirst)
 		found = found[:min(len(found), limit)]
 		err = writeList(out, a.output, found, func(t *tabwriter.Writer, wide bool) { foundTable(t, wide, found) })
 		if err == nil && unread > 0 {
-			return &codeError{exitPartial, fmt.Errorf("%s could not be searched; see: appliance archive verify --read-data", several(unread, "block"))}
+			return &codeError{exitPartial, errors.New("not everything could be searched, so that traces may be missing; see: appliance archive verify --read-data")}
 		}
 		if err == nil && len(found) == 0 {
 			fmt.Fprintf(a.stderr, "no trace in %s matches\n", a.store.URL())

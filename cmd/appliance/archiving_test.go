@@ -20,7 +20,10 @@ func archivingElsewhere(t *testing.T, source string) *appliance {
 	conf := config.Default()
 	conf.DataDir = t.TempDir()
 	conf.Archive.Source = "file://" + source
-	return &appliance{conf: config.Loaded{Config: conf}, logger: slog.New(slog.DiscardHandler)}
+	conf.Forwarder.TempoURL = "http://tempo:4318"
+	a := &appliance{conf: config.Loaded{Config: conf}, logger: slog.New(slog.DiscardHandler)}
+	a.storage = &elsewhere{a: a}
+	return a
 }
 
 const headroomName, runningName = "appliance_archive_purge_headroom_seconds", "appliance_archive_running"
@@ -52,6 +55,7 @@ func TestArchiveStatusFollowsTheLock(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.archive.store.Close()
+		a.notArchiving()
 		notArchiving(t, a, "another replica archives")
 		for range 2 { // terms, far apart
 			term, end := context.WithCancel(t.Context())
@@ -84,6 +88,7 @@ func TestArchiveStatusOfASourceNeverReached(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.archive.store.Close()
+		a.notArchiving()
 		notArchiving(t, a, sourceUnopened)
 		term, end := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"appliance/forwarder"
-	"appliance/internal/blockdir"
+	"appliance/internal/blockstore"
 	"appliance/internal/config"
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
@@ -19,13 +19,83 @@ import (
 
 // An order to drop is done once, and the ledger counts what was dropped; one that cannot be read is not tried again.
 func TestOrders(t *testing.T) {
+	for name, open := range map[string]func(*appliance) storage{
+		"embedded": func(a *appliance) storage { return &embedded{a: a} },
+		"elsewhere": func(a *appliance) storage {
+			return &elsewhere{a: a, forwarder: forwarder.New(forwarder.Options{
+				Spool: a.spool, Discarded: a.ledger.Discard, Target: func() (forwarder.Target, error) { return forwarder.Target{}, errors.New("none") },
+			})}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testOrders(t, open) })
+	}
+}
+
+func testOrders(t *testing.T, open func(*appliance) storage) {
 	dir := t.TempDir()
+	a := withStuck(t, dir, 2)
+	a.storage = open(a)
+	path, err := order{Drop: []spool.StuckID{a.spool.Stuck().List()[0].ID, "no such"}}.give(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.obey(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := obeyed(context.Background(), path); !done || err != nil {
+		t.Errorf("obeyed: %t, %v", done, err)
+	}
+	account := a.ledger.Balance(ledger.Counts{}, a.spool.Status())
+	if account.Stuck != 1 || account.Discarded["operator"] != 1 || account.Kept != 2 || account.Proven != 0 || account.Tenants["shop"].Stuck != 1 {
+		t.Errorf("%+v", account)
+	}
+	bad := filepath.Join(ordersDir(dir), "x"+orderSuffix)
+	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.obey(t.Context()); err == nil {
+		t.Error("an order that cannot be read is no error")
+	}
+	if err := a.obey(t.Context()); err != nil {
+		t.Errorf("it is tried again: %v", err)
+	}
+}
+
+// What a Tempo elsewhere did not take is stored once spans are stored here.
+func TestStuckSpansAreStored(t *testing.T) {
+	dir := t.TempDir()
+	a := withStuck(t, dir, 3)
+	store, err := blockstore.Open(t.Context(), blockstore.Options{Dir: filepath.Join(dir, "blocks"), Spool: a.spool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &embedded{a: a, store: store}
+	e.retryStuck(t.Context())
+	account := a.ledger.Balance(ledger.Counts{}, a.spool.Status())
+	if account.Stuck != 0 || account.Proven != 3 || len(a.spool.Stuck().List()) != 0 {
+		t.Errorf("%+v", account)
+	}
+	v := store.View("shop")
+	defer v.Close()
+	var traces int64
+	for _, b := range v.Blocks {
+		traces += b.Meta.TotalObjects
+	}
+	if traces != 3 {
+		t.Errorf("%d traces in blocks", traces)
+	}
+}
+
+// withStuck is an appliance with records of one span each of tenant shop that
+// are set aside.
+func withStuck(t *testing.T, dir string, n int) *appliance {
+	t.Helper()
 	s, err := spool.Open(filepath.Join(dir, "spool"), spool.Options{NoSpare: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	for i := range 2 {
+	t.Cleanup(func() { _ = s.Close() })
+	for i := range n {
 		rec := spool.Record{Tenant: "shop", Spans: 1, Time: time.Now(), Payload: stuckSpan(byte(i + 1))}
 		pos, err := s.Append(rec)
 		if err == nil {
@@ -39,51 +109,5 @@ func TestOrders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &appliance{conf: config.Loaded{Config: config.Config{DataDir: dir}}, spool: s, ledger: l, logger: slog.New(slog.DiscardHandler)}
-	a.forwarder = forwarder.New(forwarder.Options{
-		Spool: s, Discarded: l.Discard, Target: func() (forwarder.Target, error) { return forwarder.Target{}, errors.New("none") },
-	})
-	path, err := order{Drop: []spool.StuckID{s.Stuck().List()[0].ID, "no such"}}.give(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.obey(); err != nil {
-		t.Fatal(err)
-	}
-	if done, err := obeyed(context.Background(), path); !done || err != nil {
-		t.Errorf("obeyed: %t, %v", done, err)
-	}
-	account := l.Balance(ledger.Counts{}, s.Status())
-	if account.Stuck != 1 || account.Discarded["operator"] != 1 || account.Kept != 2 || account.Proven != 0 || account.Tenants["shop"].Stuck != 1 {
-		t.Errorf("%+v", account)
-	}
-	bad := filepath.Join(ordersDir(dir), "x"+orderSuffix)
-	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.obey(); err == nil {
-		t.Error("an order that cannot be read is no error")
-	}
-	if err := a.obey(); err != nil {
-		t.Errorf("it is tried again: %v", err)
-	}
-}
-
-// A Tempo without tenants puts spans in one, also those that came when there were some.
-func TestBlockCoversTenantsThatAreGone(t *testing.T) {
-	sent := time.Now()
-	b := blockdir.Block{Tenant: "single-tenant", Written: sent.Add(time.Second)}
-	for _, c := range []struct {
-		anyTenant bool
-		tenant    string
-		sent      time.Time
-		want      bool
-	}{
-		{true, "gone", sent, true}, {true, "single-tenant", sent, true}, {true, "gone", sent.Add(time.Minute), false},
-		{false, "gone", sent, false}, {false, "single-tenant", sent, true},
-	} {
-		if got := (writtenBlock{b, c.anyTenant}).Covers(c.tenant, c.sent); got != c.want {
-			t.Errorf("%+v: %t", c, got)
-		}
-	}
+	return &appliance{conf: config.Loaded{Config: config.Config{DataDir: dir}}, spool: s, ledger: l, logger: slog.New(slog.DiscardHandler)}
 }

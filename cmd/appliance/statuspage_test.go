@@ -10,7 +10,7 @@ import (
 func TestStatusPage(t *testing.T) {
 	s := busy()
 	s.Spool.Oldest = time.Time{}
-	s.Forwarder.LastError, s.Forwarder.FailedAt = `HTTP 503: <script>alert("x")</script> & more`, time.Now()
+	s.Store.LastError = `HTTP 503: <script>alert("x")</script> & more`
 	page := statusPage(s)
 	if strings.Contains(page, "<script>") {
 		t.Errorf("what Tempo answered is not escaped:\n%s", page)

@@ -150,7 +150,7 @@ func archivedText(s *archiveStatus) string {
 }
 
 func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
-	text := fmt.Sprintf("%d blocks purged, %d about to be", p.PurgedBlocks, p.MarkedBlocks)
+	text := several(int(p.PurgedBlocks), "block") + " purged"
 	if p.HeldBlocks > 0 {
 		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
 	}
@@ -159,7 +159,7 @@ func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
 	case p.Doubt == "":
 	case holds[archive.Hold(name)] != "":
 		text += "; nothing is purged while it is held up"
-	case p.HeldBlocks+p.MarkedBlocks == 0: // as in the first hour
+	case p.HeldBlocks == 0: // as in the first hour
 		text += "; none is due, or would be purged yet: " + p.Doubt
 	default:
 		text += "; nothing is purged: " + p.Doubt

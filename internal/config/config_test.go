@@ -66,9 +66,9 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 			`c.yaml:3:11: log.format: "xml" is none of auto, text, json`,
 		}},
 		{"texts, values, variables and flags", "spool: {max_bytes: 10XB}\nhttp: {listen: foo}\nlog: {level: loud}\n",
-			map[string]string{"APPLIANCE_TEMPO_RETENTION": "long"}, map[string]string{"sampler-probability": "2"}, []string{
+			map[string]string{"APPLIANCE_RETENTION": "long"}, map[string]string{"sampler-probability": "2"}, []string{
 				`c.yaml:1:20: spool.max_bytes: "10XB" is not a size; write it like 16MiB`,
-				`APPLIANCE_TEMPO_RETENTION: "long" is not a duration; write it like 90s, 24h or 30d`,
+				`APPLIANCE_RETENTION: "long" is not a duration; write it like 90s, 24h or 30d`,
 				`c.yaml:2:16: http.listen: "foo" is not an address; write it like :4318 or 127.0.0.1:4318`,
 				`--sampler-probability: 2 is not between 0 and 1`,
 				`c.yaml:3:14: log.level: "loud" is none of debug, info, warn, error`,

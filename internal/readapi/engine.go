@@ -54,6 +54,9 @@ type Missing []string
 type TraceRequest struct {
 	Tenant string
 	ID     [16]byte
+	// Range is where its blocks are looked for. Spans outside of it may be
+	// returned as well.
+	Range Range
 }
 
 // TraceAnswer is one trace. Its Trace is nil if there is no span of it.

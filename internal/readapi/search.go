@@ -149,6 +149,11 @@ func (h *Handler) searchRequest(
 	return req, shape, nil
 }
 
+// FoundMessage is a trace that TraceQL has found, as Tempo's search API says it.
+func FoundMessage(t *traceql.FoundTrace) *tempopb.TraceSearchMetadata {
+	return searchShape{}.trace(t)
+}
+
 func (s searchShape) response(traces []*traceql.FoundTrace) *tempopb.SearchResponse {
 	out := &tempopb.SearchResponse{
 		Traces:  make([]*tempopb.TraceSearchMetadata, 0, len(traces)),

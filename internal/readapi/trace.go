@@ -65,7 +65,7 @@ func traceV2JSON(resp *tempopb.TraceByIDResponse) []byte {
 // a hint that is not needed.
 func (h *Handler) findTrace(r *http.Request) (answer *TraceAnswer, leave func(), err error) {
 	req := TraceRequest{}
-	if req.ID, err = parseTraceID(r.PathValue("trace")); err != nil {
+	if req.ID, err = ParseTraceID(r.PathValue("trace")); err != nil {
 		return nil, nil, err
 	}
 	if err := checkTraceParameters(r.URL.Query()); err != nil {
@@ -92,8 +92,9 @@ func (h *Handler) findTrace(r *http.Request) (answer *TraceAnswer, leave func(),
 	return answer, leave, nil
 }
 
-// parseTraceID reads 1 to 32 hexadecimal digits.
-func parseTraceID(text string) (id [16]byte, err error) {
+// ParseTraceID reads a trace id of 1 to 32 hexadecimal digits, with zeros in
+// front of fewer. An empty one is that of no trace.
+func ParseTraceID(text string) (id [16]byte, err error) {
 	position := 0
 	for _, c := range text {
 		position++
