@@ -31,10 +31,10 @@ type sourceBlock struct {
 	tenant, id string
 	text       []byte // of its meta.json
 	meta       block.Meta
-	marked     bool          // meta.compacted.json is there: Tempo deletes it, or we do
+	marked     bool          // meta.compacted.json is there: Tempo deletes it
 	unmarked   bool          // meta.json is there. Both are while Tempo marks a block on an object store.
-	files      []store.Entry // without the two metas, sorted by name
-	bytes      int64         // of all files
+	files      []store.Entry // without the metas and the lineage, sorted by name
+	bytes      int64         // of these and the metas
 }
 
 // tenants yields the tenants of a Tempo's storage. Other directories, such as that of a file system's lost files,
@@ -77,7 +77,7 @@ func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, 
 			b.unmarked = true
 		case e.Name == compactedMetaName:
 			b.marked = true
-		case reservedName(e.Name), strings.HasPrefix(e.Name, "."):
+		case reservedName(e.Name), e.Name == lineageName, strings.HasPrefix(e.Name, "."):
 			continue
 		default:
 			if err := CheckFile(e.Name); err != nil {

@@ -84,7 +84,11 @@ func (c *copier) isOf(m *Manifest, b *sourceBlock) bool {
 			return false
 		}
 	}
-	return !b.unmarked || len(m.Files) == len(b.files)+1
+	files := len(b.files) + 1
+	if _, ok := m.File(lineageName); ok { // whoever archived it took it for one of the block's
+		files++
+	}
+	return !b.unmarked || len(m.Files) == files
 }
 
 // copy archives b and returns its manifest, which says under which id.

@@ -30,6 +30,11 @@ const (
 
 	compactedMetaName = block.CompactedMetaName
 	dataName          = block.DataName
+
+	// lineageName is a file that the appliance's block store keeps beside a block's own. It says which records of which
+	// spool are in the block, which means nothing without that spool, so it is not archived: a copy has the files that
+	// any Tempo's has, and a restored block is taken for one that came from elsewhere.
+	lineageName = "lineage.json"
 )
 
 // The names that a block's own files may not have.
