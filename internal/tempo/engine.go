@@ -1,7 +1,6 @@
 package tempo
 
 import (
-	"context"
 	"crypto/tls"
 	"net/http"
 	"net/url"
@@ -35,6 +34,9 @@ type EngineOptions struct {
 
 // Engine asks a Tempo elsewhere over its HTTP API.
 //
+// What Tempo refuses is a readapi.BadRequest with its words, and a Tempo that
+// does not answer in time is readapi.ErrUnavailable.
+//
 // A request without a range is passed on without one: a Tempo answers it from
 // what came lately. It finds any traces up to the limit of a search, which are
 // then ordered; the hint most_recent=true asks it for the newest.
@@ -53,43 +55,21 @@ func NewEngine(o EngineOptions) *Engine {
 	if o.MaxAnswer == 0 {
 		o.MaxAnswer = defaultMaxAnswer
 	}
-	return &Engine{options: o, client: &http.Client{Transport: &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     o.TLS,
-		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: 32,
-		IdleConnTimeout:     30 * time.Second,
-	}}}
+	return &Engine{options: o, client: &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			TLSClientConfig:     o.TLS,
+			ForceAttemptHTTP2:   true,
+			MaxIdleConnsPerHost: 32,
+			IdleConnTimeout:     30 * time.Second,
+		},
+		// Where it leads is not Tempo: a page to log in to.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // Close frees the connections that are idle.
 func (e *Engine) Close() error {
 	e.client.CloseIdleConnections()
 	return nil
-}
-
-// Trace returns all spans that Tempo has of a trace.
-func (e *Engine) Trace(context.Context, readapi.TraceRequest) (*readapi.TraceAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// Search returns the traces that Tempo finds, the newest first. It calls found
-// once.
-func (e *Engine) Search(context.Context, readapi.SearchRequest, readapi.Found) (*readapi.SearchAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// Tags returns the keys of attributes that Tempo knows.
-func (e *Engine) Tags(context.Context, readapi.TagsRequest) (*readapi.TagsAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// TagValues returns the values of an attribute that Tempo knows.
-func (e *Engine) TagValues(context.Context, readapi.TagValuesRequest) (*readapi.TagValuesAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// Metrics returns series that Tempo computes.
-func (e *Engine) Metrics(context.Context, readapi.MetricsRequest) (*readapi.MetricsAnswer, error) {
-	return nil, readapi.ErrUnavailable
 }

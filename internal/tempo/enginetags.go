@@ -1,0 +1,127 @@
+package tempo
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"appliance/internal/readapi"
+	"appliance/internal/traceql"
+
+	"github.com/grafana/tempo/pkg/tempopb"
+)
+
+// scopes are those of attributes.
+var scopes = []traceql.Scope{
+	traceql.ScopeSpan, traceql.ScopeResource, traceql.ScopeEvent, traceql.ScopeLink,
+	traceql.ScopeInstrumentation,
+}
+
+// Tags returns the keys of attributes that Tempo knows.
+func (e *Engine) Tags(
+	ctx context.Context, r readapi.TagsRequest,
+) (*readapi.TagsAnswer, error) {
+	q := url.Values{}
+	if r.Scope != traceql.ScopeNone {
+		q.Set("scope", r.Scope.String())
+	}
+	setTags(q, r.Query, r.Range, r.Limit)
+	resp := &tempopb.SearchTagsV2Response{}
+	if err := e.get(ctx, r.Tenant, "/api/v2/search/tags", q, resp); err != nil {
+		return nil, judge(err)
+	}
+	answer := &readapi.TagsAnswer{Keys: map[traceql.Scope][]string{}}
+	for _, s := range resp.Scopes {
+		i := slices.IndexFunc(scopes, func(known traceql.Scope) bool { return known.String() == s.Name })
+		if i < 0 {
+			continue // intrinsics, and what newer versions have
+		}
+		keys := slices.Sorted(slices.Values(s.Tags))
+		if r.Limit > 0 {
+			keys = keys[:min(len(keys), r.Limit)]
+		}
+		answer.Keys[scopes[i]] = keys
+	}
+	return answer, nil
+}
+
+// TagValues returns the values of an attribute that Tempo knows.
+func (e *Engine) TagValues(
+	ctx context.Context, r readapi.TagValuesRequest,
+) (*readapi.TagValuesAnswer, error) {
+	q := url.Values{}
+	setTags(q, r.Query, r.Range, r.Limit)
+	path := "/api/v2/search/tag/" + url.PathEscape(r.Attribute.Label()) + "/values"
+	resp := &tempopb.SearchTagValuesV2Response{}
+	if err := e.get(ctx, r.Tenant, path, q, resp); err != nil {
+		return nil, judge(err)
+	}
+	answer := &readapi.TagValuesAnswer{}
+	seen := map[traceql.Value]bool{}
+	for _, v := range resp.TagValues {
+		value := tagValue(r.Attribute.Intrinsic, v)
+		if seen[value] || r.Limit > 0 && len(seen) == r.Limit {
+			continue
+		}
+		seen[value] = true
+		answer.Values = append(answer.Values, value)
+	}
+	return answer, nil
+}
+
+func setTags(q url.Values, query *traceql.Query, r readapi.Range, limit int) {
+	if query != nil {
+		q.Set("q", query.String())
+	}
+	setRange(q, r)
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+}
+
+// tagValue reads a value by its type. Some versions of Tempo name the statuses
+// and kinds of old blocks by number.
+func tagValue(of traceql.Intrinsic, v *tempopb.TagValue) traceql.Value {
+	switch of {
+	case traceql.IntrinsicStatus:
+		if value, ok := keyword(traceql.TypeStatus, 3, v.Value); ok {
+			return value
+		}
+	case traceql.IntrinsicKind:
+		if value, ok := keyword(traceql.TypeKind, 6, v.Value); ok {
+			return value
+		}
+	}
+	switch v.Type {
+	case "int":
+		if n, err := strconv.ParseInt(v.Value, 10, 64); err == nil {
+			return traceql.IntValue(n)
+		}
+	case "float":
+		if f, err := strconv.ParseFloat(v.Value, 64); err == nil {
+			return traceql.FloatValue(f)
+		}
+	case "bool":
+		if b, err := strconv.ParseBool(v.Value); err == nil {
+			return traceql.BoolValue(b)
+		}
+	case "duration":
+		if d, err := traceql.ParseDuration(v.Value); err == nil {
+			return traceql.DurationValue(int64(d))
+		}
+	}
+	return traceql.StringValue(v.Value)
+}
+
+// keyword finds the one of n values of a type that a text names.
+func keyword(of traceql.Type, n int64, text string) (traceql.Value, bool) {
+	for i := range n {
+		value := traceql.Value{Type: of, Num: i}
+		if strings.EqualFold(value.String(), text) || strconv.FormatInt(i, 10) == text {
+			return value, true
+		}
+	}
+	return traceql.Value{}, false
+}
