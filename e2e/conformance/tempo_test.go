@@ -32,15 +32,7 @@ var tempoConfig string
 // TestTempo asks the stock Tempo what it was asked when the corpus was recorded. It
 // shows that dataset, requests, comparison and peer belong together.
 func TestTempo(t *testing.T) {
-	tempo := startTempo(t)
-	for part := 1; part <= 2; part++ {
-		tempo.ingest(t, part)
-		tempo.flush(t)
-	}
-	blocks := len(tempo.blocks(t))
-	tempo.await(t, "a list of all blocks", func() error {
-		return tempo.metric(`tempodb_blocklist_length\{tenant="single-tenant"\}`, func(n int) bool { return n == blocks })
-	})
+	tempo := startFilledTempo(t)
 	_, lines, err := conformance.Read(filepath.Join(testdata, "open.jsonl.gz"))
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +75,21 @@ type stock struct {
 	http, otlp string
 	dir        string
 	traces     int // that it was sent
+}
+
+// startFilledTempo starts a Tempo that has the dataset in its blocks.
+func startFilledTempo(t *testing.T) *stock {
+	t.Helper()
+	tempo := startTempo(t)
+	for part := 1; part <= 2; part++ {
+		tempo.ingest(t, part)
+		tempo.flush(t)
+	}
+	blocks := len(tempo.blocks(t))
+	tempo.await(t, "a list of all blocks", func() error {
+		return tempo.metric(`tempodb_blocklist_length\{tenant="single-tenant"\}`, func(n int) bool { return n == blocks })
+	})
+	return tempo
 }
 
 func startTempo(t *testing.T) *stock {

@@ -17,21 +17,12 @@ func (b *both) Search(
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := &foundMerger{request: r, found: found, end: cancel}
-	ask := func(
-		engine readapi.Engine, ctx context.Context, r readapi.SearchRequest,
+	sources := &both{noting{b.remote, m, 0}, noting{b.archived, m, 1}}
+	got, err := askBoth(asking, r, sources, func(
+		e readapi.Engine, ctx context.Context, r readapi.SearchRequest,
 	) (*readapi.SearchAnswer, error) {
-		source := 0
-		if engine == b.archived {
-			source = 1
-		}
-		add := func(traces []*traceql.FoundTrace) error { return m.add(source, traces) }
-		answer, err := engine.Search(ctx, r, add)
-		if err != nil {
-			return nil, err
-		}
-		return answer, add(answer.Traces)
-	}
-	got, err := askBoth(asking, r, b, ask)
+		return e.Search(ctx, r, nil)
+	})
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -42,6 +33,25 @@ func (b *both) Search(
 		Traces:  m.newest(),
 		Missing: got.missing(func(a *readapi.SearchAnswer) readapi.Missing { return a.Missing }),
 	}, nil
+}
+
+// noting is one of both. What a search finds there goes to a merger.
+type noting struct {
+	readapi.Engine
+	merger *foundMerger
+	source int
+}
+
+// Search ignores found.
+func (n noting) Search(
+	ctx context.Context, r readapi.SearchRequest, _ readapi.Found,
+) (*readapi.SearchAnswer, error) {
+	add := func(traces []*traceql.FoundTrace) error { return n.merger.add(n.source, traces) }
+	answer, err := n.Engine.Search(ctx, r, add)
+	if err != nil {
+		return nil, err
+	}
+	return answer, add(answer.Traces)
 }
 
 // foundMerger puts the traces of two searches together.
