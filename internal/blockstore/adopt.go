@@ -17,6 +17,7 @@ import (
 const (
 	oldBlocks = "blocks" // TENANT/BLOCK/
 	oldSealed = "sealed" // TENANT/BLOCK, a file for each block that is synced and proven
+	oldLeft   = "left"   // TENANT/BLOCK/, what we do not take, for a person to look at
 )
 
 // adoption moves the blocks of version 0.1 into the store.
@@ -29,17 +30,20 @@ type adoption struct {
 	adopted, left int
 }
 
-// Adopt takes over the blocks that the embedded Tempo of version 0.1 has left
-// in a directory, by renaming them. Those that were not proven stay: their spans
-// are in the spool, and a block is made of them again. It does nothing where
-// there is no such directory, and goes on where a crash has ended it.
+// Adopt takes over the blocks of a Tempo's directory, by renaming them: those
+// that the Tempo within version 0.1 has left, or that a person has put there.
+// Where version 0.1 has marked blocks as proven, the others are set aside: their
+// spans are in the spool, and a block is made of them again. Where there are no
+// marks, blocks are read from end to end, and those set aside that are damaged.
+// It does nothing where there is no such directory, and goes on where a crash
+// has ended it.
 func Adopt(ctx context.Context, fsys durable.FS, from, to string, log *slog.Logger) error {
 	a := &adoption{fs: fsys, from: from, to: to, log: log}
 	if err := a.run(ctx); err != nil {
 		return fmt.Errorf("take over the blocks of %s: %w", from, err)
 	}
 	if a.adopted+a.left > 0 {
-		log.Info("took over the blocks of the version before", "from", from, "blocks", a.adopted, "left_there", a.left)
+		log.Info("took over the blocks of a Tempo", "from", from, "blocks", a.adopted, "set_aside", a.left)
 	}
 	return nil
 }
@@ -75,7 +79,14 @@ func (a *adoption) run(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	if !a.sealed {
+		return nil
+	}
+	// The marks say nothing of blocks that come later.
+	if err := removeAll(a.fs, filepath.Join(a.from, oldSealed)); err != nil {
+		return err
+	}
+	return a.fs.SyncDir(a.from)
 }
 
 func (a *adoption) dirs(name string) ([]string, error) {
@@ -94,8 +105,12 @@ func (a *adoption) block(ctx context.Context, tenant, id string) error {
 	dir := filepath.Join(a.from, oldBlocks, tenant, id)
 	leave := func(why string, err error) error {
 		a.left++
-		a.log.Warn("a block of the version before stays where it is", "dir", dir, "why", why, "err", err)
-		return nil
+		to := filepath.Join(a.from, oldLeft, tenant, id)
+		a.log.Warn("a block of a Tempo is not taken over", "dir", to, "why", why, "err", err)
+		if err := durable.MkdirAll(a.fs, filepath.Dir(to), dirMode); err != nil {
+			return err
+		}
+		return durable.Rename(a.fs, dir, to)
 	}
 	if a.sealed {
 		if _, err := a.fs.Stat(filepath.Join(a.from, oldSealed, tenant, id)); errors.Is(err, fs.ErrNotExist) {

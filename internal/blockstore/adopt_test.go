@@ -73,14 +73,21 @@ func TestAdoptTakesProvenBlocks(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
+	left := filepath.Join(root, oldLeft, "shop")
 	for range 2 { // a second start finds the same
 		adopt(t, root, to)
 		if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"marked", "proven"}) {
 			t.Errorf("taken over: %v", got)
 		}
-		if got := names(t, dir); !slices.Equal(got, []string{"unfinished", "unproven"}) {
-			t.Errorf("left: %v", got)
+		if got := names(t, left); !slices.Equal(got, []string{"unfinished", "unproven"}) {
+			t.Errorf("set aside: %v", got)
 		}
+	}
+	// What a person puts there later is not held to the marks of then.
+	old(t, root, "later")
+	adopt(t, root, to)
+	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"later", "marked", "proven"}) {
+		t.Errorf("taken over: %v", got)
 	}
 	if got := names(t, filepath.Join(to, "shop", "marked")); !slices.Contains(got, block.MetaName) || slices.Contains(got, block.CompactedMetaName) {
 		t.Errorf("the block that was marked as deleted has %v", got)
@@ -106,8 +113,8 @@ func TestAdoptReadsBlocksWithoutMarks(t *testing.T) {
 	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"whole"}) {
 		t.Errorf("taken over: %v", got)
 	}
-	if got := names(t, dir); !slices.Equal(got, []string{"flipped", "short"}) {
-		t.Errorf("left: %v", got)
+	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"flipped", "short"}) {
+		t.Errorf("set aside: %v", got)
 	}
 }
 
