@@ -106,6 +106,9 @@ func (a *adoption) block(ctx context.Context, tenant, id string) error {
 	leave := func(why string, err error) error {
 		a.left++
 		to := filepath.Join(a.from, oldLeft, tenant, id)
+		for n := 2; a.has(to); n++ {
+			to = filepath.Join(a.from, oldLeft, tenant, fmt.Sprintf("%s-%d", id, n))
+		}
 		a.log.Warn("a block of a Tempo is not taken over", "dir", to, "why", why, "err", err)
 		if err := durable.MkdirAll(a.fs, filepath.Dir(to), dirMode); err != nil {
 			return err
@@ -132,11 +135,21 @@ func (a *adoption) block(ctx context.Context, tenant, id string) error {
 			return err
 		}
 	}
-	if err := durable.Rename(a.fs, dir, filepath.Join(a.to, tenant, id)); err != nil {
+	to := filepath.Join(a.to, tenant, id)
+	if a.has(to) {
+		return leave("there is one of that id", nil)
+	}
+	if err := durable.Rename(a.fs, dir, to); err != nil {
 		return err
 	}
 	a.adopted++
 	return nil
+}
+
+// has says whether something has a name.
+func (a *adoption) has(name string) bool {
+	_, err := a.fs.ReadDir(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // unmark takes back that a block was to be deleted: whether it may go is found

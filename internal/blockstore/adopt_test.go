@@ -118,6 +118,21 @@ func TestAdoptReadsBlocksWithoutMarks(t *testing.T) {
 	}
 }
 
+// A block that is copied there again is not taken twice, and ends no start.
+func TestAdoptTheSameAgain(t *testing.T) {
+	root, to := filepath.Join(t.TempDir(), "tempo"), filepath.Join(t.TempDir(), "blocks")
+	for range 3 {
+		old(t, root, "same")
+		adopt(t, root, to)
+	}
+	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"same"}) {
+		t.Errorf("taken over: %v", got)
+	}
+	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"same", "same-2"}) {
+		t.Errorf("set aside: %v", got)
+	}
+}
+
 func TestAdoptOfNothing(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "blocks")
 	adopt(t, filepath.Join(t.TempDir(), "tempo"), to)
