@@ -57,7 +57,7 @@ type Block struct {
 // ErrDamaged that the two do not belong together. The source must stay open as
 // long as the block is used.
 func Open(ctx context.Context, src Source, opts Options) (*Block, error) {
-	meta, err := readMeta(ctx, src)
+	meta, err := ReadMeta(ctx, src)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,8 @@ func damaged(err error) error {
 	return err
 }
 
-func readMeta(ctx context.Context, src Source) (Meta, error) {
+// ReadMeta reads meta.json, or meta.compacted.json where there is no other.
+func ReadMeta(ctx context.Context, src Source) (Meta, error) {
 	text, err := readFile(ctx, src, MetaName, maxMetaBytes)
 	if err != nil {
 		compacted, other := readFile(ctx, src, CompactedMetaName, maxMetaBytes)

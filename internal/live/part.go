@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -145,9 +146,14 @@ func (p *Part) Records(ctx context.Context, from int) iter.Seq2[spool.Entry, err
 // Trace appends the spans of a trace that are here to dst, as the bytes of an
 // OTLP TracesData, and says how many they are.
 func (p *Part) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, int, error) {
+	return p.TraceIn(ctx, id, 0, math.MaxInt, dst)
+}
+
+// TraceIn is Trace for the records from the from-th up to the to-th.
+func (p *Part) TraceIn(ctx context.Context, id [16]byte, from, to int, dst []byte) ([]byte, int, error) {
 	found := 0
 	var buf []byte
-	for _, at := range p.having(hash(id[:])) {
+	for _, at := range p.having(hash(id[:]), from, to) {
 		if err := ctx.Err(); err != nil {
 			return dst, found, err
 		}
@@ -172,12 +178,19 @@ func (p *Part) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, int,
 }
 
 // having returns the positions of records that may have a trace whose id has
-// this hash.
-func (p *Part) having(h uint32) (found []spool.Position) {
+// this hash, of those from first up to last.
+func (p *Part) having(h uint32, first, last int) (found []spool.Position) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	last = min(last, len(p.entries))
+	if first >= last {
+		return nil
+	}
 	from := 0
-	for _, e := range p.entries {
+	if first > 0 {
+		from = p.entries[first-1].hashes
+	}
+	for _, e := range p.entries[first:last] {
 		if slices.Contains(p.hashes[from:e.hashes], h) {
 			found = append(found, e.position)
 		}

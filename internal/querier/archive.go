@@ -2,6 +2,8 @@ package querier
 
 import (
 	"context"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,12 +14,11 @@ import (
 // Archive is where archived blocks are: archive/read.
 type Archive interface {
 	// Blocks are the committed blocks of a tenant, the newest end first, from a
-	// list that is about a second old at most. They must not be changed. Missing
-	// names blocks of which nothing is known.
-	Blocks(ctx context.Context, tenant string) ([]*ArchivedBlock, readapi.Missing, error)
-	// Source has the files of a block. Nothing is opened yet. ctx counts for
-	// all that is read.
-	Source(ctx context.Context, tenant string, b *ArchivedBlock) Source
+	// list that was begun after a time and is about a second old at most. They
+	// must not be changed. Missing names blocks of which nothing is known.
+	Blocks(ctx context.Context, tenant string, after time.Time) ([]*ArchivedBlock, readapi.Missing, error)
+	// Source has the files of a block. Nothing is opened yet.
+	Source(tenant string, b *ArchivedBlock) Source
 	// Pruned says whether a block is no longer committed.
 	Pruned(ctx context.Context, tenant string, b *ArchivedBlock) bool
 }
@@ -34,9 +35,10 @@ type ArchivedBlock struct {
 	ID uuid.UUID
 	// Start and End are the times of its spans in Unix seconds, both included.
 	Start, End int64
-	Traces     int32
 	// Twin says that other bytes were archived as well under the id that it had
 	// where it came from, so that a block of the store with its id may have
 	// other spans.
 	Twin bool
+
+	blooms atomic.Int32 // how many; 0: not known yet
 }

@@ -1,12 +1,29 @@
 // Package querier answers the questions of the read API about every span that
 // there is: those that are acknowledged and in no block yet, those in the
 // store's blocks, and those in the archive's.
+//
+// It promises:
+//   - each span is in an answer once, also while blocks are cut, merged,
+//     archived and deleted, and while it was sent or stored twice;
+//   - a trace that is spread over several places is looked at as one whole;
+//   - what cannot be read costs only itself, and the answer names it;
+//   - a query has bounds of time, bytes and memory. Beyond them the answer is
+//     what there is, and says why.
+//
+// A query takes a snapshot of the units in which spans are, finds the traces
+// that are in more than one of them (split.go), evaluates each unit without
+// those, and those as wholes (whole.go).
 package querier
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"appliance/internal/blockstore"
 	"appliance/internal/readapi"
@@ -18,9 +35,10 @@ type Options struct {
 	Archive Archive           // nil without one
 	Logger  *slog.Logger
 	// Memory bounds what one query holds of decoded columns and whole traces, in
-	// bytes. Default 64 MiB.
+	// bytes. Default 128 MiB.
 	Memory int64
-	// Bytes bounds what one query reads and decodes. Default 16 GiB.
+	// Bytes bounds what one query reads, in bytes as they are stored. Default
+	// 64 GiB.
 	Bytes int64
 	// Timeout bounds the time of one query. Default 60 s.
 	Timeout time.Duration
@@ -28,38 +46,58 @@ type Options struct {
 
 // Querier is the readapi.Engine over the store and the archive.
 type Querier struct {
-	opt Options
+	opt       Options
+	log       *slog.Logger
+	opened    *opened
+	live      *liveColumns
+	deletions deletions
+	// workers are taken for each batch that is evaluated, first come first
+	// served, so that a long query holds up no other for longer than a batch.
+	workers *semaphore.Weighted
+	threads int
+
+	stop func()
+	done sync.WaitGroup
 }
 
 var _ readapi.Engine = (*Querier)(nil)
 
 // New makes a Querier.
-func New(o Options) *Querier { return &Querier{opt: o} }
-
-// Close ends what goes on in the background. No query may be under way.
-func (q *Querier) Close() {}
-
-// Trace implements readapi.Engine.
-func (q *Querier) Trace(context.Context, readapi.TraceRequest) (*readapi.TraceAnswer, error) {
-	return nil, readapi.ErrUnavailable
+func New(o Options) *Querier {
+	o.Memory = cmp.Or(o.Memory, 128<<20)
+	o.Bytes = cmp.Or(o.Bytes, 64<<30)
+	o.Timeout = cmp.Or(o.Timeout, time.Minute)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	q := &Querier{opt: o, log: o.Logger, opened: newOpened(), live: newLiveColumns()}
+	q.threads = max(1, runtime.GOMAXPROCS(0)-1) // one is left to the receiver
+	q.workers = semaphore.NewWeighted(int64(q.threads))
+	ctx, cancel := context.WithCancel(context.Background())
+	q.stop = cancel
+	q.done.Go(func() { q.tidy(ctx) })
+	return q
 }
 
-// Search implements readapi.Engine.
-func (q *Querier) Search(context.Context, readapi.SearchRequest, readapi.Found) (*readapi.SearchAnswer, error) {
-	return nil, readapi.ErrUnavailable
+// Close closes what is kept open between queries. No query may be under way.
+func (q *Querier) Close() {
+	q.stop()
+	q.done.Wait()
+	q.opened.sweep(time.Now().Add(time.Hour))
+	q.live.sweep(time.Now().Add(time.Hour))
 }
 
-// Tags implements readapi.Engine.
-func (q *Querier) Tags(context.Context, readapi.TagsRequest) (*readapi.TagsAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// TagValues implements readapi.Engine.
-func (q *Querier) TagValues(context.Context, readapi.TagValuesRequest) (*readapi.TagValuesAnswer, error) {
-	return nil, readapi.ErrUnavailable
-}
-
-// Metrics implements readapi.Engine.
-func (q *Querier) Metrics(context.Context, readapi.MetricsRequest) (*readapi.MetricsAnswer, error) {
-	return nil, readapi.ErrUnavailable
+// tidy drops what nobody asks for any more.
+func (q *Querier) tidy(ctx context.Context) {
+	tick := time.NewTicker(idle / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			q.opened.sweep(now.Add(-idle))
+			q.live.sweep(now.Add(-idle))
+		}
+	}
 }

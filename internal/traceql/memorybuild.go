@@ -6,18 +6,21 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"appliance/internal/spancopy"
 )
 
 // MemoryBuilder makes a batch of OTLP trace requests. Spans of one trace come
-// together whatever requests they came in. A span that an earlier request had is
-// left out, since a client that gets no answer sends its request again.
+// together whatever requests they came in. A span that says the same as an
+// earlier one is left out: a client that gets no answer sends its request again.
 //
 // It takes about as much memory as the requests, which it keeps until Batch.
 // The batch keeps nothing of them.
 type MemoryBuilder struct {
 	traces map[[16]byte]*traceParts
 	spans  int
-	number int // of the request
+	number int  // of the request
+	strict bool // see DropCopies
 }
 
 // traceParts are the spans of a trace in the order in which they came.
@@ -49,6 +52,10 @@ func NewMemoryBatch(requests ...[]byte) (*MemoryBatch, error) {
 	return b.Batch(), nil
 }
 
+// DropCopies makes the builder leave out copies within one request too, as a
+// block does.
+func (b *MemoryBuilder) DropCopies() { b.strict, b.number = true, -1 }
+
 // Spans is the number of spans so far, copies included.
 func (b *MemoryBuilder) Spans() int { return b.spans }
 
@@ -56,7 +63,9 @@ func (b *MemoryBuilder) Spans() int { return b.spans }
 // be changed until Batch was called. The error is that of bytes which are not
 // protobuf; the spans before them are added.
 func (b *MemoryBuilder) Append(request []byte) error {
-	b.number++
+	if !b.strict {
+		b.number++
+	}
 	return fields(request, func(number protowire.Number, value []byte, _ uint64) error {
 		if number != 1 {
 			return nil
@@ -182,14 +191,11 @@ func (b *MemoryBuilder) Batch() *MemoryBatch {
 // for each its number in the order in which they came.
 func (t *traceParts) inOrder() []orderedSpan {
 	resources, scopes := map[string]int{}, map[string]int{}
-	seen := make(map[[8]byte]int, len(t.spans))
+	seen := copies{first: make(map[[8]byte]int, len(t.spans))}
 	out := make([]orderedSpan, 0, len(t.spans))
 	var last orderedSpan
 	for i, s := range t.spans {
-		first, again := seen[s.id]
-		if !again {
-			seen[s.id] = i
-		} else if t.copied(first, i) {
+		if seen.copied(t.spans, i) {
 			continue
 		}
 		o := orderedSpan{s, last.resourceRank, last.scopeRank, i}
@@ -205,14 +211,39 @@ func (t *traceParts) inOrder() []orderedSpan {
 	return out
 }
 
-// copied says whether span i equals one of an earlier request, from first on.
-func (t *traceParts) copied(first, i int) bool {
-	for _, s := range t.spans[first:i] {
-		if s.request < t.spans[i].request && s.id == t.spans[i].id && bytes.Equal(s.span, t.spans[i].span) {
-			return true
-		}
+// copies finds the spans that say the same as earlier ones.
+type copies struct {
+	first map[[8]byte]int // span of an id
+	keys  map[string]int  // the request of the first span that says something
+}
+
+// copied says whether span i says the same as an earlier one. Keys are made
+// only where an id is there again.
+func (c *copies) copied(spans []spanBytes, i int) bool {
+	s := &spans[i]
+	first, again := c.first[s.id]
+	if !again {
+		c.first[s.id] = i
+		return false
 	}
-	return false
+	if c.keys == nil {
+		c.keys = map[string]int{}
+	}
+	if first >= 0 {
+		c.keys[spans[first].key()] = spans[first].request
+		c.first[s.id] = -1
+	}
+	key := s.key()
+	request, known := c.keys[key]
+	if !known {
+		c.keys[key] = s.request
+	}
+	return known && (request < s.request || s.request < 0)
+}
+
+// key is equal for spans that say the same.
+func (s *spanBytes) key() string {
+	return string(spancopy.AppendKey(nil, s.span, s.scope, s.resource))
 }
 
 // same says whether two slices are the same memory.

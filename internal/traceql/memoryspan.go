@@ -146,6 +146,10 @@ func (l *layout) attribute(scope Scope, row uint32, message []byte) {
 	kind, text, bits := anyValue(value)
 	if t, known := wellKnown[Field{Scope: scope, Name: string(key)}]; known && !(kind == anyString && t == TypeString ||
 		kind == anyInt && t == TypeInt) && kind >= anyString && kind <= anyArray {
+		if kind == anyArray && !uniform(text) {
+			c.hide(row)
+			return
+		}
 		c = c.oddColumn()
 	}
 	if kind == anyArray {
@@ -192,19 +196,24 @@ func (c *columnBuilder) addScalar(row uint32, kind protowire.Number, text []byte
 	return true
 }
 
-// addArray adds each element if all are scalars of one type.
-func (c *columnBuilder) addArray(row uint32, message []byte) {
+// uniform says whether an array has elements, all of them scalars of one type.
+func uniform(message []byte) bool {
 	var first protowire.Number
-	uniform := true
+	same := true
 	_ = fields(message, func(_ protowire.Number, value []byte, _ uint64) error {
 		kind, _, _ := anyValue(value)
 		if first == anyNothing {
 			first = kind
 		}
-		uniform = uniform && kind == first && kind >= anyString && kind <= anyDouble
+		same = same && kind == first && kind >= anyString && kind <= anyDouble
 		return nil
 	})
-	if first == anyNothing || !uniform {
+	return same && first != anyNothing
+}
+
+// addArray adds each element if all are scalars of one type.
+func (c *columnBuilder) addArray(row uint32, message []byte) {
+	if !uniform(message) {
 		c.hide(row)
 		return
 	}

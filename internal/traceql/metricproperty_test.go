@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"appliance/internal/traceql/querytest"
 )
 
 // TestMetricsEqualReference compares metrics with a naive computation, over one
@@ -17,16 +19,16 @@ func TestMetricsEqualReference(t *testing.T) {
 	asked := 0
 	for seed := uint64(0); asked < 400; seed++ {
 		r := rand.New(rand.NewPCG(seed, 23))
-		m := queryMaker{r}
+		m := querytest.Maker{Rand: r}
 		traces := randomTraces(r)
 		by := ""
 		if n := r.IntN(3); n > 0 {
-			attrs := []string{m.attribute(), m.attribute()}
+			attrs := []string{m.Attribute(), m.Attribute()}
 			by = " by (" + strings.Join(attrs[:n], ", ") + ")"
 		}
-		fn := m.pick("rate()", "count_over_time()", "sum_over_time(@)", "avg_over_time(@)", "min_over_time(@)",
+		fn := m.Pick("rate()", "count_over_time()", "sum_over_time(@)", "avg_over_time(@)", "min_over_time(@)",
 			"max_over_time(@)", "quantile_over_time(@, 0, .5, .9)", "histogram_over_time(@)")
-		text := m.filter() + " | " + strings.Replace(fn, "@", m.attribute(), 1) + by
+		text := m.Filter() + " | " + strings.Replace(fn, "@", m.Attribute(), 1) + by
 		q, err := Parse(text)
 		if err != nil {
 			continue

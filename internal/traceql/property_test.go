@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sort"
 	"testing"
+
+	"appliance/internal/traceql/querytest"
 )
 
 // TestEqualsReference compares the engine with the naive evaluation, on random
@@ -38,7 +40,7 @@ func equalsReference(t *testing.T, seed uint64, queries int) (asked, found int) 
 	traces := randomTraces(r)
 	batch := batchOf(t, traces)
 	for range queries {
-		text := queryMaker{r}.query()
+		text := querytest.Maker{Rand: r}.Query()
 		q, err := Parse(text)
 		if err != nil {
 			continue

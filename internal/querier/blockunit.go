@@ -1,0 +1,142 @@
+package querier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+
+	"appliance/internal/block"
+	"appliance/internal/block/parquet"
+	"appliance/internal/blockstore"
+	"appliance/internal/traceql"
+)
+
+// blockPlace is a block of the store or the archive.
+type blockPlace struct {
+	opened  *opened
+	block   *openBlock
+	meta    *block.Meta // nil where meta.json is to be read
+	options block.Options
+	// Of an archived block. Those of the store stay while the query runs.
+	archived *ArchivedBlock
+	pruned   func(context.Context) bool
+}
+
+func (p *blockPlace) open(ctx context.Context) (*block.Block, error) {
+	return p.opened.open(ctx, p.block, p.meta, p.options)
+}
+
+func (p *blockPlace) batches(ctx context.Context) (int, error) {
+	b, err := p.open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.RowGroups(), nil
+}
+
+func (p *blockPlace) batch(ctx context.Context, i int, budget *budget) (traceql.Batch, func(), error) {
+	b, err := p.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := newRowBatch(ctx, b.RowGroup(i), budget)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rows, rows.close, nil
+}
+
+func (p *blockPlace) ids(ctx context.Context) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		b, err := p.open(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for i := range b.RowGroups() {
+			var v parquet.Values
+			dict, err := b.RowGroup(i).Scan(ctx, block.TraceID, nil, &v)
+			var raw []byte
+			if err == nil {
+				raw, err = identifiers(&v, dict, len(traceID{}))
+			}
+			if !yield(raw, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (p *blockPlace) trace(ctx context.Context, id traceID, dst []byte) ([]byte, error) {
+	shards, err := p.blooms(ctx)
+	if err != nil {
+		return dst, err
+	}
+	if may, err := block.MayHave(ctx, p.block.source, shards, id); err != nil || !may {
+		return dst, err
+	}
+	b, err := p.open(ctx)
+	if err != nil {
+		return dst, err
+	}
+	out, err := b.Trace(ctx, id, dst)
+	if errors.Is(err, block.ErrNotFound) {
+		return dst, nil
+	}
+	return out, err
+}
+
+// blooms is how many blooms the block has, which is all that most questions for
+// a trace need to know of it.
+func (p *blockPlace) blooms(ctx context.Context) (int, error) {
+	if p.meta != nil {
+		return p.meta.BloomShards, nil
+	}
+	if n := p.archived.blooms.Load(); n != 0 {
+		return int(n), nil
+	}
+	meta, err := block.ReadMeta(ctx, p.block.source)
+	if err != nil {
+		return 0, err
+	}
+	p.archived.blooms.Store(int32(min(meta.BloomShards, math.MaxInt32)))
+	return meta.BloomShards, nil
+}
+
+func (p *blockPlace) lost(ctx context.Context, err error) bool {
+	if ctx.Err() == nil {
+		p.opened.drop(p.block)
+	}
+	return p.pruned != nil && p.pruned(ctx)
+}
+
+// storeUnit is a block of the store.
+func (q *Querier) storeUnit(tenant string, b *blockstore.Block) (*unit, *openBlock) {
+	open := q.opened.get(b.Dir, func() Source { return block.OpenDir(b.Dir) })
+	return &unit{
+		key: b.Meta.BlockID, name: fmt.Sprintf("block %s of tenant %s", b.Meta.BlockID, tenant),
+		start: b.Meta.StartTime.UnixNano(), end: b.Meta.EndTime.UnixNano(),
+		place: &blockPlace{opened: q.opened, block: open, meta: &b.Meta},
+	}, open
+}
+
+// remoteBlock is how archived blocks are read, which may be far away.
+var remoteBlock = block.Options{Parallel: 16, Gap: 256 << 10}
+
+// archiveUnit is a block of the archive.
+func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBlock) {
+	name := fmt.Sprintf("archived block %s of tenant %s", b.ID, tenant)
+	open := q.opened.get(name, func() Source { return q.opt.Archive.Source(tenant, b) })
+	return &unit{
+		key: "archive/" + b.ID.String(), name: name,
+		start: b.Start * second, end: (b.End+1)*second - 1,
+		place: &blockPlace{
+			opened: q.opened, block: open, options: remoteBlock, archived: b,
+			pruned: func(ctx context.Context) bool { return q.opt.Archive.Pruned(ctx, tenant, b) },
+		},
+	}, open
+}
+
+const second = int64(1e9)

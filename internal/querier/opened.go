@@ -1,0 +1,145 @@
+package querier
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"appliance/internal/block"
+)
+
+// opened keeps blocks open between queries: their files, and their footers once
+// these were read. It closes those that nobody asked for in a minute, so that
+// the room of a deleted block is given back.
+type opened struct {
+	mu     sync.Mutex
+	byName map[string]*openBlock
+	order  list.List // of *openBlock, the last used first
+	bytes  int64
+}
+
+// Bounds of what is kept open.
+const (
+	maxOpenBytes  = 64 << 20 // of footers
+	maxOpenBlocks = 512
+	idle          = time.Minute
+)
+
+// openBlock is a block's files. The fields above load are guarded by the lock of
+// opened.
+type openBlock struct {
+	name  string
+	place *list.Element
+	users int
+	used  time.Time
+	bytes int64
+	gone  bool // no longer among those that are kept
+
+	source Source
+	meta   block.Meta
+
+	load  sync.Mutex
+	block *block.Block
+}
+
+func newOpened() *opened { return &opened{byName: map[string]*openBlock{}} }
+
+// get returns a block, of which nothing is read yet if it was not known. Give it
+// back with put.
+func (o *opened) get(name string, source func() Source) *openBlock {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b := o.byName[name]
+	if b == nil {
+		b = &openBlock{name: name, source: source()}
+		b.place = o.order.PushFront(b)
+		o.byName[name] = b
+	} else {
+		o.order.MoveToFront(b.place)
+	}
+	b.users++
+	return b
+}
+
+func (o *opened) put(b *openBlock) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	b.users--
+	b.used = time.Now()
+	if b.gone {
+		b.closeIdle()
+		return
+	}
+	for e := o.order.Back(); e != nil && (o.bytes > maxOpenBytes || o.order.Len() > maxOpenBlocks); {
+		before := e.Prev()
+		if old := e.Value.(*openBlock); old.users == 0 {
+			o.remove(old)
+		}
+		e = before
+	}
+}
+
+// remove forgets a block. o.mu is held.
+func (o *opened) remove(b *openBlock) {
+	o.order.Remove(b.place)
+	delete(o.byName, b.name)
+	o.bytes -= b.bytes
+	b.gone = true
+	b.closeIdle()
+}
+
+func (b *openBlock) closeIdle() {
+	if b.users == 0 {
+		_ = b.source.Close()
+	}
+}
+
+// drop forgets a block that could not be read, so that the next query tries its
+// files again.
+func (o *opened) drop(b *openBlock) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !b.gone {
+		o.remove(b)
+	}
+}
+
+// sweep closes what was not used since a time.
+func (o *opened) sweep(before time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for e := o.order.Back(); e != nil; {
+		b, prev := e.Value.(*openBlock), e.Prev()
+		if b.users == 0 && b.used.Before(before) {
+			o.remove(b)
+		}
+		e = prev
+	}
+}
+
+// open reads the footer, once. meta is nil where meta.json is to be read.
+func (o *opened) open(ctx context.Context, b *openBlock, meta *block.Meta, opts block.Options) (*block.Block, error) {
+	b.load.Lock()
+	defer b.load.Unlock()
+	if b.block != nil {
+		return b.block, nil
+	}
+	var err error
+	if meta != nil {
+		b.block, err = block.OpenMeta(ctx, b.source, *meta, opts)
+	} else {
+		b.block, err = block.Open(ctx, b.source, opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// A footer that is read takes some four times the bytes that it has.
+	b.bytes = 4 * b.block.Meta().FooterSize
+	if !b.gone {
+		o.bytes += b.bytes
+	}
+	return b.block, nil
+}

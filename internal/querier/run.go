@@ -1,0 +1,196 @@
+package querier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"appliance/internal/readapi"
+	"appliance/internal/spool"
+	"appliance/internal/traceql"
+)
+
+// run is one query under way.
+type run struct {
+	*snapshot
+	budget *budget
+
+	mu      sync.Mutex
+	missing []string
+	left    int64 // bytes that hold has taken
+	stale   error // of a live record that is gone
+}
+
+// maxMissing bounds how many reasons an answer names.
+const maxMissing = 50
+
+// maxTries is how often a query is asked again because a record went into a
+// block while it was read.
+const maxTries = 3
+
+// run answers a query from a snapshot. ask may be called again, with another
+// one, and must begin anew then.
+func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Context, *run) error) (readapi.Missing, error) {
+	client := ctx
+	ctx, cancel := context.WithTimeout(ctx, q.opt.Timeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		missing, stale, err := q.runOnce(ctx, tenant, ask)
+		if stale != nil && err == nil && try < maxTries {
+			continue
+		}
+		if stale != nil {
+			missing = append(missing, stale.Error())
+		}
+		switch {
+		case err == nil:
+			return missing, nil
+		case errors.Is(client.Err(), context.Canceled):
+			return nil, client.Err()
+		case ctx.Err() != nil:
+			return append(missing, "the time for the query is over"), nil
+		case errors.Is(err, traceql.ErrOverBudget):
+			return append(missing, err.Error()), nil
+		}
+		return nil, err
+	}
+}
+
+func (q *Querier) runOnce(ctx context.Context, tenant string, ask func(context.Context, *run) error) (_ readapi.Missing, stale, err error) {
+	s, err := q.snapshot(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.close()
+	r := &run{snapshot: s, budget: &budget{Budget: traceql.Budget{Bytes: q.opt.Bytes}, memory: q.opt.Memory}}
+	defer r.giveBack()
+	err = r.guard("the query", func() error { return ask(ctx, r) })
+	return r.reasons(), r.stale, err
+}
+
+// guard turns a panic into an error: bytes of a block may be anything, and must
+// not end the process.
+func (r *run) guard(what string, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.q.log.Error("a query panics", "at", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("read %s: a fault of ours: %v", what, p)
+		}
+	}()
+	return do()
+}
+
+// hold takes memory until the end of the query.
+func (r *run) hold(n int64) error {
+	if err := r.budget.hold(n); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.left += n
+	r.mu.Unlock()
+	return nil
+}
+
+func (r *run) giveBack() { r.budget.release(r.left) }
+
+// miss says why the answer is not complete.
+func (r *run) miss(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if why != "" && len(r.missing) < maxMissing && !slices.Contains(r.missing, why) {
+		r.missing = append(r.missing, why)
+	}
+}
+
+// reasons are all that miss was told, and what the snapshot lacks.
+func (r *run) reasons() readapi.Missing {
+	for _, why := range r.snapshot.missing {
+		r.miss(why)
+	}
+	return slices.Clone(r.missing)
+}
+
+// lose takes an error of a unit. True: it costs that unit alone, and is named.
+func (r *run) lose(ctx context.Context, u *unit, err error) bool {
+	if ctx.Err() != nil || errors.Is(err, traceql.ErrOverBudget) {
+		return false
+	}
+	if errors.Is(err, spool.ErrGone) {
+		r.loseRecord(err)
+		return true
+	}
+	if !u.lost(ctx, err) {
+		r.miss(fmt.Sprintf("%s cannot be read: %v", u.name, err))
+	}
+	return true
+}
+
+// loseRecord takes an error of a record that is in no block. One that is gone
+// has become part of a block, so that the query is asked again.
+func (r *run) loseRecord(err error) {
+	if !errors.Is(err, spool.ErrGone) {
+		r.miss(err.Error())
+		return
+	}
+	r.mu.Lock()
+	r.stale = err
+	r.mu.Unlock()
+}
+
+// each calls visit with each batch of the units, in their order, several at a
+// time. It begins with no other unit once enough says so of it.
+func (r *run) each(
+	ctx context.Context, units []*unit, sp *split,
+	visit func(context.Context, *unit, traceql.Batch) error, enough func(*unit) bool,
+) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.q.threads)
+	for _, u := range units {
+		if ctx.Err() != nil || enough != nil && enough(u) {
+			break
+		}
+		n := 0
+		err := r.guard(u.name, func() (err error) { n, err = u.batches(ctx); return err })
+		if err != nil {
+			if !r.lose(ctx, u, err) {
+				g.Go(func() error { return err })
+				break
+			}
+			continue
+		}
+		for i := range n {
+			g.Go(func() error {
+				if enough != nil && enough(u) {
+					return nil
+				}
+				if err := r.q.workers.Acquire(ctx, 1); err != nil {
+					return err
+				}
+				defer r.q.workers.Release(1)
+				err := r.guard(u.name, func() error { return r.batch(ctx, u, i, sp, visit) })
+				if err != nil && !r.lose(ctx, u, err) {
+					return err
+				}
+				return nil
+			})
+		}
+	}
+	return g.Wait()
+}
+
+func (r *run) batch(ctx context.Context, u *unit, i int, sp *split, visit func(context.Context, *unit, traceql.Batch) error) error {
+	b, done, err := u.batch(ctx, i, r.budget)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if b, err = sp.hide(ctx, b); err != nil {
+		return err
+	}
+	return visit(ctx, u, b)
+}

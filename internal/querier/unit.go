@@ -1,0 +1,45 @@
+package querier
+
+import (
+	"context"
+	"iter"
+
+	"appliance/internal/traceql"
+)
+
+type traceID = [16]byte
+
+// unit is one of the places where spans are: a block, or some records that are in
+// no block. Each span of a tenant is in one unit, unless it was sent twice or a
+// Tempo has stored it twice.
+type unit struct {
+	key  string // tells it from all others
+	name string // as an answer names it
+	// start and end are the times of its spans in Unix nanoseconds, both
+	// included.
+	start, end int64
+	place
+}
+
+// place is how the spans of a unit are read.
+type place interface {
+	// batches is how many batches it has.
+	batches(ctx context.Context) (int, error)
+	// batch reads one. done gives its memory back.
+	batch(ctx context.Context, i int, b *budget) (_ traceql.Batch, done func(), err error)
+	// ids yields the identifiers of its traces, ascending, many at a time: 16
+	// bytes each.
+	ids(ctx context.Context) iter.Seq2[[]byte, error]
+	// trace appends the spans of a trace to dst, as the bytes of an OTLP
+	// TracesData; nothing if it has none.
+	trace(ctx context.Context, id traceID, dst []byte) ([]byte, error)
+	// lost says whether an error of it means that the unit is gone, which is
+	// not a fault of it.
+	lost(ctx context.Context, err error) bool
+}
+
+// within says whether a unit has spans from start to end, both included; 0 is
+// unbounded.
+func (u *unit) within(start, end int64) bool {
+	return (end == 0 || u.start <= end) && (start == 0 || u.end >= start)
+}
