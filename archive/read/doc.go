@@ -1,9 +1,8 @@
-// Package read answers Tempo's questions from an archive: a trace by its id, searches, tags and their values, metrics.
+// Package read lists the blocks of an archive for those who search it, and opens their files: it is the
+// querier.Archive of an archive.
 //
-// It promises that every committed block (one with a manifest) takes part in an answer, and no other; that a block
-// which cannot be read costs an answer only that block, which the answer names; that the bytes are decoded by Tempo's
-// own code; and that memory is bounded by Options whatever the archive's size: blocks are opened a few at a time, and
-// what is collected for an answer has a limit in bytes.
+// It promises that every committed block (one with a manifest) takes part, and no other; that a manifest which cannot be
+// read costs only its block, which is named; and that a list is about a second old at most, unless reading it takes long.
 //
-// A Reader holds about 100 bytes in memory for each block of the tenants that it was asked for.
+// A Reader holds about 150 bytes in memory for each block of the tenants that it was asked for.
 package read
