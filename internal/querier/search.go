@@ -135,9 +135,13 @@ func newSearch(req readapi.SearchRequest) (*traceql.Search, error) {
 	return s, nil
 }
 
-// search looks at everything.
+// search looks at the traces that are in several places as wholes, and at the
+// others where they are.
 func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.Search, news *teller) error {
 	start, end := bounds(req.Range)
+	if (req.Query == nil || req.Query.PerSpan()) && req.MinDuration == 0 && req.MaxDuration == 0 {
+		return r.searchSpans(ctx, start, end, s, news)
+	}
 	sp, units, err := r.divide(ctx, start, end)
 	if err != nil {
 		return err
@@ -156,10 +160,13 @@ func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.
 			return err
 		}
 		return news.tell(s)
-	}, func(u *unit) bool {
-		// No trace of it starts later than its last span ends.
-		return s.Complete(uint64(u.end))
-	})
+	}, enough(s))
+}
+
+// enough says of a unit that none of its traces can be in the answer any more:
+// none starts later than its last span ends.
+func enough(s *traceql.Search) func(*unit) bool {
+	return func(u *unit) bool { return s.Complete(uint64(u.end)) }
 }
 
 // teller gives what a search has found so far to the one who asked.

@@ -1,0 +1,95 @@
+package querier
+
+import (
+	"context"
+	"sync"
+
+	"appliance/internal/traceql"
+)
+
+// spanSearch is a search for single spans. It finds them where they are, the
+// newest units first, and only then asks where else their traces have spans. So
+// it reads no more than it takes to find as many as are asked for.
+type spanSearch struct {
+	run        *run
+	search     *traceql.Search
+	start, end int64 // the range
+	near       []*unit
+
+	mu   sync.Mutex
+	done map[traceID]bool // traces in several places that were looked at
+
+	once  sync.Once
+	split *split
+	err   error // of finding split
+}
+
+func (r *run) searchSpans(ctx context.Context, start, end int64, s *traceql.Search, news *teller) error {
+	in, near, err := r.scope(ctx, start, end)
+	if err != nil {
+		return err
+	}
+	p := &spanSearch{run: r, search: s, start: start, end: end, near: near, done: map[traceID]bool{}}
+	return r.each(ctx, in, &split{}, func(ctx context.Context, u *unit, b traceql.Batch) error {
+		err := s.AddParts(ctx, b, func(id [16]byte, start, end uint64) (bool, error) {
+			return p.complete(ctx, u, id, int64(start), int64(end))
+		})
+		if err != nil {
+			return err
+		}
+		return news.tell(s)
+	}, enough(s))
+}
+
+// complete says whether all of a trace is in one unit. If not, it is put together
+// and looked at.
+func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, end int64) (bool, error) {
+	p.mu.Lock()
+	done := p.done[id]
+	p.mu.Unlock()
+	if done {
+		return false, nil
+	}
+	if p.end != 0 && start > p.end || p.start != 0 && end < p.start {
+		// Many traces of a unit may lie outside of the range. Only one that goes
+		// on elsewhere can be in it.
+		if s, err := p.splitTraces(ctx); err != nil || !hasID(s.ids, id) {
+			return false, err
+		}
+	}
+	w := p.run.newWhole()
+	defer w.release()
+	others := make([]*unit, 0, len(p.near))
+	for _, o := range p.near {
+		if o != u {
+			others = append(others, o)
+		}
+	}
+	if err := w.add(ctx, id, others); err != nil {
+		return false, err
+	}
+	if w.builder.Spans() == 0 {
+		return true, nil
+	}
+	if err := w.add(ctx, id, []*unit{u}); err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	done = p.done[id]
+	p.done[id] = true
+	p.mu.Unlock()
+	if done {
+		return false, nil
+	}
+	return false, p.search.Add(ctx, w.builder.Batch())
+}
+
+// splitTraces are the traces that are in several places.
+func (p *spanSearch) splitTraces(ctx context.Context) (*split, error) {
+	p.once.Do(func() {
+		if p.split, _, p.err = p.run.findSplit(ctx, p.near); p.split == nil {
+			p.split = &split{}
+		}
+	})
+	return p.split, p.err
+}
