@@ -145,10 +145,8 @@ func (a *Archiver) checkFilesApart(b *sourceBlock, m *Manifest) error {
 	}
 	for _, f := range m.Files {
 		ours := filepath.Join(at, m.Tenant, m.Block, f.Name)
-		for _, name := range []string{f.Name, compactedMetaName} {
-			if theirs := filepath.Join(from, b.tenant, b.id, name); oneFile(ours, theirs) {
-				return fmt.Errorf("%w: %s and %s are one file", ErrSame, ours, theirs)
-			}
+		if theirs := filepath.Join(from, b.tenant, b.id, f.Name); oneFile(ours, theirs) {
+			return fmt.Errorf("%w: %s and %s are one file", ErrSame, ours, theirs)
 		}
 	}
 	return nil

@@ -17,6 +17,7 @@ const (
 	stateUnfinished                   // no block yet
 	stateDone                         // archived
 	stateCovered                      // its spans are archived in other blocks
+	stateDeleted                      // purged; its files may be there for as long as a query reads them
 )
 
 // known is what an archiver knows of a block of its source.
@@ -28,13 +29,12 @@ type known struct {
 	end        time.Time
 	level      int
 	bytes      int64
-	files      int
 	print      [sha256.Size]byte // of what the source said of it
 	failed     bool              // when it was last tried
-	proven     bool              // this process has read the archived copy and the source, and found them equal
+	refused    uint64            // number of the scan after which it could not be deleted last, 0 for none
 }
 
-// Archiver copies the blocks of a source to a store, and purges those of the embedded Tempo. Run or RunOnce is called
+// Archiver copies the blocks of a source to a store, and purges those of the embedded block store. Run or RunOnce is called
 // once at a time; Status at any time. Several archivers may work on one store.
 type Archiver struct {
 	opt  Options
@@ -71,6 +71,9 @@ func New(o Options) (*Archiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Embedded != nil {
+		o.Source = OnlyFinal(o.Source, o.Embedded.Final)
+	}
 	o.Source = taggedSource{o.Source}
 	a := &Archiver{
 		opt: o, known: map[ref]*known{}, damaged: map[ref]bool{}, foreign: map[ref]ref{}, verified: map[ref]int64{},
@@ -95,6 +98,9 @@ func (a *Archiver) Source() Source { return a.opt.Source }
 // logged, and what did not succeed is tried again with the next look. It may be called again: others may have archived
 // the storage of a Tempo elsewhere meanwhile.
 func (a *Archiver) Run(ctx context.Context) error {
+	if a.opt.Embedded != nil && a.opt.Embedded.Delete == nil {
+		return fmt.Errorf("purge %s: nobody deletes its blocks, since Embedded.Delete is not set", a.opt.Source.URL())
+	}
 	a.begin()
 	a.cataloged = time.Now()
 	timer := time.NewTimer(0)
@@ -298,7 +304,7 @@ func (a *Archiver) archiveBlock(ctx context.Context, r ref, archived *[]entry) (
 	a.stored += m.Bytes
 	a.update(func(s *Status) {
 		s.StoreBytes = a.stored
-		a.known[r].state, a.known[r].proven = stateDone, false
+		a.known[r].state = stateDone
 		s.ArchivedBlocks++
 		s.ArchivedBytes += m.Bytes
 		if m.Derived != nil {

@@ -1,13 +1,13 @@
-// Package archive keeps every block of a Tempo's storage for longer than that
-// Tempo does, in a store that any Tempo can read.
+// Package archive keeps every block of the appliance's block store, or of a
+// Tempo's storage, for longer than those do, in a store that any Tempo can read.
 //
 // It promises:
 //   - A block is archived when its manifest is in the store, and not before. The
 //     manifest is put last and holds the size and SHA-256 of every file.
 //   - Nothing in the store is overwritten. Other bytes under an id that is taken
 //     are kept beside it, under an id derived from both, and counted.
-//   - The embedded Tempo's storage loses a block only after the archived copy of
-//     these very bytes was read back and found right; on any doubt it loses none.
+//   - The embedded block store loses a block only right after the archived copy
+//     of these very bytes was read back and found right; on any doubt it loses none.
 //   - Of a Tempo elsewhere only reading is asked. What it deleted before it could
 //     be copied is recorded as a gap.
 //   - Whatever crashes at whatever moment, the next run finishes the work.

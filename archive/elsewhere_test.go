@@ -222,7 +222,7 @@ func TestOptionsRefused(t *testing.T) {
 		"nothing":               {},
 		"no source":             {Store: b.store},
 		"itself":                {Store: b.store, Source: self.source()},
-		"a purge without terms": {Store: b.store, Source: b.source(), Embedded: &Embedded{Dir: b.src}},
+		"a purge without terms": {Store: b.store, Source: b.source(), Embedded: &Embedded{}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("an archiver with %s was made", name)

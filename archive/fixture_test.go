@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"appliance/internal/durable"
 )
 
 // The blocks of testdata; see the READMEs there.
@@ -46,6 +48,34 @@ func levelZeroDir(t testing.TB) string {
 	must(t, os.MkdirAll(dir, 0o755))
 	must(t, os.CopyFS(filepath.Join(dir, tenant), os.DirFS("read/testdata/"+tenant)))
 	return dir
+}
+
+// embeddedDir is the block store of an appliance with these blocks: a lineage lies beside the files of each.
+func embeddedDir(t testing.TB) string {
+	t.Helper()
+	dir := levelZeroDir(t)
+	for _, id := range levelZero {
+		must(t, os.WriteFile(filepath.Join(dir, tenant, id, lineageName), []byte(`{"version":1,"spans":300}`), 0o644))
+	}
+	return dir
+}
+
+// deleter deletes blocks as the block store does: it moves them to where they count as none, and then their files go. What
+// that leaves when it fails stays there.
+func deleter(fsys durable.FS, dir string) func(tenant, block string) bool {
+	return func(tenant, block string) bool {
+		staging := filepath.Join(dir, ".staging")
+		trash := filepath.Join(staging, "deleted-"+block)
+		if durable.MkdirAll(fsys, staging, 0o755) != nil || durable.Rename(fsys, filepath.Join(dir, tenant, block), trash) != nil {
+			return false
+		}
+		entries, err := fsys.ReadDir(trash)
+		for _, e := range entries {
+			err = errors.Join(err, fsys.Remove(filepath.Join(trash, e.Name())))
+		}
+		_ = errors.Join(err, fsys.Remove(trash))
+		return true
+	}
 }
 
 // compactedDir is that storage after Tempo's compactor: the three are marked, and one of level 1 holds their spans.
@@ -120,6 +150,28 @@ func (b *bench) whole(blocks ...string) {
 			b.t.Errorf("manifest of %s: %+v", id, m)
 		}
 	}
+}
+
+// holds says whether an archived copy has every byte of a block of the source, whatever the archiver knows of it.
+func (b *bench) holds(tenant, block string) bool {
+	b.t.Helper()
+	isLineage := func(name string) bool { return name == lineageName }
+	want := tree(b.t, filepath.Join(b.src, tenant, block), isLineage)
+	for id, err := range blockIDs(b.t.Context(), b.store, tenant) {
+		must(b.t, err)
+		m, err := ReadManifest(b.t.Context(), b.store, tenant, id)
+		if err != nil || m.SourceBlock() != block || m.SourceMeta() != want[MetaName] {
+			continue
+		}
+		have := tree(b.t, filepath.Join(b.dst, tenant, id), func(name string) bool { return name == ManifestName })
+		if m.Derived != nil { // its meta.json differs by the id
+			have[MetaName] = m.SourceMeta()
+		}
+		if maps.Equal(have, want) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *bench) verify() *VerifyReport {

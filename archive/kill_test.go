@@ -46,7 +46,7 @@ func TestKilledProcess(t *testing.T) {
 	start := time.Now()
 	a, err := New(Options{
 		Store: &faultyStore{s, step}, Source: source, Interval: time.Millisecond,
-		Embedded: &Embedded{Dir: src, Retention: time.Millisecond, Grace: time.Millisecond, FS: &killedFS{durable.OS, step}},
+		Embedded: &Embedded{Retention: time.Millisecond, Delete: deleter(&killedFS{durable.OS, step}, src)},
 		Wall:     func() time.Time { return theTime.Add(time.Since(start)) },
 	})
 	must(t, err)
@@ -89,8 +89,8 @@ func (f *killedFS) Remove(name string) error {
 }
 
 // TestKill kills the archiver at every step that changes the store or the source: before and after each file of the
-// copy, before and after the manifest, before and after the mark, amid the clearing. After each kill every block is
-// whole in Tempo's storage or whole in the archive, and the next process finishes the work.
+// copy, before and after the manifest, before and after the block is taken out of the source, amid the removal of its
+// files. After each kill every block is whole in the source or whole in the archive, and the next process finishes the work.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("ARCHIVE_KILL_SOURCE") != "" {
@@ -99,7 +99,7 @@ func TestKill(t *testing.T) {
 	seen := map[string]bool{}
 	two := levelZero[:2] // more would only repeat the same steps
 	for at := 1; ; at++ {
-		b := newBench(t, levelZeroDir(t))
+		b := newBench(t, embeddedDir(t))
 		must(t, os.RemoveAll(filepath.Join(b.src, tenant, levelZero[2])))
 		before := tree(t, b.src, nil)
 		out, err := runKilled(t, b, at)
@@ -125,7 +125,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	for _, stage := range []string{"put data.parquet", "did put data.parquet", "put meta.json", "did put meta.json", "put manifest.json", "did put manifest.json",
-		"before rename meta.json", "after rename meta.json", "before remove data.parquet", "before remove bloom-0", "before remove meta.compacted.json", "before remove " + blockA} {
+		"before rename " + blockA, "after rename " + blockA, "before remove data.parquet", "before remove meta.json", "before remove deleted-" + blockA} {
 		found := false
 		for where := range seen {
 			found = found || strings.HasSuffix(where, ": "+stage)
@@ -144,7 +144,7 @@ func runKilled(t *testing.T, b *bench, at int) (string, error) {
 	return string(out), err
 }
 
-// nothingLost fails unless each block is whole in the source, marked or not, or archived with every byte right.
+// nothingLost fails unless each block is whole in the source, or archived with every byte right and gone from the source.
 func nothingLost(t *testing.T, b *bench, before map[string]string, where string) {
 	t.Helper()
 	now := tree(t, b.src, nil)
@@ -158,8 +158,7 @@ func nothingLost(t *testing.T, b *bench, before map[string]string, where string)
 			if !strings.Contains(name, id) {
 				continue
 			}
-			marked := strings.Replace(name, MetaName, compactedMetaName, 1)
-			whole = whole && (now[name] == sum || now[marked] == sum)
+			whole = whole && now[name] == sum
 		}
 		if whole {
 			continue
@@ -170,13 +169,15 @@ func nothingLost(t *testing.T, b *bench, before map[string]string, where string)
 			continue
 		}
 		for name, sum := range before {
-			if f, ok := m.File(filepath.Base(name)); strings.Contains(name, id) && (!ok || f.SHA256 != sum) {
+			if !strings.Contains(name, id) || filepath.Base(name) == lineageName {
+				continue
+			}
+			if f, ok := m.File(filepath.Base(name)); !ok || f.SHA256 != sum {
 				t.Errorf("%s: %s is archived with other bytes", where, name)
 			}
 		}
-		// What is left of it is no half block to Tempo.
-		if _, err := os.Stat(filepath.Join(b.src, tenant, id, MetaName)); err == nil {
-			t.Errorf("%s: block %s looks whole to Tempo, and is not", where, id)
+		if _, err := os.Stat(filepath.Join(b.src, tenant, id)); err == nil {
+			t.Errorf("%s: block %s looks whole, and is not", where, id)
 		}
 	}
 }

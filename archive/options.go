@@ -9,15 +9,14 @@ import (
 	"time"
 
 	"appliance/archive/store"
-	"appliance/internal/durable"
 )
 
 // Options say what an Archiver copies from where to where. Store and Source stay the caller's to close.
 type Options struct {
 	Store  store.Store
 	Source Source
-	// Embedded is set where the source is the storage of the appliance's own Tempo, of which the archiver alone
-	// deletes. Without it nothing is ever deleted.
+	// Embedded is set where the source is the appliance's own block store, of which the archiver alone has blocks
+	// deleted. Without it nothing ever is.
 	Embedded *Embedded
 	// Origin names the source in manifests and in what is remembered. Two archivers of one source give the same,
 	// those of different sources different ones. Empty: OriginOf(Source), which changes with the host's name.
@@ -46,18 +45,17 @@ type Options struct {
 	Wall func() time.Time
 }
 
-// Embedded says how the storage of the appliance's own Tempo is purged.
+// Embedded says how the source is purged, where it is the appliance's own block store.
 type Embedded struct {
-	// Dir is the directory that Source reads.
-	Dir string
 	// Retention is the age, by the end of its last span, from which a block may be purged.
 	Retention time.Duration
-	// Grace is the time from marking a block to deleting it: two of Tempo's blocklist polls and a query's timeout.
-	Grace time.Duration
-	// Needed says that somebody else still has to read a block, which stays in full use then. nil: nobody does.
-	Needed func(tenant, block string) bool
-	// FS is nil for durable.OS.
-	FS durable.FS
+	// Delete takes a block out of the source. Its files go once no query reads it, in such an order that a crash leaves
+	// all of the block or nothing that counts as one. false: it cannot go now, and is asked again; or it is gone already.
+	// nil: nothing is purged, so that RunOnce may be called, and Run not.
+	Delete func(tenant, block string) bool
+	// Final says that a block stays as it is until it is deleted, so that it can be archived, and goes on saying so until
+	// then. Others are as if they were not there: not pending, not due, and no gap when they go. nil: all are final.
+	Final func(tenant, block string) bool
 }
 
 const (
@@ -72,18 +70,8 @@ func (o Options) filled() (Options, error) {
 	if o.Store.URL() == o.Source.URL() {
 		return o, fmt.Errorf("the archive and its source are both %s", o.Store.URL())
 	}
-	if e := o.Embedded; e != nil {
-		if e.Dir == "" || e.Retention <= 0 || e.Grace <= 0 {
-			return o, fmt.Errorf("purging %q needs a directory, a retention (%s) and a grace (%s)", e.Dir, e.Retention, e.Grace)
-		}
-		filled := *e
-		if filled.Needed == nil {
-			filled.Needed = func(string, string) bool { return false }
-		}
-		if filled.FS == nil {
-			filled.FS = durable.OS
-		}
-		o.Embedded = &filled
+	if e := o.Embedded; e != nil && e.Retention <= 0 {
+		return o, fmt.Errorf("purging %s needs a retention, and %s is none", o.Source.URL(), e.Retention)
 	}
 	if o.Origin == "" {
 		o.Origin = OriginOf(o.Source)

@@ -29,7 +29,9 @@ func (a *Archiver) heedVerification(ctx context.Context) error {
 			clear(a.memory.Covered)
 		}
 		for _, k := range a.known {
-			k.print, k.proven = [sha256.Size]byte{}, false // look again: another copy may count now
+			if k.state != stateDeleted {
+				k.print = [sha256.Size]byte{} // look again: another copy may count now
+			}
 			if fresh && k.state == stateCovered {
 				k.state = statePending
 			}

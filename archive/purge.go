@@ -1,96 +1,74 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
-	"time"
-
-	"appliance/archive/store"
-	"appliance/internal/durable"
 )
 
-// purge moves the blocks of the embedded Tempo that are older than the retention one step on:
-//
-//	proven   the archived copy and the source's files were read, and are equal to the manifest
-//	marked   meta.json is renamed to meta.compacted.json; Tempo takes it off its list with its next poll
-//	cleared  after the grace, once more archived: all files go, the meta last, then the directory
-//
-// The meta goes last so that what a crash leaves is still recognised as a marked block, and finished. Times of grace
-// are counted by the monotonic clock from when this process saw the mark. While the archive is in doubt nothing moves.
+// purge deletes the blocks of the embedded store that are older than the retention, archived, and proven so right before:
+// the archived copy and the source's files were read, and are equal to the manifest. While the archive or the clock is in
+// doubt nothing goes.
 func (a *Archiver) purge(ctx context.Context) {
 	doubt := a.doubt
 	if a.clock == nil { // nothing was ever read from the store
 		a.update(func(s *Status) { s.Purge.Doubt = doubt })
 		return
 	}
+	// The time is read before the clock is judged, so that no jump comes in between.
+	horizon := a.opt.Wall().Add(-a.opt.Embedded.Retention)
 	if distrust := a.clock.look(); doubt == "" && distrust != "" {
 		doubt = "clock: " + distrust
 	}
-	horizon := a.opt.Wall().Add(-a.opt.Embedded.Retention)
-	var held, marked int
+	var held int
 	var heldBytes int64
 	for r, k := range a.known {
-		old := !k.end.IsZero() && k.end.Before(horizon)
+		if k.state == stateDeleted || k.end.IsZero() || !k.end.Before(horizon) {
+			continue
+		}
+		refusedBefore := k.refused > 0 && k.refused < k.looked
 		if doubt == "" && ctx.Err() == nil {
-			if err := a.purgeStep(ctx, r, k, old); err != nil {
+			if err := a.purgeBlock(ctx, r, k); err != nil {
 				if errors.Is(err, errStoreInDoubt) {
 					doubt = err.Error()
 				}
 				a.fail(ctx, CausePurge, fmt.Errorf("purge block %s: %w", r, err))
 			}
 		}
-		switch {
-		case k.looked == gone:
-		case !k.markedSeen.IsZero():
-			marked++
-		case old:
+		// One that is refused for the first time may be gone already. The next scan tells.
+		if k.state != stateDeleted && (k.refused == 0 || refusedBefore) {
 			held++
 			heldBytes += k.bytes
 		}
 	}
-	a.update(func(s *Status) {
-		for r, k := range a.known {
-			if k.looked == gone {
-				delete(a.known, r)
-			}
-		}
-		s.Purge.Doubt, s.Purge.HeldBlocks, s.Purge.HeldBytes, s.Purge.MarkedBlocks = doubt, held, heldBytes, marked
-	})
+	a.update(func(s *Status) { s.Purge.Doubt, s.Purge.HeldBlocks, s.Purge.HeldBytes = doubt, held, heldBytes })
 }
 
-// gone is the value of known.looked for a block that was cleared.
-const gone = ^uint64(0)
+// askAgain is after how many scans a block is proven again that could not be deleted. A proof reads all of it, twice.
+const askAgain = 30
 
 // errStoreInDoubt says that the store did not answer when a block was to be proven.
 var errStoreInDoubt = errors.New("the archive cannot be read")
 
-func (a *Archiver) purgeStep(ctx context.Context, r ref, k *known, old bool) error {
-	switch {
-	case k.state == stateUnfinished && k.files == 0:
-		return a.clearRemains(ctx, r)
-	case k.state != stateDone:
-		return nil
-	case !k.markedSeen.IsZero():
-		if time.Since(k.markedSeen) < a.opt.Embedded.Grace {
-			return nil
-		}
-		return a.clear(ctx, r, k)
-	case !old || a.opt.Embedded.Needed(r.tenant, r.block):
+// purgeBlock deletes a block that is old enough.
+func (a *Archiver) purgeBlock(ctx context.Context, r ref, k *known) error {
+	if k.state != stateDone || k.refused > 0 && a.scans < k.refused+askAgain {
 		return nil
 	}
 	b, err := a.proven(ctx, r, k)
 	if b == nil || err != nil {
 		return err
 	}
-	if err := a.markCompacted(ctx, b); err != nil {
-		return err
+	if !a.opt.Embedded.Delete(r.tenant, r.block) {
+		k.refused = a.scans
+		return nil
 	}
-	a.update(func(*Status) { k.markedSeen = time.Now() })
-	a.opt.Logger.Info("block is marked for purging", "tenant", r.tenant, "block", r.block, "end", k.end)
+	a.update(func(s *Status) {
+		k.state, k.print = stateDeleted, b.print()
+		s.Purge.PurgedBlocks++
+		s.Purge.PurgedBytes += b.bytes
+	})
+	a.opt.Logger.Info("block is purged", "tenant", r.tenant, "block", r.block, "end", k.end)
 	return nil
 }
 
@@ -114,7 +92,7 @@ func (a *Archiver) sure(ctx context.Context) error {
 	return nil
 }
 
-// proven returns the block if it is archived and proven so, by this process; else nil.
+// proven reads a block and its archived copy, and returns the block if they are equal; else nil, and it is pending.
 func (a *Archiver) proven(ctx context.Context, r ref, k *known) (*sourceBlock, error) {
 	if err := a.sure(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStoreInDoubt, err)
@@ -123,105 +101,17 @@ func (a *Archiver) proven(ctx context.Context, r ref, k *known) (*sourceBlock, e
 	if err != nil {
 		return nil, err
 	}
-	ok := true
-	if k.proven && k.print == b.print() {
-		m, err := a.copy.committed(ctx, b) // still there, by the names
-		if err == nil && m != nil {
-			err = a.checkFilesApart(b, m)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errStoreInDoubt, err)
-		}
-		ok = m != nil
-	} else if ok, err = a.prove(ctx, b); err != nil {
+	ok, err := a.prove(ctx, b)
+	if err != nil {
 		var src *sourceError
 		if !errors.As(err, &src) {
 			err = fmt.Errorf("%w: %w", errStoreInDoubt, err)
 		}
 		return nil, err
 	}
-	a.update(func(*Status) {
-		k.proven = ok
-		k.print = b.print()
-		if !ok {
-			k.state = statePending
-		}
-	})
 	if !ok {
+		a.update(func(*Status) { k.state = statePending })
 		return nil, nil
 	}
 	return b, nil
-}
-
-func (a *Archiver) path(r ref, file string) string {
-	return filepath.Join(a.opt.Embedded.Dir, r.tenant, r.block, file)
-}
-
-// markCompacted does what Tempo does to a block that it will delete, and makes it durable.
-func (a *Archiver) markCompacted(ctx context.Context, b *sourceBlock) error {
-	r := ref{b.tenant, b.id}
-	if b.marked { // and unmarked as well
-		other, err := store.ReadFile(ctx, a.opt.Source, ObjectName(b.tenant, b.id, compactedMetaName), maxMetaBytes)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(other, b.text) {
-			return fmt.Errorf("its %s and %s differ; remove the wrong one by hand", MetaName, compactedMetaName)
-		}
-		return durable.Remove(a.opt.Embedded.FS, a.path(r, MetaName))
-	}
-	return durable.Rename(a.opt.Embedded.FS, a.path(r, MetaName), a.path(r, compactedMetaName))
-}
-
-// clear deletes a marked block.
-func (a *Archiver) clear(ctx context.Context, r ref, k *known) error {
-	b, err := a.proven(ctx, r, k)
-	if b == nil || err != nil {
-		return err
-	}
-	if b.unmarked {
-		return fmt.Errorf("%s is there again", MetaName)
-	}
-	fsys := a.opt.Embedded.FS
-	for _, f := range b.files {
-		if err := ignoreMissing(fsys.Remove(a.path(r, f.Name))); err != nil {
-			return err
-		}
-	}
-	// Before the meta goes, the rest must be gone for good, or a crash would leave files that nothing explains.
-	if err := fsys.SyncDir(a.path(r, "")); err != nil {
-		return fmt.Errorf("sync directory %s: %w", a.path(r, ""), err)
-	}
-	if err := durable.Remove(fsys, a.path(r, compactedMetaName)); err != nil {
-		return err
-	}
-	if err := durable.Remove(fsys, a.path(r, "")); err != nil {
-		return err
-	}
-	a.update(func(s *Status) {
-		k.looked = gone
-		s.Purge.PurgedBlocks++
-		s.Purge.PurgedBytes += k.bytes
-	})
-	a.opt.Logger.Info("block is purged", "tenant", r.tenant, "block", r.block)
-	return nil
-}
-
-// clearRemains removes the empty directory that a crash between the last two steps of clear leaves. One of a block
-// that is not archived is left alone: Tempo may be about to write it.
-func (a *Archiver) clearRemains(ctx context.Context, r ref) error {
-	if _, err := ReadManifest(ctx, a.opt.Store, r.tenant, r.block); errors.Is(err, store.ErrNotExist) || isBadManifest(err) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("%w: %w", errStoreInDoubt, err)
-	}
-	// Only an empty one goes.
-	return durable.Remove(a.opt.Embedded.FS, a.path(r, ""))
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

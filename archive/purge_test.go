@@ -5,11 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +16,7 @@ import (
 	"appliance/internal/durable"
 )
 
-// appliance runs an archiver of the embedded Tempo under a fake clock.
+// appliance runs an archiver of an embedded block store under a fake clock.
 type appliance struct {
 	*bench
 	mu     sync.Mutex
@@ -27,10 +25,7 @@ type appliance struct {
 	stop   func()
 }
 
-const (
-	testRetention = 24 * time.Hour
-	testGrace     = 15 * time.Minute
-)
+const testRetention = 24 * time.Hour
 
 // wall is the fake clock moved to some time before the blocks are due.
 func (p *appliance) wall() time.Time {
@@ -46,11 +41,20 @@ func (p *appliance) jump(by time.Duration) {
 	p.offset += by
 }
 
+// delete is what the block store does when a block is to be purged. It fails the test unless the archive holds the very
+// bytes that go.
+func (p *appliance) delete(tenant, block string) bool {
+	if !p.holds(tenant, block) {
+		p.t.Errorf("block %s is to be deleted, and the archive has it not", block)
+	}
+	return deleter(durable.OS, p.src)(tenant, block)
+}
+
 // start begins a process; stop ends it. change may replace parts.
 func (p *appliance) start(change func(*Options)) {
 	p.t.Helper()
 	p.a = p.archiver(func(o *Options) {
-		o.Embedded = &Embedded{Dir: p.src, Retention: testRetention, Grace: testGrace}
+		o.Embedded = &Embedded{Retention: testRetention, Delete: p.delete}
 		o.Wall, o.Interval = p.wall, time.Minute
 		if change != nil {
 			change(o)
@@ -81,7 +85,7 @@ func (p *appliance) inSource() []string {
 	p.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(p.src, tenant))
 	must(p.t, err)
-	var names []string
+	names := []string{}
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
@@ -90,7 +94,7 @@ func (p *appliance) inSource() []string {
 
 func embedded(t *testing.T, run func(t *testing.T, p *appliance)) {
 	t.Helper()
-	p := &appliance{bench: newBench(t, levelZeroDir(t))}
+	p := &appliance{bench: newBench(t, embeddedDir(t))}
 	synctest.Test(t, func(t *testing.T) {
 		outer := p.t
 		p.t = t
@@ -109,20 +113,10 @@ func TestPurge(t *testing.T) {
 		if s.PendingBlocks != 0 || s.ArchivedBlocks != 3 || s.Purge.HeldBlocks != 3 || s.Purge.HeldBytes != s.SourceBytes || !strings.Contains(s.Purge.Doubt, "no record") || *s.HeadroomSeconds != testRetention.Seconds() {
 			t.Fatalf("%+v, %+v", s, s.Purge)
 		}
+		bytes := s.SourceBytes
 		s = p.after(2 * time.Minute)
-		if s.Purge.MarkedBlocks != 3 || s.Purge.HeldBlocks != 0 || s.Purge.Doubt != "" {
-			t.Fatalf("%+v", s.Purge)
-		}
-		for _, id := range levelZero {
-			if _, err := os.Stat(filepath.Join(p.src, tenant, id, compactedMetaName)); err != nil {
-				t.Error(err)
-			}
-		}
-		if s = p.after(testGrace - 5*time.Minute); s.Purge.MarkedBlocks != 3 || len(p.inSource()) != 3 {
-			t.Fatalf("cleared before the grace: %+v", s.Purge)
-		}
-		s = p.after(10 * time.Minute)
-		if s.Purge.PurgedBlocks != 3 || s.Purge.MarkedBlocks != 0 || s.SourceBlocks != 0 || len(p.inSource()) != 0 || len(s.Failures) != 0 {
+		if s.Purge.PurgedBlocks != 3 || s.Purge.PurgedBytes != bytes || s.Purge.HeldBlocks != 0 || s.Purge.Doubt != "" || s.SourceBlocks != 0 ||
+			len(p.inSource()) != 0 || len(s.Failures) != 0 || len(s.Gaps) != 0 {
 			t.Fatalf("%+v, %+v", s, s.Purge)
 		}
 		p.whole(levelZero...)
@@ -138,30 +132,7 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-// A block whose spans may be old when they come is past the retention before anybody else has looked at it.
-func TestPurgeWaitsForWhoNeedsABlock(t *testing.T) {
-	t.Parallel()
-	embedded(t, func(t *testing.T, p *appliance) {
-		var needed sync.Map
-		needed.Store(blockB, true)
-		p.start(func(o *Options) {
-			o.Embedded.Needed = func(of, block string) bool {
-				_, ok := needed.Load(block)
-				return ok && of == tenant
-			}
-		})
-		s := p.after(clockTrial + testGrace + 10*time.Minute)
-		if s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 1 || s.Purge.MarkedBlocks != 0 || !slices.Equal(p.inSource(), []string{blockB}) {
-			t.Fatalf("%+v, left %v", s.Purge, p.inSource())
-		}
-		needed.Delete(blockB)
-		if s = p.after(testGrace + 10*time.Minute); s.Purge.PurgedBlocks != 3 || len(p.inSource()) != 0 {
-			t.Errorf("%+v, left %v", s.Purge, p.inSource())
-		}
-	})
-}
-
-// Headroom of the embedded Tempo: all of the retention while nothing is pending, what is left to the oldest pending block,
+// Headroom of the embedded store: all of the retention while nothing is pending, what is left to the oldest pending block,
 // 0 from then on, and nothing is lost. It falls too while the source cannot be listed, and is not known before it was.
 func TestEmbeddedHeadroom(t *testing.T) {
 	t.Parallel()
@@ -216,7 +187,7 @@ func TestPurgeKeepsTheYoung(t *testing.T) {
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.offset = time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
 		p.start(nil)
-		if s := p.after(23 * time.Hour); s.Purge.MarkedBlocks+s.Purge.HeldBlocks != 0 || len(p.inSource()) != 3 || s.Purge.Doubt != "" {
+		if s := p.after(23 * time.Hour); s.Purge.HeldBlocks != 0 || len(p.inSource()) != 3 || s.Purge.Doubt != "" {
 			t.Fatalf("%+v", s.Purge)
 		}
 		if s := p.after(2 * time.Hour); s.Purge.PurgedBlocks != 3 {
@@ -225,36 +196,31 @@ func TestPurgeKeepsTheYoung(t *testing.T) {
 	})
 }
 
-// The grace begins anew when the process does, and the clock needs no trial after a short pause.
+// The clock needs no trial after a short pause, however short the retention is, and with it the trial.
 func TestPurgeOverARestart(t *testing.T) {
 	t.Parallel()
-	embedded(t, func(t *testing.T, p *appliance) {
-		p.start(nil)
-		p.after(clockTrial + time.Minute)
-		p.stop()
-		p.start(nil)
-		if s := p.after(testGrace - time.Minute); s.Purge.PurgedBlocks != 0 || s.Purge.MarkedBlocks != 3 || s.Purge.Doubt != "" {
-			t.Fatalf("%+v", s.Purge)
-		}
-		if s := p.after(2 * time.Minute); s.Purge.PurgedBlocks != 3 {
-			t.Fatalf("%+v", s.Purge)
-		}
-	})
-}
-
-// However short the retention is, and with it the trial of a clock.
-func TestShortRetentionOverARestart(t *testing.T) {
-	t.Parallel()
-	embedded(t, func(t *testing.T, p *appliance) {
-		short := func(o *Options) { o.Embedded.Retention, o.Interval = time.Minute, 10*time.Second }
-		p.start(short)
-		p.after(4*time.Minute + 55*time.Second)
-		p.stop()
-		p.start(short)
-		if s := p.after(time.Second); s.Purge.MarkedBlocks != 3 || s.Purge.Doubt != "" {
-			t.Fatalf("%+v", s.Purge)
-		}
-	})
+	for name, c := range map[string]struct{ retention, interval, before time.Duration }{
+		"a day":    {testRetention, time.Minute, clockTrial + time.Minute},
+		"a minute": {time.Minute, 10 * time.Second, 4*time.Minute + 55*time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			embedded(t, func(t *testing.T, p *appliance) {
+				terms := func(o *Options) { o.Embedded.Retention, o.Interval = c.retention, c.interval }
+				p.start(func(o *Options) {
+					terms(o)
+					o.Embedded.Delete = func(string, string) bool { return false }
+				})
+				if s := p.after(c.before); s.Purge.PurgedBlocks != 0 || s.Purge.Doubt != "" {
+					t.Fatalf("%+v", s.Purge)
+				}
+				p.stop()
+				p.start(terms)
+				if s := p.after(time.Second); s.Purge.PurgedBlocks != 3 || s.Purge.Doubt != "" {
+					t.Fatalf("%+v", s.Purge)
+				}
+			})
+		})
+	}
 }
 
 func TestClockJumps(t *testing.T) {
@@ -278,7 +244,7 @@ func TestClockJumps(t *testing.T) {
 			embedded(t, func(t *testing.T, p *appliance) {
 				p.offset = c.offset
 				p.start(nil)
-				if s := p.after(c.before); s.Purge.MarkedBlocks != 0 {
+				if s := p.after(c.before); s.Purge.PurgedBlocks != 0 {
 					t.Fatalf("%+v", s.Purge)
 				}
 				if c.restart {
@@ -296,7 +262,7 @@ func TestClockJumps(t *testing.T) {
 				if s := p.after(50 * time.Minute); !strings.Contains(s.Purge.Doubt, "jumped by 2h") || s.Purge.HeldBlocks != 3 {
 					t.Fatalf("%+v", s.Purge)
 				}
-				if s := p.after(12 * time.Minute); s.Purge.Doubt != "" || s.Purge.MarkedBlocks != 3 {
+				if s := p.after(12 * time.Minute); s.Purge.Doubt != "" || s.Purge.PurgedBlocks != 3 {
 					t.Fatalf("%+v", s.Purge)
 				}
 			})
@@ -364,67 +330,6 @@ func TestStoreCannotBeRead(t *testing.T) {
 	})
 }
 
-// failingFS fails the calls that purging makes.
-type failingFS struct {
-	durable.FS
-	fault func(op, name string) error
-}
-
-func (f *failingFS) Rename(from, to string) error {
-	if err := f.fault("rename", from); err != nil {
-		return err
-	}
-	return f.FS.Rename(from, to)
-}
-
-func (f *failingFS) Remove(name string) error {
-	if err := f.fault("remove", name); err != nil {
-		return err
-	}
-	return f.FS.Remove(name)
-}
-
-func (f *failingFS) SyncDir(name string) error {
-	if err := f.fault("sync", name); err != nil {
-		return err
-	}
-	return f.FS.SyncDir(name)
-}
-
-// A full or failing disk under Tempo's blocks: it is counted, and finished when it heals.
-func TestSourceDiskFails(t *testing.T) {
-	t.Parallel()
-	for _, op := range []string{"rename", "remove", "sync"} {
-		t.Run(op, func(t *testing.T) {
-			embedded(t, func(t *testing.T, p *appliance) {
-				var mu sync.Mutex
-				broken := true
-				p.start(func(o *Options) {
-					o.Embedded.FS = &failingFS{durable.OS, func(got, name string) error {
-						mu.Lock()
-						defer mu.Unlock()
-						if broken && got == op && strings.Contains(name, blockB) {
-							return syscall.ENOSPC
-						}
-						return nil
-					}}
-				})
-				s := p.after(3 * time.Hour)
-				if s.Purge.PurgedBlocks != 2 || s.Failures[CausePurge] == 0 || !strings.Contains(s.LastFailure, "no space") {
-					t.Fatalf("%+v, %+v", s, s.Purge)
-				}
-				mu.Lock()
-				broken = false
-				mu.Unlock()
-				if s := p.after(time.Hour); s.Purge.PurgedBlocks != 3 {
-					t.Fatalf("%+v", s.Purge)
-				}
-				p.whole(levelZero...)
-			})
-		})
-	}
-}
-
 // A damaged archived copy is no copy: the block is archived again before it goes.
 func TestDamagedCopyIsReplacedBeforePurge(t *testing.T) {
 	t.Parallel()
@@ -456,22 +361,18 @@ func TestDamagedCopyIsReplacedBeforePurge(t *testing.T) {
 	}
 }
 
-// So is one whose manifest or files somebody took away, before or after the mark.
+// So is one whose manifest and files somebody took away.
 func TestTakenAwayCopy(t *testing.T) {
 	t.Parallel()
-	for name, at := range map[string]time.Duration{"before the mark": time.Minute, "after the mark": clockTrial + time.Minute} {
-		t.Run(name, func(t *testing.T) {
-			embedded(t, func(t *testing.T, p *appliance) {
-				p.start(nil)
-				p.after(at)
-				must(t, os.RemoveAll(filepath.Join(p.dst, tenant, blockA)))
-				if s := p.after(3 * time.Hour); s.Purge.PurgedBlocks != 3 || s.ArchivedBlocks != 4 {
-					t.Fatalf("%+v, %+v", s, s.Purge)
-				}
-				p.whole(levelZero...)
-			})
-		})
-	}
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(nil)
+		p.after(time.Minute)
+		must(t, os.RemoveAll(filepath.Join(p.dst, tenant, blockA)))
+		if s := p.after(3 * time.Hour); s.Purge.PurgedBlocks != 3 || s.ArchivedBlocks != 4 {
+			t.Fatalf("%+v, %+v", s, s.Purge)
+		}
+		p.whole(levelZero...)
+	})
 }
 
 // A block that was written again with other bytes of equal sizes and an equal meta.json is found when it is proven.
@@ -498,29 +399,6 @@ func TestSourceDiffersFromCopy(t *testing.T) {
 	})
 }
 
-func TestBothMetasWhenPurging(t *testing.T) {
-	t.Parallel()
-	for name, same := range map[string]bool{"equal": true, "different": false} {
-		t.Run(name, func(t *testing.T) {
-			embedded(t, func(t *testing.T, p *appliance) {
-				dir := filepath.Join(p.src, tenant, blockA)
-				text, err := os.ReadFile(filepath.Join(dir, MetaName))
-				must(t, err)
-				if !same {
-					text = append(text, '\n')
-				}
-				must(t, os.WriteFile(filepath.Join(dir, compactedMetaName), text, 0o644))
-				p.start(nil)
-				s := p.after(3 * time.Hour)
-				if same != (s.Purge.PurgedBlocks == 3) || !same && (s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 1 || s.Failures[CausePurge] == 0) {
-					t.Fatalf("%+v, %+v", s, s.Purge)
-				}
-				p.whole(levelZero...)
-			})
-		})
-	}
-}
-
 // A damaged catalog stops purging until it was rebuilt.
 func TestDamagedCatalogStopsPurging(t *testing.T) {
 	t.Parallel()
@@ -539,49 +417,6 @@ func TestDamagedCatalogStopsPurging(t *testing.T) {
 		}
 		if inv, err := takeInventory(t.Context(), p.store); err != nil || inv.catalogErr != nil || len(inv.missing) != 0 {
 			t.Errorf("%+v, %v", inv, err)
-		}
-	})
-}
-
-// An empty directory that a crash left goes; one of a block that is being written stays.
-func TestRemains(t *testing.T) {
-	t.Parallel()
-	embedded(t, func(t *testing.T, p *appliance) {
-		p.start(nil)
-		p.after(time.Minute)
-		must(t, os.RemoveAll(filepath.Join(p.src, tenant, blockA)))
-		must(t, os.Mkdir(filepath.Join(p.src, tenant, blockA), 0o755))
-		fresh := "00000000-0000-4000-8000-000000000000"
-		must(t, os.Mkdir(filepath.Join(p.src, tenant, fresh), 0o755))
-		s := p.after(3 * time.Hour)
-		if left := p.inSource(); len(left) != 1 || left[0] != fresh || s.UnfinishedBlocks != 1 {
-			t.Errorf("%v, %+v", left, s)
-		}
-	})
-}
-
-// The order in which a block is cleared: its files, then the directory is synced, and only then the meta.
-func TestClearSyncsBeforeTheMetaGoes(t *testing.T) {
-	t.Parallel()
-	embedded(t, func(t *testing.T, p *appliance) {
-		var mu sync.Mutex
-		var calls []string
-		p.start(func(o *Options) {
-			o.Embedded.FS = &failingFS{durable.OS, func(op, name string) error {
-				if strings.Contains(name, blockA) {
-					mu.Lock()
-					calls = append(calls, op+" "+filepath.Base(name))
-					mu.Unlock()
-				}
-				return nil
-			}}
-		})
-		p.after(2 * time.Hour)
-		mu.Lock()
-		defer mu.Unlock()
-		want := []string{"rename meta.json", "sync " + blockA, "remove bloom-0", "remove data.parquet", "remove index", "sync " + blockA, "remove " + compactedMetaName, "sync " + blockA, "remove " + blockA}
-		if !slices.Equal(calls, want) {
-			t.Errorf("%q", calls)
 		}
 	})
 }

@@ -85,8 +85,8 @@ func (a *Archiver) saveCatalog(ctx context.Context) {
 }
 
 // begin makes the first look of a term like that of a new process: what we knew of a Tempo elsewhere is of our last term,
-// and others have looked, archived and written down since. The embedded Tempo's storage is ours alone, so all that is
-// known of it still holds, with the times of grace and the trial of the clock.
+// and others have looked, archived and written down since. The embedded store is ours alone, so all that is known of it
+// still holds, with the trial of the clock.
 func (a *Archiver) begin() {
 	if a.opt.Embedded != nil {
 		return

@@ -107,13 +107,13 @@ func TestForeignCopyIsNeverTrusted(t *testing.T) {
 		p.verify() // marks another copy, which is replaced
 		p.after(time.Minute)
 		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000)
-		if s := p.after(clockTrial - 90*time.Second); s.Purge.MarkedBlocks != 2 || s.Conflicts != 1 || len(p.a.foreign) != 1 {
+		if s := p.after(clockTrial - 90*time.Second); s.Purge.PurgedBlocks != 2 || s.Conflicts != 1 || len(p.a.foreign) != 1 {
 			t.Fatalf("%+v, %+v, %v", s, s.Purge, p.a.foreign)
 		}
 		if p.verify().Damaged() { // and takes the mark away
 			t.Fatal("it is damaged still")
 		}
-		s := p.after(testGrace + 5*time.Minute)
+		s := p.after(5 * time.Minute)
 		if s.Purge.PurgedBlocks != 3 || s.Conflicts != 2 || s.ArchivedBlocks != 5 || len(p.a.foreign)+len(p.a.damaged) != 0 {
 			t.Errorf("%+v, %+v, %v, %v", s, s.Purge, p.a.foreign, p.a.damaged)
 		}

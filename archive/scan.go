@@ -138,8 +138,10 @@ func (a *Archiver) know(r ref) *known {
 func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
 	switch {
+	case k.state == stateDeleted && (errors.Is(err, errUnfinished) || err == nil && k.print == b.print()):
+		return nil // a query reads it, or it goes as we look
 	case errors.Is(err, errUnfinished):
-		a.update(func(*Status) { k.state, k.files = stateUnfinished, len(b.files) })
+		a.update(func(*Status) { k.state = stateUnfinished })
 		return nil
 	case errors.Is(err, store.ErrNotExist):
 		return nil // it goes as we look; the next scan will not see it
@@ -160,14 +162,14 @@ func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k.print = b.print()
-	k.end, k.level, k.bytes, k.files = b.meta.EndTime, b.meta.CompactionLevel, b.bytes, len(b.files)
+	k.end, k.level, k.bytes = b.meta.EndTime, b.meta.CompactionLevel, b.bytes
 	switch {
 	case archived:
 		k.state = stateDone
 	case a.opt.Embedded == nil && a.memory.Covered[r.String()] == hexSum(sha256.Sum256(b.text)):
 		k.state = stateCovered
 	default:
-		k.state, k.proven = statePending, false
+		k.state = statePending
 	}
 	if !b.marked || b.unmarked {
 		k.markedSeen = time.Time{}

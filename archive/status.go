@@ -16,7 +16,7 @@ type Status struct {
 	Source string `json:"source"`
 	Store  string `json:"store"`
 	// HeadroomSeconds is the time until something that is not archived may be deleted by a Tempo elsewhere, or is older than
-	// the embedded one's retention, from where on it is held back. Absent until the source was listed: it is not known then.
+	// the embedded store's retention, from where on it is held back. Absent until the source was listed: it is not known then.
 	HeadroomSeconds *float64 `json:"headroom_seconds,omitempty"`
 	// LagSeconds is how long the oldest block that is not archived yet has been known.
 	LagSeconds  float64   `json:"lag_seconds"`
@@ -45,19 +45,17 @@ type Status struct {
 	LastFailureAt  time.Time        `json:"last_failure_at,omitzero"`
 	Gaps           []Gap            `json:"gaps,omitempty"` // also of earlier runs
 	Warnings       []Warning        `json:"warnings,omitempty"`
-	Purge          *PurgeStatus     `json:"purge,omitempty"` // of the embedded Tempo's storage
+	Purge          *PurgeStatus     `json:"purge,omitempty"` // of the embedded block store
 }
 
 // PurgeStatus is what happens to blocks that are older than the retention.
 type PurgeStatus struct {
 	// Doubt says why nothing at all is purged now; empty when all is well.
 	Doubt string `json:"doubt,omitempty"`
-	// HeldBlocks are older than the retention and still in full use, for the doubt's sake or because they are not
-	// archived and proven.
-	HeldBlocks int   `json:"held_blocks"`
-	HeldBytes  int64 `json:"held_bytes"`
-	// MarkedBlocks wait until nobody can be reading them any more.
-	MarkedBlocks int   `json:"marked_blocks"`
+	// HeldBlocks are older than the retention and still there, for the doubt's sake, because they are not archived and
+	// proven, or because the source would not delete them.
+	HeldBlocks   int   `json:"held_blocks"`
+	HeldBytes    int64 `json:"held_bytes"`
 	PurgedBlocks int64 `json:"purged_blocks_total"`
 	PurgedBytes  int64 `json:"purged_bytes_total"`
 }
@@ -122,6 +120,9 @@ func (a *Archiver) Status() Status {
 	}
 	headroom := limit
 	for _, k := range a.known {
+		if k.state == stateDeleted {
+			continue
+		}
 		s.SourceBlocks++
 		s.SourceBytes += k.bytes
 		switch k.state {
@@ -149,7 +150,7 @@ func (a *Archiver) Status() Status {
 	if a.scanned.IsZero() {
 		return s
 	}
-	// A block that was not seen yet has been there for no longer than the last look. With the embedded Tempo that counts only
+	// A block that was not seen yet has been there for no longer than the last look. With the embedded store that counts only
 	// when looks fail or are late: the end of its spans is not that exact.
 	if late := now.Sub(a.scanned); a.opt.Embedded == nil || late > lateLooks*a.opt.Interval {
 		headroom = min(headroom, limit-late)
@@ -159,7 +160,7 @@ func (a *Archiver) Status() Status {
 	return s
 }
 
-// lateLooks is after how many intervals without a whole listing the embedded Tempo's storage counts as not looked at.
+// lateLooks is after how many intervals without a whole listing the embedded store counts as not looked at.
 const lateLooks = 3
 
 // update changes the status under its lock.
