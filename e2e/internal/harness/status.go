@@ -35,7 +35,6 @@ type Archive struct {
 	Purge          struct {
 		Doubt        string `json:"doubt"`
 		HeldBlocks   int    `json:"held_blocks"`
-		MarkedBlocks int    `json:"marked_blocks"`
 		PurgedBlocks int64  `json:"purged_blocks_total"`
 	} `json:"purge"`
 }

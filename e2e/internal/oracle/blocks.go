@@ -55,7 +55,7 @@ type (
 
 // blocks lists the finished blocks below a directory of Tempo's, as paths of their data.
 func blocks(dir string) ([]string, error) {
-	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json: it is there until it is cleared
+	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json, of a Tempo elsewhere
 	if err != nil {
 		return nil, err
 	}
