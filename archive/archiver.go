@@ -98,9 +98,6 @@ func (a *Archiver) Source() Source { return a.opt.Source }
 // logged, and what did not succeed is tried again with the next look. It may be called again: others may have archived
 // the storage of a Tempo elsewhere meanwhile.
 func (a *Archiver) Run(ctx context.Context) error {
-	if a.opt.Embedded != nil && a.opt.Embedded.Delete == nil {
-		return fmt.Errorf("purge %s: nobody deletes its blocks, since Embedded.Delete is not set", a.opt.Source.URL())
-	}
 	a.begin()
 	a.cataloged = time.Now()
 	timer := time.NewTimer(0)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"appliance/internal/durable"
 )
 
 // elsewhere runs an archiver of a Tempo elsewhere under a fake clock.
@@ -222,7 +223,8 @@ func TestOptionsRefused(t *testing.T) {
 		"nothing":               {},
 		"no source":             {Store: b.store},
 		"itself":                {Store: b.store, Source: self.source()},
-		"a purge without terms": {Store: b.store, Source: b.source(), Embedded: &Embedded{}},
+		"a purge without terms": {Store: b.store, Source: b.source(), Embedded: &Embedded{Delete: deleter(durable.OS, b.src)}},
+		"nobody who deletes":    {Store: b.store, Source: b.source(), Embedded: &Embedded{Retention: time.Hour}},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("an archiver with %s was made", name)

@@ -51,7 +51,6 @@ type Embedded struct {
 	Retention time.Duration
 	// Delete takes a block out of the source. Its files go once no query reads it, in such an order that a crash leaves
 	// all of the block or nothing that counts as one. false: it cannot go now, and is asked again; or it is gone already.
-	// nil: nothing is purged, so that RunOnce may be called, and Run not.
 	Delete func(tenant, block string) bool
 	// Final says that a block stays as it is until it is deleted, so that it can be archived, and goes on saying so until
 	// then. Others are as if they were not there: not pending, not due, and no gap when they go. nil: all are final.
@@ -70,8 +69,8 @@ func (o Options) filled() (Options, error) {
 	if o.Store.URL() == o.Source.URL() {
 		return o, fmt.Errorf("the archive and its source are both %s", o.Store.URL())
 	}
-	if e := o.Embedded; e != nil && e.Retention <= 0 {
-		return o, fmt.Errorf("purging %s needs a retention, and %s is none", o.Source.URL(), e.Retention)
+	if e := o.Embedded; e != nil && (e.Retention <= 0 || e.Delete == nil) {
+		return o, fmt.Errorf("purging %s needs a retention (%s) and who deletes (%t)", o.Source.URL(), e.Retention, e.Delete != nil)
 	}
 	if o.Origin == "" {
 		o.Origin = OriginOf(o.Source)
