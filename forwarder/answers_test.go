@@ -81,14 +81,13 @@ func TestIllTempo(t *testing.T) {
 			}
 			o := k.options(s)
 			if name == "hanging" {
-				o.Timeout = 500 * time.Millisecond
+				o.timeout = 500 * time.Millisecond
 			}
 			f, _ := k.start(o)
 			eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 30 })
 			if st := f.Stats(); st.Failures != 2 || st.Requests != 3 || st.LastError == "" {
 				t.Errorf("%+v; want 3 requests of which 2 failed", st)
 			}
-			k.cut()
 			empty(t, s)
 			if c := k.charges(); len(c) != 0 {
 				t.Errorf("charged as discarded: %v", c)
@@ -115,7 +114,6 @@ func TestNoTempo(t *testing.T) {
 	}
 	k.start(o)
 	k.gets(3)
-	k.cut()
 	empty(t, s)
 }
 
@@ -173,11 +171,6 @@ func TestPoisonedSpan(t *testing.T) {
 			}
 			f, _ := k.start(k.options(s))
 			eventually(t, "tempo takes all but one", func() bool { return f.Stats().AckedSpans == 99 })
-			k.passes(3)
-			if s.Status().Pending.Spans != 100 {
-				t.Fatal("a record left the spool without a block")
-			}
-			k.cut()
 			empty(t, s)
 			eventually(t, "99 are proven", func() bool { return f.Stats().ProvenSpans == 99 })
 			if c := k.charges(); len(c) != 1 || c["a/refused"] != 1 {
@@ -192,12 +185,12 @@ func TestPoisonedSpanAndEndedTempo(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	k.answering(refusing(numbered(5)))
 	keep(t, s, "a", upTo(0, 20)...)
-	f, _ := k.start(k.options(s))
+	o := k.options(s)
+	o.Settle = 2 * time.Second // for what is taken before it ends
+	f, _ := k.start(o)
 	eventually(t, "tempo takes all but one", func() bool { return f.Stats().AckedSpans == 19 })
 	k.end()
 	eventually(t, "tempo takes them again", func() bool { return f.Stats().AckedSpans == 38 })
-	k.passes(3)
-	k.cut()
 	empty(t, s)
 	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 19 })
 	if c := k.charges(); len(c) != 1 || c["a/refused"] != 1 {
@@ -212,8 +205,6 @@ func TestManyPoisonedSpans(t *testing.T) {
 	keep(t, s, "a", upTo(0, 60)...)
 	f, _ := k.start(k.options(s))
 	eventually(t, "tempo takes the good ones", func() bool { return f.Stats().AckedSpans == 15 })
-	k.passes(3)
-	k.cut()
 	empty(t, s)
 	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 15 })
 	if c := k.charges(); c["a/refused"] != 45 {
@@ -231,24 +222,19 @@ func TestAllRefused(t *testing.T) {
 	for i := range 5 {
 		keep(t, s, "a", upTo(10*i, 10)...)
 	}
-	o := k.options(s)
-	o.ResendAfter = time.Millisecond
-	f, _ := k.start(o)
+	f, _ := k.start(k.options(s))
 	eventually(t, "it is tried again", func() bool { return f.Stats().Resent["refused"] >= 150 })
 	if st := s.Status(); st.Pending.Spans != 50 {
 		t.Fatalf("%d of 50 spans are pending", st.Pending.Spans)
 	}
 	k.answering(nil)
-	k.mu.Lock()
-	k.autoFlow = true
-	k.mu.Unlock()
 	empty(t, s)
 	if c := k.charges(); len(c) != 0 {
 		t.Errorf("charged as discarded: %v", c)
 	}
 	for _, span := range upTo(0, 50) {
-		if !k.inBlock["a"][span] {
-			t.Errorf("span %v is in no block", span)
+		if count(k.taken["a"], span) != 1 {
+			t.Errorf("span %v was not taken", span)
 		}
 	}
 }
@@ -266,8 +252,6 @@ func TestTooLargeForTempo(t *testing.T) {
 	keep(t, s, "a", upTo(0, 100)...)
 	f, _ := k.start(k.options(s))
 	eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 100 })
-	k.passes(3)
-	k.cut()
 	empty(t, s)
 	if c := k.charges(); len(c) != 0 {
 		t.Errorf("charged as discarded: %v", c)
@@ -293,11 +277,6 @@ func TestPartialSuccess(t *testing.T) {
 	keep(t, s, "a", upTo(0, 10)...)
 	f, _ := k.start(k.options(s))
 	eventually(t, "tempo answers", func() bool { return f.Stats().AckedSpans == 10 })
-	k.passes(5)
-	if s.Status().Pending.Spans != 10 {
-		t.Fatal("a record left the spool without a block")
-	}
-	k.cut()
 	empty(t, s)
 	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 7 })
 	if c := k.charges(); len(c) != 1 || c["a/partial_success"] != 3 {
@@ -322,10 +301,9 @@ func TestEarlyAnswer(t *testing.T) {
 		keep(t, s, "a", upTo(1000*i, 1000)...)
 	}
 	o := k.options(s)
-	o.BatchBytes = 64 << 10
+	o.batch = 64 << 10
 	f, _ := k.start(o)
 	eventually(t, "tempo takes all", func() bool { return f.Stats().AckedSpans == 5000 })
-	k.cut()
 	empty(t, s)
 }
 
@@ -342,7 +320,6 @@ func TestAboveTheBurst(t *testing.T) {
 	keep(t, s, "a", upTo(0, 100)...)
 	f, _ := k.start(k.options(s))
 	eventually(t, "all are taken", func() bool { return f.Stats().AckedSpans == 100 })
-	k.cut()
 	empty(t, s)
 	eventually(t, "all counts as proven", func() bool { return f.Stats().ProvenSpans == 100 })
 	if c := k.charges(); len(c) != 0 {

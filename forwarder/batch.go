@@ -139,7 +139,7 @@ func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 	_, err := s.read(log, nil, func(e spool.Entry, i int) error {
 		end := i + e.Spans
 		out, n, err := wire.Filter(b.payload, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {
-			keep := i < end && !s.proven.has(i) && !s.taken.has(i)
+			keep := i < end && !s.finished.has(i) && !s.taken.has(i)
 			if keep {
 				b.which = append(b.which, int32(i))
 			}

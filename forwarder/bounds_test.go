@@ -40,8 +40,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, s := newTempo(t), openSpool(t, t.TempDir())
-			o := k.settling(s)
-			o.Settle = 20 * time.Millisecond
+			o := k.options(s)
 			body := withAttributes(t, upTo(0, c.spans), c.attributes, c.width)
 			_, err := s.Append(spool.Record{Tenant: "a", Spans: c.spans, Time: time.Now(), Payload: body})
 			must(t, err)

@@ -18,12 +18,8 @@ const (
 // proof, or back to be sent again.
 func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	d := &delivery{
-		f: f, shipment: b.shipment, whole: b.spans, probe: b.overdue > 0 && f.o.Discards != nil,
+		f: f, shipment: b.shipment, whole: b.spans,
 		suspect: b.failure.sure() || b.limited >= limitedTries || b.entry != "",
-	}
-	if d.probe {
-		f.alone.Lock()
-		defer f.alone.Unlock()
 	}
 	if b.sent.IsZero() {
 		b.sent = time.Now()
@@ -47,7 +43,6 @@ type delivery struct {
 	f        *Forwarder
 	shipment *shipment
 	whole    int  // spans that are to be sent
-	probe    bool // it is the only one
 	suspect  bool // what Tempo does not take is halved, as what it refuses is
 
 	posted  int

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// discards is what a Tempo whose blocks cannot be read says it has discarded, by tenant. Whose spans they were it does
-// not say: all of them count as ours.
+// discards is what Tempo says it has discarded, by tenant. Whose spans they were
+// it does not say: all of them count as ours.
 type discards struct {
 	ask func(ctx context.Context, tenant string) (map[string]int64, error) // nil: Tempo cannot be asked
 

@@ -1,98 +1,130 @@
 package forwarder
 
 import (
+	"context"
 	"net/http"
-	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// discarding acknowledges all, and counts some of it as discarded.
-func (k *tempo) discarding(reason string, bad ...id) func(http.ResponseWriter, *http.Request, request) bool {
-	return func(_ http.ResponseWriter, _ *http.Request, got request) bool {
-		good := slices.DeleteFunc(slices.Clone(got.spans), func(s id) bool { return slices.Contains(bad, s) })
-		k.discard(got.tenant, reason, len(got.spans)-len(good))
-		k.take(got.tenant, good)
-		return false
-	}
-}
-
-// What Tempo acknowledges and discards is charged by its reason, once the proof did not come.
+// What Tempo acknowledges and says it discarded is charged by its reason to the
+// spans that settle, and not more than that.
 func TestDiscards(t *testing.T) {
 	for name, bad := range map[string][]id{"all": upTo(0, 30), "some": {numbered(2), numbered(11), numbered(12), numbered(29)}, "none": nil} {
 		t.Run(name, func(t *testing.T) {
 			k, s := newTempo(t), openSpool(t, t.TempDir())
-			k.answering(k.discarding("live_traces_exceeded", bad...))
-			k.autoFlow = true
+			k.discard("a", "live_traces_exceeded", 1000) // of earlier times, or of others
+			o := k.settling(s)
+			o.Discards = k.askDiscards
+			k.answering(func(_ http.ResponseWriter, _ *http.Request, got request) bool {
+				for _, span := range got.spans {
+					k.discard("a", "trace_too_large", count(bad, span))
+				}
+				return true
+			})
 			for i := range 3 {
 				keep(t, s, "a", upTo(10*i, 10)...)
 			}
-			o := k.options(s)
-			o.ResendAfter = 100 * time.Millisecond
-			o.Discards = k.askDiscards
 			f, _ := k.start(o)
 			empty(t, s)
-			want := len(bad)
 			eventually(t, "all is counted", func() bool {
 				st := f.Stats()
-				return st.ProvenSpans+st.Discarded["live_traces_exceeded"] == 30
+				return st.ProvenSpans+st.Discarded["trace_too_large"] == 30
 			})
-			if c := k.charges(); c["a/live_traces_exceeded"] != want || len(c) != min(want, 1) {
-				t.Errorf("charged %v, want %d", c, want)
-			}
-			for _, span := range upTo(0, 30) {
-				if slices.Contains(bad, span) == k.inBlock["a"][span] {
-					t.Errorf("span %v: discarded %t, in a block %t", span, slices.Contains(bad, span), k.inBlock["a"][span])
-				}
+			if got := k.charges(); got["a/trace_too_large"] != len(bad) || len(got) != min(len(bad), 1) {
+				t.Errorf("charged %v, want %d as trace_too_large", got, len(bad))
 			}
 		})
 	}
 }
 
-// Tempo counts as discarded also what it answers 429; that says nothing of the request that it took afterwards.
-func TestDiscardsOfARequestThatWasNotTaken(t *testing.T) {
+// A span that Tempo refuses again and again while it takes others is given up, and counted.
+func TestRefusedAlone(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
-	var n atomic.Int64
+	bad := numbered(7)
 	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {
-		if n.Add(1) == 2 { // the first one that is sent again
-			k.discard("a", "rate_limited", len(got.spans))
-			w.WriteHeader(http.StatusTooManyRequests)
-			return false
+		for _, span := range got.spans {
+			if span == bad {
+				w.WriteHeader(http.StatusBadRequest)
+				return false
+			}
 		}
 		return true
 	})
-	keep(t, s, "a", upTo(0, 10)...)
-	o := k.options(s)
-	o.ResendAfter = 100 * time.Millisecond
-	o.Discards = k.askDiscards
-	f, _ := k.start(o)
-	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 30 })
-	if st := s.Status(); st.Pending.Spans != 10 || len(k.charges()) != 0 {
-		t.Fatalf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())
+	keep(t, s, "a", bad)
+	o := k.settling(s)
+	o.linger = time.Millisecond
+	f := New(o)
+	f.pause = 20 * time.Millisecond
+	stop := k.run(f)
+	defer stop()
+	eventually(t, "it is refused several times", func() bool { return f.Stats().Resent["refused"] >= 2*blameAfter })
+	if st := s.Status(); st.Pending.Spans != 1 {
+		t.Fatal("it was given up although Tempo took nothing else either")
 	}
-	k.passes(3)
-	k.cut()
+	keep(t, s, "b", upTo(100, 5)...) // of another tenant, which says nothing
+	eventually(t, "the others are taken", func() bool { return f.Stats().ProvenSpans == 5 })
+	before := f.Stats().Resent["refused"]
+	eventually(t, "it is refused several times more", func() bool { return f.Stats().Resent["refused"] >= before+2*blameAfter })
+	for i := range blameAfter - 1 { // the first refusal needs none before it
+		before := f.Stats().Resent["refused"]
+		keep(t, s, "a", upTo(20+5*i, 5)...)
+		eventually(t, "others are taken, and it is refused", func() bool {
+			return f.Stats().AckedSpans == int64(5*(i+2)) && (i == blameAfter-2 || f.Stats().Resent["refused"] > before+1)
+		})
+	}
 	empty(t, s)
-	if c := k.charges(); len(c) != 0 {
-		t.Errorf("charged %v", c)
+	eventually(t, "what was taken counts as proven", func() bool { return f.Stats().ProvenSpans == 5*blameAfter })
+	if got := k.charges(); got["a/refused"] != 1 || len(got) != 1 {
+		t.Errorf("charged %v, want 1 as refused", got)
 	}
 }
 
-// Fewer discards than spans that are missing explain nothing.
-func TestTooFewDiscards(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	k.answering(func(_ http.ResponseWriter, _ *http.Request, got request) bool {
-		k.discard("a", "trace_too_large", len(got.spans)-1)
-		return false
-	})
-	keep(t, s, "a", upTo(0, 10)...)
-	o := k.options(s)
-	o.ResendAfter = 50 * time.Millisecond
-	o.Discards = k.askDiscards
-	f, _ := k.start(o)
-	eventually(t, "it is sent again and again", func() bool { return f.Stats().Resent["not_in_a_block"] >= 50 })
-	if st := s.Status(); st.Pending.Spans != 10 || len(k.charges()) != 0 {
-		t.Errorf("%d of 10 spans are pending, charged %v", st.Pending.Spans, k.charges())
+// A Retry-After holds although requests that were in flight are taken meanwhile, and is not shortened by later failures.
+func TestRetryAfterIsNotShortened(t *testing.T) {
+	l := &lane{most: 4, limit: 1}
+	l.failed(30*time.Second, "")
+	l.took(time.Millisecond)
+	l.failed(time.Second, "")
+	l.failed(0, "")
+	if wait := l.until(time.Now()); wait < 25*time.Second {
+		t.Errorf("the next request may go in %s", wait)
+	}
+}
+
+func TestRetryAfterAsDate(t *testing.T) {
+	for value, atLeast := range map[string]time.Duration{
+		time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat): 15 * time.Second,
+		time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat):   maxRetryAfter,
+		"7": 7 * time.Second, "86400": maxRetryAfter, "-3": 0, "soon": 0,
+	} {
+		got := retryAfter(http.Header{"Retry-After": {value}})
+		if got < atLeast || got > max(atLeast, 20*time.Second) && got != maxRetryAfter || atLeast == 0 && got != 0 {
+			t.Errorf("%q: %s", value, got)
+		}
+	}
+}
+
+// A Tempo that does not say for a moment which run it is has discarded nothing more; a new run counts from 0.
+func TestDiscardsOfAnUnknownProcess(t *testing.T) {
+	for name, c := range map[string]struct {
+		processes []string
+		want      int
+	}{
+		"unknown once":   {[]string{"1", "", "1"}, 0},
+		"unknown first":  {[]string{"", "1", "1"}, 0},
+		"another run":    {[]string{"1", "2"}, 100},
+		"and then known": {[]string{"1", "", "2"}, 100},
+	} {
+		d := discards{ask: func(context.Context, string) (map[string]int64, error) {
+			return map[string]int64{"too_large": 100}, nil
+		}}
+		must(t, d.begin(t.Context(), "a")) // 100 are of before
+		for _, process := range c.processes {
+			must(t, d.update(t.Context(), []*shipment{{tenant: "a"}}, process, 0))
+		}
+		if got, _ := d.charges("a", 1000, time.Time{}); got["too_large"] != c.want {
+			t.Errorf("%s: charged %v, want %d", name, got, c.want)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package forwarder
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,10 +14,7 @@ type Forwarder struct {
 	o      Options
 	client *client
 	lanes  *lanes
-	digest *digest
 	apart  *apart
-	seed   uint64
-	alone  sync.RWMutex // held for writing by a request that must be the only one
 	large  large
 	stats  counters
 	said   discards
@@ -31,44 +27,36 @@ type Forwarder struct {
 	roomAfter  time.Duration
 	roomEvery  time.Duration
 
-	mu       sync.Mutex
-	acked    []*shipment // that prove has not taken over yet
-	broke    time.Time   // when a connection was last lost
-	lastAck  time.Time
-	draining chan struct{} // closed by Drain
+	mu      sync.Mutex
+	acked   []*shipment // that prove has not taken over yet
+	broke   time.Time   // when a connection was last lost
+	lastAck time.Time
 }
 
 // New makes a Forwarder; Run sets it to work.
 func New(o Options) *Forwarder {
 	o = o.withDefaults()
-	f := &Forwarder{
+	return &Forwarder{
 		o:          o,
-		client:     newClient(o.Timeout, allTimes*o.MaxInFlight),
-		lanes:      newLanes(o.MaxInFlight, o.BatchBytes),
-		digest:     newDigest(&o),
+		client:     newClient(o.timeout, allTimes*o.inFlight),
+		lanes:      newLanes(o.inFlight, o.batch),
 		apart:      newApart(o.TraceIdle),
-		seed:       rand.Uint64(),
 		large:      newLarge(),
+		said:       discards{ask: o.Discards},
 		retries:    newRetries(),
 		pause:      refusedPause,
 		reread:     readPause,
 		stuckEvery: stuckEvery,
 		roomAfter:  roomAfter,
 		roomEvery:  roomEvery,
-		draining:   make(chan struct{}),
 		log:        rarely{logger: o.Logger},
 	}
-	if o.Blocks == nil {
-		f.said.ask = o.Discards
-	}
-	return f
 }
 
-// Run sends and proves until ctx is done. What is not proven then stays in the spool, and is sent again by the next
-// Forwarder. It is called once.
+// Run sends and proves until ctx is done. What has not settled then stays in
+// the spool, and is sent again by the next Forwarder. It is called once.
 func (f *Forwarder) Run(ctx context.Context) error {
 	defer f.client.transport.CloseIdleConnections()
-	f.recover(ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { f.sendNew(ctx, g); return nil })
 	g.Go(func() error { f.sendAgain(ctx, g); return nil })
@@ -79,26 +67,18 @@ func (f *Forwarder) Run(ctx context.Context) error {
 
 var errUnsettled = errors.New("tempo has acknowledged them, and they are kept for as long as it may have them in memory only")
 
-// Drain returns once everything in the spool is proven, or ctx is done; without Blocks, once all is acknowledged. It asks Tempo to write what it holds, so it is
-// for the end of a run.
+// Drain returns nil once nothing is pending in the spool, and an error once
+// Tempo has acknowledged all that it takes now, which takes longer to settle
+// than a stop should, or when ctx is done.
 func (f *Forwarder) Drain(ctx context.Context) error {
-	close(f.draining)
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	var flushed time.Time
 	for {
-		st := f.o.Spool.Status()
-		if st.Pending.Records == 0 {
+		switch pending := f.o.Spool.Status().Pending; {
+		case pending.Records == 0:
 			return nil
-		}
-		sent := f.stats.unproven.Load()+f.lanes.delayed() >= st.Pending.Spans
-		if sent && f.o.Blocks == nil {
-			return errUnsettled // which takes longer than a stop should
-		}
-		// Once all is sent and cut; and again, for what was on its way.
-		if sent && f.quiet() && time.Since(flushed) > time.Second {
-			flushed = time.Now()
-			f.flush(ctx)
+		case f.stats.unproven.Load()+f.lanes.delayed() >= pending.Spans:
+			return errUnsettled
 		}
 		select {
 		case <-ctx.Done():
@@ -108,28 +88,9 @@ func (f *Forwarder) Drain(ctx context.Context) error {
 	}
 }
 
-// quiet says that nothing was acknowledged for some time, so that Tempo has cut everything by itself. A flush that comes
-// while it cuts could write a trace twice into one page of its write-ahead log, which shifts the rows of all that follow:
-// in the block spans of one trace would stand under the identifier of another.
-func (f *Forwarder) quiet() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return time.Since(f.lastAck) > f.o.Quiet
-}
-
-// flush asks Tempo to make a block of what it has.
-func (f *Forwarder) flush(ctx context.Context) {
-	if f.o.Flush == nil {
-		return
-	}
-	if err := f.o.Flush(ctx); err != nil && ctx.Err() == nil {
-		f.o.Logger.Debug("tempo does not flush", "err", err)
-	}
-}
-
 // sendNew sends the records of the spool for the first time in this run.
 func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
-	r := newBatcher(f.o.Spool, f.o.BatchBytes, f.o.Linger, f.large)
+	r := newBatcher(f.o.Spool, f.o.batch, f.o.linger, f.large)
 	defer r.close()
 	failures := 0
 	for {
@@ -177,9 +138,9 @@ func (f *Forwarder) othersPending(tenant string) bool {
 	return f.o.Spool.PendingBeside(tenant)
 }
 
-// sendAgain sends what failed, or the proof found missing.
+// sendAgain sends what failed, or Tempo may have lost.
 func (f *Forwarder) sendAgain(ctx context.Context, g *errgroup.Group) {
-	isLarge := func(s *shipment) bool { return s.bytes > f.o.BatchBytes }
+	isLarge := func(s *shipment) bool { return s.bytes > f.o.batch }
 	for {
 		s := f.lanes.next(ctx, func(s *shipment) bool { return !isLarge(s) || f.large.try() })
 		if s == nil {
@@ -239,7 +200,15 @@ func (f *Forwarder) acknowledged(s *shipment) {
 	s.taken, s.failure, s.refusal, s.failures, s.limited = nil, blame{}, blame{}, 0, 0
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.countUnproven(s, 1)
 	f.acked = append(f.acked, s)
-	f.digest.held.Add(int64(s.bytes))
 	f.lastAck = time.Now()
+}
+
+// countUnproven enters that a shipment waits to settle, 1, or no longer does,
+// -1. What is stuck is not pending, and is not counted.
+func (f *Forwarder) countUnproven(s *shipment, n int64) {
+	if s.entry == "" {
+		f.stats.unproven.Add(n * int64(s.spans))
+	}
 }

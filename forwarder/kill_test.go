@@ -3,16 +3,16 @@ package forwarder
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,60 +22,60 @@ import (
 
 var kills = flag.Int("kills", 10, "how often the process is killed in TestKillNine")
 
-// world is the Tempo of TestKillNine, in the parent; blocks that it has made are never lost.
+const (
+	writesAfter  = 100 * time.Millisecond // what the Tempo of TestKillNine holds in memory only
+	killedSettle = 150 * time.Millisecond
+)
+
+// world is the Tempo of TestKillNine, in the parent. What it took some time ago
+// is on its disk, and never lost.
 type world struct {
 	*tempo
-	all []block // ever made
+	held    []heldSpans
+	written map[id]bool
 }
 
-// written is what the killed process asks for: the blocks after a number, and which process Tempo is.
-type written struct {
-	Process string
-	Blocks  []writtenBlock
+type heldSpans struct {
+	spans []id
+	at    time.Time
 }
 
-type writtenBlock struct {
-	Tenant string
-	Spans  []id
-}
-
-func (w *world) serveBlocks(rw http.ResponseWriter, r *http.Request) {
-	var after int
-	_, _ = fmt.Sscan(r.URL.Query().Get("after"), &after)
+func (w *world) hold(spans []id) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	answer := written{Process: w.process}
-	for _, b := range w.all[min(after, len(w.all)):] {
-		answer.Blocks = append(answer.Blocks, writtenBlock{b.tenant, b.spans})
-	}
-	_ = json.NewEncoder(rw).Encode(answer)
+	w.held = append(w.held, heldSpans{spans, time.Now()})
 }
 
-// cutSome makes a block of some of what is held.
-func (w *world) cutSome(rng *rand.Rand, all bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for tenant, spans := range w.held {
-		rng.Shuffle(len(spans), func(i, j int) { spans[i], spans[j] = spans[j], spans[i] })
-		n := len(spans)
-		if !all {
-			n = rng.IntN(n + 1)
+// write notes what is on the disk by now. w.mu is held.
+func (w *world) write() {
+	for len(w.held) > 0 && time.Since(w.held[0].at) > writesAfter {
+		for _, s := range w.held[0].spans {
+			w.written[s] = true
 		}
-		w.all = append(w.all, block{tenant, slices.Clone(spans[:n])})
-		w.held[tenant] = spans[n:]
+		w.held = w.held[1:]
 	}
+}
+
+// end is the end of Tempo with what it has not written.
+func (w *world) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.write()
+	w.held = nil
+	w.process += "'"
+}
+
+func (w *world) serveProcess(rw http.ResponseWriter, _ *http.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, _ = io.WriteString(rw, w.process)
 }
 
 func (w *world) safe() map[id]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	safe := map[id]bool{}
-	for _, b := range w.all {
-		for _, s := range b.spans {
-			safe[s] = true
-		}
-	}
-	return safe
+	w.write()
+	return maps.Clone(w.written)
 }
 
 // spansOfRecord are those of the record with a number.
@@ -106,53 +106,32 @@ func killed(dir, url string) error {
 
 var killedOptions = spool.Options{MaxBytes: 256 << 20, SegmentBytes: 64 << 10, NoSpare: true, CheckpointEvery: 3 * time.Millisecond}
 
-// remote is a forwarder that learns of blocks over HTTP.
+// remote is a forwarder that asks over HTTP which run of Tempo there is.
 func remote(s *spool.Spool, url string) *Forwarder {
-	after := 0
-	ask := func() (written, error) {
-		var w written
-		resp, err := http.Get(fmt.Sprintf("%s/blocks?after=%d", url, after))
-		if err != nil {
-			return w, err
-		}
-		defer resp.Body.Close()
-		return w, json.NewDecoder(resp.Body).Decode(&w)
-	}
-	var mu sync.Mutex
 	f := New(Options{
-		Spool: s, ResendAfter: 300 * time.Millisecond, Timeout: time.Second, Linger: time.Millisecond, ProveEvery: 5 * time.Millisecond, BatchBytes: 4 << 10,
+		Spool: s, Settle: killedSettle, timeout: time.Second, linger: time.Millisecond, every: 5 * time.Millisecond, batch: 4 << 10,
 		Target: func() (Target, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			w, err := ask()
-			return Target{URL: url + "/v1/traces", Process: w.Process}, err
-		},
-		Blocks: func(context.Context) ([]Block, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			w, err := ask()
+			resp, err := http.Get(url + "/process")
 			if err != nil {
-				return nil, err
+				return Target{}, err
 			}
-			after += len(w.Blocks)
-			blocks := make([]Block, len(w.Blocks))
-			for i, b := range w.Blocks {
-				blocks[i] = block{b.Tenant, b.Spans}
-			}
-			return blocks, nil
+			defer resp.Body.Close()
+			process, err := io.ReadAll(resp.Body)
+			return Target{URL: url + "/v1/traces", Process: string(process)}, err
 		},
 	})
 	f.pause = 10 * time.Millisecond
 	return f
 }
 
-// A process with a spool and a forwarder is killed with SIGKILL at random times, while Tempo makes blocks of some of what
-// it got, now and then ends, and answers all kinds of things: whatever was acknowledged and is not in the spool any
-// more is in a block.
+// A process with a spool and a forwarder is killed with SIGKILL at random times,
+// while Tempo now and then ends, loses what it has not written, and answers all
+// kinds of things: whatever was acknowledged and is not in the spool any more is
+// on Tempo's disk.
 func TestKillNine(t *testing.T) {
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(3, 4))
-	w := &world{tempo: newTempo(t)}
+	w := &world{tempo: newTempo(t), written: map[id]bool{}}
 	var ill sync.Mutex
 	answers := rand.New(rand.NewPCG(5, 6))
 	w.answering(func(rw http.ResponseWriter, r *http.Request, got request) bool {
@@ -163,21 +142,23 @@ func TestKillNine(t *testing.T) {
 		case dice == 0:
 			rw.WriteHeader(http.StatusServiceUnavailable)
 		case dice == 1:
-			w.take(got.tenant, got.spans) // but the answer is lost
+			w.hold(got.spans) // but the answer is lost
 			reset(rw, r)
-		case dice == 2: // acknowledged and forgotten
+		case dice == 2: // something else answers for Tempo
+			rw.Header().Set("Content-Type", "text/html")
 		default:
+			w.hold(got.spans)
 			return true
 		}
 		return false
 	})
 	mux := http.NewServeMux()
-	mux.HandleFunc("/blocks", w.serveBlocks)
+	mux.HandleFunc("/process", w.serveProcess)
 	mux.Handle("/v1/traces", w.tempo)
 	front := httptest.NewServer(mux)
 	defer front.Close()
 
-	acked, next := map[int]bool{}, 0
+	acked, next, left := map[int]bool{}, 0, 0
 	for kill := range *kills {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "FORWARDER_KILLED_DIR="+dir, "FORWARDER_KILLED_URL="+front.URL, fmt.Sprint("FORWARDER_KILLED_FIRST=", next))
@@ -185,7 +166,7 @@ func TestKillNine(t *testing.T) {
 		out, err := cmd.StdoutPipe()
 		must(t, err)
 		must(t, cmd.Start())
-		over := time.AfterFunc(time.Duration(50+rng.IntN(350))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		over := time.AfterFunc(time.Duration(50+rng.IntN(550))*time.Millisecond, func() { _ = cmd.Process.Kill() })
 		for in := bufio.NewScanner(out); in.Scan(); {
 			var n int
 			if _, err := fmt.Sscanf(in.Text(), "acked %d", &n); err != nil {
@@ -193,10 +174,7 @@ func TestKillNine(t *testing.T) {
 			}
 			acked[n] = true
 			next = max(next, n+1)
-			if rng.IntN(30) == 0 {
-				w.cutSome(rng, false)
-			}
-			if rng.IntN(2000) == 0 {
+			if rng.IntN(200) == 0 {
 				w.end()
 			}
 		}
@@ -207,17 +185,17 @@ func TestKillNine(t *testing.T) {
 		}
 		next += 2 // one may be kept without being acknowledged
 		if rng.IntN(2) == 0 {
-			w.end() // an embedded one ends with its parent
+			w.end() // as where one machine has both
 		}
-		checkKilled(t, kill, dir, acked, w.safe())
+		left = checkKilled(t, kill, dir, acked, w.safe())
 	}
 
 	// The last run ends in order.
-	w.answering(nil)
+	w.answering(func(_ http.ResponseWriter, _ *http.Request, got request) bool { w.hold(got.spans); return true })
 	s, err := spool.Open(dir, killedOptions)
 	must(t, err)
 	stop := w.run(remote(s, front.URL))
-	eventually(t, "everything is proven", func() bool { w.cutSome(rng, true); return s.Status().Pending.Records == 0 })
+	eventually(t, "everything has settled", func() bool { return s.Status().Pending.Records == 0 })
 	stop()
 	lost := s.Status().Lost.Records
 	must(t, s.Close())
@@ -225,19 +203,20 @@ func TestKillNine(t *testing.T) {
 	for n := range acked {
 		for _, span := range spansOfRecord(n) {
 			if !safe[span] {
-				t.Fatalf("a span of record %d is in no block", n)
+				t.Fatalf("a span of record %d is not on the disk", n)
 			}
 		}
 	}
 	if lost != 0 {
 		t.Errorf("the spool lost %d records", lost)
 	}
-	t.Logf("%d kills, %d records acknowledged, %d blocks", *kills, len(acked), len(w.all))
+	t.Logf("%d kills, %d records acknowledged, %d left the spool before the last run", *kills, len(acked), left)
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// checkKilled holds what a killed process left against the blocks that there are.
-func checkKilled(t *testing.T, kill int, dir string, acked map[int]bool, safe map[id]bool) {
+// checkKilled holds what a killed process left against what is on Tempo's
+// disk, and returns how many records have left the spool.
+func checkKilled(t *testing.T, kill int, dir string, acked map[int]bool, safe map[id]bool) (left int) {
 	t.Helper()
 	s, err := spool.Open(dir, killedOptions)
 	must(t, err)
@@ -255,10 +234,12 @@ func checkKilled(t *testing.T, kill int, dir string, acked map[int]bool, safe ma
 		if pending[spansOfRecord(n)[0]] {
 			continue
 		}
+		left++
 		for _, span := range spansOfRecord(n) {
 			if !safe[span] {
-				t.Fatalf("kill %d: record %d has left the spool, and one of its spans is in no block", kill, n)
+				t.Fatalf("kill %d: record %d has left the spool, and Tempo has not written one of its spans", kill, n)
 			}
 		}
 	}
+	return left
 }

@@ -150,15 +150,16 @@ func (q *lanes) park(s *shipment) {
 	})
 }
 
-// again queues a shipment to be sent again after a pause, with the others.
-func (q *lanes) again(s *shipment, pause time.Duration) {
+// again queues a shipment to be sent again now, with the others.
+func (q *lanes) again(s *shipment) {
 	q.with(s.tenant, func(l *lane) {
-		s.notBefore, s.doubtful = time.Now().Add(pause), false
+		s.notBefore, s.doubtful = time.Time{}, false
 		l.waiting = append(l.waiting, s)
 	})
 }
 
-// doubt is again for a shipment that keeps no other waiting.
+// doubt queues a shipment to be sent again after a pause, in which it keeps no
+// other waiting.
 func (q *lanes) doubt(s *shipment, pause time.Duration) {
 	q.with(s.tenant, func(l *lane) {
 		s.notBefore, s.doubtful = time.Now().Add(pause), true

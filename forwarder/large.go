@@ -2,9 +2,10 @@ package forwarder
 
 import "context"
 
-// large is the right to have a record above BatchBytes in memory in order to send it; one has it at a time. Who takes it
-// has no slot of pace yet: else all slots could be of those who wait for it, and its holder wait for a slot. The proof
-// goes on without it, since its holder may wait for what only a proof makes room for.
+// large is the right to have a record in memory in order to send it that is
+// larger than a request should be; one has it at a time. Who takes it has no slot
+// of a lane yet: else all slots could be of those who wait for it, and its holder
+// wait for a slot.
 type large chan struct{}
 
 func newLarge() large { return make(large, 1) }

@@ -11,74 +11,56 @@ import (
 // Target is where spans go now.
 type Target struct {
 	URL string
-	// Process tells one run of Tempo from the next: what an earlier one held in memory only is gone. Empty where
-	// that cannot be known; then a connection that breaks counts as an end.
+	// Process tells one run of Tempo from the next: what an earlier one held in
+	// memory only is gone. Empty where that cannot be known; then a connection
+	// that breaks counts as an end.
 	Process string
 }
 
-// Block is a block of Tempo's that will survive any crash.
-type Block interface {
-	// Covers says whether the block can hold what was acknowledged for a tenant at a time.
-	Covers(tenant string, acknowledged time.Time) bool
-	// Spans calls visit for each span in it until visit returns false.
-	Spans(visit func(traceID, spanID []byte, kind int64) bool) error
-}
-
-// Options of a Forwarder.
+// Options of a Forwarder. Spool and Target are required.
 type Options struct {
 	Spool *spool.Spool
 	// Target returns an error while there is no Tempo.
 	Target func() (Target, error)
-	// Blocks returns the blocks that became durable since the last call, each once. At the first call those that may
-	// hold what is in the spool already. nil where Tempo's blocks cannot be read.
-	Blocks func(context.Context) ([]Block, error)
-	// Flush asks Tempo to write what it holds to a block soon. It is called by Drain only, and only once nothing was
-	// acknowledged for the time Quiet. nil where it cannot be asked.
-	Flush func(context.Context) error
-	Quiet time.Duration
-	// Discards returns how many spans of a tenant Tempo says it has discarded since it started, by reason. nil where it
-	// cannot be asked.
+	// Discards returns how many spans of a tenant Tempo says it has discarded
+	// since it started, by reason. nil where it cannot be asked.
 	Discards func(ctx context.Context, tenant string) (map[string]int64, error)
-	// Discarded is told of spans that have just left the spool since Tempo discarded them. A crash before it has recorded
-	// that makes them count as proven.
+	// Discarded is told of spans that have just left the spool since Tempo
+	// discarded them. A crash before it has recorded that makes them count as
+	// proven.
 	Discarded func(tenant, reason string, spans int)
-	// Busy says that Tempo needs a pause, such as for its memory. nil: never.
-	Busy func() bool
-	// BytesPerSecond is what Tempo can digest, and Window how many bytes it may hold that are not proven. 0: no limit.
-	BytesPerSecond int64
-	Window         int64
+	// Settle is the time after which what Tempo acknowledged is on its disk, if
+	// it has not ended since. 0: 30 s.
+	Settle time.Duration
+	// TraceIdle is the time after which Tempo has forgotten a trace; 0 for one
+	// that tells all traces apart.
+	TraceIdle time.Duration
+	Logger    *slog.Logger
 
-	ResendAfter time.Duration // after the acknowledgement, for what is in no block
-	Settle      time.Duration // without Blocks: after it what was acknowledged is on Tempo's disk
-	TraceIdle   time.Duration // after it Tempo has forgotten a trace; 0 for one that tells all traces apart
-	Timeout     time.Duration // of a request
-	MaxInFlight int           // requests at once
-	BatchBytes  int           // of a request that records share; of larger records one is read and sent at a time
-	Linger      time.Duration // for a request to become larger
-	ProveEvery  time.Duration // how often Blocks is asked
-	Logger      *slog.Logger
+	// What only tests change:
+	timeout  time.Duration // of a request
+	inFlight int           // requests of a tenant at once
+	batch    int           // bytes of a request that records share; of larger records one is read and sent at a time
+	linger   time.Duration // for a request to become larger
+	every    time.Duration // how often it is looked what has settled
 }
 
-// withDefaults fills in what tests and callers rarely set.
+// withDefaults fills in what is rarely set.
 func (o Options) withDefaults() Options {
 	set := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {
 			*d = value
 		}
 	}
-	set(&o.ResendAfter, 6*time.Minute)
 	set(&o.Settle, 30*time.Second)
-	set(&o.Timeout, 30*time.Second)
-	set(&o.Linger, 20*time.Millisecond)
-	set(&o.ProveEvery, time.Second)
-	if o.MaxInFlight == 0 {
-		o.MaxInFlight = 4
+	set(&o.timeout, 30*time.Second)
+	set(&o.linger, 20*time.Millisecond)
+	set(&o.every, time.Second)
+	if o.inFlight == 0 {
+		o.inFlight = 4
 	}
-	if o.BatchBytes == 0 {
-		o.BatchBytes = 256 << 10
-	}
-	if o.Busy == nil {
-		o.Busy = func() bool { return false }
+	if o.batch == 0 {
+		o.batch = 256 << 10
 	}
 	if o.Discarded == nil {
 		o.Discarded = func(string, string, int) {}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,195 +15,71 @@ import (
 	"appliance/internal/spool"
 )
 
-// A record stays in the spool until the last of its spans is in a block, whatever the acknowledgement said.
-func TestNothingLeavesBeforeItsBlock(t *testing.T) {
+// Of a request of which Tempo took a part only the rest is sent again, and it
+// leaves when all of it has settled.
+func TestOnlyTheRestIsSentAgain(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	for i := range 4 {
-		keep(t, s, "a", upTo(10*i, 10)...)
+		keep(t, s, "a", upTo(25*i, 25)...)
 	}
-	f, _ := k.start(k.options(s))
-	k.gets(40)
-	k.passes(5)
-	if st := s.Status(); st.Pending.Records != 4 {
-		t.Fatalf("without a block %d of 4 records are pending", st.Pending.Records)
-	}
-	k.write("a", append(upTo(0, 10), upTo(10, 9)...)...)
-	k.write("b", numbered(19)) // another tenant's
-	k.passes(5)
-	if st := s.Status(); st.Pending.Spans < 30 {
-		t.Fatalf("with one block of 19 spans %d of 40 are pending", st.Pending.Spans)
-	}
-	k.write("a", upTo(19, 20)...)
-	k.passes(5)
-	if st := s.Status(); st.Pending.Spans < 10 {
-		t.Fatalf("the last span is in no block, and %d are pending", st.Pending.Spans)
-	}
-	k.write("a", numbered(39))
-	empty(t, s)
-	eventually(t, "the proven spans are counted", func() bool { return f.Stats().ProvenSpans == 40 })
-	for span, n := range k.times() {
-		if n != 1 {
-			t.Errorf("span %v was sent %d times", span, n)
+	size := int64(len(payload(upTo(0, 25)))) // so that all goes in two parts
+	var parts, failed atomic.Int64
+	var healed atomic.Bool
+	k.answering(func(w http.ResponseWriter, r *http.Request, _ request) bool {
+		switch {
+		case r.ContentLength > 2*size:
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		case parts.Load() == 1 && !healed.Load():
+			failed.Add(1)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		default:
+			parts.Add(1)
+			return true
 		}
+		return false
+	})
+	f, _ := k.start(k.options(s))
+	eventually(t, "the second part is not taken", func() bool { return failed.Load() > 0 })
+	k.idle()
+	if st := s.Status(); st.Pending.Spans != 100 {
+		t.Errorf("%d of 100 spans are pending, and Tempo has half of them", st.Pending.Spans)
 	}
-}
-
-// What is in no block when it is time is sent again, and nothing else is.
-func TestOnlyMissingSpansAreSentAgain(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	for i := range 3 {
-		keep(t, s, "a", upTo(10*i, 10)...)
-	}
-	o := k.options(s)
-	o.ResendAfter = 1500 * time.Millisecond
-	f, _ := k.start(o)
-	k.gets(30)
-	missing := []id{numbered(3), numbered(17), numbered(18), numbered(29)}
+	healed.Store(true)
+	empty(t, s)
 	k.mu.Lock()
-	clear(k.held) // Tempo loses them
-	k.mu.Unlock()
-	k.write("a", slices.DeleteFunc(upTo(0, 30), func(s id) bool { return slices.Contains(missing, s) })...)
-	k.gets(34)
-	k.cut()
-	empty(t, s)
-	for span, n := range k.times() {
-		if want := 1 + count(missing, span); n != want {
-			t.Errorf("span %v was sent %d times, want %d", span, n, want)
+	defer k.mu.Unlock()
+	for _, span := range upTo(0, 100) {
+		if n := count(k.taken["a"], span); n != 1 {
+			t.Errorf("span %v was taken %d times", span, n)
 		}
 	}
-	if n := f.Stats().Resent["not_in_a_block"]; n != 4 {
-		t.Errorf("%d spans are counted as sent again, want 4", n)
-	}
+	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 100 })
 }
 
-func count(list []id, s id) int {
-	if slices.Contains(list, s) {
-		return 1
+func count(list []id, s id) (n int) {
+	for _, other := range list {
+		if other == s {
+			n++
+		}
 	}
-	return 0
-}
-
-// What an ended Tempo held is sent to the next one; what it had written is not.
-func TestEndedTempo(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	keep(t, s, "", upTo(0, 20)...)
-	f, _ := k.start(k.options(s))
-	k.gets(20)
-	k.passes(3)
-	k.write("", upTo(0, 15)...)
-	k.end()
-	k.gets(25)
-	k.passes(3)
-	if s.Status().Pending.Spans != 20 {
-		t.Fatal("a record left the spool before its block")
-	}
-	k.cut()
-	empty(t, s)
-	if n := f.Stats().Resent["tempo_restarted"]; n != 5 {
-		t.Errorf("%d spans are counted as sent again, want 5", n)
-	}
+	return n
 }
 
 // A slow Tempo has one request in flight. That none comes must not keep what is to be sent again.
 func TestSentAgainWhileNothingComes(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "a", upTo(0, 5)...)
-	f := New(k.options(s))
+	f := New(k.holding(s))
 	f.lanes.most = 1
 	k.run(f)
 	k.gets(5)
-	k.passes(3)
 	k.end()
 	k.gets(10)
-	k.cut()
-	empty(t, s)
 }
 
-// Spans that share their ids are told apart by their kind, as Tempo does.
-func TestKindsDoNotProveEachOther(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	client, server := numbered(1), numbered(1)
-	client.Kind, server.Kind = 3, 2
-	keep(t, s, "a", client)
-	keep(t, s, "a", server)
-	k.start(k.options(s))
-	k.gets(2)
-	k.passes(3)
-	k.write("a", client)
-	k.passes(5)
-	if s.Status().Pending.Spans == 0 {
-		t.Fatal("the client's span proved the server's")
-	}
-	k.write("a", server)
-	empty(t, s)
-}
-
-// manySpans is a block of strangers with spans of ours as the first and the last.
-type manySpans struct {
-	n           int
-	first, last id
-	all         *atomic.Bool
-}
-
-func (manySpans) Covers(string, time.Time) bool { return true }
-
-func (b manySpans) Spans(visit func(traceID, spanID []byte, kind int64) bool) error {
-	visit(b.first.Trace[:], b.first.Span[:], int64(b.first.Kind))
-	for i := range b.n {
-		s := numbered(1<<30 + i)
-		visit(s.Trace[:], s.Span[:], int64(s.Kind))
-	}
-	b.all.Store(visit(b.last.Trace[:], b.last.Span[:], int64(b.last.Kind)))
-	return nil
-}
-
-func TestBlockOfMoreSpansThanAreComparedAtOnce(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	keep(t, s, "a", numbered(0), numbered(1))
-	k.start(k.options(s))
-	k.gets(2)
-	k.passes(3)
-	big := manySpans{maxTokens + 1000, numbered(0), numbered(1), new(atomic.Bool)}
-	k.mu.Lock()
-	k.blocks = append(k.blocks, big)
-	k.mu.Unlock()
-	empty(t, s)
-	if !big.all.Load() {
-		t.Error("the block was not read to its end")
-	}
-}
-
-// brokenBlock ends with an error.
-type brokenBlock struct{ block }
-
-func (b brokenBlock) Spans(func(traceID, spanID []byte, kind int64) bool) error {
-	return errors.New("i/o error")
-}
-
-// A block that cannot be read proves nothing; what is in it is sent again.
-func TestUnreadableBlock(t *testing.T) {
-	k, s := newTempo(t), openSpool(t, t.TempDir())
-	keep(t, s, "a", upTo(0, 3)...)
-	o := k.options(s)
-	o.ResendAfter = 200 * time.Millisecond
-	f, _ := k.start(o)
-	eventually(t, "the proof waits for a block", func() bool { return f.Stats().UnprovenSpans == 3 })
-	k.mu.Lock()
-	k.blocks = append(k.blocks, brokenBlock{block{"a", upTo(0, 3)}})
-	k.mu.Unlock()
-	k.gets(6)
-	if s.Status().Pending.Spans != 3 {
-		t.Fatal("a block that cannot be read was taken as a proof")
-	}
-	k.cut()
-	empty(t, s)
-	if f.Stats().LastError == "" {
-		t.Error("nothing tells of the block")
-	}
-}
-
-// A damaged byte in the spool costs the record that it is in: the others are proven, and that one is counted as lost.
-func TestDamageWhileUnproven(t *testing.T) {
+// A damaged byte in the spool costs the record that it is in: the others settle,
+// and that one is counted as lost.
+func TestDamageBeforeItIsSentAgain(t *testing.T) {
 	for name, place := range map[string]int{"payload": 12, "header": -20} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -210,11 +87,20 @@ func TestDamageWhileUnproven(t *testing.T) {
 			for i := range 4 {
 				keep(t, s, "a", upTo(10*i, 10)...)
 			}
-			f, _ := k.start(k.options(s))
-			k.gets(40)
-			k.passes(3)
+			k.answering(func(w http.ResponseWriter, _ *http.Request, _ request) bool {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return false
+			})
+			o := k.options(s)
+			o.linger = 200 * time.Millisecond // so that they share a request
+			f, _ := k.start(o)
+			eventually(t, "all are sent", func() bool { return len(k.times()) == 40 })
 			flip(t, dir, payload(upTo(20, 10)), place)
-			k.cut()
+			eventually(t, "the rest is sent", func() bool {
+				got := k.got()
+				return !slices.Contains(got[len(got)-1].spans, numbered(20))
+			})
+			k.answering(nil)
 			empty(t, s)
 			eventually(t, "the damage is counted", func() bool { return s.Status().Lost.Spans == 10 })
 			if st := s.Status(); st.Released.Spans != 30 || st.Lost.Records != 1 {
@@ -246,85 +132,63 @@ func flip(t *testing.T, dir string, content []byte, place int) {
 	t.Fatal("no file holds the content")
 }
 
-// Drain asks Tempo to write what it holds, and returns when the spool is empty.
+// Drain returns when Tempo has acknowledged everything, and does not wait for
+// what only time can settle.
 func TestDrain(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
-	for i := range 20 {
-		keep(t, s, "a", upTo(10*i, 10)...)
+	var tries atomic.Int64
+	k.answering(func(w http.ResponseWriter, _ *http.Request, _ request) bool {
+		if tries.Add(1) <= 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return false
+		}
+		return true
+	})
+	keep(t, s, "a", upTo(0, 10)...)
+	f, _ := k.start(k.holding(s))
+	if err := f.Drain(t.Context()); !errors.Is(err, errUnsettled) {
+		t.Fatal(err)
 	}
-	o := k.options(s)
-	o.Flush = func(context.Context) error {
-		k.mu.Lock()
-		k.flushes++
-		k.mu.Unlock()
-		k.cut()
-		return nil
+	if st, acked := s.Status(), f.Stats().AckedSpans; st.Pending.Spans != 10 || acked != 10 {
+		t.Errorf("%d spans are kept and %d were acknowledged, want 10 each", st.Pending.Spans, acked)
 	}
-	f, _ := k.start(o)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-	defer cancel()
-	must(t, f.Drain(ctx))
-	if st := s.Status(); st.Pending.Records != 0 || st.Released.Spans != 200 {
-		t.Errorf("drained with %+v pending, %+v released", st.Pending, st.Released)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.flushes == 0 {
-		t.Error("tempo was not asked to write")
-	}
+}
+
+// A spool in which nothing is pending is drained.
+func TestDrainOfNothing(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	keep(t, s, "a", upTo(0, 10)...)
+	f, _ := k.start(k.options(s))
+	empty(t, s)
+	must(t, f.Drain(t.Context()))
 }
 
 func TestDrainEndsInTime(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "a", upTo(0, 3)...)
-	o := k.options(s)
-	o.Flush = func(context.Context) error { return errors.New("no") }
-	f, _ := k.start(o)
+	k.answering(func(w http.ResponseWriter, _ *http.Request, _ request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return false
+	})
+	f, _ := k.start(k.options(s))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := f.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Drain returned %v", err)
 	}
 	if s.Status().Pending.Spans != 3 {
-		t.Error("what was not proven left the spool")
+		t.Error("what tempo did not take left the spool")
 	}
 }
 
-// An earlier run died between a proof and its release: what blocks hold already is not sent again, record by record.
-func TestRecover(t *testing.T) {
-	dir := t.TempDir()
-	k, s := newTempo(t), openSpool(t, dir)
-	for i := range 6 {
-		keep(t, s, []string{"a", "b"}[i%2], upTo(10*i, 10)...)
-	}
-	k.write("a", slices.Concat(upTo(0, 10), upTo(40, 10))...)
-	k.write("b", slices.Concat(upTo(10, 10), upTo(30, 9))...) // of the record from 30 on one is missing
-	f, _ := k.start(k.options(s))
-	k.gets(30)
-	k.passes(3)
-	if st := s.Status(); st.Pending.Spans != 30 {
-		t.Errorf("%d spans are pending, want 30", st.Pending.Spans)
-	}
-	k.cut()
-	empty(t, s)
-	sent := k.times()
-	for i := range 60 {
-		want := map[int]int{2: 1, 3: 1, 5: 1}[i/10]
-		if sent[numbered(i)] != want {
-			t.Errorf("span %d was sent %d times, want %d", i, sent[numbered(i)], want)
-		}
-	}
-	eventually(t, "all are counted as proven", func() bool { return f.Stats().ProvenSpans == 60 })
-}
-
-// The end of a run leaves in the spool what is not proven; the next one sends it.
+// The end of a run leaves in the spool what has not settled; the next one sends it.
 func TestNextRun(t *testing.T) {
 	dir := t.TempDir()
 	k := newTempo(t)
 	s, err := spool.Open(dir, spool.Options{NoSpare: true})
 	must(t, err)
 	keep(t, s, "a", upTo(0, 7)...)
-	_, stop := k.start(k.options(s))
+	_, stop := k.start(k.holding(s))
 	k.gets(7)
 	stop()
 	must(t, s.Close())
@@ -332,6 +196,5 @@ func TestNextRun(t *testing.T) {
 	s = openSpool(t, dir)
 	k.start(k.options(s))
 	k.gets(14)
-	k.cut()
 	empty(t, s)
 }

@@ -2,7 +2,6 @@ package forwarder
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -15,19 +14,15 @@ import (
 func TestTroubleIsSaidOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		f := New(Options{
-			Logger: slog.New(slog.NewTextHandler(&out, nil)),
-			Blocks: func(context.Context) ([]Block, error) { return nil, errors.New("disk is gone") },
-		})
+		f := New(Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
 		f.reread = time.Second
-		p := &proof{f: f}
 		for range 150 {
-			p.newBlocks(t.Context())
+			(&delivery{f: f, shipment: &shipment{}}).refusedAll(&refusedError{reason: "wrong version"}, false)
 			if !f.readFailed(t.Context(), errors.New("bad sector")) { // which takes a second
 				t.Fatal("gave up")
 			}
 		}
-		for _, what := range []string{"disk is gone", "bad sector"} {
+		for _, what := range []string{"wrong version", "bad sector"} {
 			if n := strings.Count(out.String(), what); n != 3 {
 				t.Errorf("%q is said %d times in 150 s, want 3", what, n)
 			}

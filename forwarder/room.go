@@ -68,7 +68,7 @@ func (q *lanes) takeFailing(after time.Duration, which func(*shipment) bool) (li
 // setAsideRest is done with all spans that are still to be sent.
 func (s *shipment) setAsideRest(why string) {
 	for i := range s.spans {
-		if !s.proven.has(i) && !s.taken.has(i) {
+		if !s.finished.has(i) && !s.taken.has(i) {
 			s.setAside(i, why)
 		}
 	}

@@ -99,11 +99,6 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 	if d.wait = max(d.wait, wait); b.spans == 0 {
 		return nil
 	}
-	var before map[string]int64 // just before: Tempo counts those of a request that it answers with 429 too
-	asked := false
-	if d.probe {
-		before, asked = f.discards(ctx, b)
-	}
 	began := time.Now()
 	err = d.once(ctx, target, b)
 	var partial *partialError
@@ -116,10 +111,6 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 		return err
 	}
 	d.took(target, began, b)
-	if asked {
-		after, _ := f.discards(ctx, b)
-		d.shipment.addDiscards(before, after)
-	}
 	return f.apart.took(b, time.Since(began))
 }
 
@@ -130,9 +121,6 @@ func (d *delivery) target(ctx context.Context, b *batch) (Target, error) {
 		if err := f.lanes.ready(ctx, b.tenant); err != nil {
 			return Target{}, err
 		}
-	}
-	if err := f.digest.ready(ctx, len(b.payload)); err != nil {
-		return Target{}, err
 	}
 	for {
 		target, err := f.o.Target()
@@ -168,10 +156,6 @@ func (d *delivery) took(target Target, began time.Time, b *batch) {
 // once posts a request, and enters in the lane what became of it.
 func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 	f, s := d.f, d.shipment
-	if !d.probe {
-		f.alone.RLock()
-		defer f.alone.RUnlock()
-	}
 	f.stats.inFlight.Add(1)
 	defer f.stats.inFlight.Add(-1)
 	began := time.Now()
@@ -189,7 +173,6 @@ func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 			f.mu.Unlock()
 		}
 		f.stats.failed(err)
-		f.digest.frighten()
 		f.lanes.with(b.tenant, func(l *lane) {
 			own := s.failure.times > 0 && l.taken > s.failure.taken || s.entry != "" && l.failing.IsZero() // others are taken
 			if !own || away.limited {
@@ -202,13 +185,4 @@ func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 		f.lanes.with(b.tenant, func(l *lane) { l.took(time.Since(began)) })
 	}
 	return err
-}
-
-// discards asks Tempo what it has discarded; false where it does not say.
-func (f *Forwarder) discards(ctx context.Context, b *batch) (map[string]int64, bool) {
-	n, err := f.o.Discards(ctx, b.tenant)
-	if err != nil {
-		f.o.Logger.Debug("tempo does not say what it discards", "err", err)
-	}
-	return n, err == nil
 }

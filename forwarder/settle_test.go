@@ -13,10 +13,10 @@ import (
 
 const settle = 400 * time.Millisecond
 
-// settling are the options for a Tempo whose blocks cannot be read.
+// settling are the options of a test that looks at the time this takes.
 func (k *tempo) settling(s *spool.Spool) Options {
 	o := k.options(s)
-	o.Blocks, o.Settle = nil, settle
+	o.Settle = settle
 	return o
 }
 
@@ -93,11 +93,13 @@ func TestEndWhileSettling(t *testing.T) {
 	t.Run("another process", func(t *testing.T) {
 		k, s := newTempo(t), openSpool(t, t.TempDir())
 		keep(t, s, "a", upTo(0, 10)...)
-		f, _ := k.start(k.settling(s))
+		f, _ := k.start(k.holding(s))
 		eventually(t, "it is acknowledged", func() bool { return f.Stats().AckedSpans == 10 })
 		k.end()
-		k.gets(20)
-		empty(t, s)
+		eventually(t, "it is acknowledged again", func() bool { return f.Stats().AckedSpans == 20 })
+		if n := f.Stats().Resent["tempo_restarted"]; n != 10 || s.Status().Pending.Spans != 10 {
+			t.Errorf("%d spans are counted as sent again, and %d are pending; want 10 each", n, s.Status().Pending.Spans)
+		}
 	})
 }
 
@@ -142,7 +144,7 @@ func TestUnknownTempoWhileSettling(t *testing.T) {
 	}
 }
 
-// Without blocks what Tempo says it rejected or refused is all that is known of it.
+// What Tempo says it rejected or refused is all that is known of it.
 func TestChargesWhileSettling(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	refuse := refusing(numbered(4))

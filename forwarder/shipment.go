@@ -11,8 +11,10 @@ import (
 	"appliance/internal/spool"
 )
 
-// shipment is consecutive records of one tenant and one segment that share a request, until they are proven. A
-// million spans in flight are a few hundred of them, so they are kept small: two bytes a record, a bit a span.
+// shipment is consecutive records of one tenant and one segment that
+// share a request, until they leave the spool. A million spans in flight are a
+// few hundred of them, so they are kept small: some bytes a record, and a bit a
+// span where some are finished.
 type shipment struct {
 	tenant  string
 	first   spool.Position
@@ -22,25 +24,23 @@ type shipment struct {
 	spans   int
 	bytes   int
 
-	proven      bits // done: found in a block, or never to be sent again
-	provenSpans int
-	entry       spool.StuckID // of a record that is stuck; then it has no positions
+	finished      bits // never to be sent again: discarded, damaged or to be set aside
+	finishedSpans int
+	entry         spool.StuckID // of a record that is stuck; then it has no positions
 
-	sent time.Time // when Tempo may have seen it for the first time
+	sent time.Time // when it was sent for the first time
 
 	// Since it was last to be sent, in one request or several:
-	began    time.Time        // the first request that Tempo took
-	acked    time.Time        // when it took the last one
-	process  string           // Target.Process
-	taken    bits             // spans that need not be sent again, while others must
-	refused  int              // spans that Tempo refused while it took those beside them
-	partial  int              // spans that Tempo said it rejected
-	discards map[string]int64 // what Tempo says it discarded of it, where it was asked
+	began   time.Time // the first request that Tempo took
+	acked   time.Time // when it took the last one
+	process string    // Target.Process
+	taken   bits      // spans that need not be sent again, while others must
+	refused int       // spans that Tempo refused while it took those beside them
+	partial int       // spans that Tempo said it rejected
 
-	charged map[string]int // of the spans marked proven, those that Tempo discarded
-	damaged int            // of the spans marked proven, those that cannot be read any more
-	stuck   []stuckSpan    // of the spans marked proven, those that are to be set aside, in their order
-	overdue int            // times that the proof did not come
+	charged map[string]int // of the finished spans, those that Tempo discarded
+	damaged int            // of the finished spans, those that cannot be read any more
+	stuck   []stuckSpan    // of the finished spans, those that are to be set aside, in their order
 
 	failure   blame     // requests that Tempo did not take, and took others of its tenant
 	refusal   blame     // requests that Tempo refused as a whole, likewise
@@ -110,39 +110,21 @@ func (s *shipment) positions() []spool.Position {
 	return list
 }
 
-// provenRecords lists the records of which each span is proven, and how many spans they have.
-func (s *shipment) provenRecords() (list []spool.Position, spans int) {
-	first := 0
-	_ = s.each(func(pos spool.Position, n int) error { // fails only if visit does
-		whole := true
-		for i := range n {
-			whole = whole && s.proven.has(first+i)
-		}
-		first += n
-		if whole {
-			list = append(list, pos)
-			spans += n
-		}
-		return nil
-	})
-	return list, spans
-}
-
-func (s *shipment) prove(i int) {
-	if s.proven.has(i) {
-		return
+// finish is done with a span, and says whether it was not before.
+func (s *shipment) finish(i int) bool {
+	if s.finished.has(i) {
+		return false
 	}
-	s.proven.set(i, s.spans)
-	s.provenSpans++
+	s.finished.set(i, s.spans)
+	s.finishedSpans++
+	return true
 }
 
 // setAside is done with a span that Tempo does not take.
 func (s *shipment) setAside(i int, why string) {
-	if s.proven.has(i) {
-		return
+	if s.finish(i) {
+		s.stuck = slices.Insert(s.stuck, s.stuckFrom(i), stuckSpan{i, why})
 	}
-	s.prove(i)
-	s.stuck = slices.Insert(s.stuck, s.stuckFrom(i), stuckSpan{i, why})
 }
 
 // stuckFrom is the place of the first stuck span from a number on.
@@ -154,33 +136,21 @@ func (s *shipment) stuckFrom(i int) int {
 // restart forgets what became of a shipment that is to be sent as a whole again.
 func (s *shipment) restart() {
 	s.began, s.process, s.taken = time.Time{}, "", nil
-	s.refused, s.partial, s.discards = 0, 0, nil
+	s.refused, s.partial = 0, 0
 }
 
 // lose is done with spans that cannot be read any more. Which of them Tempo refused is not known.
 func (s *shipment) lose(first, spans int) {
-	before := s.provenSpans
 	for i := range spans {
-		s.prove(first + i)
-	}
-	s.damaged += s.provenSpans - before
-	s.refused, s.partial, s.discards = 0, 0, nil
-}
-
-// addDiscards adds what a count of Tempo's has risen by, of each reason.
-func (s *shipment) addDiscards(before, after map[string]int64) {
-	for reason, n := range after {
-		if rise := n - before[reason]; rise > 0 {
-			if s.discards == nil {
-				s.discards = map[string]int64{}
-			}
-			s.discards[reason] += rise
+		if s.finish(first + i) {
+			s.damaged++
 		}
 	}
+	s.refused, s.partial = 0, 0
 }
 
-// missing is how many spans are not proven.
-func (s *shipment) missing() int { return s.spans - s.provenSpans }
+// missing is how many spans are not finished.
+func (s *shipment) missing() int { return s.spans - s.finishedSpans }
 
 // wire scans the records, which went through the receiver's limits or earlier ones.
 var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 1 << 30}
@@ -209,18 +179,4 @@ func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, 
 		return nil
 	})
 	return buf, err
-}
-
-// check proves the spans for which found is true. It reads the records again: their identifiers are held nowhere else.
-func (s *shipment) check(log *spool.Spool, buf []byte, found func(*otlpwire.Span) bool) ([]byte, error) {
-	return s.read(log, buf, func(e spool.Entry, i int) error {
-		end := i + e.Spans
-		_, err := wire.Walk(e.Payload, func(span *otlpwire.Span) {
-			if i < end && !s.proven.has(i) && found(span) {
-				s.prove(i)
-			}
-			i++
-		})
-		return err
-	})
 }

@@ -12,11 +12,10 @@ type resentReason int
 
 const (
 	resentRestart resentReason = iota // Tempo ended with them in memory
-	resentOverdue                     // they are in no block
 	resentRefused                     // Tempo refused the request
 )
 
-var resentNames = [...]string{"tempo_restarted", "not_in_a_block", "refused"}
+var resentNames = [...]string{"tempo_restarted", "refused"}
 
 // Stats are counts since the start, and the state now.
 type Stats struct {
@@ -28,7 +27,6 @@ type Stats struct {
 	Discarded     map[string]int64 `json:"discarded_spans"`
 	ResentSpans   int64            `json:"resent_spans"`
 	Resent        map[string]int64 `json:"resent_by_reason"`
-	Blocks        int64            `json:"blocks"`         // that were looked into
 	UnprovenSpans int64            `json:"unproven_spans"` // acknowledged by Tempo, and still in the spool with those beside them
 
 	InFlight  int       `json:"in_flight"`
@@ -38,8 +36,8 @@ type Stats struct {
 }
 
 type counters struct {
-	requests, failures, spans, bytes, proven, blocks, unproven, inFlight atomic.Int64
-	again                                                                [len(resentNames)]atomic.Int64
+	requests, failures, spans, bytes, proven, unproven, inFlight atomic.Int64
+	again                                                        [len(resentNames)]atomic.Int64
 
 	mu        sync.Mutex
 	discards  map[string]int64
@@ -80,7 +78,7 @@ func (f *Forwarder) Stats() Stats {
 	c := &f.stats
 	s := Stats{
 		Requests: c.requests.Load(), Failures: c.failures.Load(), AckedSpans: c.spans.Load(), AckedBytes: c.bytes.Load(),
-		ProvenSpans: c.proven.Load(), Blocks: c.blocks.Load(), UnprovenSpans: c.unproven.Load(), Resent: map[string]int64{},
+		ProvenSpans: c.proven.Load(), UnprovenSpans: c.unproven.Load(), Resent: map[string]int64{},
 	}
 	for why, name := range resentNames {
 		s.Resent[name] = c.again[why].Load()

@@ -58,45 +58,35 @@ func TestSpanThatTempoDoesNotTake(t *testing.T) {
 	for name, ill := range map[string]func(http.ResponseWriter, *http.Request){
 		"500": code(500, "oops"), "403": code(403, "waf"), "reset": reset, "503": code(503, ""), "a page": endless("<p>"),
 	} {
-		for _, blocks := range []bool{false, true} {
-			for _, beside := range []int{0, 99} {
-				if blocks && name != "500" {
-					continue // the proof does not know what Tempo answered
+		for _, beside := range []int{0, 99} {
+			t.Run(fmt.Sprintf("%s, %d beside it", name, beside), func(t *testing.T) {
+				k, s := newTempo(t), openSpool(t, t.TempDir())
+				bad := numbered(beside / 3)
+				i := &illFor{bad: []id{bad}, ill: ill}
+				k.answering(i.answer)
+				o := k.options(s)
+				o.Settle = 50 * time.Millisecond
+				keep(t, s, "a", upTo(0, 1+beside)...)
+				f := New(o)
+				f.stuckEvery = 100 * time.Millisecond
+				stop := k.run(f)
+				spans := beside + flow(t, s, "a", 1000, func() bool { return s.Status().Stuck.Spans == 1 })
+				eventually(t, "the others are taken", func() bool { return f.Stats().AckedSpans >= int64(spans) })
+				if got := stuckSpans(t, s); !slices.Equal(got, []id{bad}) {
+					t.Fatalf("set aside is %v", got)
 				}
-				t.Run(fmt.Sprintf("%s, proof by blocks %t, %d beside it", name, blocks, beside), func(t *testing.T) {
-					k, s := newTempo(t), openSpool(t, t.TempDir())
-					k.autoFlow = blocks
-					bad := numbered(beside / 3)
-					i := &illFor{bad: []id{bad}, ill: ill}
-					k.answering(i.answer)
-					o := k.settling(s)
-					if blocks {
-						o = k.options(s)
-						o.ResendAfter = 200 * time.Millisecond // for an acknowledgement that comes after its block
-					}
-					o.Settle = 50 * time.Millisecond
-					keep(t, s, "a", upTo(0, 1+beside)...)
-					f := New(o)
-					f.stuckEvery = 100 * time.Millisecond
-					stop := k.run(f)
-					spans := beside + flow(t, s, "a", 1000, func() bool { return s.Status().Stuck.Spans == 1 })
-					eventually(t, "the others are taken", func() bool { return f.Stats().AckedSpans >= int64(spans) })
-					if got := stuckSpans(t, s); !slices.Equal(got, []id{bad}) {
-						t.Fatalf("set aside is %v", got)
-					}
-					empty(t, s)
-					if got := k.charges(); len(got) != 0 {
-						t.Errorf("charged %v", got)
-					}
-					i.healed.Store(true)
-					eventually(t, "nothing is stuck", func() bool { return s.Status().Stuck.Spans == 0 })
-					eventually(t, "all are proven", func() bool { return f.Stats().ProvenSpans == int64(spans+1) })
-					if st := s.Status(); st.Released.Spans != int64(spans+1) {
-						t.Errorf("%d spans are released, want %d", st.Released.Spans, spans+1)
-					}
-					stop()
-				})
-			}
+				empty(t, s)
+				if got := k.charges(); len(got) != 0 {
+					t.Errorf("charged %v", got)
+				}
+				i.healed.Store(true)
+				eventually(t, "nothing is stuck", func() bool { return s.Status().Stuck.Spans == 0 })
+				eventually(t, "all are proven", func() bool { return f.Stats().ProvenSpans == int64(spans+1) })
+				if st := s.Status(); st.Released.Spans != int64(spans+1) {
+					t.Errorf("%d spans are released, want %d", st.Released.Spans, spans+1)
+				}
+				stop()
+			})
 		}
 	}
 }
@@ -113,8 +103,7 @@ func TestRateLimitedSpansAreNotStuck(t *testing.T) {
 		}
 		return true
 	})
-	o := k.settling(s)
-	o.Settle = 20 * time.Millisecond
+	o := k.options(s)
 	for i := range 20 {
 		keep(t, s, "a", upTo(10*i, 10)...)
 	}
@@ -146,8 +135,8 @@ func TestTenantsDoNotWaitForEachOther(t *testing.T) {
 				}
 				return true
 			})
-			o := k.settling(s)
-			o.Settle, o.Timeout, o.BatchBytes = 20*time.Millisecond, 2*time.Second, 4<<10
+			o := k.options(s)
+			o.Settle, o.timeout, o.batch = 20*time.Millisecond, 2*time.Second, 4<<10
 			for i := range 100 {
 				keep(t, s, "noisy", upTo(50*i, 50)...) // requests of their own
 			}
@@ -184,8 +173,7 @@ func TestRefusedTogether(t *testing.T) {
 			bad := upTo(0, n)
 			k.answering(refusing(bad...))
 			keep(t, s, "a", bad...)
-			o := k.settling(s)
-			o.Settle = 20 * time.Millisecond
+			o := k.options(s)
 			f, _ := k.start(o)
 			spans := flow(t, s, "a", 1000, func() bool { return k.charges()["a/refused"] > 0 })
 			empty(t, s)
@@ -206,8 +194,7 @@ func TestStuckAcrossRuns(t *testing.T) {
 	i := &illFor{bad: []id{numbered(5), numbered(7)}, ill: code(500, "it makes me ill")}
 	k.answering(i.answer)
 	keep(t, s, "a", upTo(0, 20)...)
-	o := k.settling(s)
-	o.Settle = 20 * time.Millisecond
+	o := k.options(s)
 	_, stop := k.start(o)
 	flow(t, s, "a", 1000, func() bool { return s.Status().Stuck.Spans == 2 })
 	empty(t, s)
@@ -265,8 +252,7 @@ func TestFewRecordsDoNotFillTheSpool(t *testing.T) {
 		}
 		return true
 	})
-	o := k.settling(s)
-	o.Settle = time.Millisecond
+	o := k.options(s)
 	f := New(o)
 	f.stuckEvery, f.roomAfter, f.roomEvery = time.Second, 50*time.Millisecond, 20*time.Millisecond
 	k.run(f)
@@ -294,8 +280,7 @@ func TestTenantThatIsGone(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	keep(t, s, "gone", upTo(0, 10)...)
 	keep(t, s, "single-tenant", upTo(10, 10)...)
-	o := k.settling(s)
-	o.Settle = 20 * time.Millisecond
+	o := k.options(s)
 	k.start(o)
 	empty(t, s)
 	for _, r := range k.got() {

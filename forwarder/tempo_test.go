@@ -19,7 +19,7 @@ import (
 	"appliance/internal/spool"
 )
 
-// id is a span as the proof tells it from others.
+// id tells a span from others.
 type id struct {
 	Trace [16]byte
 	Span  [8]byte
@@ -100,21 +100,16 @@ type tempo struct {
 	process  string
 	answer   func(w http.ResponseWriter, r *http.Request, got request) bool // nil, or true to take the request
 	requests []request
-	held     map[string][]id        // acknowledged and in no block, by tenant
-	blocks   []Block                // that Blocks has not returned yet
-	inBlock  map[string]map[id]bool // that Blocks has returned, by tenant
-	flushes  int
-	rounds   int // calls to Blocks
+	taken    map[string][]id // since the process started, by tenant
 	discards map[string]map[string]int64
 	charged  map[string]int // tenant/reason
-	autoFlow bool           // a block after each request
 }
 
 // newTempo also lets the test run beside others: most of their time is waiting.
 func newTempo(t *testing.T) *tempo {
 	t.Parallel()
 	k := &tempo{
-		t: t, process: "1", held: map[string][]id{}, inBlock: map[string]map[id]bool{}, discards: map[string]map[string]int64{}, charged: map[string]int{},
+		t: t, process: "1", taken: map[string][]id{}, discards: map[string]map[string]int64{}, charged: map[string]int{},
 	}
 	k.Server = httptest.NewServer(k)
 	t.Cleanup(k.Server.Close)
@@ -145,39 +140,10 @@ func (k *tempo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (k *tempo) take(tenant string, spans []id) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.held[tenant] = append(k.held[tenant], spans...)
-	if k.autoFlow {
-		k.cutLocked()
-	}
+	k.taken[tenant] = append(k.taken[tenant], spans...)
 }
 
-// block is spans that are safe.
-type block struct {
-	tenant string
-	spans  []id
-}
-
-func (b block) Covers(tenant string, _ time.Time) bool { return tenant == b.tenant }
-
-func (b block) Spans(visit func(traceID, spanID []byte, kind int64) bool) error {
-	for _, s := range b.spans {
-		if !visit(s.Trace[:], s.Span[:], int64(s.Kind)) {
-			break
-		}
-	}
-	return nil
-}
-
-// cut makes a block of everything that is held.
-func (k *tempo) cut() {
-	k.idle()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.cutLocked()
-}
-
-// idle waits until the forwarder has entered what it was answered: a block is looked into once, and a real Tempo takes
-// longer for one than for an answer.
+// idle waits until the forwarder has entered what it was answered.
 func (k *tempo) idle() {
 	k.t.Helper()
 	k.mu.Lock()
@@ -193,27 +159,12 @@ func (k *tempo) idle() {
 	})
 }
 
-func (k *tempo) cutLocked() {
-	for tenant, spans := range k.held {
-		k.blocks = append(k.blocks, block{tenant, spans})
-		delete(k.held, tenant)
-	}
-}
-
-// write makes a block of certain spans.
-func (k *tempo) write(tenant string, spans ...id) {
-	k.idle()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.blocks = append(k.blocks, block{tenant, spans})
-}
-
 // end is the end of the process with all that it held.
 func (k *tempo) end() {
 	k.idle()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.held)
+	clear(k.taken)
 	k.process += "'"
 }
 
@@ -227,27 +178,6 @@ func (k *tempo) target() (Target, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return Target{URL: k.URL + "/v1/traces", Process: k.process}, nil
-}
-
-func (k *tempo) newBlocks(context.Context) ([]Block, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.rounds++
-	list := k.blocks
-	k.blocks = nil
-	for _, b := range list {
-		b, ok := b.(block)
-		if !ok {
-			continue
-		}
-		if k.inBlock[b.tenant] == nil {
-			k.inBlock[b.tenant] = map[id]bool{}
-		}
-		for _, s := range b.spans {
-			k.inBlock[b.tenant][s] = true
-		}
-	}
-	return list, nil
 }
 
 // discard counts spans as Tempo does for which it answers 200.
@@ -296,19 +226,6 @@ func (k *tempo) times() map[id]int {
 	return n
 }
 
-// passes waits until Blocks was asked n times more.
-func (k *tempo) passes(n int) {
-	k.t.Helper()
-	k.mu.Lock()
-	until := k.rounds + n
-	k.mu.Unlock()
-	eventually(k.t, fmt.Sprintf("%d rounds of the proof", n), func() bool {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		return k.rounds >= until
-	})
-}
-
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -345,12 +262,19 @@ func keep(t testing.TB, s *spool.Spool, tenant string, spans ...id) spool.Positi
 	return pos
 }
 
-// options are those of most tests: nothing is sent again by itself, and all is quick.
+// options are those of most tests: all is quick.
 func (k *tempo) options(s *spool.Spool) Options {
 	return Options{
-		Spool: s, Target: k.target, Blocks: k.newBlocks, Discarded: k.discarded,
-		ResendAfter: time.Hour, Settle: time.Hour, Timeout: 5 * time.Second, Linger: 10 * time.Millisecond, ProveEvery: 2 * time.Millisecond,
+		Spool: s, Target: k.target, Discarded: k.discarded,
+		Settle: 20 * time.Millisecond, timeout: 5 * time.Second, linger: 10 * time.Millisecond, every: 2 * time.Millisecond,
 	}
+}
+
+// holding are those of a test in which nothing settles.
+func (k *tempo) holding(s *spool.Spool) Options {
+	o := k.options(s)
+	o.Settle = time.Hour
+	return o
 }
 
 // start runs a forwarder until the test ends, or stop is called.

@@ -64,8 +64,6 @@ func unreadableRecord(t *testing.T, offset int64) {
 	f.reread = time.Millisecond
 	stop := k.run(f)
 	eventually(t, "the others are taken", func() bool { return f.Stats().AckedSpans == 2000 })
-	k.passes(3)
-	k.cut()
 	eventually(t, "the others are proven", func() bool { return f.Stats().ProvenSpans == 2000 })
 	if st := s.Status(); st.Pending.Spans != 1000 || st.Lost.Spans != 0 {
 		t.Errorf("%+v pending, %+v lost", st.Pending, st.Lost)
@@ -80,14 +78,13 @@ func unreadableRecord(t *testing.T, offset int64) {
 	f, stop = k.start(k.options(s))
 	// With the one behind it, whose release is durable only when all before it are released.
 	eventually(t, "it is taken", func() bool { return f.Stats().AckedSpans == 2000 })
-	k.passes(3)
-	k.cut()
 	empty(t, s)
 	stop()
 	must(t, s.Close())
 }
 
-// A shipment that the disk does not give when a block comes leaves the others of the block proven.
+// A shipment that is to be sent again, and that the disk does not give, keeps no
+// other from being sent again, and follows when it can be read.
 func TestUnreadableShipment(t *testing.T) {
 	k := newTempo(t)
 	disk := &badDisk{FS: durable.OS}
@@ -99,16 +96,19 @@ func TestUnreadableShipment(t *testing.T) {
 		keep(t, s, "a", upTo(1000*(i+1), 1000)...)
 	}
 	disk.from, disk.to = first.Offset+10_000, first.Offset+10_001
-	o := k.options(s)
-	o.BatchBytes, o.MaxInFlight = 10, 1 // each record alone, in their order
-	f, stop := k.start(o)
+	o := k.holding(s)
+	o.batch, o.inFlight = 10, 1 // each record alone, in their order
+	f := New(o)
+	f.reread = time.Millisecond
+	stop := k.run(f)
 	defer stop()
 	eventually(t, "all is taken", func() bool { return f.Stats().AckedSpans == 5000 })
-	k.passes(3)
 	disk.bad.Store(true)
-	k.cut()
-	eventually(t, "the others are proven", func() bool { return f.Stats().ProvenSpans == 4000 })
-	if st := s.Status(); st.Pending.Spans != 1000 || st.Lost.Spans != 0 {
+	k.end()
+	eventually(t, "the others are taken again", func() bool { return f.Stats().AckedSpans == 9000 })
+	if st := s.Status(); st.Pending.Spans != 5000 || st.Lost.Spans != 0 {
 		t.Errorf("%+v pending, %+v lost", st.Pending, st.Lost)
 	}
+	disk.bad.Store(false)
+	eventually(t, "it is taken again", func() bool { return f.Stats().AckedSpans == 10_000 })
 }
