@@ -16,6 +16,9 @@ type discards struct {
 	process string
 }
 
+// rateLimited is what Tempo also answers 429: those spans are sent again.
+const rateLimited = "rate_limited"
+
 type discarded struct {
 	asked   time.Time
 	counted map[string]int64 // by reason, as Tempo said last
@@ -66,7 +69,9 @@ func (d *discards) update(ctx context.Context, shipments []*shipment, process st
 			return err
 		}
 		for reason, n := range now {
-			t.open[reason] += max(0, n-t.counted[reason])
+			if reason != rateLimited {
+				t.open[reason] += max(0, n-t.counted[reason])
+			}
 		}
 		t.asked, t.counted = time.Now(), now
 	}

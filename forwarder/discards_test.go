@@ -3,6 +3,7 @@ package forwarder
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -35,6 +36,30 @@ func TestDiscards(t *testing.T) {
 				t.Errorf("charged %v, want %d as trace_too_large", got, len(bad))
 			}
 		})
+	}
+}
+
+// Tempo counts as discarded also what it answers 429. Those spans are sent
+// again, and taken.
+func TestDiscardsOfARequestThatWasNotTaken(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	var n atomic.Int64
+	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {
+		if n.Add(1) > 2 {
+			return true
+		}
+		k.discard("a", "rate_limited", len(got.spans))
+		w.WriteHeader(http.StatusTooManyRequests)
+		return false
+	})
+	keep(t, s, "a", upTo(0, 10)...)
+	o := k.options(s)
+	o.Discards = k.askDiscards
+	f, _ := k.start(o)
+	empty(t, s)
+	eventually(t, "all is counted", func() bool { st := f.Stats(); return st.ProvenSpans+st.Discarded["rate_limited"] == 10 })
+	if c := k.charges(); len(c) != 0 {
+		t.Errorf("charged %v, and all was taken", c)
 	}
 }
 
