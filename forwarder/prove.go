@@ -30,6 +30,7 @@ func (f *Forwarder) proveAll(ctx context.Context) {
 // round is one look at everything.
 func (p *proof) round(ctx context.Context) {
 	f := p.f
+	now := time.Now() // before it is asked which run of Tempo this is: an end that comes later is none of this round's
 	target, err := f.o.Target()
 	known := err == nil
 	before := len(p.unproven)
@@ -43,7 +44,6 @@ func (p *proof) round(ctx context.Context) {
 			f.stats.trouble(err)
 		}
 	}
-	now := time.Now()
 	keep := p.unproven[:0]
 	for i, s := range p.unproven {
 		// A newer process than target may have taken those that have just come.

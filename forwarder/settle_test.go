@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -164,5 +165,30 @@ func TestChargesWhileSettling(t *testing.T) {
 	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 7 })
 	if c := k.charges(); c["a/refused"] != 1 || c["a/partial_success"] != 2 || len(c) != 2 {
 		t.Errorf("charged %v", c)
+	}
+}
+
+// What Tempo acknowledged is sent again also where it ends between the question
+// which run of it this is, and the moment at which that has settled.
+func TestEndBehindTheQuestion(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	o := k.settling(s)
+	var f *Forwarder
+	var slow atomic.Bool
+	o.Discards = func(context.Context, string) (map[string]int64, error) {
+		if f.Stats().AckedSpans == 10 && slow.CompareAndSwap(false, true) {
+			k.mu.Lock()
+			k.process += "'"
+			k.mu.Unlock()
+			<-time.After(2 * settle) // until it answers
+		}
+		return nil, nil
+	}
+	keep(t, s, "a", upTo(0, 10)...)
+	f = New(o)
+	k.run(f)
+	empty(t, s)
+	if n := f.Stats().Resent["tempo_restarted"]; n != 10 {
+		t.Errorf("%d spans were sent again, want the 10 that the ended Tempo had", n)
 	}
 }
