@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"appliance/internal/readapi"
 	"appliance/internal/traceql"
@@ -44,7 +45,7 @@ func (e *Engine) Metrics(
 	}
 	exemplars := r.Exemplars
 	for _, s := range resp.Series {
-		series := traceql.MetricSeries{Labels: labels(s.Labels)}
+		series := traceql.MetricSeries{Labels: labels(s.Labels, s.PromLabels)}
 		for _, sample := range s.Samples {
 			series.Samples = append(series.Samples, traceql.MetricSample{
 				Time: sample.TimestampMs, Value: sample.Value,
@@ -77,7 +78,7 @@ func (e *Engine) instant(
 	}
 	for _, s := range resp.Series {
 		answer.Series = append(answer.Series, traceql.MetricSeries{
-			Labels:  labels(s.Labels),
+			Labels:  labels(s.Labels, s.PromLabels),
 			Samples: []traceql.MetricSample{{Time: r.End / 1e6, Value: s.Value}},
 		})
 	}
@@ -94,10 +95,16 @@ func metricsQuery(q *traceql.Query) string {
 	return bounded.String()
 }
 
-func labels(kvs []common.KeyValue) []traceql.MetricLabel {
+// labels reads the labels of a series. That spans have no value is a text among
+// them, as one could have; the form of Prometheus tells the two apart.
+func labels(kvs []common.KeyValue, prometheus string) []traceql.MetricLabel {
 	var out []traceql.MetricLabel
 	for i := range kvs {
-		out = append(out, traceql.MetricLabel{Name: kvs[i].Key, Value: value(kvs[i].Value)})
+		label := traceql.MetricLabel{Name: kvs[i].Key, Value: value(kvs[i].Value)}
+		if label.Value == traceql.StringValue("nil") && strings.Contains(prometheus, `="<nil>"`) {
+			label.Value = traceql.Value{}
+		}
+		out = append(out, label)
 	}
 	return out
 }

@@ -72,13 +72,41 @@ func (e *Engine) TagValues(
 }
 
 func setTags(q url.Values, query *traceql.Query, r readapi.Range, limit int) {
-	if query != nil {
-		q.Set("q", query.String())
+	if filter := tagFilter(query); filter != "" {
+		q.Set("q", filter)
 	}
 	setRange(q, r)
 	if limit > 0 {
 		q.Set("limit", strconv.Itoa(limit))
 	}
+}
+
+// tagFilter prints one filter of comparisons that && joins. Tempo does not parse
+// it but looks for comparisons in the text, and knows no other quotes than ".
+func tagFilter(query *traceql.Query) string {
+	if query == nil || query.Spans == nil || len(query.Spans.Stages) != 1 {
+		return ""
+	}
+	filter, ok := query.Spans.Stages[0].(*traceql.Filter)
+	if !ok || filter.Expr == nil {
+		return ""
+	}
+	return "{ " + strings.Join(comparisons(filter.Expr), " && ") + " }"
+}
+
+func comparisons(x traceql.FieldExpr) []string {
+	b, ok := x.(*traceql.Binary)
+	if !ok {
+		return []string{x.String()}
+	}
+	if b.Op == traceql.OpAnd {
+		return append(comparisons(b.LHS), comparisons(b.RHS)...)
+	}
+	value := b.RHS.String()
+	if text, ok := b.RHS.(*traceql.Literal); ok && text.Kind == traceql.TypeString {
+		value = strconv.Quote(text.Str)
+	}
+	return []string{b.LHS.String() + " " + b.Op.String() + " " + value}
 }
 
 // tagValue reads a value by its type. Some versions of Tempo name the statuses
