@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"appliance/e2e/internal/conformance"
@@ -15,15 +17,15 @@ import (
 )
 
 // TestElsewhere asks our read API in front of the stock Tempo what Tempo itself was
-// asked when the corpus was recorded.
+// asked when the corpus was recorded. What is answered otherwise is listed, exactly.
 func TestElsewhere(t *testing.T) {
 	stock := startFilledTempo(t)
-	front := startFront(t, stock)
+	front := startFront(t, "http://"+stock.http)
 	_, lines, err := conformance.Read(filepath.Join(testdata, "open.jsonl.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := conformance.Options{Parallel: 2, OneBlock: true}
+	o := conformance.Options{OneBlock: true, Parallel: 2}
 	chosen := o.Choose(lines)
 	if os.Getenv("CONFORMANCE") != "all" {
 		var some []*conformance.Line
@@ -33,21 +35,27 @@ func TestElsewhere(t *testing.T) {
 		chosen = some
 	}
 	t.Logf("%d requests are asked", len(chosen))
-	differ := differences(t, front, chosen)
-	// What Tempo itself answers otherwise now says nothing.
-	for line, difference := range differ {
-		if own := differences(t, "http://"+stock.http, []*conformance.Line{line}); own[line] != "" {
-			t.Logf("Tempo itself answers otherwise: %s %s\n%s\n%s", line.ID, line.Category, &line.Request, own[line])
-			continue
+	differ := differences(t, front, chosen, o)
+	known := knownDifferences(t)
+	for _, line := range chosen {
+		switch why, listed := known[line.ID]; {
+		case listed && differ[line] == "":
+			t.Errorf("%s is answered as recorded, and listed as %q", line.ID, why)
+		case !listed && differ[line] != "":
+			own := differences(t, "http://"+stock.http, []*conformance.Line{line}, o)[line]
+			if own != "" { // such as one without a time range: it depends on the hour
+				t.Logf("Tempo itself answers otherwise: %s %s\n%s", line.ID, &line.Request, own)
+				continue
+			}
+			t.Errorf("%s %s\n%s\n%s", line.ID, line.Category, &line.Request, differ[line])
 		}
-		t.Errorf("%s %s\n%s\n%s", line.ID, line.Category, &line.Request, difference)
 	}
 }
 
 // differences asks a server and returns how its answers differ from the recorded
-// ones.
+// ones, of lines that differ each time.
 func differences(
-	t *testing.T, base string, lines []*conformance.Line,
+	t *testing.T, base string, lines []*conformance.Line, o conformance.Options,
 ) map[*conformance.Line]string {
 	t.Helper()
 	client, err := conformance.NewClient(base)
@@ -55,24 +63,51 @@ func differences(
 		t.Fatal(err)
 	}
 	defer client.Close()
-	o := conformance.Options{Parallel: 2, OneBlock: true}
-	results, err := conformance.Replay(t.Context(), client, lines, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	differ := map[*conformance.Line]string{}
-	for _, r := range results {
-		if r.Difference != "" {
-			differ[r.Line] = r.Difference
+	var differ map[*conformance.Line]string
+	for range 3 { // a busy Tempo runs out of time
+		results, err := conformance.Replay(t.Context(), client, lines, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, differ = nil, map[*conformance.Line]string{}
+		for _, r := range results {
+			if r.Difference != "" {
+				lines = append(lines, r.Line)
+				differ[r.Line] = r.Difference
+			}
 		}
 	}
 	return differ
 }
 
-// startFront starts our read API over a Tempo, and returns its URL.
-func startFront(t *testing.T, stock *stock) string {
+// knownDifferences are why a line is answered otherwise, by its id.
+func knownDifferences(t *testing.T) map[string]string {
 	t.Helper()
-	base := &url.URL{Scheme: "http", Host: stock.http}
+	f, err := os.Open("testdata/elsewhere.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	known := map[string]string{}
+	text := bufio.NewScanner(f)
+	for text.Scan() {
+		if id, why, ok := strings.Cut(text.Text(), " "); ok && id != "#" {
+			known[id] = why
+		}
+	}
+	if err := text.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return known
+}
+
+// startFront starts our read API over a Tempo, and returns its URL.
+func startFront(t *testing.T, tempoURL string) string {
+	t.Helper()
+	base, err := url.Parse(tempoURL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	engine := tempo.NewEngine(tempo.EngineOptions{URL: func() (*url.URL, error) { return base, nil }})
 	t.Cleanup(func() { _ = engine.Close() })
 	api := readapi.New(readapi.Options{Engine: engine, Logger: slog.New(slog.DiscardHandler)})
@@ -80,7 +115,7 @@ func startFront(t *testing.T, stock *stock) string {
 	server := httptest.NewUnstartedServer(api)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true) // gRPC
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -100,13 +101,28 @@ func setRange(q url.Values, r readapi.Range) {
 	}
 }
 
+// duration is that of a trace that Tempo shows in milliseconds. One that ends
+// before it starts wraps around there, first nanoseconds in 64 bits and then
+// milliseconds in 32, and is told from one of 48 days by being short.
+func duration(ms uint32) int64 {
+	const (
+		wrapped  = uint32(math.MaxUint64 / uint64(time.Millisecond) % (1 << 32))
+		negative = uint32(24 * time.Hour / time.Millisecond)
+	)
+	d := int64(ms)
+	if ms <= wrapped && ms > wrapped-negative {
+		d -= int64(wrapped)
+	}
+	return d * int64(time.Millisecond)
+}
+
 // foundTrace reads a trace of Tempo's answer. It has durations in milliseconds.
 func foundTrace(t *tempopb.TraceSearchMetadata) (*traceql.FoundTrace, error) {
 	out := &traceql.FoundTrace{
 		RootService: t.RootServiceName,
 		RootName:    t.RootTraceName,
 		Start:       t.StartTimeUnixNano,
-		Duration:    int64(t.DurationMs) * int64(time.Millisecond),
+		Duration:    duration(t.DurationMs),
 	}
 	if out.RootService == rootless {
 		out.RootService = ""

@@ -128,7 +128,8 @@ func tagValue(of traceql.Intrinsic, v *tempopb.TagValue) traceql.Value {
 			return traceql.IntValue(n)
 		}
 	case "float":
-		if f, err := strconv.ParseFloat(v.Value, 64); err == nil {
+		// An infinity has a point too: +Inf.0.
+		if f, err := strconv.ParseFloat(strings.TrimSuffix(v.Value, ".0"), 64); err == nil {
 			return traceql.FloatValue(f)
 		}
 	case "bool":
