@@ -1,33 +1,68 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"appliance/internal/config"
 	"appliance/internal/tempo"
 )
+
+// maxTempoConfig is more than any configuration has, in bytes.
+const maxTempoConfig = 4 << 20
 
 func newConfigFromTempoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "from-tempo FILE",
-		Short: "Translate a Tempo configuration, as far as it means something here",
-		Long: `Print what of Tempo's configuration in FILE means something here, as a configuration of the appliance, to standard
-output. What means nothing here is named there too, in comments, each with the reason. FILE may be - for standard input.
-Exit code 0: translated. 2: FILE cannot be read, or is not a configuration of Tempo.`,
-		Args: cobra.ExactArgs(1),
+		Short: "Print what of a Tempo's configuration means something here",
+		Long: `Print what of the Tempo configuration FILE (- for standard input) means something here, as a configuration of the
+appliance. Comments name every other key of it with its line, and why it means nothing here. FILE may be of any version of Tempo.
+It is only read, and a variable such as ${PORT} in it stays one.
+Exit code 0: translated; keys that no Tempo has are named on standard error. 2: FILE is not a configuration of Tempo, or has a value
+that cannot be taken over.`,
+		Example: "appliance config from-tempo tempo.yml > appliance.yaml && appliance config validate appliance.yaml",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := os.ReadFile(args[0])
-			if err != nil {
-				return fmt.Errorf("read Tempo's configuration: %w", err)
-			}
-			translated, err := tempo.Translate(args[0], text)
+			text, err := readTempoConfig(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(translated)
+			translation, err := tempo.Translate(args[0], text)
+			if err != nil {
+				return err
+			}
+			for _, key := range translation.Unknown() {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+key)
+			}
+			_, err = cmd.OutOrStdout().Write(translation.YAML())
 			return err
 		},
 	}
+}
+
+func readTempoConfig(cmd *cobra.Command, path string) ([]byte, error) {
+	from := cmd.InOrStdin()
+	if path != "-" {
+		f, err := os.Open(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, &config.Error{Where: path, Err: errors.New("no such file; give the one that Tempo's -config.file names")}
+		}
+		if err != nil {
+			return nil, &config.Error{Where: path, Err: err}
+		}
+		defer f.Close()
+		from = f
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxTempoConfig+1))
+	if err != nil {
+		return nil, &config.Error{Where: path, Err: fmt.Errorf("read Tempo's configuration: %w", err)}
+	}
+	if len(text) > maxTempoConfig {
+		return nil, &config.Error{Where: path, Err: fmt.Errorf("more than %d bytes are not a configuration of Tempo", maxTempoConfig)}
+	}
+	return text, nil
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// closest is the name that differs from another by the fewest letters, if by no more than three.
-func closest(name string, names iter.Seq[string]) string {
+// Closest is the name that differs from another by the fewest letters, if by no more than three.
+func Closest(name string, names iter.Seq[string]) string {
 	best, distance := "", 4
 	for _, known := range slices.Sorted(names) {
 		if d := editDistance(name, known); d < distance {

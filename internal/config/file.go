@@ -180,9 +180,9 @@ func orRoot(group string) string {
 // suggest names the known key that an unknown one most likely stands for: one that differs by little, or one of the
 // same last name.
 func (f *file) suggest(path string) string {
-	best := closest(path, maps.Keys(f.keys))
+	best := Closest(path, maps.Keys(f.keys))
 	if best == "" {
-		best = closest(path, maps.Keys(f.groups))
+		best = Closest(path, maps.Keys(f.groups))
 	}
 	last := path[strings.LastIndexByte(path, '.')+1:]
 	for _, known := range slices.Sorted(maps.Keys(f.keys)) {

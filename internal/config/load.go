@@ -49,7 +49,7 @@ func Misspelled(environ []string) []string {
 			continue
 		}
 		note := "the variable " + name + " stands for no key"
-		if best := closest(name, maps.Keys(known)); best != "" {
+		if best := Closest(name, maps.Keys(known)); best != "" {
 			note += "; did you mean " + best + "?"
 		}
 		notes = append(notes, note)

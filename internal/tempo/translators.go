@@ -1,0 +1,298 @@
+package tempo
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// translators take over what means something here. What they leave is dismissed.
+var translators = []func(*Translation){
+	translateRetention, translateReceivers, translateHTTP, translateLog, translateTenants, translateStorage,
+}
+
+// keyOrder is the place of a key in the file.
+func keyOrder(key string) int {
+	return slices.Index([]string{
+		"retention",
+		"receiver.listen", "receiver.grpc_listen", "receiver.max_body_bytes",
+		"receiver.tls.cert_file", "receiver.tls.key_file", "receiver.tls.client_ca_file",
+		"receiver.cors.allowed_origins",
+		"http.listen", "log.level", "log.format",
+	}, key)
+}
+
+// take returns a setting that has a value.
+func (t *Translation) take(path string) *setting {
+	s := t.byPath[path]
+	if s == nil || s.empty {
+		return nil
+	}
+	return s
+}
+
+// retentions are where versions of Tempo have it; the first one counts.
+var retentions = []string{
+	"overrides.defaults.compaction.block_retention",
+	"overrides.block_retention",
+	"compactor.compaction.block_retention",
+	"backend_worker.compaction.block_retention",
+	"backend_scheduler.provider.compaction.compaction.block_retention",
+}
+
+func translateRetention(t *Translation) {
+	done := ""
+	for _, path := range retentions {
+		s := t.take(path)
+		if s == nil {
+			continue
+		}
+		value, err := durationOf(s.text)
+		switch {
+		case done != "":
+			t.ignore(s, done+" says it already")
+		case err != nil:
+			t.fail(s, "%w", err)
+		case value == "0s" && path == retentions[0]:
+			t.ignore(s, "0 stands for that of the compactor")
+			continue
+		case value == "0s":
+			t.fail(s, "0 has Tempo purge every block; remove it for the retention of 24h here, or write a duration")
+		default:
+			t.set("retention", value, s)
+		}
+		done = path
+	}
+}
+
+// durationOf reads a duration as Tempo does. One with a variable stays as it is,
+// since the appliance's file has variables too.
+func durationOf(text string) (string, error) {
+	if strings.Contains(text, "${") {
+		return quoted(text), nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		n, notNumber := strconv.ParseInt(text, 0, 64)
+		if notNumber != nil {
+			return "", fmt.Errorf("%q is not a duration; write it like 24h", shorten(text))
+		}
+		d = time.Duration(n)
+	}
+	if d < 0 {
+		return "", fmt.Errorf("%s is negative; write it like 24h", d)
+	}
+	short := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(short, zero) {
+			short = strings.TrimSuffix(short, zero[1:])
+		}
+	}
+	return short, nil
+}
+
+// quoted is a text that is one in YAML too.
+func quoted(text string) string { return strconv.Quote(text) }
+
+const otlp = "distributor.receivers.otlp.protocols."
+
+// receivers are the protocols of OTLP, with our key for where to listen.
+var receivers = []struct{ protocol, key, here string }{
+	{"http", "receiver.listen", ":4318"},
+	{"grpc", "receiver.grpc_listen", ":4317"},
+}
+
+func translateReceivers(t *Translation) {
+	for _, r := range receivers {
+		under := otlp + r.protocol
+		if s := t.byPath[under]; s != nil && s.empty {
+			t.ignore(s, fmt.Sprintf("%s listens on %s by default, on all addresses", r.key, r.here))
+		}
+		if s := t.take(under + ".endpoint"); s != nil {
+			address, err := addressOf(s.text)
+			if err != nil {
+				t.fail(s, "%w", err)
+				continue
+			}
+			t.set(r.key, quoted(address), s)
+		}
+	}
+	t.takeText(otlp+"http.tls.cert_file", "receiver.tls.cert_file")
+	t.takeText(otlp+"http.tls.key_file", "receiver.tls.key_file")
+	t.takeText(otlp+"http.tls.client_ca_file", "receiver.tls.client_ca_file")
+	if s := t.take(otlp + "http.max_request_body_size"); s != nil {
+		n, err := strconv.ParseInt(strings.ReplaceAll(s.text, "_", ""), 0, 64)
+		if err != nil || n < 0 {
+			t.fail(s, "%q is not a number of bytes", shorten(s.text))
+		} else if n == 0 {
+			t.ignore(s, "0 stands for Tempo's default; here it is receiver.max_body_bytes, 16 MiB")
+		} else {
+			t.set("receiver.max_body_bytes", strconv.FormatInt(n, 10), s)
+		}
+	}
+	if s := t.take(otlp + "http.cors.allowed_origins"); s != nil && len(s.items) > 0 {
+		items := make([]string, len(s.items))
+		for i, item := range s.items {
+			items[i] = quoted(item)
+		}
+		t.set("receiver.cors.allowed_origins", "["+strings.Join(items, ", ")+"]", s)
+	}
+}
+
+func (t *Translation) takeText(path, key string) {
+	if s := t.take(path); s != nil {
+		t.set(key, quoted(s.text), s)
+	}
+}
+
+// addressOf checks host:port. A scheme before it is one that the Collector's
+// receivers, which Tempo has, took once.
+func addressOf(text string) (string, error) {
+	if strings.Contains(text, "${") {
+		return text, nil
+	}
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		if n, notNumber := strconv.ParseUint(port, 10, 16); notNumber == nil && n > 0 {
+			return text, nil
+		}
+	}
+	return "", fmt.Errorf("%q is not an address; write it like 0.0.0.0:4318", shorten(text))
+}
+
+// translateHTTP makes one address of Tempo's two keys.
+func translateHTTP(t *Translation) {
+	host, port := t.take("server.http_listen_address"), t.take("server.http_listen_port")
+	address, number := "", "3200"
+	var from []*setting
+	if host != nil {
+		address, from = host.text, append(from, host)
+	}
+	if port != nil {
+		number, from = port.text, append(from, port)
+	}
+	if from == nil {
+		return
+	}
+	listen := net.JoinHostPort(address, number)
+	if _, err := addressOf(listen); err != nil {
+		t.fail(from[len(from)-1], "%w", err)
+		return
+	}
+	t.set("http.listen", quoted(listen), from...)
+}
+
+func translateLog(t *Translation) {
+	if s := t.take("server.log_level"); s != nil {
+		if slices.Contains([]string{"debug", "info", "warn", "error"}, s.text) {
+			t.set("log.level", s.text, s)
+		} else {
+			t.fail(s, "%q is not a level; there are debug, info, warn and error", shorten(s.text))
+		}
+	}
+	if s := t.take("server.log_format"); s != nil {
+		switch s.text {
+		case "logfmt":
+			t.set("log.format", "text", s)
+		case "json":
+			t.set("log.format", "json", s)
+		default:
+			t.fail(s, "%q is not a format; Tempo has logfmt and json", shorten(s.text))
+		}
+	}
+}
+
+func translateTenants(t *Translation) {
+	for _, path := range []string{"multitenancy_enabled", "auth_enabled"} {
+		s := t.take(path)
+		switch {
+		case s == nil:
+		case slices.Contains([]string{"true", "yes", "on", "y"}, strings.ToLower(s.text)):
+			t.advise(s, "name the tenants in receiver.tenants; without, the header X-Scope-OrgID is ignored")
+		default:
+			t.ignore(s, "receiver.tenants is empty by default, which is one tenant")
+		}
+	}
+	if s := t.take("overrides.per_tenant_override_config"); s != nil {
+		t.ignore(s, "no limit differs by tenant here; that file is not read")
+	}
+}
+
+// translateStorage says where Tempo's blocks are and what may be done with them.
+func translateStorage(t *Translation) {
+	s := t.take("storage.trace.backend")
+	if s == nil {
+		return
+	}
+	switch s.text {
+	case "local":
+		path := "its directory"
+		if local := t.take("storage.trace.local.path"); local != nil {
+			path = local.text
+			local.used = true
+		}
+		t.advise(s, "blocks are below data_dir here; those in %s can be brought in, see docs/tempo.md "+
+			"(to leave them with a Tempo that goes on running: archive.source: %s)", path, fileURL(path))
+	case "s3":
+		t.adviseS3(s)
+	default:
+		t.advise(s, "blocks are kept on a disk here, and archived to a disk or a bucket that speaks S3; %q is "+
+			"neither, so copy its blocks to a directory to bring them in, see docs/tempo.md", shorten(s.text))
+	}
+}
+
+func fileURL(path string) string {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return "file://" + path
+}
+
+// adviseS3 makes a URL of the keys of a bucket. Credentials are not taken over.
+func (t *Translation) adviseS3(s *setting) {
+	const under = "storage.trace.s3."
+	text := func(key string) string {
+		if s := t.take(under + key); s != nil {
+			s.used = true
+			return s.text
+		}
+		return ""
+	}
+	q := url.Values{}
+	for key, parameter := range map[string]string{"endpoint": "endpoint", "region": "region"} {
+		if v := text(key); v != "" {
+			q.Set(parameter, v)
+		}
+	}
+	if isTrue(text("insecure")) {
+		q.Set("insecure", "true")
+	}
+	if isTrue(text("forcepathstyle")) {
+		q.Set("path_style", "true")
+	}
+	parameters := ""
+	if len(q) > 0 {
+		parameters = "?" + strings.ReplaceAll(q.Encode(), "%3A", ":")
+	}
+	bucket, prefix := text("bucket"), strings.Trim(text("prefix"), "/")
+	if bucket == "" {
+		bucket = "BUCKET"
+	}
+	source := "s3://" + strings.TrimSuffix(bucket+"/"+prefix, "/")
+	for _, key := range []string{"access_key", "secret_key", "session_token"} {
+		if s := t.take(under + key); s != nil {
+			t.ignore(s, "credentials are taken from AWS_ACCESS_KEY_ID and its like, or from a file that these name")
+		}
+	}
+	t.advise(s, "blocks are kept on a disk here. The bucket can take the archive, below a prefix of its own: "+
+		"archive.store: %s/appliance%s (where Tempo goes on running, its blocks there: archive.source: %s%s)",
+		"s3://"+bucket, parameters, source, parameters)
+}
+
+func isTrue(text string) bool {
+	return slices.Contains([]string{"true", "yes", "on", "y"}, strings.ToLower(text))
+}
