@@ -167,11 +167,13 @@ func TestEmbeddedHeadroom(t *testing.T) {
 		})
 		s := p.after(time.Hour)
 		oldest := time.Duration(1<<63 - 1)
+		p.a.mu.Lock()
 		for r, k := range p.a.known {
 			if r.block != blockA {
 				oldest = min(oldest, k.end.Sub(p.wall())+testRetention)
 			}
 		}
+		p.a.mu.Unlock()
 		if s.PendingBlocks != 2 || *s.HeadroomSeconds != oldest.Seconds() || oldest > 23*time.Hour || oldest < 22*time.Hour {
 			t.Errorf("two pending: %v, want %v; %+v", *s.HeadroomSeconds, oldest, s)
 		}
