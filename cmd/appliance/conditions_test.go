@@ -27,7 +27,6 @@ func watched(t *testing.T, fsys *crashfs.FS, maxBytes int64) (*conditions, *byte
 	t.Cleanup(func() { _ = s.Close() })
 	var logs bytes.Buffer
 	a := &appliance{spool: s, sink: &sinkTo{Spool: s}, logger: slog.New(slog.NewTextHandler(&logs, nil))}
-	a.started.Store(true)
 	return &conditions{a: a}, &logs
 }
 

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"appliance/internal/config"
-	"appliance/internal/tempo"
 )
 
 // TestReferences holds that the generated pages of docs/ say what the code does. `make docs` writes them anew.
@@ -76,13 +75,14 @@ Of spans only requests answered 200 count; the spans of any other still belong t
 - ` + "`appliance_received_spans_total` = `appliance_kept_spans_total` + all `appliance_sampled_out_spans_total` + all `appliance_rejected_spans_total`" + `
 - ` + "`appliance_kept_spans_total` = `appliance_pending_spans` + `appliance_proven_spans_total` + all `appliance_discarded_spans_total` +\n  `appliance_damaged_spans_total` + `appliance_unaccounted_spans`" + `
 
-` + "`appliance_receiver_*`" + ` are the same of this process alone.
+` + "`appliance_receiver_*`" + ` are the same of this process alone. ` + "`appliance_store_*`" + ` are there where spans are stored in this process,
+` + "`appliance_forwarder_*`" + ` with a Tempo elsewhere.
 
 | metric | type | labels | |
 |---|---|---|---|
 `)
-	a := &appliance{tempo: &tempo.Supervisor{}}
-	for _, m := range a.metrics() {
+	a := &appliance{storage: &embedded{}}
+	for _, m := range append(a.metrics(), (&elsewhere{}).metrics()...) {
 		kind := "gauge"
 		if strings.HasSuffix(m.Name, "_total") {
 			kind = "counter"

@@ -71,14 +71,13 @@ job "tempo" {
       }
 
       env {
-        APPLIANCE_DATA_DIR           = "/data"
-        APPLIANCE_HTTP_LISTEN        = ":3200"
-        APPLIANCE_LOG_FORMAT         = "json"
-        APPLIANCE_RECEIVER_LISTEN    = ":4318"
-        APPLIANCE_TEMPO_MEMORY_LIMIT = "320MiB"
-        APPLIANCE_TEMPO_RETENTION    = "24h"
-        GOMEMLIMIT                   = "100MiB"
-        NOMAD_NODE_NAME              = "${node.unique.name}"
+        APPLIANCE_DATA_DIR        = "/data"
+        APPLIANCE_HTTP_LISTEN     = ":3200"
+        APPLIANCE_LOG_FORMAT      = "json"
+        APPLIANCE_MEMORY_LIMIT    = "450MiB"
+        APPLIANCE_RECEIVER_LISTEN = ":4318"
+        APPLIANCE_RETENTION       = "24h"
+        NOMAD_NODE_NAME           = "${node.unique.name}"
       }
 
       identity {

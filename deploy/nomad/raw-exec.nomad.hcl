@@ -54,14 +54,13 @@ job "tempo" {
       }
 
       env {
-        APPLIANCE_DATA_DIR           = "/var/lib/appliance"
-        APPLIANCE_HTTP_LISTEN        = ":${NOMAD_PORT_http}"
-        APPLIANCE_LOG_FORMAT         = "json"
-        APPLIANCE_RECEIVER_LISTEN    = ":${NOMAD_PORT_otlp}"
-        APPLIANCE_TEMPO_MEMORY_LIMIT = "320MiB"
-        APPLIANCE_TEMPO_RETENTION    = "24h"
-        GOMEMLIMIT                   = "100MiB"
-        NOMAD_NODE_NAME              = "${node.unique.name}"
+        APPLIANCE_DATA_DIR        = "/var/lib/appliance"
+        APPLIANCE_HTTP_LISTEN     = ":${NOMAD_PORT_http}"
+        APPLIANCE_LOG_FORMAT      = "json"
+        APPLIANCE_MEMORY_LIMIT    = "450MiB"
+        APPLIANCE_RECEIVER_LISTEN = ":${NOMAD_PORT_otlp}"
+        APPLIANCE_RETENTION       = "24h"
+        NOMAD_NODE_NAME           = "${node.unique.name}"
       }
 
       identity {

@@ -76,9 +76,9 @@ job "tempo" {
         APPLIANCE_FORWARDER_TEMPO_URL = "nomad://tempo-otlp"
         APPLIANCE_HTTP_LISTEN         = ":3200"
         APPLIANCE_LOG_FORMAT          = "json"
+        APPLIANCE_MEMORY_LIMIT        = "450MiB"
         APPLIANCE_RECEIVER_LISTEN     = ":4318"
         APPLIANCE_TEMPO_QUERY_URL     = "nomad://tempo"
-        GOMEMLIMIT                    = "356MiB"
         NOMAD_NODE_NAME               = "${node.unique.name}"
       }
 

@@ -13,6 +13,6 @@
 //   - what a disk refuses stays in the spool and is tried again.
 //
 // The directory: TENANT/BLOCK/ has a block as any Tempo reads it, and lineage.json
-// beside its files. .staging/ has what is being written or deleted, .commits/
+// beside its files. @staging/ has what is being written or deleted, @commits/
 // the merges that are committed and not carried out. Nothing else is ours.
 package blockstore

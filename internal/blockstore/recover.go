@@ -58,7 +58,7 @@ func (s *Store) load(ctx context.Context) error {
 		return fmt.Errorf("list tenants: %w", err)
 	}
 	for _, t := range tenants {
-		if !t.IsDir() || strings.HasPrefix(t.Name(), ".") {
+		if !t.IsDir() || strings.HasPrefix(t.Name(), "@") {
 			continue
 		}
 		ids, err := s.fs.ReadDir(s.path(t.Name()))

@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	stagingName = ".staging"
-	commitsName = ".commits"
+	// Names that no tenant can have: a tenant may begin with a dot.
+	stagingName = "@staging"
+	commitsName = "@commits"
 	dirMode     = 0o750
 	fileMode    = 0o640
 )
