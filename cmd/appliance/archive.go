@@ -18,7 +18,9 @@ import (
 
 	"appliance/archive"
 	"appliance/archive/store"
+	"appliance/internal/blockstore"
 	"appliance/internal/config"
+	"appliance/internal/durable"
 	"appliance/internal/telemetry"
 )
 
@@ -175,6 +177,7 @@ func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error)
 	}
 	if abs, err := filepath.Abs(blocks); err == nil && a.source.URL() == (&url.URL{Scheme: "file", Path: abs}).String() {
 		a.embedded = abs
+		a.source = archive.OnlyFinal(a.source, a.final)
 	}
 	return nil
 }
@@ -188,6 +191,11 @@ func (a *openedArchive) noURL(cmd *cobra.Command, name, flag string, err error) 
 		return wrongUsage(cmd, fmt.Errorf("--%s: %w", name, err))
 	}
 	return a.conf.At("archive."+name, err)
+}
+
+// final says that a block of the embedded store can be archived.
+func (a *openedArchive) final(tenant, id string) bool {
+	return blockstore.Final(durable.OS, filepath.Join(a.embedded, tenant, id), a.conf.Archive.Delay)
 }
 
 func (a *openedArchive) close() error {

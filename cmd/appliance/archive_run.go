@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
-	"appliance/internal/blockstore"
-	"appliance/internal/durable"
 )
 
 // archiveResult is what `archive run -o json` prints.
@@ -106,9 +103,7 @@ func (a *openedArchive) archiverOptions() archive.Options {
 		o.Embedded, o.Origin = &archive.Embedded{
 			Retention: a.conf.Retention,
 			Delete:    func(string, string) bool { return false },
-			Final: func(tenant, id string) bool {
-				return blockstore.Final(durable.OS, filepath.Join(a.embedded, tenant, id), a.conf.Archive.Delay)
-			},
+			Final:     a.final,
 		}, embeddedOrigin(a.conf.DataDir)
 	} else if u, err := url.Parse(a.conf.Tempo.QueryURL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		o.TempoURL = a.conf.Tempo.QueryURL

@@ -184,7 +184,7 @@ func storeText(s *blockstore.Status) string {
 	if !s.Oldest.IsZero() {
 		text += fmt.Sprintf(", oldest span %s ago", time.Since(s.Oldest).Round(time.Second))
 	}
-	text += fmt.Sprintf("; since the start %s made of %s spans, %s", several(int(s.Cut), "block"), humanize.Comma(s.Spans), several(int(s.Merges), "merge"))
+	text += fmt.Sprintf("; since the start %s made of %s, %s", several(int(s.Cut), "block"), several(int(s.Spans), "span"), several(int(s.Merges), "merge"))
 	if s.Copies > 0 {
 		text += fmt.Sprintf(", %s equal copies left out", humanize.Comma(s.Copies))
 	}
