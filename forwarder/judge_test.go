@@ -36,6 +36,40 @@ func TestJudgeUnknownProcess(t *testing.T) {
 	}
 }
 
+// A record leaves after the settle time if it is known that the Tempo that took
+// it still runs, or if which run that was never was known. One that has told, and
+// is silent now, may be down.
+func TestJudgeSettled(t *testing.T) {
+	acked := time.Now()
+	for name, c := range map[string]struct {
+		then, now string
+		known     bool
+		broke     time.Duration // after the acknowledgement
+		want      verdict
+	}{
+		"the same run":                     {"1", "1", true, 0, done},
+		"another run":                      {"1", "2", true, 0, ended},
+		"silent now":                       {"1", "", true, 0, wait},
+		"silent now, and one broke":        {"1", "", true, time.Second, ended},
+		"silent when it took parts of it":  {mixedProcess, "", true, 0, wait},
+		"nobody is there":                  {"1", "1", false, 0, wait},
+		"unknown when acknowledged":        {"", "1", true, 0, done},
+		"never known":                      {"", "", true, 0, done},
+		"never known, and one broke":       {"", "", true, time.Second, ended},
+		"never known, and one broke later": {"", "", true, time.Hour, done},
+	} {
+		p := &proof{f: New(Options{Settle: time.Minute})}
+		s := &shipment{spans: 10, began: acked, acked: acked, process: c.then}
+		var broke time.Time
+		if c.broke > 0 {
+			broke = acked.Add(c.broke)
+		}
+		if got := p.judge(s, c.known, c.now, broke, acked.Add(2*time.Hour)); got != c.want {
+			t.Errorf("%s: verdict %d, want %d", name, got, c.want)
+		}
+	}
+}
+
 // Only an answer of OTLP's content type that decodes is Tempo's word; any other says what answers instead.
 func TestAcknowledgement(t *testing.T) {
 	full := ptraceotlp.NewExportResponse()

@@ -92,10 +92,11 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 		over = broke.After(s.began) && broke.Before(s.acked.Add(settle))
 	}
 	age := now.Sub(s.acked)
+	silent := s.process != "" && process == "" // it will say, or another run of it
 	switch {
 	case over:
 		return ended
-	case age < settle || !known: // has it ended?
+	case age < settle || !known || silent: // has it ended?
 		return wait
 	}
 	charged, ok := p.f.said.charges(s.tenant, missing-s.refused-s.partial, s.acked)
