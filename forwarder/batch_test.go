@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 // Tenants never share a request, the records of a tenant go in their order, and one that is larger than a request
@@ -24,7 +25,7 @@ func TestBatches(t *testing.T) {
 	o := k.options(s)
 	o.batch = 4 << 10
 	f := New(o)
-	f.lanes.most = 1 // so that requests of a tenant come in order
+	f.lanes.most, f.lanes.patience = 1, time.Minute // so that requests of a tenant come in order, however slow the machine is
 	k.run(f)
 	total := len(want[0]) + len(want[1]) + len(want[2])
 	k.gets(total)

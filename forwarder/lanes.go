@@ -8,7 +8,7 @@ import (
 
 const (
 	allTimes   = 4                      // requests of all tenants, in times of one's
-	patience   = 100 * time.Millisecond // with a tenant whose requests are all in flight, before others go ahead
+	patience   = 100 * time.Millisecond // of lanes
 	parkedMost = 4 << 20                // bytes of memory for shipments that others have overtaken
 	parkedCost = 512                    // bytes of one, without its steps
 )
@@ -16,8 +16,9 @@ const (
 // lanes are those of all tenants, and what waits to be sent again. One that is
 // slow or fails keeps no other from going.
 type lanes struct {
-	most int // requests in flight, of a tenant
-	size int // bytes of a request
+	most     int           // requests in flight, of a tenant
+	size     int           // bytes of a request
+	patience time.Duration // with a tenant whose requests are all in flight, before others go ahead
 
 	mu       sync.Mutex
 	tenants  map[string]*lane
@@ -27,7 +28,7 @@ type lanes struct {
 }
 
 func newLanes(most, size int) *lanes {
-	return &lanes{most: most, size: size, tenants: map[string]*lane{}, changed: make(chan struct{})}
+	return &lanes{most: most, size: size, patience: patience, tenants: map[string]*lane{}, changed: make(chan struct{})}
 }
 
 // of returns a tenant's lane. q.mu is held.
@@ -76,7 +77,7 @@ func (q *lanes) free(l *lane) bool {
 // nil error means that the shipment is to be parked, since others wait behind
 // it.
 func (q *lanes) admit(ctx context.Context, s *shipment, others func(tenant string) bool) (bool, error) {
-	late := time.Now().Add(patience)
+	late := time.Now().Add(q.patience)
 	for {
 		q.mu.Lock()
 		l, now := q.of(s.tenant), time.Now()
