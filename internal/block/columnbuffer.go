@@ -15,8 +15,8 @@ type list struct {
 }
 
 func (l *list) add(rep, def uint8) {
-	l.rep = append(l.rep, rep)
-	l.def = append(l.def, def)
+	l.rep = push(l.rep, rep)
+	l.def = push(l.def, def)
 }
 
 // reset begins a page.
@@ -87,16 +87,16 @@ func (c *columnBuffer) nextChunk() {
 }
 
 // int adds a number, the bits of a double, or 0 or 1 as a bool.
-func (c *columnBuffer) int(v int64) { c.ints = append(c.ints, v) }
+func (c *columnBuffer) int(v int64) { c.ints = push(c.ints, v) }
 
 // text adds a byte string.
 func (c *columnBuffer) text(v []byte) {
 	if c.dict != nil {
-		c.ids = append(c.ids, c.dict.id(v))
+		c.ids = push(c.ids, c.dict.id(v))
 		return
 	}
-	c.ints = append(c.ints, int64(len(v)))
-	c.data = append(c.data, v...)
+	c.ints = push(c.ints, int64(len(v)))
+	c.data = pushAll(c.data, v)
 }
 
 // present says that the current entry of the list has a value, or one more, in
@@ -105,9 +105,9 @@ func (c *columnBuffer) present() {
 	current := len(c.list.def) - 1
 	if c.seen <= current {
 		c.catchUp(current)
-		c.def = append(c.def, c.MaxDef)
+		c.def = push(c.def, c.MaxDef)
 		if c.diverged {
-			c.rep = append(c.rep, c.list.rep[current])
+			c.rep = push(c.rep, c.list.rep[current])
 		}
 		c.seen = current + 1
 		return
@@ -116,15 +116,15 @@ func (c *columnBuffer) present() {
 		c.rep = append(c.rep[:0], c.list.rep[:c.seen]...)
 		c.diverged = true
 	}
-	c.def = append(c.def, c.MaxDef)
-	c.rep = append(c.rep, c.MaxRep)
+	c.def = push(c.def, c.MaxDef)
+	c.rep = push(c.rep, c.MaxRep)
 }
 
 // catchUp takes over the list's entries up to end, which have no value here.
 func (c *columnBuffer) catchUp(end int) {
-	c.def = append(c.def, c.list.def[c.seen:end]...)
+	c.def = pushAll(c.def, c.list.def[c.seen:end])
 	if c.diverged {
-		c.rep = append(c.rep, c.list.rep[c.seen:end]...)
+		c.rep = pushAll(c.rep, c.list.rep[c.seen:end])
 	}
 	c.seen = end
 }

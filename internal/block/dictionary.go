@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"slices"
 )
 
 // dictionary gives the distinct values of a column chunk numbers from 0. Its
@@ -88,14 +89,13 @@ func (d *dictionary) lookup(v []byte) uint32 {
 func (d *dictionary) add(v []byte) uint32 {
 	id := uint32(len(d.starts))
 	if need := len(d.page) + 4 + len(v); need > cap(d.page) {
-		// append would make a large slice a quarter larger, and copy it often.
-		d.page = append(make([]byte, 0, max(need, 2*cap(d.page))), d.page...)
+		d.page = slices.Grow(d.page, max(firstPush, len(d.page), 4+len(v)))
 	}
 	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(v)))
-	d.starts = append(d.starts, uint32(len(d.page)))
+	d.starts = push(d.starts, uint32(len(d.page)))
 	d.page = append(d.page, v...)
 	if d.luck > unlucky {
-		d.next = append(d.next, id)
+		d.next = push(d.next, id)
 	}
 	if id == 0 {
 		d.least, d.most = 0, 0

@@ -21,6 +21,7 @@ type sorter struct {
 
 	limit   int // of the arena
 	arena   []byte
+	free    func() // gives the arena back
 	entries []entry
 	file    durable.File // nil as long as all fits
 	size    int64        // of the file
@@ -40,25 +41,23 @@ type extent struct{ from, to int64 }
 
 // Sizes of the sorter's memory, in bytes.
 const (
-	sorterFirst = 64 << 10 // of the arena, which grows up to its limit
-	sorterOut   = 256 << 10
-	entryBytes  = 24
-	runHeader   = 16 + 4 // trace id, length of the frame
+	sorterOut  = 256 << 10
+	entryBytes = 24
+	runHeader  = 16 + 4 // trace id, length of the frame
 )
 
 func newSorter(fs durable.FS, name string, size int) *sorter {
-	return &sorter{fs: fs, name: name, limit: size, arena: make([]byte, 0, min(size, sorterFirst))}
+	arena, free := newArena(size)
+	return &sorter{fs: fs, name: name, limit: size, arena: arena[:0], free: free}
 }
 
-// room makes room for a frame, and returns where to append it.
+// room makes room for a frame, and returns where to append it. One that is larger
+// than the arena grows out of it.
 func (s *sorter) room(size int) ([]byte, error) {
 	if len(s.arena)+size > s.limit || len(s.entries)*entryBytes > s.limit/4 {
 		if err := s.spill(); err != nil {
 			return nil, err
 		}
-	}
-	if need := len(s.arena) + size; need > cap(s.arena) && cap(s.arena) < s.limit {
-		s.arena = append(make([]byte, 0, min(max(2*cap(s.arena), need), s.limit)), s.arena...)
 	}
 	return s.arena, nil
 }
@@ -67,7 +66,7 @@ func (s *sorter) room(size int) ([]byte, error) {
 func (s *sorter) add(id [16]byte, arena []byte) {
 	at := len(s.arena)
 	s.arena = arena
-	s.entries = append(s.entries, entry{
+	s.entries = push(s.entries, entry{
 		binary.BigEndian.Uint64(id[:]), binary.BigEndian.Uint64(id[8:]), uint32(at), uint32(len(arena) - at),
 	})
 }
@@ -138,8 +137,12 @@ func (s *sorter) flush() error {
 	return nil
 }
 
-// close removes the file.
+// close gives the memory back and removes the file.
 func (s *sorter) close() error {
+	if s.free != nil {
+		s.free()
+		s.free, s.arena, s.entries = nil, nil, nil
+	}
 	if s.file == nil {
 		return nil
 	}
