@@ -216,7 +216,7 @@ func (b *Builder) finish(ctx context.Context) (*Meta, Stats, error) {
 	}
 	w := &blockWriter{opts: o, dir: b.dir, ingest: &b.ingest}
 	w.shredder.columns = newColumns(newVParquet4(), comp)
-	w.shredder.hasher.key = o.DigestKey
+	w.shredder.key = o.DigestKey
 	meta, err := w.write(ctx)
 	if err != nil {
 		return nil, Stats{}, errors.Join(err, w.close())

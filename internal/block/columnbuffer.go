@@ -99,6 +99,14 @@ func (c *columnBuffer) text(v []byte) {
 	c.data = pushAll(c.data, v)
 }
 
+// word adds a byte string to a column that has a dictionary, and returns its
+// hash.
+func (c *columnBuffer) word(v []byte) uint64 {
+	id := c.dict.id(v)
+	c.ids = push(c.ids, id)
+	return c.dict.hashes[id]
+}
+
 // present says that the current entry of the list has a value, or one more, in
 // a column whose value may be missing there.
 func (c *columnBuffer) present() {

@@ -109,20 +109,20 @@ func (a *attrColumns) bind(c *columns, o Owner) {
 // begin begins an owner, with its repetition level.
 func (a *attrColumns) begin(ownerRep uint8) { a.n, a.ownerRep, a.sum = 0, ownerRep, 0 }
 
-// add adds an attribute without its value.
-func (a *attrColumns) add(key []byte, isArray bool) {
+// add adds an attribute without its value, and returns the hash of its key.
+func (a *attrColumns) add(key []byte, isArray bool) uint64 {
 	rep := a.rep
 	if a.n == 0 {
 		rep = a.ownerRep
 	}
 	a.n++
 	a.list.add(rep, a.def)
-	a.key.text(key)
 	if isArray {
 		a.isArray.int(1)
 	} else {
 		a.isArray.int(0)
 	}
+	return a.key.word(key)
 }
 
 // end ends an owner, and says with its definition level if it has none.

@@ -13,6 +13,7 @@ type dictionary struct {
 	seed   maphash.Seed
 	page   []byte   // values in PLAIN: four bytes of length and the bytes
 	starts []uint32 // of the values, in page, without the length
+	hashes []uint64 // of the values, for digests
 	next   []uint32 // of a value, which one came after it the last time
 	last   uint32   // value that was asked for
 	luck   int      // guesses that were right, above those that were wrong
@@ -34,7 +35,8 @@ func newDictionary() *dictionary {
 
 // reset makes it empty and keeps its memory.
 func (d *dictionary) reset() {
-	d.page, d.starts, d.next, d.last, d.luck = d.page[:0], d.starts[:0], d.next[:0], 0, 0
+	d.page, d.starts, d.hashes = d.page[:0], d.starts[:0], d.hashes[:0]
+	d.next, d.last, d.luck = d.next[:0], 0, 0
 	clear(d.slots)
 }
 
@@ -94,6 +96,7 @@ func (d *dictionary) add(v []byte) uint32 {
 	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(v)))
 	d.starts = push(d.starts, uint32(len(d.page)))
 	d.page = append(d.page, v...)
+	d.hashes = push(d.hashes, textHash(v))
 	if d.luck > unlucky {
 		d.next = push(d.next, id)
 	}

@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -34,66 +35,97 @@ func (d *Digest) add(h uint64) {
 	d.Mixed += h ^ h>>29
 }
 
-// What a hash is of. The canonical form of each, which is what can be read back
-// from a block:
+// What a hash is of. All are folded from 64-bit values, one after the other, so
+// that a hash can be made of columns too: texts by their own hash, which a
+// dictionary has once for each of its values.
 //
-//	attribute  key, then one of the values below. An attribute with a column
-//	           of its own counts as any other; service.name counts if it is a
-//	           text that is not empty. Of several with one key, those that a
-//	           column of its own cannot hold do not count.
+//	attribute  key, then the values with their kind: one, or the elements of an
+//	           array. An attribute with a column of its own counts as any
+//	           other; service.name counts if it is a text that is not empty.
+//	           Of several with one key, those that a column of its own cannot
+//	           hold do not count.
 //	resource   sum of the attributes' hashes, dropped attributes
 //	scope      name, version, sum of the attributes' hashes, dropped attributes
 //	event      time - span's start, name, sum of the attributes' hashes, dropped
 //	link       trace id, span id, trace state, sum of the attributes' hashes,
 //	           dropped attributes
-//	span       trace id of 16 bytes, span id, parent's span id, trace state,
-//	           name, kind, start, end - start, status code, status message, sum
-//	           of the attributes' hashes, dropped attributes, events and links,
-//	           number of events, their hashes in their order, number of links,
-//	           their hashes in their order, resource's hash, scope's hash
+//	span       see spanHash
 //
 // Numbers are 64 bits, negative ones in two's complement, all arithmetic wraps.
 const (
-	hashAttribute byte = 'a'
-	hashResource  byte = 'r'
-	hashScope     byte = 's'
-	hashEvent     byte = 'e'
-	hashLink      byte = 'l'
-	hashSpan      byte = 'S'
+	hashAttribute uint64 = 'a'
+	hashArray     uint64 = 'A' // an attribute that is an array
+	hashResource  uint64 = 'r'
+	hashScope     uint64 = 's'
+	hashEvent     uint64 = 'e'
+	hashLink      uint64 = 'l'
+	hashSpan      uint64 = 'S'
 )
 
-// The kinds of values, which come before them. An array is followed by the kind
-// and the number of its elements, and by these. An empty one has kind 0.
+// The kinds of values.
 const (
-	valueText        byte = 1 // text
-	valueInt         byte = 2 // number
-	valueDouble      byte = 3 // number, its IEEE bits
-	valueBool        byte = 4 // number, 0 or 1
-	valueArray       byte = 5
-	valueUnsupported byte = 6 // text, the value as protobuf's JSON
+	valueText        uint64 = 1 // text
+	valueInt         uint64 = 2 // number
+	valueDouble      uint64 = 3 // number, its IEEE bits
+	valueBool        uint64 = 4 // number, 0 or 1
+	valueUnsupported uint64 = 5 // text, the value as protobuf's JSON
 )
 
-// hasher makes one hash after the other, under a key.
-type hasher struct {
-	key uint64
-	buf []byte
+// fold takes one more value into a hash. It is a round of wyhash.
+func fold(h, v uint64) uint64 {
+	hi, lo := bits.Mul64(h^v^0xa0761d6478bd642f, 0xe7037ed1a0b428db)
+	return hi ^ lo
 }
 
-func (h *hasher) begin(kind byte) {
-	h.buf = append(binary.LittleEndian.AppendUint64(h.buf[:0], h.key), kind)
-}
+// foldValue takes one more value of an attribute into its hash.
+func foldValue(h, kind, v uint64) uint64 { return fold(h+kind, v) }
 
-func (h *hasher) byte(b byte)     { h.buf = append(h.buf, b) }
-func (h *hasher) number(v uint64) { h.buf = binary.LittleEndian.AppendUint64(h.buf, v) }
-
-// text is a length and the bytes.
-func (h *hasher) text(b []byte) {
-	if len(b) < 0x80 {
-		h.buf = append(h.buf, byte(len(b)))
-	} else {
-		h.buf = binary.AppendUvarint(h.buf, uint64(len(b)))
+// textHash is the hash of a text or of bytes.
+func textHash(b []byte) uint64 {
+	if len(b) == 8 {
+		return fold(8, binary.LittleEndian.Uint64(b))
 	}
-	h.buf = append(h.buf, b...)
+	return xxhash.Sum64(b)
 }
 
-func (h *hasher) sum() uint64 { return xxhash.Sum64(h.buf) }
+// traceHash is what the hashes of a trace's spans begin with.
+func traceHash(key uint64, id *[16]byte) uint64 {
+	return fold(fold(fold(hashSpan, key), binary.BigEndian.Uint64(id[:8])), binary.BigEndian.Uint64(id[8:]))
+}
+
+// spanHash is what the hash of a span is made of, in this order, after the
+// trace. Texts are there by their hashes.
+type spanHash struct {
+	id, parent, state, name uint64
+	kind, start, duration   uint64
+	status, message         uint64
+	attrs                   uint64 // sum of the attributes' hashes
+	dropped                 [3]uint64
+	events, links           uint64 // their hashes, folded in their order; 0 for none
+	resource, scope         uint64
+}
+
+func (s *spanHash) sum(trace uint64) uint64 {
+	h := trace
+	for _, v := range [...]uint64{
+		s.id, s.parent, s.state, s.name, s.kind, s.start, s.duration, s.status, s.message, s.attrs,
+		s.dropped[0], s.dropped[1], s.dropped[2], s.events, s.links, s.resource, s.scope,
+	} {
+		h = fold(h, v)
+	}
+	return h
+}
+
+func resourceHash(attrs, dropped uint64) uint64 { return fold(fold(hashResource, attrs), dropped) }
+
+func scopeHash(name, version, attrs, dropped uint64) uint64 {
+	return fold(fold(fold(fold(hashScope, name), version), attrs), dropped)
+}
+
+func eventHash(time, name, attrs, dropped uint64) uint64 {
+	return fold(fold(fold(fold(hashEvent, time), name), attrs), dropped)
+}
+
+func linkHash(trace, span, state, attrs, dropped uint64) uint64 {
+	return fold(fold(fold(fold(fold(hashLink, trace), span), state), attrs), dropped)
+}

@@ -9,7 +9,7 @@ import (
 // Digest reads all traces and sums up their spans under key. It is equal to that
 // of the Builder that wrote the block.
 func (b *Block) Digest(ctx context.Context, key uint64) (Digest, error) {
-	d := digester{hasher: hasher{key: key}}
+	d := digester{key: key}
 	for trace, err := range b.Traces(ctx) {
 		if err == nil {
 			err = d.trace(trace)
@@ -24,10 +24,9 @@ func (b *Block) Digest(ctx context.Context, key uint64) (Digest, error) {
 // digester sums up spans as they are on the wire, where a reader of blocks made
 // them: the fields of a span come in ascending order.
 type digester struct {
-	hasher
-	total         Digest
-	json          []byte
-	events, links []byte
+	key   uint64
+	total Digest
+	json  []byte
 }
 
 // each calls visit for each field of a message.
@@ -63,10 +62,7 @@ func (d *digester) resource(message []byte) (uint64, error) {
 		dropped = f.Number
 		return nil
 	})
-	d.begin(hashResource)
-	d.number(attrs)
-	d.number(uint64(int32(dropped)))
-	return d.sum(), err
+	return resourceHash(attrs, uint64(int32(dropped))), err
 }
 
 func (d *digester) scopeSpans(message []byte, resource uint64) error {
@@ -96,37 +92,30 @@ func (d *digester) scope(message []byte) (uint64, error) {
 		}
 		return nil
 	})
-	d.begin(hashScope)
-	d.text(name)
-	d.text(version)
-	d.number(attrs)
-	d.number(uint64(int32(dropped)))
-	return d.sum(), err
+	return scopeHash(textHash(name), textHash(version), attrs, uint64(int32(dropped))), err
 }
 
 func (d *digester) span(message []byte, resource, scope uint64) error {
 	var texts [6][]byte
 	var numbers [15]uint64
-	var attrs uint64
-	var status uint64
 	var description []byte
-	d.events, d.links = d.events[:0], d.links[:0]
+	h := spanHash{resource: resource, scope: scope}
 	err := each(message, func(f *otlpwire.Fields) error {
 		switch n := f.Tag >> 3; n {
 		case 1, 2, 3, 4, 5:
 			texts[n] = f.Bytes
 		case 9:
-			return d.attribute(&attrs, f.Bytes)
+			return d.attribute(&h.attrs, f.Bytes)
 		case 11:
-			return d.event(f.Bytes, numbers[7])
+			return d.event(&h.events, f.Bytes, numbers[7])
 		case 13:
-			return d.link(f.Bytes)
+			return d.link(&h.links, f.Bytes)
 		case 15:
 			return each(f.Bytes, func(f *otlpwire.Fields) error {
 				if f.Tag>>3 == 2 {
 					description = f.Bytes
 				} else {
-					status = f.Number
+					h.status = f.Number
 				}
 				return nil
 			})
@@ -138,31 +127,17 @@ func (d *digester) span(message []byte, resource, scope uint64) error {
 	if err != nil {
 		return err
 	}
-	d.begin(hashSpan)
-	d.buf = append(d.buf, texts[1]...)
-	for _, n := range []int{2, 4, 3, 5} { // span id, parent's, trace state, name
-		d.text(texts[n])
+	h.id, h.state, h.parent, h.name = textHash(texts[2]), textHash(texts[3]), textHash(texts[4]), textHash(texts[5])
+	h.kind, h.start, h.duration = numbers[6], numbers[7], numbers[8]-numbers[7]
+	h.message = textHash(description)
+	for i := range h.dropped { // attributes, events, links
+		h.dropped[i] = uint64(int32(numbers[10+2*i]))
 	}
-	d.number(numbers[6])              // kind
-	d.number(numbers[7])              // start
-	d.number(numbers[8] - numbers[7]) // duration
-	d.number(status)
-	d.text(description)
-	d.number(attrs)
-	for _, n := range []int{10, 12, 14} { // dropped attributes, events, links
-		d.number(uint64(int32(numbers[n])))
-	}
-	d.number(uint64(len(d.events) / 8))
-	d.buf = append(d.buf, d.events...)
-	d.number(uint64(len(d.links) / 8))
-	d.buf = append(d.buf, d.links...)
-	d.number(resource)
-	d.number(scope)
-	d.total.add(d.sum())
+	d.total.add(h.sum(traceHash(d.key, (*[16]byte)(texts[1]))))
 	return nil
 }
 
-func (d *digester) event(message []byte, start uint64) error {
+func (d *digester) event(all *uint64, message []byte, start uint64) error {
 	var attrs, time, dropped uint64
 	var name []byte
 	err := each(message, func(f *otlpwire.Fields) error {
@@ -178,16 +153,11 @@ func (d *digester) event(message []byte, start uint64) error {
 		}
 		return nil
 	})
-	d.begin(hashEvent)
-	d.number(time - start)
-	d.text(name)
-	d.number(attrs)
-	d.number(uint64(int32(dropped)))
-	d.events = appendHash(d.events, d.sum())
+	*all = fold(*all, eventHash(time-start, textHash(name), attrs, uint64(int32(dropped))))
 	return err
 }
 
-func (d *digester) link(message []byte) error {
+func (d *digester) link(all *uint64, message []byte) error {
 	var attrs, dropped uint64
 	var texts [4][]byte
 	err := each(message, func(f *otlpwire.Fields) error {
@@ -201,13 +171,8 @@ func (d *digester) link(message []byte) error {
 		}
 		return nil
 	})
-	d.begin(hashLink)
-	for _, text := range texts[1:] {
-		d.text(text)
-	}
-	d.number(attrs)
-	d.number(uint64(int32(dropped)))
-	d.links = appendHash(d.links, d.sum())
+	hash := linkHash(textHash(texts[1]), textHash(texts[2]), textHash(texts[3]), attrs, uint64(int32(dropped)))
+	*all = fold(*all, hash)
 	return err
 }
 
@@ -217,44 +182,34 @@ func (d *digester) attribute(sum *uint64, message []byte) error {
 	if err != nil {
 		return err
 	}
-	d.begin(hashAttribute)
-	d.text(key)
+	h := fold(hashAttribute, textHash(key))
 	switch v.kind {
 	case anyText, anyBool, anyInt, anyDouble:
-		d.byte(valueHashKind[v.kind])
-		d.scalar(&v)
+		*sum += foldScalar(h, &v)
+		return nil
 	case anyArray:
-		if err := d.array(&v); err != nil {
+		_, _, ok, err := v.elementKind()
+		if err != nil {
 			return err
 		}
-	default:
-		if err := d.unsupported(&v); err != nil {
+		if ok {
+			h = fold(hashArray, textHash(key))
+			err := v.elements(func(e anyValue) { h = foldScalar(h, &e) })
+			*sum += h
 			return err
 		}
 	}
-	*sum += d.sum()
-	return nil
-}
-
-func (d *digester) array(v *anyValue) error {
-	kind, n, ok, err := v.elementKind()
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return d.unsupported(v)
-	}
-	d.byte(valueArray)
-	d.byte(valueHashKind[kind])
-	d.number(uint64(n))
-	return v.elements(func(e anyValue) { d.scalar(&e) })
-}
-
-func (d *digester) unsupported(v *anyValue) (err error) {
 	if d.json, err = v.appendJSON(d.json[:0], 0); err != nil {
 		return err
 	}
-	d.byte(valueUnsupported)
-	d.text(d.json)
+	*sum += foldValue(h, valueUnsupported, textHash(d.json))
 	return nil
+}
+
+// foldScalar takes a value that is not an array into the hash of its attribute.
+func foldScalar(h uint64, v *anyValue) uint64 {
+	if v.kind == anyText {
+		return foldValue(h, valueText, textHash(v.bytes))
+	}
+	return foldValue(h, valueHashKind[v.kind], uint64(v.number))
 }

@@ -16,8 +16,6 @@ type origin struct {
 	epoch        int32
 	service      []byte // service.name of a resource: the last one that is a text
 	firstService []byte // the text of the first service.name
-	hash         uint64 // for digests
-	hashed       bool
 }
 
 // classes numbers origins such that equal ones get equal numbers: their

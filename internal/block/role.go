@@ -125,6 +125,8 @@ type special struct {
 // serviceName has a column with a value in each resource.
 const serviceName = "service.name"
 
+var serviceNameHash = textHash([]byte(serviceName))
+
 // resourceSpecials are those of resources beside it. All are text.
 var resourceSpecials = [...]special{
 	{"cluster", ResourceCluster},

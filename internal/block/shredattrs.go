@@ -1,7 +1,7 @@
 package block
 
 // valueHashKind is the kind of a value in a digest, by its kind on the wire.
-var valueHashKind = [...]byte{anyText: valueText, anyBool: valueBool, anyInt: valueInt, anyDouble: valueDouble}
+var valueHashKind = [...]uint64{anyText: valueText, anyBool: valueBool, anyInt: valueInt, anyDouble: valueDouble}
 
 // attribute writes a KeyValue as an attribute of an owner, whose begin was
 // called.
@@ -9,56 +9,44 @@ func (s *shredder) attribute(o Owner, key []byte, v *anyValue) error {
 	a := &s.columns.attrs[o]
 	switch v.kind {
 	case anyText, anyBool, anyInt, anyDouble:
-		a.add(key, false)
-		s.scalar(a, v)
-		if !s.hashed {
-			a.sum += s.hashScalar(key, v)
-		}
+		h := fold(hashAttribute, a.add(key, false))
+		a.sum += a.scalar(h, v)
 		return nil
 	case anyArray:
-		kind, n, ok, err := v.elementKind()
+		_, _, ok, err := v.elementKind()
 		if err != nil {
 			return err
 		}
 		if ok {
-			return s.array(a, key, v, kind, n)
+			h := fold(hashArray, a.add(key, true))
+			err := v.elements(func(e anyValue) { h = a.scalar(h, &e) })
+			a.sum += h
+			return err
 		}
 	}
 	return s.unsupported(a, key, v)
 }
 
-// scalar writes a value of the current attribute, or an element of its array.
-func (s *shredder) scalar(a *attrColumns, v *anyValue) {
+// scalar writes a value of the current attribute, or an element of its array,
+// and takes it into the attribute's hash.
+func (a *attrColumns) scalar(h uint64, v *anyValue) uint64 {
 	switch v.kind {
 	case anyText:
 		a.text.present()
-		a.text.text(v.bytes)
+		return foldValue(h, valueText, a.text.word(v.bytes))
 	case anyBool:
 		a.bools.present()
 		a.bools.int(v.number)
+		return foldValue(h, valueBool, uint64(v.number))
 	case anyInt:
 		a.ints.present()
 		a.ints.int(v.number)
-	case anyDouble:
+		return foldValue(h, valueInt, uint64(v.number))
+	default:
 		a.doubles.present()
 		a.doubles.int(v.number)
+		return foldValue(h, valueDouble, uint64(v.number))
 	}
-}
-
-func (s *shredder) array(a *attrColumns, key []byte, v *anyValue, kind uint8, n int) error {
-	a.add(key, true)
-	h := &s.hasher
-	h.begin(hashAttribute)
-	h.text(key)
-	h.byte(valueArray)
-	h.byte(valueHashKind[kind])
-	h.number(uint64(n))
-	err := v.elements(func(e anyValue) {
-		s.scalar(a, &e)
-		h.scalar(&e)
-	})
-	a.sum += h.sum()
-	return err
 }
 
 func (s *shredder) unsupported(a *attrColumns, key []byte, v *anyValue) error {
@@ -66,32 +54,9 @@ func (s *shredder) unsupported(a *attrColumns, key []byte, v *anyValue) error {
 	if s.json, err = v.appendJSON(s.json[:0], 0); err != nil {
 		return err
 	}
-	a.add(key, false)
+	h := fold(hashAttribute, a.add(key, false))
 	a.unsupported.present()
 	a.unsupported.text(s.json)
-	h := &s.hasher
-	h.begin(hashAttribute)
-	h.text(key)
-	h.byte(valueUnsupported)
-	h.text(s.json)
-	a.sum += h.sum()
+	a.sum += foldValue(h, valueUnsupported, textHash(s.json))
 	return nil
-}
-
-func (s *shredder) hashScalar(key []byte, v *anyValue) uint64 {
-	h := &s.hasher
-	h.begin(hashAttribute)
-	h.text(key)
-	h.byte(valueHashKind[v.kind])
-	h.scalar(v)
-	return h.sum()
-}
-
-// scalar adds a value that is not an array.
-func (h *hasher) scalar(v *anyValue) {
-	if v.kind == anyText {
-		h.text(v.bytes)
-	} else {
-		h.number(uint64(v.number))
-	}
 }

@@ -2,7 +2,6 @@ package block
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 
 	"appliance/internal/otlpwire"
@@ -11,10 +10,9 @@ import (
 // shredder writes traces into columns.
 type shredder struct {
 	columns *columns
-	hasher  hasher
+	key     uint64 // of the digest
 	digest  Digest
 	lost    Lost
-	hashed  bool // of the attributes the hash is known already
 	json    []byte
 	text    [32]byte
 
@@ -24,7 +22,8 @@ type shredder struct {
 	status   int64
 	has      [len(spanSpecials)]bool
 
-	events, links []byte // hashes of the current span's, one after the other
+	events, links           int    // of the current span
+	eventHashes, linkHashes uint64 // folded
 }
 
 // Levels of definition and repetition. A level of repetition says which list
@@ -63,19 +62,7 @@ func traceIDText(dst []byte, id [16]byte) []byte {
 	return bytes.TrimLeft(text, "0")
 }
 
-// origin writes a resource or a scope, and returns its hash, which it makes
-// once.
-func (s *shredder) origin(o *origin, rep uint8, write func(*shredder, []byte, uint8) (uint64, error)) (uint64, error) {
-	s.hashed = o.hashed
-	hash, err := write(s, o.raw, rep)
-	s.hashed = false
-	if !o.hashed {
-		o.hash, o.hashed = hash, err == nil
-	}
-	return o.hash, err
-}
-
-// writeResource writes a resource. The hash means nothing if it is known already.
+// writeResource writes a resource, and returns its hash.
 func (s *shredder) writeResource(raw []byte, rep uint8) (uint64, error) {
 	a := &s.columns.attrs[OfResource]
 	s.columns.resources.add(rep, defResource)
@@ -107,23 +94,19 @@ func (s *shredder) writeResource(raw []byte, rep uint8) (uint64, error) {
 	}
 	by := &s.columns.by
 	by[ResourceDropped].int(int64(int32(dropped)))
-	by[ResourceService].text(service)
+	hash := by[ResourceService].word(service)
 	if len(service) > 0 {
-		a.sum += s.hashScalar([]byte(serviceName), &anyValue{kind: anyText, bytes: service})
+		a.sum += foldValue(fold(hashAttribute, serviceNameHash), valueText, hash)
 	}
 	for i, v := range s.resource {
 		if v != nil {
 			column := by[resourceSpecials[i].role]
 			column.present()
-			column.text(v)
-			a.sum += s.hashScalar([]byte(resourceSpecials[i].key), &anyValue{kind: anyText, bytes: v})
+			a.sum += foldValue(fold(hashAttribute, textHash([]byte(resourceSpecials[i].key))), valueText, column.word(v))
 		}
 	}
 	a.end(defResource)
-	s.hasher.begin(hashResource)
-	s.hasher.number(a.sum)
-	s.hasher.number(uint64(int32(dropped)))
-	return s.hasher.sum(), f.Err()
+	return resourceHash(a.sum, uint64(int32(dropped))), f.Err()
 }
 
 // resourceSpecial takes an attribute that has a column of its own.
@@ -140,7 +123,7 @@ func (s *shredder) resourceSpecial(key, text []byte) bool {
 	return false
 }
 
-// writeScope writes a scope. The hash means nothing if it is known already.
+// writeScope writes a scope, and returns its hash.
 func (s *shredder) writeScope(raw []byte, rep uint8) (uint64, error) {
 	a := &s.columns.attrs[OfScope]
 	s.columns.scopes.add(rep, defScope)
@@ -168,17 +151,6 @@ func (s *shredder) writeScope(raw []byte, rep uint8) (uint64, error) {
 	}
 	a.end(defScope)
 	by := &s.columns.by
-	by[ScopeName].text(name)
-	by[ScopeVersion].text(version)
 	by[ScopeDropped].int(int64(int32(dropped)))
-	h := &s.hasher
-	h.begin(hashScope)
-	h.text(name)
-	h.text(version)
-	h.number(a.sum)
-	h.number(uint64(int32(dropped)))
-	return h.sum(), f.Err()
+	return scopeHash(by[ScopeName].word(name), by[ScopeVersion].word(version), a.sum, uint64(int32(dropped))), f.Err()
 }
-
-// appendHash appends one of the hashes of a span's events or links.
-func appendHash(dst []byte, hash uint64) []byte { return binary.LittleEndian.AppendUint64(dst, hash) }

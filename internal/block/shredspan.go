@@ -9,7 +9,7 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	attrs, eventAttrs, linkAttrs := &c.attrs[OfSpan], &c.attrs[OfEvent], &c.attrs[OfLink]
 	attrs.begin(rep)
 	s.has = [len(spanSpecials)]bool{}
-	s.events, s.links = s.events[:0], s.links[:0]
+	s.events, s.links, s.eventHashes, s.linkHashes = 0, 0, 0, 0
 	var state []byte
 	var droppedAttrs, droppedEvents, droppedLinks, flags uint64
 	unknown := false
@@ -45,12 +45,12 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	}
 	s.spanSpecials(attrs)
 	attrs.end(defSpan)
-	if len(s.events) == 0 {
+	if s.events == 0 {
 		c.events.add(rep, defSpan)
 		eventAttrs.begin(rep)
 		eventAttrs.end(defSpan)
 	}
-	if len(s.links) == 0 {
+	if s.links == 0 {
 		c.links.add(rep, defSpan)
 		linkAttrs.begin(rep)
 		linkAttrs.end(defSpan)
@@ -61,20 +61,19 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	if unknown {
 		s.lost.Unknown++
 	}
-	dropped := [3]int64{int64(int32(droppedAttrs)), int64(int32(droppedEvents)), int64(int32(droppedLinks))}
-	s.spanFields(head, state, dropped)
-	s.hashSpan(t, head, state, dropped, attrs.sum)
+	s.fields(t, head, state, [3]int64{int64(int32(droppedAttrs)), int64(int32(droppedEvents)), int64(int32(droppedLinks))}, attrs.sum)
 	return nil
 }
 
-func (s *shredder) spanFields(head *spanHead, state []byte, dropped [3]int64) {
+// fields writes what a span has once, and adds its hash to the digest.
+func (s *shredder) fields(t *trace, head *spanHead, state []byte, dropped [3]int64, attrs uint64) {
 	by := &s.columns.by
 	by[SpanID].text(head.id)
 	by[SpanParentSpanID].text(head.parent)
 	by[SpanParent].int(int64(head.nested.parent))
 	by[SpanLeft].int(int64(head.nested.left))
 	by[SpanRight].int(int64(head.nested.right))
-	by[SpanName].text(head.name)
+	name := by[SpanName].word(head.name)
 	by[SpanKind].int(int64(head.kind))
 	by[SpanTraceState].text(state)
 	by[SpanStart].int(int64(head.start))
@@ -84,32 +83,14 @@ func (s *shredder) spanFields(head *spanHead, state []byte, dropped [3]int64) {
 	by[SpanDropped].int(dropped[0])
 	by[SpanDroppedEvents].int(dropped[1])
 	by[SpanDroppedLinks].int(dropped[2])
-}
-
-func (s *shredder) hashSpan(t *trace, head *spanHead, state []byte, dropped [3]int64, attrs uint64) {
-	h := &s.hasher
-	h.begin(hashSpan)
-	h.buf = append(h.buf, t.id[:]...)
-	h.text(head.id)
-	h.text(head.parent)
-	h.text(state)
-	h.text(head.name)
-	h.number(uint64(head.kind))
-	h.number(head.start)
-	h.number(head.end - head.start)
-	h.number(uint64(head.status))
-	h.text(head.message)
-	h.number(attrs)
-	for _, n := range dropped {
-		h.number(uint64(n))
+	h := spanHash{
+		id: textHash(head.id), parent: textHash(head.parent), state: textHash(state), name: name,
+		kind: uint64(head.kind), start: head.start, duration: head.end - head.start,
+		status: uint64(head.status), message: textHash(head.message), attrs: attrs,
+		dropped: [3]uint64{uint64(dropped[0]), uint64(dropped[1]), uint64(dropped[2])},
+		events:  s.eventHashes, links: s.linkHashes, resource: t.resourceHash, scope: t.scopeHash,
 	}
-	h.number(uint64(len(s.events) / 8))
-	h.buf = append(h.buf, s.events...)
-	h.number(uint64(len(s.links) / 8))
-	h.buf = append(h.buf, s.links...)
-	h.number(t.resourceHash)
-	h.number(t.scopeHash)
-	s.digest.add(h.sum())
+	s.digest.add(h.sum(t.hash))
 }
 
 // spanAttribute writes an attribute, or keeps it for a column of its own.
@@ -138,27 +119,29 @@ func (s *shredder) spanAttribute(message []byte) error {
 
 // spanSpecials writes the attributes that have columns of their own.
 func (s *shredder) spanSpecials(attrs *attrColumns) {
-	values := [len(spanSpecials)]anyValue{
-		{kind: anyText, bytes: s.method}, {kind: anyText, bytes: s.url}, {kind: anyInt, number: s.status},
-	}
 	for i, has := range s.has {
 		if !has {
 			continue
 		}
 		column := s.columns.by[spanSpecials[i].role]
 		column.present()
-		if v := &values[i]; v.kind == anyText {
-			column.text(v.bytes)
-		} else {
-			column.int(v.number)
+		h := fold(hashAttribute, textHash([]byte(spanSpecials[i].key)))
+		switch i {
+		case 0:
+			h = foldValue(h, valueText, column.word(s.method))
+		case 1:
+			h = foldValue(h, valueText, column.word(s.url))
+		default:
+			column.int(s.status)
+			h = foldValue(h, valueInt, uint64(s.status))
 		}
-		attrs.sum += s.hashScalar([]byte(spanSpecials[i].key), &values[i])
+		attrs.sum += h
 	}
 }
 
 func (s *shredder) event(message []byte, start uint64, spanRep uint8) error {
 	rep := spanRep
-	if len(s.events) > 0 {
+	if s.events > 0 {
 		rep = repEvent
 	}
 	c := s.columns
@@ -184,21 +167,15 @@ func (s *shredder) event(message []byte, start uint64, spanRep uint8) error {
 	}
 	attrs.end(defEvent)
 	c.by[EventTime].int(int64(time - start))
-	c.by[EventName].text(name)
 	c.by[EventDropped].int(int64(int32(dropped)))
-	h := &s.hasher
-	h.begin(hashEvent)
-	h.number(time - start)
-	h.text(name)
-	h.number(attrs.sum)
-	h.number(uint64(int32(dropped)))
-	s.events = appendHash(s.events, h.sum())
+	hash := eventHash(time-start, c.by[EventName].word(name), attrs.sum, uint64(int32(dropped)))
+	s.events, s.eventHashes = s.events+1, fold(s.eventHashes, hash)
 	return f.Err()
 }
 
 func (s *shredder) link(message []byte, spanRep uint8) error {
 	rep := spanRep
-	if len(s.links) > 0 {
+	if s.links > 0 {
 		rep = repEvent
 	}
 	c := s.columns
@@ -234,14 +211,8 @@ func (s *shredder) link(message []byte, spanRep uint8) error {
 	c.by[LinkSpanID].text(spanID)
 	c.by[LinkTraceState].text(state)
 	c.by[LinkDropped].int(int64(int32(dropped)))
-	h := &s.hasher
-	h.begin(hashLink)
-	h.text(traceID)
-	h.text(spanID)
-	h.text(state)
-	h.number(attrs.sum)
-	h.number(uint64(int32(dropped)))
-	s.links = appendHash(s.links, h.sum())
+	hash := linkHash(textHash(traceID), textHash(spanID), textHash(state), attrs.sum, uint64(int32(dropped)))
+	s.links, s.linkHashes = s.links+1, fold(s.linkHashes, hash)
 	return f.Err()
 }
 

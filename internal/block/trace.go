@@ -61,7 +61,8 @@ type trace struct {
 	stats                 []serviceStats
 	byService             map[string]int
 
-	resourceHash, scopeHash uint64 // of the current ones, while it is written
+	// Hashes while it is written: its own, and of the current resource and scope.
+	hash, resourceHash, scopeHash uint64
 }
 
 func newTrace() *trace {
@@ -219,11 +220,12 @@ func (t *trace) count(r *resourceGroup) {
 // write writes the trace as a row.
 func (t *trace) write(s *shredder) error {
 	s.row(t)
+	t.hash = traceHash(s.key, &t.id)
 	rep := uint8(0)
 	for i := range t.resources {
 		r := &t.resources[i]
 		var err error
-		if t.resourceHash, err = s.origin(r.resource, rep, (*shredder).writeResource); err != nil {
+		if t.resourceHash, err = s.writeResource(r.resource.raw, rep); err != nil {
 			return fmt.Errorf("read a resource of %d bytes of trace %x: %w", len(r.resource.raw), t.id, err)
 		}
 		for at := r.first; at >= 0; at = t.scopes[at].next {
@@ -238,7 +240,7 @@ func (t *trace) write(s *shredder) error {
 }
 
 func (t *trace) writeScope(s *shredder, g *scopeGroup, rep uint8) (err error) {
-	if t.scopeHash, err = s.origin(g.scope, rep, (*shredder).writeScope); err != nil {
+	if t.scopeHash, err = s.writeScope(g.scope.raw, rep); err != nil {
 		return fmt.Errorf("read a scope of %d bytes of trace %x: %w", len(g.scope.raw), t.id, err)
 	}
 	for n := g.first; n >= 0; n = t.spans[n].next {

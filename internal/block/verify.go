@@ -51,7 +51,7 @@ func (b *Block) Verify(ctx context.Context, key uint64) (Report, error) {
 	if err := b.verifyDerived(ctx); err != nil {
 		return r, err
 	}
-	d := digester{hasher: hasher{key: key}}
+	d := digester{key: key}
 	for trace, err := range b.Traces(ctx) {
 		if err == nil {
 			err = d.trace(trace)
