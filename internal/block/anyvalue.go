@@ -1,6 +1,7 @@
 package block
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -51,8 +52,35 @@ func (v *anyValue) read(message []byte) error {
 	return f.Err()
 }
 
+// plainKeyValue reads what nearly all KeyValues are: a key and then a text or an
+// integer, with lengths of one byte. ok is false for any other.
+func plainKeyValue(m []byte) (key []byte, v anyValue, ok bool) {
+	if len(m) < 4 || m[0] != 1<<3|otlpwire.TagBytes || m[1] >= 0x80 || int(m[1]) > len(m)-4 {
+		return nil, v, false
+	}
+	end := 2 + int(m[1])
+	key, m = m[2:end:end], m[end:]
+	if m[0] != 2<<3|otlpwire.TagBytes || m[1] >= 0x80 || int(m[1]) != len(m)-2 || len(m) < 4 {
+		return nil, v, false
+	}
+	switch m[2] {
+	case anyText<<3 | otlpwire.TagBytes:
+		if int(m[3]) != len(m)-4 {
+			return nil, v, false
+		}
+		return key, anyValue{kind: anyText, bytes: m[4:]}, true
+	case anyInt<<3 | otlpwire.TagVarint:
+		number, n := binary.Uvarint(m[3:])
+		return key, anyValue{kind: anyInt, number: int64(number)}, n == len(m)-3
+	}
+	return nil, v, false
+}
+
 // readKeyValue reads a KeyValue. One without a value has one that is empty.
 func readKeyValue(message []byte) (key []byte, v anyValue, err error) {
+	if key, v, ok := plainKeyValue(message); ok {
+		return key, v, nil
+	}
 	f := otlpwire.NewFields(message)
 	for f.Next() {
 		switch f.Tag {

@@ -8,6 +8,7 @@ type columns struct {
 	schema *Schema
 	all    []*columnBuffer // in the order of the file
 	memory parquet.PageMemory
+	group  int // number of the row group, from 1
 	by     [lastRole]*columnBuffer
 
 	stats, resources, scopes, spans, events, links list
@@ -15,7 +16,7 @@ type columns struct {
 }
 
 func newColumns(s *Schema, comp *parquet.Compressor) *columns {
-	c := &columns{schema: s}
+	c := &columns{schema: s, group: 1}
 	for i := range s.Columns {
 		column := &s.Columns[i]
 		buffer := newColumnBuffer(column, c.listOf(column.Role), comp, &c.memory)
@@ -79,6 +80,7 @@ func (c *columns) size() int {
 
 // nextRowGroup forgets all pages.
 func (c *columns) nextRowGroup() {
+	c.group++
 	for _, b := range c.all {
 		b.nextChunk()
 	}
@@ -111,6 +113,12 @@ func (a *attrColumns) begin(ownerRep uint8) { a.n, a.ownerRep, a.sum = 0, ownerR
 
 // add adds an attribute without its value, and returns the hash of its key.
 func (a *attrColumns) add(key []byte, isArray bool) uint64 {
+	a.entry(isArray)
+	return a.key.word(key)
+}
+
+// entry adds an attribute without its key and value.
+func (a *attrColumns) entry(isArray bool) {
 	rep := a.rep
 	if a.n == 0 {
 		rep = a.ownerRep
@@ -122,7 +130,6 @@ func (a *attrColumns) add(key []byte, isArray bool) uint64 {
 	} else {
 		a.isArray.int(0)
 	}
-	return a.key.word(key)
 }
 
 // end ends an owner, and says with its definition level if it has none.

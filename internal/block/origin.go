@@ -16,6 +16,7 @@ type origin struct {
 	epoch        int32
 	service      []byte // service.name of a resource: the last one that is a text
 	firstService []byte // the text of the first service.name
+	written      written
 }
 
 // classes numbers origins such that equal ones get equal numbers: their

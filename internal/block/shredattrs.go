@@ -11,8 +11,12 @@ func (s *shredder) attribute(o Owner, key []byte, v *anyValue) error {
 	case anyText, anyBool, anyInt, anyDouble:
 		h := fold(hashAttribute, a.add(key, false))
 		a.sum += a.scalar(h, v)
+		if s.recording != nil {
+			s.recordAttr(a, v)
+		}
 		return nil
 	case anyArray:
+		s.plain = false
 		_, _, ok, err := v.elementKind()
 		if err != nil {
 			return err
@@ -50,6 +54,7 @@ func (a *attrColumns) scalar(h uint64, v *anyValue) uint64 {
 }
 
 func (s *shredder) unsupported(a *attrColumns, key []byte, v *anyValue) error {
+	s.plain = false
 	var err error
 	if s.json, err = v.appendJSON(s.json[:0], 0); err != nil {
 		return err

@@ -13,8 +13,11 @@ type shredder struct {
 	key     uint64 // of the digest
 	digest  Digest
 	lost    Lost
-	json    []byte
-	text    [32]byte
+
+	recording *written // of the resource or scope that is being written
+	plain     bool     // it has only attributes that can be recorded
+	json      []byte
+	text      [32]byte
 
 	resource [len(resourceSpecials)][]byte // specials of the current resource; nil is absent
 	method   []byte                        // specials of the current span
@@ -92,21 +95,25 @@ func (s *shredder) writeResource(raw []byte, rep uint8) (uint64, error) {
 			dropped = f.Number
 		}
 	}
-	by := &s.columns.by
-	by[ResourceDropped].int(int64(int32(dropped)))
-	hash := by[ResourceService].word(service)
+	s.dropped(ResourceDropped, dropped)
+	hash := s.column(ResourceService, service)
 	if len(service) > 0 {
 		a.sum += foldValue(fold(hashAttribute, serviceNameHash), valueText, hash)
 	}
 	for i, v := range s.resource {
 		if v != nil {
-			column := by[resourceSpecials[i].role]
-			column.present()
-			a.sum += foldValue(fold(hashAttribute, textHash([]byte(resourceSpecials[i].key))), valueText, column.word(v))
+			h := fold(hashAttribute, textHash([]byte(resourceSpecials[i].key)))
+			a.sum += foldValue(h, valueText, s.column(resourceSpecials[i].role, v))
 		}
 	}
 	a.end(defResource)
 	return resourceHash(a.sum, uint64(int32(dropped))), f.Err()
+}
+
+// dropped writes how many attributes a resource or a scope has dropped.
+func (s *shredder) dropped(r Role, n uint64) {
+	s.recording.dropped = int64(int32(n))
+	s.columns.by[r].int(s.recording.dropped)
 }
 
 // resourceSpecial takes an attribute that has a column of its own.
@@ -150,7 +157,6 @@ func (s *shredder) writeScope(raw []byte, rep uint8) (uint64, error) {
 		}
 	}
 	a.end(defScope)
-	by := &s.columns.by
-	by[ScopeDropped].int(int64(int32(dropped)))
-	return scopeHash(by[ScopeName].word(name), by[ScopeVersion].word(version), a.sum, uint64(int32(dropped))), f.Err()
+	s.dropped(ScopeDropped, dropped)
+	return scopeHash(s.column(ScopeName, name), s.column(ScopeVersion, version), a.sum, uint64(int32(dropped))), f.Err()
 }

@@ -10,41 +10,24 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	attrs.begin(rep)
 	s.has = [len(spanSpecials)]bool{}
 	s.events, s.links, s.eventHashes, s.linkHashes = 0, 0, 0, 0
-	var state []byte
-	var droppedAttrs, droppedEvents, droppedLinks, flags uint64
-	unknown := false
-	var err error
-	f := otlpwire.NewFields(head.raw)
-	for err == nil && f.Next() {
-		switch f.Tag {
-		case 3<<3 | otlpwire.TagBytes:
-			state = f.Bytes
-		case 9<<3 | otlpwire.TagBytes:
-			err = s.spanAttribute(f.Bytes)
-		case 10<<3 | otlpwire.TagVarint:
-			droppedAttrs = f.Number
-		case 11<<3 | otlpwire.TagBytes:
-			err = s.event(f.Bytes, head.start, rep)
-		case 12<<3 | otlpwire.TagVarint:
-			droppedEvents = f.Number
-		case 13<<3 | otlpwire.TagBytes:
-			err = s.link(f.Bytes, rep)
-		case 14<<3 | otlpwire.TagVarint:
-			droppedLinks = f.Number
-		case 16<<3 | otlpwire.TagFixed32:
-			flags = f.Number
-		default:
-			unknown = unknown || f.Tag>>3 > 16
+	f := otlpwire.NewFields(head.attrs)
+	for f.Next() {
+		if f.Tag == 9<<3|otlpwire.TagBytes {
+			if err := s.spanAttribute(f.Bytes); err != nil {
+				return err
+			}
 		}
 	}
-	if err == nil {
-		err = f.Err()
-	}
-	if err != nil {
+	if err := f.Err(); err != nil {
 		return err
 	}
 	s.spanSpecials(attrs)
 	attrs.end(defSpan)
+	if head.lists {
+		if err := s.lists(head, rep); err != nil {
+			return err
+		}
+	}
 	if s.events == 0 {
 		c.events.add(rep, defSpan)
 		eventAttrs.begin(rep)
@@ -55,18 +38,36 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 		linkAttrs.begin(rep)
 		linkAttrs.end(defSpan)
 	}
-	if flags != 0 {
+	if head.flags {
 		s.lost.Flags++
 	}
-	if unknown {
+	if head.unknown {
 		s.lost.Unknown++
 	}
-	s.fields(t, head, state, [3]int64{int64(int32(droppedAttrs)), int64(int32(droppedEvents)), int64(int32(droppedLinks))}, attrs.sum)
+	s.fields(t, head, attrs.sum)
 	return nil
 }
 
+// lists writes the events and links of a span.
+func (s *shredder) lists(head *spanHead, rep uint8) error {
+	f := otlpwire.NewFields(head.raw)
+	for f.Next() {
+		var err error
+		switch f.Tag {
+		case 11<<3 | otlpwire.TagBytes:
+			err = s.event(f.Bytes, head.start, rep)
+		case 13<<3 | otlpwire.TagBytes:
+			err = s.link(f.Bytes, rep)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.Err()
+}
+
 // fields writes what a span has once, and adds its hash to the digest.
-func (s *shredder) fields(t *trace, head *spanHead, state []byte, dropped [3]int64, attrs uint64) {
+func (s *shredder) fields(t *trace, head *spanHead, attrs uint64) {
 	by := &s.columns.by
 	by[SpanID].text(head.id)
 	by[SpanParentSpanID].text(head.parent)
@@ -75,19 +76,19 @@ func (s *shredder) fields(t *trace, head *spanHead, state []byte, dropped [3]int
 	by[SpanRight].int(int64(head.nested.right))
 	name := by[SpanName].word(head.name)
 	by[SpanKind].int(int64(head.kind))
-	by[SpanTraceState].text(state)
+	by[SpanTraceState].text(head.state)
 	by[SpanStart].int(int64(head.start))
 	by[SpanDuration].int(int64(head.end - head.start))
 	by[SpanStatusCode].int(int64(head.status))
 	by[SpanStatusMessage].text(head.message)
-	by[SpanDropped].int(dropped[0])
-	by[SpanDroppedEvents].int(dropped[1])
-	by[SpanDroppedLinks].int(dropped[2])
+	by[SpanDropped].int(int64(head.dropped[0]))
+	by[SpanDroppedEvents].int(int64(head.dropped[1]))
+	by[SpanDroppedLinks].int(int64(head.dropped[2]))
 	h := spanHash{
-		id: textHash(head.id), parent: textHash(head.parent), state: textHash(state), name: name,
+		id: textHash(head.id), parent: textHash(head.parent), state: textHash(head.state), name: name,
 		kind: uint64(head.kind), start: head.start, duration: head.end - head.start,
 		status: uint64(head.status), message: textHash(head.message), attrs: attrs,
-		dropped: [3]uint64{uint64(dropped[0]), uint64(dropped[1]), uint64(dropped[2])},
+		dropped: [3]uint64{uint64(head.dropped[0]), uint64(head.dropped[1]), uint64(head.dropped[2])},
 		events:  s.eventHashes, links: s.linkHashes, resource: t.resourceHash, scope: t.scopeHash,
 	}
 	s.digest.add(h.sum(t.hash))

@@ -14,11 +14,14 @@ type spanHead struct {
 	raw             []byte
 	resource, scope *origin
 
-	id, parent, name, message []byte
-	start, end                uint64 // unix nanoseconds
-	kind, status              int32
-	next                      int32 // span of the same scope, or -1
-	nested                    nested
+	id, parent, state, name, message []byte
+	attrs                            []byte // of raw, from the first attribute to the last
+	nested                           nested
+	start, end                       uint64   // unix nanoseconds
+	dropped                          [3]int32 // attributes, events, links
+	kind, status                     int32
+	next                             int32 // span of the same scope, or -1
+	lists, flags, unknown            bool  // it has events or links, flags, fields that are not known
 }
 
 // scopeGroup is a scope of a resource, with its spans in the order in which
@@ -120,14 +123,22 @@ func (t *trace) group(resource, scope *origin) int32 {
 	return at
 }
 
-// read reads what a spanHead has. A parent's id of zeros is none, as in the
-// protocol.
+// read reads everything but attributes, events and links. A parent's id of zeros
+// is none, as in the protocol.
 func (s *spanHead) read() error {
+	from, to := 0, 0 // of the attributes
 	f := otlpwire.NewFields(s.raw)
-	for f.Next() {
+	for at := 0; f.Next(); at = f.Offset() {
 		switch f.Tag {
+		case 9<<3 | otlpwire.TagBytes:
+			if to == 0 {
+				from = at
+			}
+			to = f.Offset()
 		case 2<<3 | otlpwire.TagBytes:
 			s.id = f.Bytes
+		case 3<<3 | otlpwire.TagBytes:
+			s.state = f.Bytes
 		case 4<<3 | otlpwire.TagBytes:
 			s.parent = f.Bytes
 		case 5<<3 | otlpwire.TagBytes:
@@ -138,12 +149,25 @@ func (s *spanHead) read() error {
 			s.start = f.Number
 		case 8<<3 | otlpwire.TagFixed64:
 			s.end = f.Number
+		case 10<<3 | otlpwire.TagVarint:
+			s.dropped[0] = int32(f.Number)
+		case 12<<3 | otlpwire.TagVarint:
+			s.dropped[1] = int32(f.Number)
+		case 14<<3 | otlpwire.TagVarint:
+			s.dropped[2] = int32(f.Number)
+		case 11<<3 | otlpwire.TagBytes, 13<<3 | otlpwire.TagBytes:
+			s.lists = true
 		case 15<<3 | otlpwire.TagBytes:
 			if err := s.readStatus(f.Bytes); err != nil {
 				return err
 			}
+		case 16<<3 | otlpwire.TagFixed32:
+			s.flags = f.Number != 0
+		default:
+			s.unknown = s.unknown || f.Tag>>3 > 16
 		}
 	}
+	s.attrs = s.raw[from:to]
 	if len(bytes.Trim(s.parent, "\x00")) == 0 {
 		s.parent = nil
 	}
@@ -225,7 +249,7 @@ func (t *trace) write(s *shredder) error {
 	for i := range t.resources {
 		r := &t.resources[i]
 		var err error
-		if t.resourceHash, err = s.writeResource(r.resource.raw, rep); err != nil {
+		if t.resourceHash, err = s.origin(OfResource, r.resource, rep); err != nil {
 			return fmt.Errorf("read a resource of %d bytes of trace %x: %w", len(r.resource.raw), t.id, err)
 		}
 		for at := r.first; at >= 0; at = t.scopes[at].next {
@@ -240,7 +264,7 @@ func (t *trace) write(s *shredder) error {
 }
 
 func (t *trace) writeScope(s *shredder, g *scopeGroup, rep uint8) (err error) {
-	if t.scopeHash, err = s.writeScope(g.scope.raw, rep); err != nil {
+	if t.scopeHash, err = s.origin(OfScope, g.scope, rep); err != nil {
 		return fmt.Errorf("read a scope of %d bytes of trace %x: %w", len(g.scope.raw), t.id, err)
 	}
 	for n := g.first; n >= 0; n = t.spans[n].next {

@@ -56,6 +56,9 @@ func (f *Fields) Next() bool {
 	return true
 }
 
+// Offset is where in the message the next field begins.
+func (f *Fields) Offset() int { return f.pos }
+
 // Err is why Next returned false before the end of the message; it wraps
 // ErrMalformed or ErrTooDeep.
 func (f *Fields) Err() error {
