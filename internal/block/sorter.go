@@ -23,6 +23,7 @@ type sorter struct {
 	arena   []byte
 	free    func() // gives the arena back
 	entries []entry
+	sorted  []entry      // room for them
 	file    durable.File // nil as long as all fits
 	size    int64        // of the file
 	runs    []extent
@@ -71,16 +72,45 @@ func (s *sorter) add(id [16]byte, arena []byte) {
 	})
 }
 
+// sort sorts the entries. Ids are mostly random, so they are dealt out by their
+// first bits, and the few of a bucket sorted.
 func (s *sorter) sort() {
-	slices.SortFunc(s.entries, func(a, b entry) int {
-		if c := cmp.Compare(a.high, b.high); c != 0 {
-			return c
-		}
-		if c := cmp.Compare(a.low, b.low); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.at, b.at)
-	})
+	const bits = 12
+	if len(s.entries) < 1<<bits {
+		slices.SortFunc(s.entries, entry.compare)
+		return
+	}
+	var ends [1 << bits]uint32
+	for i := range s.entries {
+		ends[s.entries[i].high>>(64-bits)]++
+	}
+	starts := uint32(0)
+	for i, n := range ends {
+		ends[i] = starts
+		starts += n
+	}
+	s.sorted = slices.Grow(s.sorted[:0], len(s.entries))[:len(s.entries)]
+	for _, e := range s.entries {
+		at := &ends[e.high>>(64-bits)]
+		s.sorted[*at] = e
+		*at++
+	}
+	s.entries, s.sorted = s.sorted, s.entries
+	from := uint32(0)
+	for _, to := range ends {
+		slices.SortFunc(s.entries[from:to], entry.compare)
+		from = to
+	}
+}
+
+func (e entry) compare(o entry) int {
+	if c := cmp.Compare(e.high, o.high); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(e.low, o.low); c != 0 {
+		return c
+	}
+	return cmp.Compare(e.at, o.at)
 }
 
 // spill writes what is in memory as a run.
@@ -141,7 +171,7 @@ func (s *sorter) flush() error {
 func (s *sorter) close() error {
 	if s.free != nil {
 		s.free()
-		s.free, s.arena, s.entries = nil, nil, nil
+		s.free, s.arena, s.entries, s.sorted = nil, nil, nil, nil
 	}
 	if s.file == nil {
 		return nil
@@ -163,7 +193,7 @@ func (s *sorter) frames() (frameSource, error) {
 	if err := s.spill(); err != nil {
 		return nil, err
 	}
-	s.entries = nil
+	s.entries, s.sorted = nil, nil
 	return newMerger(s.file, s.runs, s.arena[:cap(s.arena)])
 }
 

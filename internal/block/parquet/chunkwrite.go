@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 )
@@ -49,6 +50,7 @@ type PageMemory struct {
 	size   int // bytes of pages
 
 	body, packed, header []byte // of the page that is being made
+	packedOf             []byte // what packed was made of; nil if that is not known
 }
 
 const memoryBlock = 512 << 10
@@ -133,8 +135,7 @@ func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 	m := c.Memory
 	packed := body
 	if c.Compressor != nil {
-		m.packed = c.Compressor.append(m.packed[:0], body)
-		packed = m.packed
+		packed = m.pack(c.Compressor, body)
 	}
 	h.UncompressedSize, h.CompressedSize = int32(len(body)), int32(len(packed))
 	h.HasCRC, h.CRC = true, crc32.ChecksumIEEE(packed)
@@ -144,6 +145,16 @@ func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 	c.uncompressed += int64(len(m.header) + len(body))
 	c.size += int64(len(page))
 	return int64(len(page))
+}
+
+// pack compresses a page. Where a column has only nulls its pages are often those
+// of the column before.
+func (m *PageMemory) pack(c *Compressor, body []byte) []byte {
+	if !bytes.Equal(body, m.packedOf) {
+		m.packed = c.append(m.packed[:0], body)
+		m.packedOf = append(m.packedOf[:0], body...)
+	}
+	return m.packed
 }
 
 // Finish appends the bytes of the chunk, which begin at offset of the file, to
