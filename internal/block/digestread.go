@@ -182,28 +182,32 @@ func (d *digester) attribute(sum *uint64, message []byte) error {
 	if err != nil {
 		return err
 	}
-	h := fold(hashAttribute, textHash(key))
+	hash, err := d.value(textHash(key), &v)
+	*sum += hash
+	return err
+}
+
+// value returns the hash of an attribute.
+func (d *digester) value(key uint64, v *anyValue) (uint64, error) {
 	switch v.kind {
 	case anyText, anyBool, anyInt, anyDouble:
-		*sum += foldScalar(h, &v)
-		return nil
+		return foldScalar(fold(hashAttribute, key), v), nil
 	case anyArray:
 		_, _, ok, err := v.elementKind()
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if ok {
-			h = fold(hashArray, textHash(key))
+			h := fold(hashArray, key)
 			err := v.elements(func(e anyValue) { h = foldScalar(h, &e) })
-			*sum += h
-			return err
+			return h, err
 		}
 	}
+	var err error
 	if d.json, err = v.appendJSON(d.json[:0], 0); err != nil {
-		return err
+		return 0, err
 	}
-	*sum += foldValue(h, valueUnsupported, textHash(d.json))
-	return nil
+	return foldValue(fold(hashAttribute, key), valueUnsupported, textHash(d.json)), nil
 }
 
 // foldScalar takes a value that is not an array into the hash of its attribute.

@@ -152,3 +152,23 @@ func benchKey(b *testing.B, g *RowGroup) (key string) {
 	}
 	return key
 }
+
+// BenchmarkVerify reads everything of a block: by pages, as blocks of a Builder
+// can be, and by rows.
+func BenchmarkVerify(b *testing.B) {
+	block, stats := loadBlock(b, benchSpans)
+	for name, verify := range map[string]func(r *Report) error{
+		"pages": func(r *Report) error { return block.verifyPages(b.Context(), 0, r) },
+		"rows":  func(r *Report) error { return block.verifyColumns(b.Context(), 0, r) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			start := cpu(b)
+			for b.Loop() {
+				if err := verify(&Report{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			reportCPU(b, start, stats.Spans)
+		})
+	}
+}
