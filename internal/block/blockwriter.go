@@ -35,23 +35,45 @@ type blockWriter struct {
 // column gets a new page.
 const maxPageBytes = 4 << 20
 
+// write writes the spans of the ingest.
 func (w *blockWriter) write(ctx context.Context) (*Meta, error) {
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	if err := w.traces(ctx); err != nil {
+		return nil, err
+	}
+	return w.finish()
+}
+
+// open begins the file of the data.
+func (w *blockWriter) open() error {
 	name := filepath.Join(w.dir, DataName)
 	file, err := w.opts.FS.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", DataName, err)
+		return fmt.Errorf("create %s: %w", DataName, err)
 	}
 	if w.data, err = newDataFile(file, name, w.shredder.columns.schema); err != nil {
-		return nil, errors.Join(err, file.Close())
+		return errors.Join(err, file.Close())
 	}
-	if err := w.traces(ctx); err != nil {
+	return nil
+}
+
+// finish writes what is not written yet, and makes the block visible.
+func (w *blockWriter) finish() (*Meta, error) {
+	w.flushPages()
+	if err := w.flushRowGroup(); err != nil {
 		return nil, err
 	}
 	footer, err := w.data.finish()
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(w.data.file.Close(), w.ingest.sorter.close()); err != nil {
+	err = w.data.file.Close()
+	if w.ingest.sorter != nil {
+		err = errors.Join(err, w.ingest.sorter.close())
+	}
+	if err != nil {
 		return nil, err
 	}
 	shards, err := w.sidecars()
@@ -68,8 +90,10 @@ func (w *blockWriter) write(ctx context.Context) (*Meta, error) {
 }
 
 // close closes what a failed write has left open.
-func (w *blockWriter) close() error {
-	err := w.ingest.sorter.close()
+func (w *blockWriter) close() (err error) {
+	if w.ingest.sorter != nil {
+		err = w.ingest.sorter.close()
+	}
 	if w.data != nil {
 		_ = w.data.file.Close() // closed already, or of no use
 	}
@@ -99,35 +123,46 @@ func (w *blockWriter) traces(ctx context.Context) error {
 		}
 	}
 	w.stats.Copies, w.stats.Overflowed = w.loader.copies, w.loader.overflowed
-	w.flushPages()
-	return w.flushRowGroup()
+	return nil
 }
 
 func (w *blockWriter) trace(t *trace) error {
-	if w.pageRows > 0 && (w.pageSpans+len(t.spans) > w.opts.PageSpans || w.pageBytes+w.loader.bytes > maxPageBytes) {
-		w.flushPages()
-		if w.shredder.columns.size() > w.opts.RowGroupBytes {
-			if err := w.flushRowGroup(); err != nil {
-				return err
-			}
-		}
+	if err := w.room(len(t.spans), w.loader.bytes); err != nil {
+		return err
 	}
 	t.finish()
 	if err := t.write(&w.shredder); err != nil {
 		return err
 	}
-	w.pageRows++
-	w.pageSpans += len(t.spans)
-	w.pageBytes += w.loader.bytes
-	if w.stats.Traces == 0 || t.start < w.start {
-		w.start = t.start
-	}
-	w.end = max(w.end, t.end)
-	w.stats.Traces++
-	w.stats.Spans += int64(len(t.spans))
-	w.ids = append(w.ids, t.id[:]...)
-	w.last = t.id
+	w.row(&t.id, len(t.spans), w.loader.bytes, t.start, t.end)
 	return nil
+}
+
+// room ends the page and the row group before a trace that would make them too
+// large.
+func (w *blockWriter) room(spans, bytes int) error {
+	if w.pageRows > 0 && (w.pageSpans+spans > w.opts.PageSpans || w.pageBytes+bytes > maxPageBytes) {
+		w.flushPages()
+		if w.shredder.columns.size() > w.opts.RowGroupBytes {
+			return w.flushRowGroup()
+		}
+	}
+	return nil
+}
+
+// row takes note of a trace that was written.
+func (w *blockWriter) row(id *[16]byte, spans, bytes int, start, end uint64) {
+	w.pageRows++
+	w.pageSpans += spans
+	w.pageBytes += bytes
+	if w.stats.Traces == 0 || start < w.start {
+		w.start = start
+	}
+	w.end = max(w.end, end)
+	w.stats.Traces++
+	w.stats.Spans += int64(spans)
+	w.ids = append(w.ids, id[:]...)
+	w.last = *id
 }
 
 func (w *blockWriter) flushPages() {

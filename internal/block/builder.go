@@ -91,7 +91,8 @@ type Stats struct {
 	RowGroups  int
 	Bytes      int64 // of all files of the block
 	Lost       Lost
-	Digest     Digest // of the spans in the block
+	Digest     Digest // of the spans in the block; a Merger has none
+	Removed    Digest // of the copies
 }
 
 // Lost counts what the format cannot hold. Nothing of this loses a span.
@@ -117,27 +118,46 @@ type Builder struct {
 // NewBuilder makes the directory of a block, which must not hold a block yet.
 func NewBuilder(opts BuilderOptions) (*Builder, error) {
 	o := opts.withDefaults()
-	if o.Dir == "" || o.Tenant == "" || o.BlockID == "" {
-		return nil, fmt.Errorf("build block %q of tenant %q in %q: all three have to be given", o.BlockID, o.Tenant, o.Dir)
-	}
-	b := &Builder{opts: o, dir: filepath.Join(o.Dir, o.Tenant, o.BlockID)}
-	if err := durable.MkdirAll(o.FS, b.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the directory of block %s: %w", o.BlockID, err)
-	}
-	names, err := o.FS.ReadDir(b.dir)
+	dir, err := o.makeDir()
 	if err != nil {
-		return nil, fmt.Errorf("look for an earlier block %s: %w", o.BlockID, err)
+		return nil, err
 	}
-	for _, n := range names {
-		if n.Name() == MetaName {
-			return nil, fmt.Errorf("build block %s in %s: a block of that id is there already", o.BlockID, b.dir)
-		}
-	}
+	b := &Builder{opts: o, dir: dir}
 	b.ingest = ingest{
 		resources: newInterner(), scopes: newInterner(),
 		sorter: newSorter(o.FS, filepath.Join(b.dir, sortName), o.SortBytes),
 	}
 	return b, nil
+}
+
+// makeDir makes the directory of a block, and returns it.
+func (o *BuilderOptions) makeDir() (string, error) {
+	if o.Dir == "" || o.Tenant == "" || o.BlockID == "" {
+		return "", fmt.Errorf("build block %q of tenant %q in %q: all three have to be given", o.BlockID, o.Tenant, o.Dir)
+	}
+	dir := filepath.Join(o.Dir, o.Tenant, o.BlockID)
+	if err := durable.MkdirAll(o.FS, dir, 0o755); err != nil {
+		return "", fmt.Errorf("make the directory of block %s: %w", o.BlockID, err)
+	}
+	names, err := o.FS.ReadDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("look for an earlier block %s: %w", o.BlockID, err)
+	}
+	for _, n := range names {
+		if n.Name() == MetaName {
+			return "", fmt.Errorf("build block %s in %s: a block of that id is there already", o.BlockID, dir)
+		}
+	}
+	return dir, nil
+}
+
+// removeDir removes all that was written of a block.
+func (o *BuilderOptions) removeDir(dir string) error {
+	names, err := o.FS.ReadDir(dir)
+	for _, n := range names {
+		err = errors.Join(err, o.FS.Remove(filepath.Join(dir, n.Name())))
+	}
+	return errors.Join(err, durable.Remove(o.FS, dir))
 }
 
 // sortName is the file of the spans while they are sorted. It is removed before
@@ -192,14 +212,7 @@ func (b *Builder) Abort() error {
 		return nil
 	}
 	b.failed = errors.New("use of a block that was aborted")
-	err := b.ingest.sorter.close()
-	names, listed := b.opts.FS.ReadDir(b.dir)
-	err = errors.Join(err, listed)
-	for _, n := range names {
-		err = errors.Join(err, b.opts.FS.Remove(filepath.Join(b.dir, n.Name())))
-	}
-	err = errors.Join(err, durable.Remove(b.opts.FS, b.dir))
-	if err != nil {
+	if err := errors.Join(b.ingest.sorter.close(), b.opts.removeDir(b.dir)); err != nil {
 		return fmt.Errorf("abort block %s: %w", b.opts.BlockID, err)
 	}
 	return nil
@@ -225,7 +238,7 @@ func (b *Builder) finish(ctx context.Context) (*Meta, Stats, error) {
 	stats.Added = b.ingest.spans
 	stats.Lost = w.shredder.lost
 	stats.Lost.Schemas = b.ingest.lost.Schemas
-	stats.Digest = w.shredder.digest
+	stats.Digest, stats.Removed = w.shredder.digest, w.shredder.removed
 	return meta, stats, nil
 }
 

@@ -12,6 +12,7 @@ import (
 type list struct {
 	rep, def         []uint8
 	repRuns, defRuns [4][]byte // the same, encoded, by the width of a level
+	mark             int       // where a row that is being copied begins
 }
 
 func (l *list) add(rep, def uint8) {

@@ -24,6 +24,7 @@ type cursor struct {
 	rows   int            // that the page must have, or 0 if that is not known
 	maxRep uint8
 	maxDef uint8
+	sealed bool // v is all that may be read
 }
 
 func (c *cursor) start(ctx context.Context, chunk *parquet.Chunk) {
@@ -43,6 +44,9 @@ func (c *cursor) reset() {
 
 // load reads the next page, or returns io.EOF.
 func (c *cursor) load() error {
+	if c.sealed {
+		return io.EOF
+	}
 	c.v.Reset()
 	c.entry, c.value = 0, 0
 	for c.v.Entries == 0 {

@@ -3,7 +3,6 @@ package block
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"appliance/internal/block/parquet"
 	"appliance/internal/otlpwire"
@@ -70,23 +69,16 @@ func (t textColumn) at(i int) uint64 {
 // elements is how many elements an owner has.
 func (d *pageDigester) elements(o Owner) int { return d.texts(o.list().driver).len() }
 
-// zeros returns n zeros in the memory of s.
-func zeros(s []uint64, n int) []uint64 {
-	s = slices.Grow(s[:0], n)[:n]
-	clear(s)
-	return s
-}
-
 // attributes sums up the hashes of an owner's attributes.
 func (d *pageDigester) attributes(o Owner) error {
-	d.sums[o] = zeros(d.sums[o], d.elements(o))
+	d.sums[o] = zeroed(d.sums[o], d.elements(o))
 	keys := d.texts(o.Attr(AttrKey))
 	n := keys.len()
 	if n == 0 {
 		return nil
 	}
 	arrays := d.values[d.role(o.Attr(AttrIsArray))].Bools
-	d.entries = zeros(d.entries, n)
+	d.entries = zeroed(d.entries, n)
 	simple := 0 // attributes with one value
 	for i := range n {
 		if arrays[i] {
@@ -256,7 +248,7 @@ func (d *pageDigester) specials(o Owner) {
 }
 
 func (d *pageDigester) resources() {
-	h := zeros(d.own[OfResource], d.elements(OfResource))
+	h := zeroed(d.own[OfResource], d.elements(OfResource))
 	dropped := d.ints(ResourceDropped)
 	for i := range h {
 		h[i] = resourceHash(d.sums[OfResource][i], uint64(dropped[i]))
@@ -265,7 +257,7 @@ func (d *pageDigester) resources() {
 }
 
 func (d *pageDigester) scopes() {
-	h := zeros(d.own[OfScope], d.elements(OfScope))
+	h := zeroed(d.own[OfScope], d.elements(OfScope))
 	names, versions, dropped := d.texts(ScopeName), d.texts(ScopeVersion), d.ints(ScopeDropped)
 	for i := range h {
 		h[i] = scopeHash(names.at(i), versions.at(i), d.sums[OfScope][i], uint64(dropped[i]))
@@ -274,7 +266,7 @@ func (d *pageDigester) scopes() {
 }
 
 func (d *pageDigester) events() {
-	h := zeros(d.own[OfEvent], d.elements(OfEvent))
+	h := zeroed(d.own[OfEvent], d.elements(OfEvent))
 	names, times, dropped := d.texts(EventName), d.ints(EventTime), d.ints(EventDropped)
 	for i := range h {
 		h[i] = eventHash(uint64(times[i]), names.at(i), d.sums[OfEvent][i], uint64(dropped[i]))
@@ -284,7 +276,7 @@ func (d *pageDigester) events() {
 }
 
 func (d *pageDigester) links() {
-	h := zeros(d.own[OfLink], d.elements(OfLink))
+	h := zeroed(d.own[OfLink], d.elements(OfLink))
 	traces, spans, states, dropped := d.texts(LinkTraceID), d.texts(LinkSpanID), d.texts(LinkTraceState), d.ints(LinkDropped)
 	for i := range h {
 		h[i] = linkHash(traces.at(i), spans.at(i), states.at(i), d.sums[OfLink][i], uint64(dropped[i]))
@@ -295,7 +287,7 @@ func (d *pageDigester) links() {
 
 // foldInner folds the hashes of each span's events or links.
 func (d *pageDigester) foldInner(to int, o Owner) {
-	h := zeros(d.inner[to], d.elements(OfSpan))
+	h := zeroed(d.inner[to], d.elements(OfSpan))
 	v := &d.values[d.role(o.list().driver)]
 	span, n := -1, 0
 	for j, def := range v.Def {
@@ -335,7 +327,7 @@ func (d *pageDigester) spans() error {
 	if err != nil {
 		return err
 	}
-	h := zeros(d.own[OfSpan], len(d.places))
+	h := zeroed(d.own[OfSpan], len(d.places))
 	d.own[OfSpan] = h
 	for i := range h {
 		h[i] = traces[d.places[i].row]
@@ -364,7 +356,7 @@ func (d *pageDigester) spans() error {
 // traces are what the hashes of the spans of each row begin with.
 func (d *pageDigester) traces() ([]uint64, error) {
 	ids := &d.values[d.role(TraceID)].Bytes
-	d.entries = zeros(d.entries, ids.Len())
+	d.entries = zeroed(d.entries, ids.Len())
 	for i := range d.entries {
 		raw := ids.At(i)
 		var id [16]byte

@@ -26,16 +26,16 @@ func (s *frameSet) reset(n int) {
 	s.frames = s.frames[:0]
 }
 
-// add returns false if there is an equal frame already.
-func (s *frameSet) add(frame []byte) bool {
+// add returns the place of an equal frame that is there already, or -1.
+func (s *frameSet) add(frame []byte) int {
 	mask := len(s.slots) - 1
 	i := int(maphash.Bytes(s.seed, frame)) & mask
 	for ; s.slots[i] != 0; i = (i + 1) & mask {
 		if bytes.Equal(s.frames[s.slots[i]-1], frame) {
-			return false
+			return int(s.slots[i] - 1)
 		}
 	}
 	s.frames = append(s.frames, frame)
 	s.slots[i] = int32(len(s.frames))
-	return true
+	return -1
 }

@@ -23,3 +23,10 @@ func pushAll[T any](s, values []T) []T {
 	}
 	return append(s, values...)
 }
+
+// zeroed returns n zeros in the memory of s, as far as that goes.
+func zeroed[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
+}

@@ -98,9 +98,12 @@ func (l *loader) load(id [16]byte) error {
 	for _, end := range l.ends {
 		frame := l.memory[start:end:end]
 		start = end
-		if !l.opts.KeepCopies && len(l.ends) > 1 && !l.trace.seen.add(frame) {
-			l.copies++
-			continue
+		if !l.opts.KeepCopies && len(l.ends) > 1 {
+			if first := l.trace.seen.add(frame); first >= 0 {
+				l.copies++
+				l.trace.spans[first].copies++
+				continue
+			}
 		}
 		l.bytes += len(frame)
 		resource, rest, err := l.origin(frame, &l.resources)

@@ -12,6 +12,7 @@ type shredder struct {
 	columns *columns
 	key     uint64 // of the digest
 	digest  Digest
+	removed Digest // of copies
 	lost    Lost
 
 	recording *written // of the resource or scope that is being written

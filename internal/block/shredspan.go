@@ -91,7 +91,11 @@ func (s *shredder) fields(t *trace, head *spanHead, attrs uint64) {
 		dropped: [3]uint64{uint64(head.dropped[0]), uint64(head.dropped[1]), uint64(head.dropped[2])},
 		events:  s.eventHashes, links: s.linkHashes, resource: t.resourceHash, scope: t.scopeHash,
 	}
-	s.digest.add(h.sum(t.hash))
+	hash := h.sum(t.hash)
+	s.digest.add(hash)
+	for range head.copies {
+		s.removed.add(hash)
+	}
 }
 
 // spanAttribute writes an attribute, or keeps it for a column of its own.

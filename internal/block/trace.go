@@ -21,6 +21,7 @@ type spanHead struct {
 	dropped                          [3]int32 // attributes, events, links
 	kind, status                     int32
 	next                             int32 // span of the same scope, or -1
+	copies                           int32 // that were left out
 	lists, flags, unknown            bool  // it has events or links, flags, fields that are not known
 }
 
