@@ -83,27 +83,21 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 
 // mergeBlocks carries a plan out: the traces of the sources go into one block,
 // those that a younger block has as well into one that is merged again with it.
-// What comes out is proven against the digests of the sources.
+// What comes out is read back, and proven against the digests of the sources.
 func (s *Store) mergeBlocks(ctx context.Context, p *plan) error {
 	v := s.View(p.tenant) // so that none of them is deleted
 	defer v.Close()
-	done, err := s.newWriter(p.tenant, 1)
-	if err != nil {
-		return err
-	}
+	done := &output{store: s, tenant: p.tenant, level: 1}
 	defer done.discard()
-	waiting, err := s.newWriter(p.tenant, 0)
-	if err != nil {
-		return err
-	}
+	waiting := &output{store: s, tenant: p.tenant, level: 0}
 	defer waiting.discard()
 	if err := s.split(ctx, p, done, waiting); err != nil {
 		return err
 	}
 	lineage := s.lineageOf(p.sources)
 	var made []*proven
-	for _, w := range []*writer{done, waiting} {
-		m, err := w.finish(ctx, lineage)
+	for _, o := range []*output{done, waiting} {
+		m, err := o.finish(ctx, lineage)
 		if err != nil {
 			return err
 		}
@@ -111,6 +105,11 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) error {
 	}
 	if err := proveMerge(p.sources, made); err != nil {
 		return err
+	}
+	for _, m := range made {
+		if err := writeLineage(s.fs, m.dir, m.lineage); err != nil {
+			return err
+		}
 	}
 	blocks, finish, err := s.place(ctx, p.tenant, p.sources, made)
 	if err != nil {
@@ -160,19 +159,21 @@ func (s *Store) lineageOf(sources []*Block) Lineage {
 	return l
 }
 
-// proveMerge compares what came out with what went in.
+// proveMerge compares what came out, as it was read back, and what was removed
+// with what went in.
 func proveMerge(sources []*Block, made []*proven) error {
-	var in, out block.Digest
-	copies := int64(0)
+	var in, out, removed block.Digest
 	for _, b := range sources {
 		in.Add(b.Lineage.Digest)
 	}
 	for _, m := range made {
-		out.Add(m.stats.Digest)
-		copies += m.stats.Copies
+		out.Add(m.lineage.Digest)
+		removed.Add(m.stats.Removed)
 	}
-	if copies == 0 && in != out || in.Spans != out.Spans+uint64(copies) {
-		return fmt.Errorf("prove a merge: %d spans and %d copies are not the %d spans of its %d sources", out.Spans, copies, in.Spans, len(sources))
+	spans := out.Spans
+	out.Add(removed)
+	if in != out {
+		return fmt.Errorf("prove a merge: %d spans and %d copies are not the %d spans of its %d sources", spans, removed.Spans, in.Spans, len(sources))
 	}
 	return nil
 }

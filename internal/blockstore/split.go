@@ -6,112 +6,107 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"appliance/internal/block"
 )
 
 // stream is the traces of one block, in the order of their ids.
 type stream struct {
-	id   [16]byte
-	data []byte // OTLP TracesData, valid until the next one; nil where only ids are read
-	ids  func() ([16]byte, error, bool)
-	more func() ([]byte, error, bool) // nil where only ids are read
-	err  error
-	stop func()
+	id    [16]byte
+	ids   func() ([16]byte, error, bool) // nil where whole traces are read
+	whole *block.MergeSource
+	stop  func()
 }
 
-// next goes to the next trace; false at the end, or after an error.
-func (s *stream) next() (ok bool) {
-	if s.id, s.err, ok = s.ids(); !ok || s.err != nil {
-		return false
+// next goes to the next trace; false at the end.
+func (s *stream) next() (ok bool, err error) {
+	if s.ids != nil {
+		s.id, err, ok = s.ids()
+		return ok && err == nil, err
 	}
-	if s.more != nil {
-		if s.data, s.err, ok = s.more(); !ok && s.err == nil {
-			s.err = fmt.Errorf("%w: fewer traces than identifiers", block.ErrDamaged)
-		}
+	if ok, err = s.whole.Next(); ok {
+		s.id = *s.whole.ID()
 	}
-	return s.err == nil
+	return ok, err
 }
 
-// split reads the traces of a plan's sources in the order of their ids. Those
+// split takes the traces of a plan's sources in the order of their ids. Those
 // that a younger block has too are given to waiting, the others to done.
-func (s *Store) split(ctx context.Context, p *plan, done, waiting *writer) error {
+func (s *Store) split(ctx context.Context, p *plan, done, waiting *output) error {
 	sources, err := s.openAll(ctx, p.sources, true)
-	defer closeAll(sources)
+	defer func() { closeAll(sources) }()
 	if err != nil {
 		return err
 	}
 	younger, err := s.openAll(ctx, p.younger, false)
-	defer closeAll(younger)
+	defer func() { closeAll(younger) }()
 	if err != nil {
 		return err
 	}
+	var same []*block.MergeSource
 	for len(sources) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		id := sources[0].id
 		for _, s := range sources[1:] {
 			if bytes.Compare(s.id[:], id[:]) < 0 {
 				id = s.id
 			}
 		}
-		grows := false
-		younger, err = advance(younger, func(s *stream) (next bool, err error) {
-			switch c := bytes.Compare(s.id[:], id[:]); {
-			case c < 0:
-				return true, nil
-			case c == 0:
-				grows = true
-			}
-			return false, nil
-		})
-		if err != nil {
+		if younger, err = pass(younger, func(s *stream) bool { return bytes.Compare(s.id[:], id[:]) < 0 }); err != nil {
 			return err
 		}
 		to := done
-		if grows {
+		if slices.ContainsFunc(younger, func(s *stream) bool { return s.id == id }) {
 			to = waiting
 		}
-		sources, err = advance(sources, func(s *stream) (bool, error) {
-			if s.id != id {
-				return false, nil
+		same = same[:0]
+		for _, s := range sources {
+			if s.id == id {
+				same = append(same, s.whole)
 			}
-			return true, to.add(s.data)
-		})
-		if err != nil {
+		}
+		if err := to.add(same...); err != nil {
+			return err
+		}
+		if sources, err = pass(sources, func(s *stream) bool { return s.id == id }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// advance asks of each stream, again and again, whether it is to go to its
-// next trace, and returns those that have not ended.
-func advance(streams []*stream, step func(*stream) (bool, error)) ([]*stream, error) {
-	left := streams[:0]
-	for i, s := range streams {
-		for {
-			next, err := step(s)
+// pass goes on in each stream as long as over says so, and returns those that
+// have not ended.
+func pass(streams []*stream, over func(*stream) bool) ([]*stream, error) {
+	ended := false
+	for _, s := range streams {
+		for over(s) {
+			more, err := s.next()
 			if err != nil {
-				return append(left, streams[i:]...), err
+				return streams, err
 			}
-			if !next {
-				left = append(left, s)
-				break
-			}
-			if !s.next() {
+			if !more {
 				s.stop()
-				if s.err != nil {
-					return append(left, streams[i+1:]...), s.err
-				}
+				s.stop = nil
+				ended = true
 				break
 			}
 		}
 	}
-	return left, nil
+	if ended {
+		streams = slices.DeleteFunc(streams, func(s *stream) bool { return s.stop == nil })
+	}
+	return streams, nil
 }
 
 func closeAll(streams []*stream) {
 	for _, s := range streams {
-		s.stop()
+		if s.stop != nil {
+			s.stop()
+		}
 	}
 }
 
@@ -123,13 +118,14 @@ func (s *Store) openAll(ctx context.Context, blocks []*Block, whole bool) ([]*st
 		if err != nil {
 			return streams, fmt.Errorf("open block %s to merge it: %w", b.Meta.BlockID, err)
 		}
-		if one.next() {
+		more, err := one.next()
+		if err == nil && more {
 			streams = append(streams, one)
 			continue
 		}
 		one.stop()
-		if one.err != nil {
-			return streams, fmt.Errorf("read block %s to merge it: %w", b.Meta.BlockID, one.err)
+		if err != nil {
+			return streams, fmt.Errorf("read block %s to merge it: %w", b.Meta.BlockID, err)
 		}
 	}
 	return streams, nil
@@ -141,12 +137,13 @@ func (s *Store) openStream(ctx context.Context, dir string, whole bool) (*stream
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	one := new(stream)
-	ids, stopIDs := iter.Pull2(r.IDs(ctx))
-	one.ids, one.stop = ids, func() { stopIDs(); src.Close() }
-	if whole {
-		more, stop := iter.Pull2(r.Traces(ctx))
-		one.more, one.stop = more, func() { stop(); stopIDs(); src.Close() }
+	if !whole {
+		ids, stop := iter.Pull2(r.IDs(ctx))
+		return &stream{ids: ids, stop: func() { stop(); src.Close() }}, nil
 	}
-	return one, nil
+	m, err := block.NewMergeSource(ctx, r)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return &stream{whole: m, stop: func() { src.Close() }}, nil
 }

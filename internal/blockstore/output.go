@@ -1,0 +1,102 @@
+package blockstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/google/uuid"
+
+	"appliance/internal/block"
+)
+
+// output makes one of the blocks of a merge in staging, and another for what is
+// too large of single traces.
+type output struct {
+	store  *Store
+	tenant string
+	level  int
+	merger *block.Merger // nil until there is a trace
+	dir    string        // in staging, of its own
+	over   *writer       // nil until a trace is too large
+}
+
+// add adds a trace that several blocks may have.
+func (o *output) add(sources ...*block.MergeSource) error {
+	if o.merger == nil {
+		id := uuid.NewString()
+		o.dir = o.store.path(stagingName, id)
+		m, err := block.NewMerger(block.BuilderOptions{
+			FS: o.store.fs, Dir: o.dir, Tenant: o.tenant, BlockID: id, CompactionLevel: o.level, Overflow: o.overflow, DigestKey: digestKey,
+		})
+		if err != nil {
+			return fmt.Errorf("begin a block: %w", err)
+		}
+		o.merger = m
+	}
+	return o.merger.Add(sources...)
+}
+
+// overflow takes what the block cannot have of a single trace.
+func (o *output) overflow(record []byte) error {
+	if o.over == nil {
+		over, err := o.store.newWriter(o.tenant, o.level)
+		if err != nil {
+			return err
+		}
+		o.over = over
+	}
+	return o.over.add(record)
+}
+
+// finish writes the blocks, syncs them, and reads them back: the lineage has what
+// was read. Nothing is returned where nothing was added.
+func (o *output) finish(ctx context.Context, lineage Lineage) ([]*proven, error) {
+	if o.merger == nil {
+		return nil, nil
+	}
+	meta, stats, err := o.merger.Finish(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("write a block: %w", err)
+	}
+	p := &proven{dir: filepath.Join(o.dir, meta.TenantID, meta.BlockID), meta: meta, stats: stats, lineage: lineage}
+	report, err := o.store.readBack(ctx, p.dir)
+	if err != nil {
+		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
+	}
+	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = report.Spans, stats.Copies, report.Digest
+	made := []*proven{p}
+	if o.over != nil {
+		more, err := o.over.finish(ctx, lineage)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, more...)
+	}
+	return made, nil
+}
+
+// readBack reads everything of a block from the disk.
+func (s *Store) readBack(ctx context.Context, dir string) (block.Report, error) {
+	src := s.files(dir)
+	defer src.Close()
+	b, err := block.Open(ctx, src, block.Options{})
+	if err != nil {
+		return block.Report{}, err
+	}
+	return b.Verify(ctx, digestKey)
+}
+
+// discard removes what is left in staging.
+func (o *output) discard() {
+	if o.over != nil {
+		o.over.discard()
+	}
+	if o.merger == nil {
+		return
+	}
+	if err := errors.Join(o.merger.Abort(), removeAll(o.store.fs, o.dir)); err != nil {
+		o.store.log.Warn("leftovers of a block stay until the next start", "dir", o.dir, "err", err)
+	}
+}
