@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"unicode"
 
 	"appliance/internal/config"
 
@@ -21,6 +23,7 @@ type setting struct {
 	text  string   // of a scalar
 	items []string // of a list of scalars
 	empty bool     // there is nothing behind the key
+	merge bool     // it comes of <<, over which a key that is written there wins
 	used  bool     // it was translated, or it was said why not
 }
 
@@ -48,7 +51,16 @@ func readSettings(file string, text []byte) ([]*setting, error) {
 			return nil, err
 		}
 	}
-	return r.settings, nil
+	return withoutOverwritten(r.settings), nil
+}
+
+// withoutOverwritten leaves out what << brings and is written beside it.
+func withoutOverwritten(settings []*setting) []*setting {
+	written := map[string]bool{}
+	for _, s := range settings {
+		written[s.path] = written[s.path] || !s.merge
+	}
+	return slices.DeleteFunc(settings, func(s *setting) bool { return s.merge && written[s.path] })
 }
 
 // syntaxError names the line. Templates are the files that look right and are
@@ -75,6 +87,7 @@ type settingsReader struct {
 	file     string
 	anchors  map[string]ast.Node
 	aliases  int
+	merging  int // how many << are being followed
 	settings []*setting
 }
 
@@ -120,14 +133,23 @@ func (r *settingsReader) read(path string, line int, n ast.Node) error {
 	return nil
 }
 
-func (r *settingsReader) add(s *setting) { r.settings = append(r.settings, s) }
+func (r *settingsReader) add(s *setting) {
+	s.merge = r.merging > 0
+	r.settings = append(r.settings, s)
+}
 
 func (r *settingsReader) pair(path string, pair *ast.MappingValueNode) error {
 	line := pair.Key.GetToken().Position.Line
 	if pair.Key.IsMergeKey() {
+		r.merging++
+		defer func() { r.merging-- }()
 		return r.read(path, line, pair.Value)
 	}
 	key := pair.Key.GetToken().Value
+	if strings.ContainsFunc(key, isOddSpace) {
+		return errorAt(r.file, line, fmt.Errorf("not YAML: a space that is not one (such as a non-breaking one "+
+			"of a web page) stands before or in the key %q; write it again", shorten(key)))
+	}
 	if path != "" {
 		key = path + "." + key
 	}
@@ -162,6 +184,8 @@ func (r *settingsReader) list(path string, line int, n *ast.SequenceNode) error 
 	r.add(s)
 	return nil
 }
+
+func isOddSpace(c rune) bool { return c != ' ' && unicode.IsSpace(c) || c == 0xfeff }
 
 func scalarText(n ast.Node) string {
 	if literal, ok := n.(*ast.LiteralNode); ok {

@@ -3,7 +3,6 @@ package tempo
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +76,7 @@ func durationOf(text string) (string, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		n, notNumber := strconv.ParseInt(text, 0, 64)
+		n, notNumber := numberOf(text)
 		if notNumber != nil {
 			return "", fmt.Errorf("%q is not a duration; write it like 24h", shorten(text))
 		}
@@ -95,22 +94,27 @@ func durationOf(text string) (string, error) {
 	return short, nil
 }
 
+// numberOf reads whole numbers as YAML 1.1 has them: 20_000, 0x10.
+func numberOf(text string) (int64, error) {
+	return strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 0, 64)
+}
+
 // quoted is a text that is one in YAML too.
 func quoted(text string) string { return strconv.Quote(text) }
 
 const otlp = "distributor.receivers.otlp.protocols."
 
 // receivers are the protocols of OTLP, with our key for where to listen.
-var receivers = []struct{ protocol, key, here string }{
-	{"http", "receiver.listen", ":4318"},
-	{"grpc", "receiver.grpc_listen", ":4317"},
+var receivers = []struct{ protocol, key, where string }{
+	{"http", "receiver.listen", "on port 4318 of all addresses (receiver.listen)"},
+	{"grpc", "receiver.grpc_listen", "on port 4317 of the address of receiver.listen (receiver.grpc_listen)"},
 }
 
 func translateReceivers(t *Translation) {
 	for _, r := range receivers {
 		under := otlp + r.protocol
 		if s := t.byPath[under]; s != nil && s.empty {
-			t.ignore(s, fmt.Sprintf("%s listens on %s by default, on all addresses", r.key, r.here))
+			t.ignore(s, fmt.Sprintf("it is received by default, %s", r.where))
 		}
 		if s := t.take(under + ".endpoint"); s != nil {
 			address, err := addressOf(s.text)
@@ -125,12 +129,12 @@ func translateReceivers(t *Translation) {
 	t.takeText(otlp+"http.tls.key_file", "receiver.tls.key_file")
 	t.takeText(otlp+"http.tls.client_ca_file", "receiver.tls.client_ca_file")
 	if s := t.take(otlp + "http.max_request_body_size"); s != nil {
-		n, err := strconv.ParseInt(strings.ReplaceAll(s.text, "_", ""), 0, 64)
-		if err != nil || n < 0 {
+		switch n, err := numberOf(s.text); {
+		case err != nil || n < 0:
 			t.fail(s, "%q is not a number of bytes", shorten(s.text))
-		} else if n == 0 {
+		case n == 0:
 			t.ignore(s, "0 stands for Tempo's default; here it is receiver.max_body_bytes, 16 MiB")
-		} else {
+		default:
 			t.set("receiver.max_body_bytes", strconv.FormatInt(n, 10), s)
 		}
 	}
@@ -149,8 +153,7 @@ func (t *Translation) takeText(path, key string) {
 	}
 }
 
-// addressOf checks host:port. A scheme before it is one that the Collector's
-// receivers, which Tempo has, took once.
+// addressOf checks host:port.
 func addressOf(text string) (string, error) {
 	if strings.Contains(text, "${") {
 		return text, nil
@@ -174,6 +177,9 @@ func translateHTTP(t *Translation) {
 	}
 	if port != nil {
 		number, from = port.text, append(from, port)
+		if n, err := numberOf(port.text); err == nil {
+			number = strconv.FormatInt(n, 10)
+		}
 	}
 	if from == nil {
 		return
@@ -188,9 +194,12 @@ func translateHTTP(t *Translation) {
 
 func translateLog(t *Translation) {
 	if s := t.take("server.log_level"); s != nil {
-		if slices.Contains([]string{"debug", "info", "warn", "error"}, s.text) {
+		switch {
+		case strings.Contains(s.text, "${"):
+			t.set("log.level", quoted(s.text), s)
+		case slices.Contains([]string{"debug", "info", "warn", "error"}, s.text):
 			t.set("log.level", s.text, s)
-		} else {
+		default:
 			t.fail(s, "%q is not a level; there are debug, info, warn and error", shorten(s.text))
 		}
 	}
@@ -247,7 +256,7 @@ func translateStorage(t *Translation) {
 
 func fileURL(path string) string {
 	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
+		path = "/PATH"
 	}
 	return "file://" + path
 }
@@ -262,21 +271,21 @@ func (t *Translation) adviseS3(s *setting) {
 		}
 		return ""
 	}
-	q := url.Values{}
-	for key, parameter := range map[string]string{"endpoint": "endpoint", "region": "region"} {
+	var q []string
+	for _, key := range []string{"endpoint", "region"} {
 		if v := text(key); v != "" {
-			q.Set(parameter, v)
+			q = append(q, key+"="+v)
 		}
 	}
 	if isTrue(text("insecure")) {
-		q.Set("insecure", "true")
+		q = append(q, "insecure=true")
 	}
 	if isTrue(text("forcepathstyle")) {
-		q.Set("path_style", "true")
+		q = append(q, "path_style=true")
 	}
 	parameters := ""
 	if len(q) > 0 {
-		parameters = "?" + strings.ReplaceAll(q.Encode(), "%3A", ":")
+		parameters = "?" + strings.Join(q, "&")
 	}
 	bucket, prefix := text("bucket"), strings.Trim(text("prefix"), "/")
 	if bucket == "" {
