@@ -27,11 +27,11 @@ that cannot be taken over.`,
 		Example: "appliance config from-tempo tempo.yml > appliance.yaml && appliance config validate appliance.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			text, err := readTempoConfig(cmd, args[0])
+			name, text, err := readTempoConfig(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			translation, err := tempo.Translate(args[0], text)
+			translation, err := tempo.Translate(name, text)
 			if err != nil {
 				return err
 			}
@@ -44,25 +44,30 @@ that cannot be taken over.`,
 	}
 }
 
-func readTempoConfig(cmd *cobra.Command, path string) ([]byte, error) {
-	from := cmd.InOrStdin()
+// readTempoConfig returns what a file has, and its name for errors.
+func readTempoConfig(cmd *cobra.Command, path string) (name string, text []byte, err error) {
+	name, from := "standard input", cmd.InOrStdin()
 	if path != "-" {
 		f, err := os.Open(path)
 		if errors.Is(err, os.ErrNotExist) {
-			return nil, &config.Error{Where: path, Err: errors.New("no such file; give the one that Tempo's -config.file names")}
+			err = errors.New("no such file; give the one that Tempo's -config.file names")
 		}
 		if err != nil {
-			return nil, &config.Error{Where: path, Err: err}
+			return path, nil, &config.Error{Where: path, Err: err}
 		}
 		defer f.Close()
-		from = f
+		name, from = path, f
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxTempoConfig+1))
+	text, err = io.ReadAll(io.LimitReader(from, maxTempoConfig+1))
+	var inPath *os.PathError
+	switch {
+	case errors.As(err, &inPath):
+		err = inPath.Err
+	case err == nil && len(text) > maxTempoConfig:
+		err = fmt.Errorf("more than %d bytes are not a configuration of Tempo", maxTempoConfig)
+	}
 	if err != nil {
-		return nil, &config.Error{Where: path, Err: fmt.Errorf("read Tempo's configuration: %w", err)}
+		return name, nil, &config.Error{Where: name, Err: err}
 	}
-	if len(text) > maxTempoConfig {
-		return nil, &config.Error{Where: path, Err: fmt.Errorf("more than %d bytes are not a configuration of Tempo", maxTempoConfig)}
-	}
-	return text, nil
+	return name, text, nil
 }
