@@ -86,6 +86,7 @@ func TestAFaultOfTempoIsTold(t *testing.T) {
 		"not JSON":      {answer(200, "application/json", `{"traces":`), false, "read its answer of 10 bytes"},
 		"nothing":       {answer(200, "application/json", ""), false, "0 bytes"},
 		"huge":          {answer(200, "application/json", strings.Repeat(" ", 1<<11)), true, "larger than 1024 bytes"},
+		"endless":       {endless, true, "larger than 1024 bytes"},
 		"cut":           {cutAnswer, false, "unexpected EOF"},
 		"no connection": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false, "EOF"},
 	} {
@@ -102,6 +103,15 @@ func TestAFaultOfTempoIsTold(t *testing.T) {
 			}
 		}
 		server.Close()
+	}
+}
+
+// endless answers until nobody reads any more.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	for {
+		if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+			return
+		}
 	}
 }
 
