@@ -17,7 +17,7 @@ import (
 // The worst seen is 230 MiB, with 16 clients as with 48. Unguarded, the smallest of it would take a gibibyte.
 const growth = 384 * mebi
 
-// TestBadInput gives an appliance with its Tempo what a broken or hostile client might, each many times: the status is right, the process
+// TestBadInput gives an appliance what a broken or hostile client might, each many times: the status is right, the process
 // lives, its memory does not grow. TestConduct has everything else that can be wrong with a request.
 func TestBadInput(t *testing.T) {
 	a := harness.Start(t, harness.Options{})

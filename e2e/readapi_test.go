@@ -63,8 +63,8 @@ func TestReadAPI(t *testing.T) {
 			}
 		})
 	}
-	if _, ok := a.TempoChild(t); !ok {
-		t.Error("Tempo has ended")
+	if !a.Alive() {
+		t.Error("the appliance has ended")
 	}
 }
 

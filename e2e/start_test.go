@@ -8,11 +8,11 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// coldStart is what a first start may take until a trace is written and read, by the promise for an idle machine of this kind.
-const coldStart = 3 * time.Second
+// readySoon is how long a start on an empty directory may take until spans are taken, by the promise for an idle machine.
+const readySoon = 300 * time.Millisecond
 
-// TestColdStart measures a start on an empty directory until a trace has gone in, through the spool and Tempo, and come out. The bound leaves room for a machine that
-// does something else as well; the figure is in the log.
+// TestColdStart measures a start on an empty directory until the appliance is ready, and until a trace has gone in and come out. The bound
+// leaves room for a machine that does something else as well; the figures are in the log.
 func TestColdStart(t *testing.T) {
 	started := time.Now()
 	a := harness.Launch(t, harness.Options{})
@@ -25,10 +25,9 @@ func TestColdStart(t *testing.T) {
 		t.Fatalf("send right after ready: %v, %+v", err, answer)
 	}
 	a.MustFind(t, withSpans(ids, 2))
-	read := time.Since(started)
-	t.Logf("cold start: ready after %.2f s, a trace written and read after %.2f s (promised: %.0f s)",
-		ready.Seconds(), read.Seconds(), coldStart.Seconds())
-	if read > 3*coldStart {
-		t.Errorf("a trace was written and read after %s, which is beyond three times the promised %s", read, coldStart)
+	t.Logf("cold start: ready after %.2f s (promised: %.1f s), a trace written and read after %.2f s",
+		ready.Seconds(), readySoon.Seconds(), time.Since(started).Seconds())
+	if ready > 10*readySoon {
+		t.Errorf("ready after %s, which is beyond ten times the promised %s", ready, readySoon)
 	}
 }

@@ -42,7 +42,7 @@ func TestFlippedByte(t *testing.T) {
 
 			a := harness.Start(t, quick(t, dir, nil))
 			drained(t, a, time.Minute)
-			v, ledger := inBlocks(t, o, filepath.Join(dir, "tempo", "blocks")), account(t, o, a)
+			v, ledger := inStore(t, o, dir), account(t, o, a)
 			t.Logf("measured: %s: %d bytes flipped, %d spans damaged by the ledger: %s", t.Name(), flips, ledger.Damaged, v)
 			if v.Corrupted > 0 || v.Invented > 0 || len(v.MissingOf) > flips {
 				t.Errorf("%d flipped bytes cost spans of %d requests: %v", flips, len(v.MissingOf), v.Examples)

@@ -105,10 +105,9 @@ func TestTempoElsewhereKilled(t *testing.T) {
 	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
 	o := oracle.New(t, 200)
 	a := harness.Start(t, collecting(t, "", map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":    "http://" + m.OTLP,
-		"APPLIANCE_TEMPO_QUERY_URL":        "http://" + string(m.API),
-		"APPLIANCE_ARCHIVE_SOURCE":         "file://" + m.Blocks,
-		"APPLIANCE_FORWARDER_RESEND_AFTER": "15s",
+		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + m.OTLP,
+		"APPLIANCE_TEMPO_QUERY_URL":     "http://" + string(m.API),
+		"APPLIANCE_ARCHIVE_SOURCE":      "file://" + m.Blocks,
 	}))
 	o.Target(a.IntakeURL())
 	o.Start(clients)

@@ -13,39 +13,59 @@ import (
 	"appliance/e2e/internal/oracle"
 )
 
-// strace runs the appliance, and not its Tempo (-b execve), with a fault in its system calls. Calls are counted by thread.
-func strace(call, fault, log string) []string {
-	return []string{"strace", "-D", "-f", "-b", "execve", "-o", log, "-e", "trace=" + call, "-e", "inject=" + call + ":" + fault}
+// strace runs the appliance with a fault in its system calls of one kind; with a path, in those alone that have to do with that very file or
+// directory. Calls are counted by thread.
+func strace(call, fault, path, log string) []string {
+	command := []string{"strace", "-D", "-f", "-o", log, "-e", "trace=" + call, "-e", "inject=" + call + ":" + fault}
+	if path != "" {
+		command = append(command, "-P", path)
+	}
+	return command
 }
 
 // TestKilledAtSystemCall kills the appliance as it enters each of the first system calls of each kind by which files come to be, change,
-// become durable, and go: in the path to a 200, to a release, and of the start itself.
+// become durable, and go: in the path to a 200, to a block, to a release, and of the start itself. Then it does so as blocks are placed, merges
+// committed and carried out, and what is done with is taken away: each of these ends in a directory that is synced.
 func TestKilledAtSystemCall(t *testing.T) {
-	calls := []string{"pwritev", "fdatasync", "fsync", "renameat", "unlinkat", "ftruncate", "fallocate", "mkdirat", "openat"}
+	type kind struct{ call, dir string }
+	var kinds []kind
+	for _, call := range []string{"pwritev", "fdatasync", "fsync", "renameat", "unlinkat", "ftruncate", "fallocate", "mkdirat", "openat"} {
+		kinds = append(kinds, kind{call, ""})
+	}
+	for _, dir := range []string{"blocks/single-tenant", "blocks/.commits", "blocks/.staging"} {
+		kinds = append(kinds, kind{"fsync", dir})
+	}
 	o, dir := oracle.New(t, 200), dataDir(t)
 	o.Start(clients)
-	killed := map[string]int{}
-	for _, call := range calls {
+	killed := map[kind]int{}
+	for _, k := range kinds {
+		path, life := "", 3*time.Second
+		if k.dir != "" {
+			path, life = filepath.Join(dir, k.dir), 15*time.Second // the archiver looks every ten seconds for what it can purge
+		}
 		for n := 1; n <= times(2, 30); n++ {
-			opts := quick(t, dir, nil)
-			opts.Under = strace(call, fmt.Sprintf("signal=SIGKILL:when=%d", n), filepath.Join(t.TempDir(), "strace"))
+			opts := quick(t, dir, shortLived())
+			opts.Under = strace(k.call, fmt.Sprintf("signal=SIGKILL:when=%d", n), path, filepath.Join(t.TempDir(), "strace"))
 			a := harness.Launch(t, opts)
 			o.Target(a.IntakeURL())
-			if !ends(a, 3*time.Second) {
+			if !ends(a, life) {
 				kill(t, a)
 				break // it does not make so many of these calls
 			}
 			if code := a.ExitCode(t, time.Second); code != -1 {
-				t.Fatalf("it was not killed at call %d of %s, but ended with exit code %d: %s", n, call, code, a.Output())
+				t.Fatalf("it was not killed at call %d of %s, but ended with exit code %d: %s", n, k, code, a.Output())
 			}
-			killed[call]++
+			killed[k]++
 		}
 	}
-	a := harness.Start(t, quick(t, dir, nil))
+	a := harness.Start(t, quick(t, dir, shortLived()))
 	t.Logf("measured: %s: killed at %v, answers %v", t.Name(), killed, o.Counts().Answers)
-	for _, call := range []string{"pwritev", "fdatasync", "fsync", "renameat"} {
-		if killed[call] == 0 {
-			t.Errorf("it was never killed in %s, which the way to a 200 needs", call)
+	for _, k := range []kind{
+		{"pwritev", ""}, {"fdatasync", ""}, {"fsync", ""}, {"renameat", ""},
+		{"fsync", "blocks/single-tenant"}, {"fsync", "blocks/.commits"}, {"fsync", "blocks/.staging"},
+	} {
+		if killed[k] == 0 {
+			t.Errorf("it was never killed in %s, which the way to a 200 or to a block needs", k)
 		}
 	}
 	judge(t, o, a, 2*time.Minute)
@@ -65,44 +85,55 @@ func ends(a *harness.Appliance, within time.Duration) bool {
 // TestFailingDisk lets system calls fail, each kind in turn, now and then and for good. The appliance must live and tell clients to come
 // back, and what it answered 200 must be there.
 func TestFailingDisk(t *testing.T) {
-	faults := []struct{ call, fault string }{
-		{"pwritev", "error=EIO:when=2+5"},
-		{"pwritev", "error=ENOSPC:when=3+"},
-		{"fdatasync", "error=EIO:when=2+5"},
-		{"fdatasync", "error=EIO:when=3+"},
-		{"fsync", "error=EIO:when=2+3"},
-		{"fallocate", "error=ENOSPC:when=1+"},
-		{"renameat", "error=EIO:when=1+2"},
-		{"renameat", "error=ENOSPC:when=2+"},
-		{"unlinkat", "error=EIO:when=1+2"},
-		{"ftruncate", "error=EIO:when=1+"},
+	faults := []struct{ call, fault, dir string }{
+		{"pwritev", "error=EIO:when=2+5", ""},
+		{"pwritev", "error=ENOSPC:when=3+", ""},
+		{"pread64", "error=EIO:when=9+9", ""}, // as a block is read back
+		{"fdatasync", "error=EIO:when=2+5", ""},
+		{"fdatasync", "error=EIO:when=3+", ""},
+		{"fsync", "error=EIO:when=2+3", ""},
+		{"fallocate", "error=ENOSPC:when=1+", ""},
+		{"mkdirat", "error=ENOSPC:when=2+2", ""},
+		{"renameat", "error=EIO:when=1+2", ""},
+		{"renameat", "error=ENOSPC:when=2+", ""},
+		{"unlinkat", "error=EIO:when=1+2", ""},
+		{"ftruncate", "error=EIO:when=1+", ""},
+		{"fsync", "error=EIO:when=1+2", "blocks/.commits"},
+		{"fsync", "error=EIO:when=1+2", "blocks/single-tenant"},
+		{"fsync", "error=EIO:when=1+", "blocks/.commits"},
 	}
+	type kind struct{ call, dir string }
 	o, dir := oracle.New(t, 200), dataDir(t)
 	o.Start(clients)
-	injected := map[string]int{}
+	injected := map[kind]int{}
 	for round := range times(1, 20) {
 		for _, f := range faults {
-			log := filepath.Join(t.TempDir(), "strace")
+			log, path := filepath.Join(t.TempDir(), "strace"), ""
+			if f.dir != "" {
+				path = filepath.Join(dir, f.dir)
+			}
 			opts := quick(t, dir, map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"}) // small segments: more files come and go
-			opts.Under = strace(f.call, f.fault, log)
+			opts.Under = strace(f.call, f.fault, path, log)
 			a := harness.Launch(t, opts)
 			o.Target(a.IntakeURL())
 			refused := settle(t, a)
 			if !refused {
-				wait(t, time.Second)
+				wait(t, 4*time.Second) // for a block, and a merge
 				if !a.Alive() {
-					t.Fatalf("round %d: it ended at %s:%s: %s", round, f.call, f.fault, a.Output())
+					t.Fatalf("round %d: it ended at %v: %s", round, f, a.Output())
 				}
 				kill(t, a)
 			}
-			injected[f.call] += countInjected(t, log)
+			injected[kind{f.call, f.dir}] += countInjected(t, log)
 		}
 	}
 	a := harness.Start(t, quick(t, dir, nil))
 	t.Logf("measured: %s: injected %v, answers %v", t.Name(), injected, o.Counts().Answers)
-	for _, call := range []string{"pwritev", "fdatasync", "fsync", "renameat"} {
-		if injected[call] == 0 {
-			t.Errorf("no %s failed, although the way to a 200 needs it", call)
+	for _, k := range []kind{
+		{"pwritev", ""}, {"fdatasync", ""}, {"fsync", ""}, {"renameat", ""}, {"fsync", "blocks/.commits"}, {"fsync", "blocks/single-tenant"},
+	} {
+		if injected[k] == 0 {
+			t.Errorf("no %s failed, although the way to a 200 or to a block needs it", k)
 		}
 	}
 	judge(t, o, a, 2*time.Minute)

@@ -22,18 +22,22 @@ type moment struct {
 
 var moments = []moment{
 	{"load", func(t *testing.T, _ *harness.Appliance) bool { within(t, 3*time.Second); return true }},
-	{"flush", awaitNew("tempo/blocks", "")},
-	{"flushed", awaitNew("tempo/blocks", "meta.json")},
-	{"proof", awaitProof},
+	{"block", awaitNew("blocks/.staging", "")},
+	{"written", awaitNew("blocks/.staging", "lineage.json")}, // after its proof
+	{"placed", awaitNew("blocks/single-tenant", "lineage.json")},
+	{"release", awaitProof},
+	{"commit", awaitNew("blocks/.commits", ".json")},
+	{"merged", awaitMerge},
+	{"purge", awaitPurge},
 	{"archive", awaitNew("archive", "")},
 	{"archived", awaitNew("archive", "manifest.json")},
 }
 
-// TestPowerCut lets the power of the disk fail that holds the spool, Tempo's files and the archive. An answer that comes once the cut has
+// TestPowerCut lets the power of the disk fail that holds the spool, the blocks and the archive. An answer that comes once the cut has
 // begun does not count: ext4 may tell a process that outlives the power that a sync succeeded although its journal is aborted.
 func TestPowerCut(t *testing.T) {
 	const perDisk = 20
-	cuts := times(3, 200)
+	cuts := times(4, 200)
 	for done := 0; done < cuts; done += perDisk {
 		n := min(perDisk, cuts-done)
 		t.Run("", func(t *testing.T) {
@@ -42,7 +46,7 @@ func TestPowerCut(t *testing.T) {
 			o.Start(clients)
 			reached := map[string]int{}
 			for i := range n {
-				a := harness.Launch(t, quick(t, dir, nil))
+				a := harness.Launch(t, quick(t, dir, shortLived()))
 				o.Target(a.IntakeURL())
 				takes(t, a)
 				o.Thaw()
@@ -61,7 +65,7 @@ func TestPowerCut(t *testing.T) {
 				d.unmount(t)
 				d.mountIt(t)
 			}
-			a := harness.Start(t, quick(t, dir, nil))
+			a := harness.Start(t, quick(t, dir, shortLived()))
 			t.Logf("measured: %s: power cut at %v, answers %v", t.Name(), reached, o.Counts().Answers)
 			judge(t, o, a, 2*time.Minute)
 			a.Stop(t)
@@ -69,16 +73,19 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// phase spreads cuts over the moments; with fewer cuts than moments the first are left to the long form, but for load and proof.
+// shortLived lets blocks be purged as soon as the archive has them: the spans say that they happened when the oracle was made.
+func shortLived() map[string]string { return map[string]string{"APPLIANCE_RETENTION": "1m"} }
+
+// phase spreads cuts over the moments; with fewer cuts than moments it is load, placed, commit and purge.
 func phase(i, cuts int) int {
 	if cuts < len(moments) {
-		return []int{0, 3, 2}[i%3]
+		return []int{0, 3, 5, 7}[i%4]
 	}
 	return i % len(moments)
 }
 
-// momentPatience is how long a moment may take to come.
-const momentPatience = 20 * time.Second
+// momentPatience is how long a moment may take to come: nothing is purged before it is a minute old.
+const momentPatience = 90 * time.Second
 
 // awaitNew waits until a file whose name ends like this comes into being below a part of the data directory.
 func awaitNew(part, suffix string) func(*testing.T, *harness.Appliance) bool {
@@ -126,6 +133,20 @@ func files(dir, suffix string) map[string]bool {
 
 // awaitProof waits until spans are proven that were not before: their records are just being released.
 func awaitProof(t *testing.T, a *harness.Appliance) bool {
+	return awaitMore(t, a, func(s harness.Status) int64 { return s.Ledger.Proven })
+}
+
+// awaitMerge waits until a merge has taken the place of its sources, whose files are just being removed.
+func awaitMerge(t *testing.T, a *harness.Appliance) bool {
+	return awaitMore(t, a, func(s harness.Status) int64 { return s.Store.Merges })
+}
+
+// awaitPurge waits until a block is gone that the archive has.
+func awaitPurge(t *testing.T, a *harness.Appliance) bool {
+	return awaitMore(t, a, func(s harness.Status) int64 { return s.Store.Deleted })
+}
+
+func awaitMore(t *testing.T, a *harness.Appliance, count func(harness.Status) int64) bool {
 	before := int64(-1)
 	return comes(t, func() bool {
 		s, err := a.Status(t.Context())
@@ -133,8 +154,8 @@ func awaitProof(t *testing.T, a *harness.Appliance) bool {
 			return false
 		}
 		if before < 0 {
-			before = s.Ledger.Proven
+			before = count(s)
 		}
-		return s.Ledger.Proven > before
+		return count(s) > before
 	})
 }

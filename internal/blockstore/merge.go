@@ -15,7 +15,7 @@ const mergeEvery = 15 * time.Second
 
 // merge makes few large blocks of many small ones, one merge at a time.
 func (s *Store) merge(ctx context.Context) {
-	for pause(ctx, mergeEvery) {
+	for pause(ctx, min(mergeEvery, s.opt.MergeAfter)) {
 		for _, tenant := range s.Tenants() {
 			plan := s.plan(tenant, time.Now())
 			if plan == nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,6 +43,14 @@ func Start(t testing.TB, o Options) *Appliance {
 	a.WaitReady(t)
 	return a
 }
+
+// QuickBlocks lets spans be in a block, that block merged, and that archived within seconds rather than minutes. maps.Copy adds to it.
+func QuickBlocks() map[string]string {
+	return map[string]string{"APPLIANCE_BLOCKS_MAX_WAIT": "1s", "APPLIANCE_BLOCKS_MERGE_AFTER": "2s", "APPLIANCE_ARCHIVE_DELAY": "0s"}
+}
+
+// BlocksDir is where an appliance that stores spans itself has its blocks.
+func BlocksDir(dataDir string) string { return filepath.Join(dataDir, "blocks") }
 
 // Launch starts an appliance and does not wait for anything.
 func Launch(t testing.TB, o Options) *Appliance {
@@ -121,14 +130,3 @@ func (a *Appliance) Ready() error {
 
 // IntakeURL is where OTLP/HTTP clients send to.
 func (a *Appliance) IntakeURL() string { return "http://" + a.Intake + "/v1/traces" }
-
-// TempoChild finds the process in which the embedded Tempo runs.
-func (a *Appliance) TempoChild(t testing.TB) (Task, bool) {
-	t.Helper()
-	for _, k := range Descendants(t, a.Pid) {
-		if k.State != 'Z' && slices.Contains(strings.Fields(k.Command), "tempo") {
-			return k, true
-		}
-	}
-	return Task{}, false
-}

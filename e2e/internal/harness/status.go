@@ -9,15 +9,25 @@ import (
 
 // Status is the part of /api/v1/status that tests look at.
 type Status struct {
-	Ledger    Ledger `json:"ledger"`
-	Forwarder struct {
+	Ledger    Ledger   `json:"ledger"`
+	Forwarder struct { // zero without a Tempo elsewhere
 		UnprovenSpans int64 `json:"unproven_spans"`
 		ResentSpans   int64 `json:"resent_spans"`
 	} `json:"forwarder"`
-	Tempo struct {
-		PID int `json:"pid"`
-	} `json:"tempo"`
+	Store   Store   `json:"store"` // zero with a Tempo elsewhere
 	Archive Archive `json:"archive"`
+}
+
+// Store is how the appliance's own blocks are.
+type Store struct {
+	Blocks     int    `json:"blocks"`     // in place
+	LiveSpans  int64  `json:"live_spans"` // in no block yet
+	Cut        int64  `json:"blocks_cut"` // by this process, as the following
+	Copies     int64  `json:"copies"`
+	Merges     int64  `json:"merges"`
+	Deleted    int64  `json:"blocks_deleted"`
+	Unreadable int64  `json:"blocks_unreadable"`
+	LastError  string `json:"last_error"`
 }
 
 // Archive is how far archiving and purging are.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -20,7 +21,7 @@ const ReadingTempo = "{disabled: true}"
 // CompactingTempo is a Tempo that merges blocks as it does by default.
 const CompactingTempo = `{ring: {kvstore: {store: ""}}}`
 
-// Tempo is a Tempo that no appliance runs. It is the one that the binary holds, in a process of its own.
+// Tempo is a stock Tempo, the peer that .ci/peers/build makes.
 type Tempo struct {
 	*Process
 	OTLP   string // host:port
@@ -28,6 +29,7 @@ type Tempo struct {
 	Blocks string // directory of its storage
 
 	config string // file
+	flags  []string
 }
 
 // StartTempo starts a Tempo with a directory as its storage and waits until it is ready; compactor is that part of its
@@ -39,27 +41,45 @@ func StartTempo(t testing.TB, blocks, compactor string) *Tempo {
 	values := map[string]string{
 		"HTTP": portOf(string(m.API)), "GRPC": portOf(FreePort(t)), "OTLP": portOf(m.OTLP), "DIR": dir, "BLOCKS": blocks, "COMPACTOR": compactor,
 	}
-	text := os.Expand(tempoConfig, func(name string) string { return values[name] })
-	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+	m.configure(t, os.Expand(tempoConfig, func(name string) string { return values[name] }))
+	m.Start(t)
+	return m
+}
+
+// StartTutorialTempo starts a Tempo with the configuration of a file that says where a container has its files and ports, as the tutorial's
+// does. Only these are other ones here. What a Tempo does not start with is left out: a bare "ingester:".
+func StartTutorialTempo(t testing.TB, file string) *Tempo {
+	t.Helper()
+	dir := t.TempDir()
+	m := &Tempo{OTLP: FreePort(t), API: API(FreePort(t)), Blocks: filepath.Join(dir, "blocks"), config: filepath.Join(dir, "tempo.yaml")}
+	text, err := os.ReadFile(file)
+	if err != nil {
 		t.Fatal(err)
+	}
+	m.configure(t, strings.NewReplacer(
+		"\ningester:\n", "\n", "/var/tempo/", dir+"/", "0.0.0.0:4318", m.OTLP, "http_listen_port: 3400", "http_listen_port: "+portOf(string(m.API)),
+	).Replace(string(text)))
+	// Its other ports are open to all by default; memory alone keeps what its parts tell each other.
+	m.flags = []string{
+		"-server.http-listen-address=127.0.0.1", "-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=" + portOf(FreePort(t)),
+		"-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port=" + portOf(FreePort(t)),
 	}
 	m.Start(t)
 	return m
 }
 
+func (m *Tempo) configure(t testing.TB, text string) {
+	t.Helper()
+	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Start starts it again, after it ended, with the files that it had.
 func (m *Tempo) Start(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(Bin(t), "tempo", m.config)
-	lifeline, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := StartProcess(t, "tempo", cmd)
-	t.Cleanup(func() { // Tempo may hang after queries when it is asked to stop; the end of its stdin ends it at once
-		lifeline.Close()
-		<-p.Ended()
-	})
+	p := StartProcess(t, "tempo", exec.Command(Peer(t, "tempo"), append([]string{"-config.file=" + m.config}, m.flags...)...))
+	t.Cleanup(func() { p.Kill(t) }) // it may hang after queries when it is asked to stop
 	m.Process = p
 	Eventually(t, readyPatience, "a Tempo that is ready", func() error {
 		resp, err := client.Get("http://" + string(m.API) + "/ready")
@@ -72,6 +92,14 @@ func (m *Tempo) Start(t testing.TB) {
 		}
 		return nil
 	})
+}
+
+// Env lets an appliance send to this Tempo and read from it. At its end the appliance does not wait for what Tempo has acknowledged to settle.
+func (m *Tempo) Env() map[string]string {
+	return map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + m.OTLP, "APPLIANCE_TEMPO_QUERY_URL": "http://" + string(m.API),
+		"APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s",
+	}
 }
 
 func portOf(hostPort string) string {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -53,17 +55,39 @@ type (
 	}
 )
 
-// blocks lists the finished blocks below a directory of Tempo's, as paths of their data.
-func blocks(dir string) ([]string, error) {
-	metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json, of a Tempo elsewhere
-	if err != nil {
-		return nil, err
-	}
+// blocks lists the finished blocks below directories of Tempo's, as paths of their data.
+func blocks(dirs ...string) ([]string, error) {
 	var data []string
-	for _, m := range metas {
-		data = append(data, filepath.Join(filepath.Dir(m), "data.parquet"))
+	for _, dir := range dirs {
+		metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json, of a Tempo elsewhere
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range metas {
+			if !strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(m))), ".") { // what an appliance is making
+				data = append(data, filepath.Join(filepath.Dir(m), "data.parquet"))
+			}
+		}
 	}
 	return data, nil
+}
+
+// changing says what of a store's blocks has changed, or is about to. Empty: they are those that were listed.
+func changing(store string, listed []string) (string, error) {
+	commits, err := filepath.Glob(filepath.Join(store, ".commits", "*"))
+	if err != nil {
+		return "", err
+	}
+	now, err := blocks(store)
+	switch {
+	case err != nil:
+		return "", err
+	case len(commits) > 0:
+		return fmt.Sprintf("%d merges are being carried out", len(commits)), nil
+	case !slices.Equal(now, listed):
+		return fmt.Sprintf("%d blocks became %d", len(listed), len(now)), nil
+	}
+	return "", nil
 }
 
 // readBlock calls visit with each span of a block. A block that is gone has none.

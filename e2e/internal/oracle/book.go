@@ -17,6 +17,7 @@ type batch struct {
 	number uint32
 	runs   []run
 	spans  int
+	tried  bool // it was sent before
 }
 
 // record is what is known of a trace.
@@ -43,6 +44,7 @@ type book struct {
 	short   []open
 	long    []open
 	batches uint32
+	again   map[uint32]int // by batch: how often it was sent after the first time
 
 	frozen             bool
 	sent, acked, tries int64
@@ -58,7 +60,7 @@ type open struct {
 }
 
 func newBook(seed uint64) *book {
-	return &book{rng: rand.New(rand.NewPCG(seed, 1)), answers: map[int]int64{}}
+	return &book{rng: rand.New(rand.NewPCG(seed, 1)), again: map[uint32]int{}, answers: map[int]int64{}}
 }
 
 // take reserves the next n spans, spread over open traces.
@@ -101,6 +103,9 @@ func (b *book) trying(t batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tries += int64(t.spans)
+	if t.tried {
+		b.again[t.number]++
+	}
 }
 
 // answered notes how a request ended; status 0 is no answer.

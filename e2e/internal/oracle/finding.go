@@ -7,6 +7,9 @@ type finding struct {
 	trace  uint64
 	seenIn []uint32 // by span: 1 + the number of the source that it was last seen in
 
+	inStore  uint32   // so many sources, the first, are blocks of one store
+	repeated []uint32 // spans that two of these have
+
 	acked, found, extra                              int64
 	missing, corrupted, invented, duplicated, copies int64
 	missingOf                                        []uint32
@@ -28,6 +31,9 @@ func (f *finding) see(o *formula, source int, c content) {
 		f.duplicated++
 	default:
 		f.copies++
+		if uint32(source) < f.inStore && f.seenIn[index] <= f.inStore {
+			f.repeated = append(f.repeated, index)
+		}
 	}
 	f.seenIn[index] = uint32(source) + 1
 	if want := o.span(place{f.trace, index}); c != want {
@@ -53,6 +59,16 @@ func (f *finding) conclude(rec record) {
 	}
 	if f.missing > 0 {
 		f.example("%d of %d spans answered 200 are missing", f.missing, f.acked)
+	}
+}
+
+// judgeRepeated tells spans that a store has twice though they were sent once from those that a client sent again.
+func (f *finding) judgeRepeated(rec record, again map[uint32]int) {
+	for _, i := range f.repeated {
+		if again[rec.request[i]] == 0 {
+			f.duplicated++
+			f.example("span %d was sent once, and is in two blocks", i)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -27,7 +28,7 @@ type Verdict struct {
 	Missing    int64
 	Corrupted  int64
 	Invented   int64
-	Duplicated int64 // twice in one answer or block
+	Duplicated int64 // twice in one answer or block; in a store also in two blocks, though sent once
 	Copies     int64 // in one more block
 
 	// MissingOf counts what is missing by the number of the request that it was sent in.
@@ -64,23 +65,51 @@ func (v *Verdict) add(f *finding) {
 // JudgeBlocks reads all finished blocks below directories of Tempo's, which takes some seconds for a million spans. Blocks may also have
 // traces of other oracles. No load may be running.
 func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
-	began := time.Now()
-	traces := o.traces()
-	findings := make([]*finding, len(traces))
-	numbers := make(map[[16]byte]int, len(traces))
-	for i, rec := range traces {
-		findings[i] = &finding{trace: uint64(i) + 1, seenIn: make([]uint32, len(rec.acked))}
-		numbers[o.f.traceID(uint64(i)+1)] = i
+	paths, err := blocks(dirs...)
+	if err != nil {
+		return Verdict{}, err
 	}
-	v := Verdict{Traces: len(traces), MissingOf: map[uint32]int64{}}
-	var paths []string
-	for _, dir := range dirs {
-		found, err := blocks(dir)
+	return o.judgePaths(paths, 0)
+}
+
+// JudgeStore reads all finished blocks of an appliance's store, and those below more directories, such as its archive. In the store no span
+// may be twice that was sent once. It reads again while blocks come and go, until patience ends.
+func (o *Oracle) JudgeStore(patience time.Duration, store string, more ...string) (Verdict, error) {
+	for deadline := time.Now().Add(patience); ; {
+		own, err := blocks(store)
+		if err != nil {
+			return Verdict{}, err
+		}
+		others, err := blocks(more...) // after those: what goes from the store is here before
+		if err != nil {
+			return Verdict{}, err
+		}
+		v, err := o.judgePaths(slices.Concat(own, others), len(own))
 		if err != nil {
 			return v, err
 		}
-		paths = append(paths, found...)
+		changes, err := changing(store, own)
+		if err != nil || changes == "" {
+			return v, err
+		}
+		if time.Now().After(deadline) {
+			return v, fmt.Errorf("the blocks of %s do not come to rest: %s", store, changes)
+		}
+		pause(context.Background(), 200*time.Millisecond)
 	}
+}
+
+// judgePaths reads blocks, of which the first are in the store of one appliance.
+func (o *Oracle) judgePaths(paths []string, inStore int) (Verdict, error) {
+	began := time.Now()
+	traces, tries := o.traces()
+	findings := make([]*finding, len(traces))
+	numbers := make(map[[16]byte]int, len(traces))
+	for i, rec := range traces {
+		findings[i] = &finding{trace: uint64(i) + 1, seenIn: make([]uint32, len(rec.acked)), inStore: uint32(inStore)}
+		numbers[o.f.traceID(uint64(i)+1)] = i
+	}
+	v := Verdict{Traces: len(traces), MissingOf: map[uint32]int64{}}
 	for source, path := range paths {
 		err := readBlock(path, func(c content) {
 			switch i, ok := numbers[c.traceID]; {
@@ -97,6 +126,7 @@ func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 	}
 	for i, f := range findings {
 		f.conclude(traces[i])
+		f.judgeRepeated(traces[i], tries)
 		v.add(f)
 		if f.invented+f.corrupted > 0 {
 			o.suspects = append(o.suspects, i)
@@ -110,7 +140,7 @@ func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 // are read again until patience ends. No load may be running.
 func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience time.Duration) (Verdict, error) {
 	began := time.Now()
-	traces := o.traces()
+	traces, _ := o.traces()
 	todo := choose(traces, limit)
 	for _, i := range o.suspects {
 		if !slices.Contains(todo, i) && len(todo) < 2*limit {
@@ -140,11 +170,11 @@ func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience tim
 	return v, ctx.Err()
 }
 
-// traces is what was sent to each, nothing of which changes while no load is running.
-func (o *Oracle) traces() []record {
+// traces is what was sent to each, and tries how often each request was sent. Nothing of it changes while no load is running.
+func (o *Oracle) traces() (traces []record, tries map[uint32]int) {
 	o.book.mu.Lock()
 	defer o.book.mu.Unlock()
-	return slices.Clone(o.book.traces)
+	return slices.Clone(o.book.traces), maps.Clone(o.book.again)
 }
 
 // choose returns the indices of all traces, or of the longest third of limit and of others by chance.

@@ -92,6 +92,7 @@ func (l *Load) send(ctx context.Context) {
 			if status == http.StatusOK {
 				break
 			}
+			t.tried = true
 			pause(ctx, time.Duration(5+rand.IntN(45))*time.Millisecond)
 			if ctx.Err() != nil || rand.Float64() >= resendShare {
 				break

@@ -204,3 +204,20 @@ func load(t *testing.T, o *Oracle, p *perfect) {
 	})
 	l.Stop()
 }
+
+// TestRepeated tells a span that a store has twice from one that a client sent twice, and from one that another directory has too.
+func TestRepeated(t *testing.T) {
+	o := New(t, 0)
+	rec := record{acked: []bool{true, true, true}, request: []uint32{1, 2, 1}}
+	f := &finding{trace: 1, seenIn: make([]uint32, 3), inStore: 2}
+	for source, spans := range [][]uint32{{0, 1}, {0, 1}, {0, 2}} { // the third is elsewhere
+		for _, i := range spans {
+			f.see(&o.f, source, o.f.span(place{1, i}))
+		}
+	}
+	f.conclude(rec)
+	f.judgeRepeated(rec, map[uint32]int{2: 1})
+	if f.copies != 3 || f.duplicated != 1 || f.missing != 0 || len(f.examples) != 1 {
+		t.Errorf("%+v", f)
+	}
+}

@@ -13,7 +13,8 @@ type Sent struct {
 // Sent lists the traces that a search has to find. No load may be running.
 func (o *Oracle) Sent() []Sent {
 	var all []Sent
-	for i, rec := range o.traces() {
+	traces, _ := o.traces()
+	for i, rec := range traces {
 		number := uint64(i) + 1
 		id := o.f.traceID(number)
 		s := Sent{ID: hex.EncodeToString(id[:]), Service: o.f.service(number), Tried: len(rec.acked)}
