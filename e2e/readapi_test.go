@@ -52,7 +52,7 @@ func TestReadAPI(t *testing.T) {
 		{"/shutdown", 404, ""},
 		{"/status/config", 404, ""},
 		{"/api/search/..%2f..%2fflush", 404, ""},
-		{"/api/search/tag/..%2f..%2f..%2fflush/values", 404, ""},
+		{"/api/search/tag/..%2f..%2f..%2fflush/values", 200, `"tagValues":[]`}, // a tag may have such a name
 		{"/debug/pprof/", 404, ""},
 		{"/ingester/ring", 404, ""},
 	} {

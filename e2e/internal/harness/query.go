@@ -73,24 +73,78 @@ func (a API) SearchBetween(ctx context.Context, traceQL string, limit int, since
 	})
 }
 
+// Matched returns how many spans of each trace a TraceQL query matches, by their ids, padded.
+func (a *Appliance) Matched(ctx context.Context, traceQL string, limit, spansEach int, since, until time.Time) (map[string]int, error) {
+	found, err := a.api().searchTraces(ctx, url.Values{
+		"q": {traceQL}, "limit": {strconv.Itoa(limit)}, "spss": {strconv.Itoa(spansEach)},
+		"start": {strconv.FormatInt(since.Unix(), 10)}, "end": {strconv.FormatInt(until.Unix(), 10)},
+	})
+	matched := map[string]int{}
+	for _, t := range found {
+		for _, set := range t.SpanSets {
+			if set.Matched != len(set.Spans) {
+				return nil, fmt.Errorf("trace %s has %d spans that match, and lists %d", t.TraceID, set.Matched, len(set.Spans))
+			}
+			matched[PadTraceID(t.TraceID)] += set.Matched
+		}
+	}
+	return matched, err
+}
+
+// Count is the sum of all values that a TraceQL metrics query has in a range of time.
+func (a *Appliance) Count(ctx context.Context, traceQL string, since, until time.Time) (n float64, err error) {
+	q := url.Values{
+		"q": {traceQL}, "step": {"60s"},
+		"start": {strconv.FormatInt(since.Unix(), 10)}, "end": {strconv.FormatInt(until.Unix(), 10)},
+	}
+	body, err := a.get(ctx, "/api/metrics/query_range?"+q.Encode(), "application/json")
+	if err != nil {
+		return 0, err
+	}
+	var r struct {
+		Series []struct{ Samples []struct{ Value float64 } }
+	}
+	if err := json.Unmarshal(body, &r); err != nil {
+		return 0, fmt.Errorf("decode the answer to a metrics query: %w", err)
+	}
+	for _, series := range r.Series {
+		for _, s := range series.Samples {
+			n += s.Value
+		}
+	}
+	return n, nil
+}
+
 func (a API) search(ctx context.Context, q url.Values) (map[string]bool, error) {
+	found, err := a.searchTraces(ctx, q)
+	ids := map[string]bool{}
+	for _, t := range found {
+		ids[PadTraceID(t.TraceID)] = true
+	}
+	return ids, err
+}
+
+// foundTrace is a trace of a search result.
+type foundTrace struct {
+	TraceID  string `json:"traceID"`
+	SpanSets []struct {
+		Matched int               `json:"matched"`
+		Spans   []json.RawMessage `json:"spans"`
+	} `json:"spanSets"`
+}
+
+func (a API) searchTraces(ctx context.Context, q url.Values) ([]foundTrace, error) {
 	body, err := a.get(ctx, "/api/search?"+q.Encode(), "application/json")
 	if err != nil {
 		return nil, err
 	}
 	var found struct {
-		Traces []struct {
-			TraceID string `json:"traceID"`
-		} `json:"traces"`
+		Traces []foundTrace `json:"traces"`
 	}
 	if err := json.Unmarshal(body, &found); err != nil {
 		return nil, fmt.Errorf("decode search result: %w", err)
 	}
-	ids := map[string]bool{}
-	for _, t := range found.Traces {
-		ids[PadTraceID(t.TraceID)] = true
-	}
-	return ids, nil
+	return found.Traces, nil
 }
 
 // PadTraceID undoes what a search does to ids: it leaves out leading zeros.
