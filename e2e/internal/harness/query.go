@@ -51,13 +51,17 @@ func (a *Appliance) SpanCount(ctx context.Context, id string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := 0
-	for _, r := range t.ResourceSpans {
+	return Spans(t), nil
+}
+
+// Spans is the number of spans of a trace; none of nil.
+func Spans(t *tempopb.Trace) (n int) {
+	for _, r := range t.GetResourceSpans() {
 		for _, s := range r.ScopeSpans {
 			n += len(s.Spans)
 		}
 	}
-	return n, nil
+	return n
 }
 
 // Search returns the ids, padded to 32 digits, of the traces that a TraceQL query finds.
