@@ -118,7 +118,11 @@ func TestFailingDisk(t *testing.T) {
 			o.Target(a.IntakeURL())
 			refused := settle(t, a)
 			if !refused {
-				wait(t, 4*time.Second) // for a block, and a merge
+				met := time.Now().Add(15 * time.Second)
+				for a.Alive() && countInjected(t, log) == 0 && time.Now().Before(met) {
+					wait(t, 50*time.Millisecond)
+				}
+				wait(t, 3*time.Second) // for what comes of it
 				if !a.Alive() {
 					t.Fatalf("round %d: it ended at %v: %s", round, f, a.Output())
 				}

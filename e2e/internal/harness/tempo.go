@@ -29,7 +29,6 @@ type Tempo struct {
 	Blocks string // directory of its storage
 
 	config string // file
-	flags  []string
 }
 
 // StartTempo starts a Tempo with a directory as its storage and waits until it is ready; compactor is that part of its
@@ -56,14 +55,12 @@ func StartTutorialTempo(t testing.TB, file string) *Tempo {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Its other ports are open to all by default.
+	listen := "http_listen_address: 127.0.0.1\n  http_listen_port: " + portOf(string(m.API)) +
+		"\n  grpc_listen_address: 127.0.0.1\n  grpc_listen_port: " + portOf(FreePort(t))
 	m.configure(t, strings.NewReplacer(
-		"\ningester:\n", "\n", "/var/tempo/", dir+"/", "0.0.0.0:4318", m.OTLP, "http_listen_port: 3400", "http_listen_port: "+portOf(string(m.API)),
-	).Replace(string(text)))
-	// Its other ports are open to all by default; memory alone keeps what its parts tell each other.
-	m.flags = []string{
-		"-server.http-listen-address=127.0.0.1", "-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=" + portOf(FreePort(t)),
-		"-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port=" + portOf(FreePort(t)),
-	}
+		"\ningester:\n", "\n", "/var/tempo/", dir+"/", "0.0.0.0:4318", m.OTLP, "http_listen_port: 3400", listen,
+	).Replace(string(text))+"\nmemberlist: {bind_addr: [127.0.0.1], bind_port: "+portOf(FreePort(t))+"}\n")
 	m.Start(t)
 	return m
 }
@@ -78,7 +75,7 @@ func (m *Tempo) configure(t testing.TB, text string) {
 // Start starts it again, after it ended, with the files that it had.
 func (m *Tempo) Start(t testing.TB) {
 	t.Helper()
-	p := StartProcess(t, "tempo", exec.Command(Peer(t, "tempo"), append([]string{"-config.file=" + m.config}, m.flags...)...))
+	p := StartProcess(t, "tempo", exec.Command(Peer(t, "tempo"), "-config.file="+m.config))
 	t.Cleanup(func() { p.Kill(t) }) // it may hang after queries when it is asked to stop
 	m.Process = p
 	Eventually(t, readyPatience, "a Tempo that is ready", func() error {
