@@ -23,7 +23,10 @@ const (
 	// imageUID is the user of our image, and of Tempo's.
 	imageUID = 10001
 
-	killTimeout = 60 * time.Second // a Tempo that writes its blocks takes up to 26 s
+	// killTimeout is more than the appliance takes to drain, by forwarder.drain_deadline, and than the 26 s of a Tempo
+	// that writes its blocks.
+	killTimeout = 60 * time.Second
+
 	// minHealthyTime is how long the checks of a new allocation must have passed.
 	minHealthyTime = 10 * time.Second
 

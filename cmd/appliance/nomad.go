@@ -25,8 +25,8 @@ import (
 func newNomadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "nomad",
-		Short: "Put the appliance and its Tempo into a Nomad cluster",
-		Long: `Put the appliance and its Tempo into a Nomad cluster, as one job with its services, checks and volume.
+		Short: "Put the appliance into a Nomad cluster",
+		Long: `Put the appliance into a Nomad cluster, as one job with its services, checks and volume.
 
 Nomad is found by the flags, else by nomad.address and nomad.namespace of the configuration (--config, APPLIANCE_NOMAD_ADDRESS, ...), else as its
 own command line finds it: NOMAD_ADDR, NOMAD_REGION, NOMAD_NAMESPACE, NOMAD_TOKEN, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY,

@@ -18,8 +18,8 @@ func newNomadSpecCommand() *cobra.Command {
 		Short: "Print the job",
 		Long: `Print the job, as HCL for nomad job run, or as JSON. Nothing is sent to Nomad.
 
---tempo embedded, the default, is one task that holds everything. --tempo task runs a Tempo as a group of its own, with its own memory and
-its own fate; the appliance finds it by its service name. --tempo elsewhere is for a Tempo that runs already.`,
+--tempo embedded, the default, is one task that stores the traces itself. --tempo task runs a Tempo as a group of its own, with its own memory
+and its own fate; the appliance finds it by its service name. --tempo elsewhere is for a Tempo that runs already.`,
 		Example: `  appliance nomad spec --image registry.example/appliance:1.0 > tempo.nomad.hcl
   appliance nomad spec --driver raw_exec --command /opt/appliance --data /var/lib/appliance
   appliance nomad spec --set sampler.probability=0.1 --constraint 'node.class = storage'`,

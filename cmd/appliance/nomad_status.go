@@ -65,7 +65,7 @@ func writeNomadStatus(w io.Writer, s *nomad.Status, wide bool) error {
 	fmt.Fprintf(t, "job\t%s (namespace %s), %s, version %d%s\n", s.Job, s.Namespace, s.Status, s.Version, made)
 	fmt.Fprintf(t, "deployment\t%s\n", s.Deployment)
 	if s.Ours {
-		fmt.Fprintf(t, "tempo\t%s\n", whereTempoIs(s))
+		fmt.Fprintf(t, "traces\t%s\n", whereTracesAre(s))
 	}
 	fmt.Fprint(t, "\nALLOCATION\tGROUP\tNODE\tVERSION\tSTATUS\tHEALTHY\tRESTARTS")
 	if wide {
@@ -104,14 +104,14 @@ func writeNomadStatus(w io.Writer, s *nomad.Status, wide bool) error {
 	return t.Flush()
 }
 
-// whereTempoIs says where the Tempo is that the traces go to.
-func whereTempoIs(s *nomad.Status) string {
-	where := "in the appliance's task"
+// whereTracesAre says what stores the traces, and where it answers.
+func whereTracesAre(s *nomad.Status) string {
+	where := "stored by the appliance"
 	switch s.Tempo {
 	case nomad.TempoElsewhere:
-		return "elsewhere, " + s.TempoURL
+		return "in a Tempo elsewhere, " + s.TempoURL
 	case nomad.TempoTask:
-		where = "a group of its own"
+		where = "in a Tempo as a group of its own"
 	}
 	for _, service := range s.Services {
 		if service.Name == "tempo" && len(service.Addresses) > 0 {

@@ -18,7 +18,7 @@ func TestNomadStatusTable(t *testing.T) {
 	for wide, want := range map[bool]string{
 		false: `job         traces (namespace default), running, version 2
 deployment  
-tempo       elsewhere, http://tempo:4318
+traces      in a Tempo elsewhere, http://tempo:4318
 
 ALLOCATION  GROUP      NODE  VERSION  STATUS   HEALTHY  RESTARTS
 0af76519    appliance  n1    2        running  unknown  0
@@ -44,8 +44,12 @@ ALLOCATION                            GROUP      NODE  VERSION  STATUS   HEALTHY
 			t.Errorf("wide %t:\n%s\nwant:\n%s", wide, got, want)
 		}
 	}
-	s.Tempo = nomad.TempoTask
-	if got := whereTempoIs(s); got != "a group of its own, at 10.0.0.1:3200" {
-		t.Error(got)
+	for tempo, want := range map[string]string{
+		nomad.TempoTask:     "in a Tempo as a group of its own, at 10.0.0.1:3200",
+		nomad.TempoEmbedded: "stored by the appliance, at 10.0.0.1:3200",
+	} {
+		if s.Tempo = tempo; whereTracesAre(s) != want {
+			t.Errorf("%s: %s", tempo, whereTracesAre(s))
+		}
 	}
 }
