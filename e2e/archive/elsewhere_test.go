@@ -18,11 +18,10 @@ func compacting(merged time.Duration) string {
 // forwarding are options of an appliance in front of a Tempo elsewhere, whose storage it archives.
 func forwarding(m *harness.Tempo, dir string) harness.Options {
 	return harness.Options{DataDir: dir, Env: map[string]string{
-		"APPLIANCE_FORWARDER_TEMPO_URL":    "http://" + m.OTLP,
-		"APPLIANCE_TEMPO_QUERY_URL":        "http://" + string(m.API),
-		"APPLIANCE_ARCHIVE_SOURCE":         "file://" + m.Blocks,
-		"APPLIANCE_FORWARDER_SETTLE":       "10s",
-		"APPLIANCE_FORWARDER_RESEND_AFTER": "30s",
+		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + m.OTLP,
+		"APPLIANCE_TEMPO_QUERY_URL":     "http://" + string(m.API),
+		"APPLIANCE_ARCHIVE_SOURCE":      "file://" + m.Blocks,
+		"APPLIANCE_FORWARDER_SETTLE":    "10s",
 	}}
 }
 

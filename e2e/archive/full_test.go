@@ -20,8 +20,8 @@ func TestFullDisk(t *testing.T) {
 	const diskBytes = 64 << 20
 	dir, disk := dataDir(t), smallDisk(t, diskBytes)
 	env := map[string]string{"APPLIANCE_ARCHIVE_STORE": "file://" + disk + "/archive"}
-	a := harness.Start(t, brief(t, dir, env))
-	saw := watch(t, tempoBlocks(dir))
+	a := harness.Start(t, brief(dir, env))
+	saw := watch(t, harness.BlocksDir(dir))
 	w := newWaves(t, gentle)
 	w.to(a)
 	w.send(75 * time.Second) // the clock is trusted after a minute
@@ -35,7 +35,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	goesOn(t, a, w)
-	w.mustHold(tempoBlocks(dir), filepath.Join(disk, "archive"))
+	w.mustHold(harness.BlocksDir(dir), filepath.Join(disk, "archive"))
 	saw.mustBeKept(t, filepath.Join(disk, "archive"))
 	commands{dataDir: dir, env: env}.mustBeWhole(t)
 }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"sync"
@@ -8,15 +9,17 @@ import (
 	"time"
 )
 
-// witness remembers each block that was ever whole in Tempo's storage.
+// witness remembers each block that was ever whole in a storage, the appliance's own or a Tempo's, and of which blocks those were
+// made that say it.
 type witness struct {
-	dir  string
-	mu   sync.Mutex
-	seen map[string]bool // tenant/block
+	dir    string
+	mu     sync.Mutex
+	seen   map[string]bool // tenant/block
+	merged map[string]bool // tenant/block, what is in another now
 }
 
 func watch(t *testing.T, dir string) *witness {
-	w := &witness{dir: dir, seen: map[string]bool{}}
+	w := &witness{dir: dir, seen: map[string]bool{}, merged: map[string]bool{}}
 	done := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -40,32 +43,58 @@ func (w *witness) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range metas {
-		block := filepath.Dir(m)
-		w.seen[filepath.Join(filepath.Base(filepath.Dir(block)), filepath.Base(block))] = true
+		dir := filepath.Dir(m)
+		tenant := filepath.Base(filepath.Dir(dir))
+		block := filepath.Join(tenant, filepath.Base(dir))
+		if w.seen[block] {
+			continue
+		}
+		w.seen[block] = true
+		for _, source := range mergedFrom(dir) {
+			w.merged[filepath.Join(tenant, source)] = true
+		}
 	}
 }
 
-// mustBeKept fails the test when a block is neither in Tempo's storage nor in the archive, and says how many are only there.
+// mergedFrom are the blocks that a block says it was made of: none where a Tempo made it, or the spool.
+func mergedFrom(dir string) []string {
+	text, err := os.ReadFile(filepath.Join(dir, "lineage.json"))
+	if err != nil {
+		return nil
+	}
+	var lineage struct{ Merged []string }
+	if json.Unmarshal(text, &lineage) != nil {
+		return nil
+	}
+	return lineage.Merged
+}
+
+// mustBeKept fails the test when a block is neither in the storage, nor in the archive, nor merged into another, and says which are in the
+// archive alone.
 func (w *witness) mustBeKept(t *testing.T, archive string) (purged []string) {
 	t.Helper()
 	w.look()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	merged := 0
 	for block := range w.seen {
-		_, err := os.Stat(filepath.Join(archive, block, "manifest.json"))
-		_, tempoErr := os.Stat(filepath.Join(w.dir, block))
+		_, here := os.Stat(filepath.Join(w.dir, block))
+		_, archived := os.Stat(filepath.Join(archive, block, "manifest.json"))
 		switch {
-		case err != nil && tempoErr != nil:
-			t.Errorf("block %s is purged and not archived", block)
-		case tempoErr != nil:
+		case here == nil:
+		case archived == nil:
 			purged = append(purged, filepath.Base(block))
+		case w.merged[block]:
+			merged++
+		default:
+			t.Errorf("block %s is gone, and neither archived nor merged", block)
 		}
 	}
-	t.Logf("measured: %s: %d blocks seen in Tempo's storage, %d of them are in the archive alone", t.Name(), len(w.seen), len(purged))
+	t.Logf("measured: %s: %d blocks seen, %d of them were merged, %d are in the archive alone", t.Name(), len(w.seen), merged, len(purged))
 	return purged
 }
 
-// gone says how many of the blocks are not in Tempo's storage any more.
+// gone says how many of the blocks are not in the storage any more.
 func (w *witness) gone(t *testing.T) (n int) {
 	t.Helper()
 	w.mu.Lock()
