@@ -1,12 +1,15 @@
 package nomad
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +18,14 @@ import (
 
 // tutorialBlocks are blocks that a Tempo 2.7.2 wrote; trace i of theirs has the first half of sha256("trace-i") as its id, and three spans.
 const tutorialBlocks = "../../archive/read/testdata/single-tenant"
+
+func tutorialTrace(i int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "trace-%d", i))
+	return hex.EncodeToString(sum[:16])
+}
+
+// keepsFor is a retention for which the blocks of these tests are not old.
+const keepsFor = "87600h"
 
 // TestKeepTheirBlocks walks the walk of docs/nomad.md: the tutorial's job is taken over, and the blocks that were copied out
 // of its container are put into the volume, as its commands do it.
@@ -25,9 +36,8 @@ func TestKeepTheirBlocks(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(copied, "single-tenant"), os.DirFS(tutorialBlocks)); err != nil {
 		t.Fatal(err)
 	}
-	spec := []string{"register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--memory-max", "0",
-		"--set", "tempo.retention=87600h"} // the blocks of this test are older than a day
-	a.appliance(t, spec...).mustExit(t, 0)
+	a.appliance(t, "register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--memory-max", "0",
+		"--retention", keepsFor).mustExit(t, 0)
 	a.end(t, "tempo")
 	volumes, err := filepath.Glob(filepath.Join(a.dir, "d", "*", "host_volumes", "*"))
 	if more, _ := filepath.Glob(filepath.Join(a.dir, "d", "host_volumes", "*")); err == nil {
@@ -37,21 +47,110 @@ func TestKeepTheirBlocks(t *testing.T) {
 		t.Fatalf("the volume is one of %q", volumes)
 	}
 	script := `set -e
-cp -a "$1/single-tenant" "$2/incoming"
-chown -R 10001:10001 "$2/incoming"
-mkdir -p "$2/blocks/single-tenant" && mv "$2/incoming/"*-*-*-*-* "$2/blocks/single-tenant/"
+volume=$1/tempo
+mkdir -p "$volume/blocks/single-tenant" && cp -a "$2/single-tenant" "$volume/incoming"
+chown -R 10001:10001 "$volume"
+mv "$volume/incoming/"*-*-*-*-* "$volume/blocks/single-tenant/"
 `
-	if out, err := exec.Command("/bin/sh", "-c", script, "sh", copied, filepath.Join(volumes[0], "tempo")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("/bin/sh", "-c", script, "sh", volumes[0], copied).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	// Tempo looks for blocks at its start and every 5 minutes.
-	a.must(t, "POST", "/v1/allocation/"+a.allocations(t, "tempo")[0].ID+"/stop", nil, nil)
-	harness.Eventually(t, 2*time.Minute, "a trace of the tutorial's Tempo is found", func() error {
-		sum := sha256.Sum256([]byte("trace-7"))
-		n, err := a.serving(t).SpanCount(t.Context(), hex.EncodeToString(sum[:16]))
-		if err != nil || n != 3 {
-			return fmt.Errorf("%d spans, %v", n, err)
+	a.run(t, harness.Peer(t, "nomad"), "job", "restart", "-yes", "tempo").mustExit(t, 0)
+	mustFindTutorial(t, a, 0, 7, 249)
+	if moved := names(t, filepath.Join(volumes[0], "blocks", "single-tenant")); !slices.Equal(moved, names(t, tutorialBlocks)) {
+		t.Errorf("the store has %q", moved)
+	}
+}
+
+// TestUpgrade starts on the data directory of version 0.1, which had a Tempo within: its blocks that were proven are taken over. Of one
+// that was not the spans were in the spool, so it is set aside.
+func TestUpgrade(t *testing.T) {
+	a := startAgent(t, agentOptions{})
+	data := filepath.Join(a.dir, "data")
+	old := filepath.Join(data, "tempo")
+	if err := os.CopyFS(filepath.Join(old, "blocks", "single-tenant"), os.DirFS(tutorialBlocks)); err != nil {
+		t.Fatal(err)
+	}
+	all := names(t, tutorialBlocks)
+	proven, unproven := all[1:], all[0]
+	seals := filepath.Join(old, "sealed", "single-tenant")
+	if err := os.MkdirAll(seals, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range proven {
+		if err := os.WriteFile(filepath.Join(seals, block), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := append(rawExec(t, data), "--retention", keepsFor)
+	a.appliance(t, append([]string{"register"}, spec...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
+	a.end(t, "tempo")
+	if got := names(t, filepath.Join(data, "blocks", "single-tenant")); !slices.Equal(got, proven) {
+		t.Errorf("taken over are %q, want %q", got, proven)
+	}
+	if got := names(t, filepath.Join(old, "left", "single-tenant")); !slices.Equal(got, []string{unproven}) {
+		t.Errorf("set aside are %q, want %s", got, unproven)
+	}
+	app := a.serving(t)
+	found := 0
+	harness.Eventually(t, harness.FoundPatience, "the traces of two blocks", func() error {
+		found = 0
+		for i := range 250 {
+			switch n, err := app.SpanCount(t.Context(), tutorialTrace(i)); {
+			case err == nil && n == 3:
+				found++
+			case err == nil:
+				return fmt.Errorf("trace %d has %d spans", i, n)
+			}
+		}
+		if found == 0 || found == 250 {
+			return fmt.Errorf("%d traces are found", found)
 		}
 		return nil
 	})
+	t.Logf("%d of the 250 traces are in the blocks that were proven", found)
+
+	// What was set aside stays so, and what comes later is stored beside the rest.
+	request, ids := harness.NewRequest("upgraded", 2, 3)
+	if answer, err := app.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+		t.Fatalf("export: %+v, %v", answer, err)
+	}
+	a.run(t, harness.Peer(t, "nomad"), "job", "restart", "-yes", "tempo").mustExit(t, 0)
+	a.serving(t).MustFind(t, map[string]int{ids[0]: 3, ids[1]: 3})
+	if got := names(t, filepath.Join(old, "left", "single-tenant")); !slices.Equal(got, []string{unproven}) {
+		t.Errorf("set aside are %q after another start, want %s", got, unproven)
+	}
+}
+
+// mustFindTutorial waits until some of the tutorial's traces are found.
+func mustFindTutorial(t *testing.T, a *agent, traces ...int) {
+	t.Helper()
+	harness.Eventually(t, 2*time.Minute, "traces of the tutorial's Tempo are found", func() error {
+		instances, err := a.service("tempo-read")
+		if err != nil || len(instances) != 1 {
+			return fmt.Errorf("%+v, %v", instances, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		for _, i := range traces {
+			app := &harness.Appliance{Read: instances[0].addr()}
+			if n, err := app.SpanCount(ctx, tutorialTrace(i)); err != nil || n != 3 {
+				return fmt.Errorf("trace %d: %d spans, %v", i, n, err)
+			}
+		}
+		return nil
+	})
+}
+
+// names are those in a directory, in order.
+func names(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }

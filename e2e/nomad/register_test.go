@@ -100,7 +100,7 @@ func TestRegister(t *testing.T) {
 	// Back to health, with the data of before.
 	register("--cpu", "210").mustExit(t, 0).mustSay(t, "job tempo is healthy")
 	a.serving(t).MustFind(t, sent)
-	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "running", "tempo-write", "in the appliance's task", "success")
+	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "running", "tempo-write", "stored by the appliance", "success")
 	a.appliance(t, "status", "-o", "json").mustExit(t, 0).mustSay(t, `"tempo": "embedded"`)
 
 	// It never gets healthy: the reason is said, and the version before is brought back.

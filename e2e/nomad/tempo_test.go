@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,19 +14,16 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTempoTask runs Tempo as a group of its own, the linked one in the place of the image, which no registry here has.
-// Tempo is rescheduled to another port, and the appliance follows within a second of Nomad knowing it; Nomad goes away
-// and traces are taken and delivered meanwhile.
+// TestTempoTask runs Tempo as a group of its own. Tempo is rescheduled to another port, and the appliance follows within a second of
+// Nomad knowing it. Then the appliance stores by itself, as docs/nomad.md says to change to that.
 func TestTempoTask(t *testing.T) {
 	a := startAgent(t, agentOptions{})
-	// The linked Tempo takes its configuration as an argument and ends with its stdin; this one never ends.
-	standIn := a.write(t, "tempo", "#!/bin/sh\nmkfifo \"$NOMAD_TASK_DIR/stdin\"\nexec "+harness.Bin(t)+` tempo "${1#-config.file=}" 0<> "$NOMAD_TASK_DIR/stdin"`+"\n")
-	makeExecutable(t, standIn)
 	data := filepath.Join(a.dir, "data")
-	spec := append(rawExec(t, data), "--tempo", "task", "--tempo-command", standIn, "--set", "log.level=debug")
+	own := rawExec(t, data)
+	spec := append(slices.Clone(own), "--tempo", "task", "--tempo-command", harness.Peer(t, "tempo"), "--set", "log.level=debug")
 	a.appliance(t, append([]string{"register"}, spec...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
 	a.end(t, "tempo")
-	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "a group of its own", "tempo-otlp")
+	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "in a Tempo as a group of its own, at", "tempo-otlp")
 	app := a.serving(t)
 
 	sent := map[string]int{}
@@ -87,6 +86,78 @@ func TestTempoTask(t *testing.T) {
 	if log := a.log(t, "tempo", "appliance"); !strings.Contains(log, `"nomad.alloc_id":"`) {
 		t.Error("log lines do not say which allocation they are of")
 	}
+
+	a.flushTempo(t, data)
+	a.appliance(t, append([]string{"register"}, own...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
+	a.appliance(t, "status").mustExit(t, 0).mustSay(t, "stored by the appliance")
+	app = a.serving(t)
+	app.MustFind(t, sent)
+	send()
+	app.MustFind(t, sent)
+}
+
+// flushTempo lets Tempo write what it has in memory to blocks, and waits until the appliance has archived these.
+func (a *agent) flushTempo(t *testing.T, data string) {
+	t.Helper()
+	at := a.mustService(t, "tempo", 1)[0].addr()
+	resp, err := http.Post("http://"+at+"/flush", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		t.Fatalf("POST /flush: %s", resp.Status)
+	}
+	harness.Eventually(t, 2*time.Minute, "blocks of Tempo, archived", func() error {
+		blocks, err := filepath.Glob(filepath.Join(data, "tempo", "blocks", "*", "*", "meta.json"))
+		if err != nil || len(blocks) == 0 {
+			return fmt.Errorf("no block yet, %v", err)
+		}
+		for _, block := range blocks {
+			rel, err := filepath.Rel(filepath.Join(data, "tempo", "blocks"), filepath.Dir(block))
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(filepath.Join(data, "archive", rel, "manifest.json")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// TestTutorialTempo runs Tempo as a group of its own with the tutorial's configuration, but for its empty "ingester:", with which no
+// Tempo starts. Where its files and ports are is that of the task.
+func TestTutorialTempo(t *testing.T) {
+	a := startAgent(t, agentOptions{})
+	text, err := os.ReadFile("../testdata/origin-tempo.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(a.dir, "data")
+	file := a.write(t, "tutorial.yml", strings.Replace(string(text), "\ningester:\n", "\n", 1))
+	command := a.write(t, "tempo", `#!/bin/sh
+sed -e "s|/var/tempo|`+data+`/tempo|" -e "s|0.0.0.0:4318|0.0.0.0:$NOMAD_PORT_otlp|" -e "s|http_listen_port: 3400|http_listen_port: $NOMAD_PORT_http|" \
+	"`+file+`" >"$NOMAD_TASK_DIR/tutorial.yml"
+exec "`+harness.Peer(t, "tempo")+`" -config.file="$NOMAD_TASK_DIR/tutorial.yml" -server.grpc-listen-address=127.0.0.1 \
+	-server.grpc-listen-port="$NOMAD_PORT_grpc" -memberlist.bind-addr=127.0.0.1 -memberlist.bind-port="`+freePort(t)+`"
+`)
+	makeExecutable(t, command)
+	spec := append(rawExec(t, data), "--tempo", "task", "--tempo-command", command, "--healthy-deadline", "2m")
+	a.appliance(t, append([]string{"register"}, spec...)...).mustExit(t, 0).mustSay(t, "job tempo is healthy")
+	a.end(t, "tempo")
+	app := a.serving(t)
+	request, ids := harness.NewRequest("tutorial", 5, 3)
+	if answer, err := app.Export(t.Context(), request); err != nil || answer.Status != http.StatusOK {
+		t.Fatalf("export: %+v, %v", answer, err)
+	}
+	sent := map[string]int{}
+	for _, id := range ids {
+		sent[id] = 3
+	}
+	app.MustFind(t, sent)
+	app.MustSearch(t, `{ resource.service.name = "tutorial" }`, ids)
+	a.flushTempo(t, data)
 }
 
 // TestNomadAway holds that an appliance that follows a service goes on while Nomad does not answer, and notices when it does
