@@ -118,7 +118,7 @@ func (a *appliance) archiving(ctx context.Context) error {
 
 const (
 	sourceUnopened  = "Tempo's storage is not opened yet"
-	sourceUnlisted  = "Tempo's storage was not listed whole yet"
+	sourceUnlisted  = "the blocks were not listed whole yet"
 	anotherArchives = "another replica archives, the holder of nomad.lock"
 	termUnrecorded  = "nomad.lock is held here, and its term is not in the archive's store yet"
 )

@@ -174,8 +174,12 @@ func loadConfig(cmd *cobra.Command) (config.Loaded, error) {
 	src := config.Sources{Flags: map[string]string{}, Getenv: os.LookupEnv}
 	src.File, _ = cmd.Flags().GetString("config")
 	for _, k := range config.Keys() {
-		if k.Flag != "" && cmd.Flags().Changed(k.Flag) {
-			src.Flags[k.Flag], _ = cmd.Flags().GetString(k.Flag)
+		if k.Flag == "" || !cmd.Flags().Changed(k.Flag) {
+			continue
+		}
+		// A flag of another type is the command's own, such as the retention of a job.
+		if text, err := cmd.Flags().GetString(k.Flag); err == nil {
+			src.Flags[k.Flag] = text
 		}
 	}
 	return config.Load(src)
