@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,9 +18,13 @@ func TestEmbedded(t *testing.T) {
 	saw := watch(t, harness.BlocksDir(dir))
 	w := newWaves(t, gentle)
 	w.to(a)
-	if s, err := a.Status(t.Context()); err != nil || s.Archive.Purge.Doubt == "" {
-		t.Errorf("a first start has no doubt of the clock: %+v, %v", s.Archive, err)
-	}
+	harness.Eventually(t, 30*time.Second, "a first start doubts the clock", func() error {
+		s, err := a.Status(t.Context())
+		if err == nil && !strings.HasPrefix(s.Archive.Purge.Doubt, "clock: ") {
+			err = fmt.Errorf("%+v", s.Archive)
+		}
+		return err
+	})
 	for range times(1, 20) {
 		w.send(60 * time.Second)
 		a.Kill(t)

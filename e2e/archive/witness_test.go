@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,6 +46,9 @@ func (w *witness) look() {
 	for _, m := range metas {
 		dir := filepath.Dir(m)
 		tenant := filepath.Base(filepath.Dir(dir))
+		if strings.HasPrefix(tenant, ".") { // what is being written or deleted
+			continue
+		}
 		block := filepath.Join(tenant, filepath.Base(dir))
 		if w.seen[block] {
 			continue

@@ -64,7 +64,7 @@ func blocks(dirs ...string) ([]string, error) {
 			return nil, err
 		}
 		for _, m := range metas {
-			if !strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(m))), ".") { // what an appliance is making
+			if !strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(m))), "@") { // what an appliance is making
 				data = append(data, filepath.Join(filepath.Dir(m), "data.parquet"))
 			}
 		}
