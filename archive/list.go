@@ -42,7 +42,7 @@ type Block struct {
 	Pinned          bool      `json:"pinned,omitempty"`
 	DerivedFrom     string    `json:"derived_from,omitempty"` // its id in the source, where that was taken
 	InSource        bool      `json:"in_source,omitempty"`
-	PurgesAt        time.Time `json:"purges_at,omitzero"` // when Tempo's retention ends; only for what is in the source
+	PurgesAt        time.Time `json:"purges_at,omitzero"` // when the retention ends; only for what is in the source
 }
 
 // Filter says which blocks are listed. The zero value is all of the store.

@@ -27,7 +27,7 @@ type RepairPlan struct {
 	a        *Archive
 	inv      *inventory
 	manifest []byte // to be put; nil where the block's own is right
-	again    Source // Tempo's storage, from which a manifest is made again
+	again    Source // the source, from which a manifest is made again
 	donors   map[string]donor
 }
 
@@ -40,7 +40,7 @@ type RepairFile struct {
 // PlanRepair reads a block and looks for the right bytes of what is damaged: in
 // other archived copies of it, then in the sources, each the storage of a Tempo
 // or another archive. What is right is said by the block's manifest; where that
-// is damaged, by the manifest in another archive, or by Tempo's storage if
+// is damaged, by the manifest in another archive, or by the source if
 // nothing that is here contradicts it. A source that is this archive is
 // ErrSame.
 func (a *Archive) PlanRepair(ctx context.Context, prefix string, sources ...Source) (*RepairPlan, error) {
@@ -252,7 +252,7 @@ func (p *RepairPlan) replace(ctx context.Context, r ref) error {
 	return put(ctx, s, name, bytes.NewReader(p.manifest), size, hexSum(sha256.Sum256(p.manifest)))
 }
 
-// archiveAgain makes a manifest for what agrees with Tempo's storage, and
+// archiveAgain makes a manifest for what agrees with the source, and
 // copies what is missing.
 func (p *RepairPlan) archiveAgain(ctx context.Context, r ref) error {
 	if err := p.a.store.Delete(ctx, ObjectName(r.tenant, r.block, ManifestName)); err != nil {

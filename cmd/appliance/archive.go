@@ -32,7 +32,7 @@ func newArchiveCommand() *cobra.Command {
 		Long: `Work on the archive of Tempo's blocks. No appliance needs to run, and one that does may go on meanwhile.
 
 The archive is at --store, else archive.store of the configuration, else data_dir/archive. Commands that compare it with what it
-is made from look at --source, else archive.source, else the blocks of the embedded Tempo where there are any.
+is made from look at --source, else archive.source, else the appliance's own blocks where there are any.
 Both are file:///path or s3://bucket/prefix?endpoint=host:port; credentials come from the AWS_ variables or files only.
 
 A BLOCK is an id or the beginning of one, where only one block begins so; TENANT/BLOCK where two tenants have it.
@@ -88,7 +88,7 @@ type openedArchive struct {
 	store    store.Store
 	source   archive.Source // nil for none, or for one that cannot be opened
 	sourceAt string         // where that is
-	embedded string         // directory of the source, where that is the embedded Tempo's
+	embedded string         // directory of the source, where that is the appliance's own
 	stderr   io.Writer
 	logLine  *progressLine // through which log lines go
 }

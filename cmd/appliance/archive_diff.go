@@ -21,8 +21,8 @@ type differingBlock struct {
 func newArchiveDiffCommand(f *archiveFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "diff",
-		Short: "Compare Tempo's storage with the archive; exit code 3 when something is not archived",
-		Long: `Compare Tempo's storage with the archive, by the names, sizes and meta.json of every block.
+		Short: "Compare the source with the archive; exit code 3 when something is not archived",
+		Long: `Compare the source with the archive, by the names, sizes and meta.json of every block.
 
   pending     not archived
   changed     other bytes are archived under the block's id

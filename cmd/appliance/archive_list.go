@@ -24,17 +24,17 @@ func newArchiveListCommand(f *archiveFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the blocks, those that are not archived yet among them",
-		Long: `List the blocks of the archive, and those of Tempo's storage that are not archived yet.
+		Long: `List the blocks of the archive, and those of the source that are not archived yet.
 
   archived    whole in the archive
-  pending     in Tempo's storage, and not archived yet
+  pending     in the source, and not archived yet
   missing     was archived, and the archive has nothing of it any more
   damaged     the last verification found it so
   covered     made by Tempo's compactor of blocks that are archived themselves
   incomplete  in the archive in part: being copied, or what an interrupted copy left
-  unfinished  in Tempo's storage in part: being written, or what a crash left
+  unfinished  in the source in part: being written, or what a crash left
 
-PURGES IN is the time until the retention of the embedded Tempo lets a block go; what is not archived stays all the same.`,
+PURGES IN is the time until the retention of the appliance's own store lets a block go; what is not archived stays all the same.`,
 		Example: `  appliance archive list --since 7d --state damaged
   appliance archive list -o json | jq -r '.[] | select(.pinned) | .block'`,
 		Args: cobra.NoArgs,

@@ -30,7 +30,7 @@ func newArchivePruneCommand(f *archiveFlags) *cobra.Command {
 		Long: `Delete the blocks from the archive whose last span is older than --keep, for good. What is to be done is shown first, then asked.
 
 Kept nevertheless are blocks that are pinned, that are damaged, whose data was never verified (see archive verify --read-data),
-and that Tempo's storage still has.`,
+and that the source still has.`,
 		Example: `  appliance archive prune --keep 90d --dry-run
   appliance archive prune --keep 90d --yes`,
 		Args: cobra.NoArgs,

@@ -27,7 +27,7 @@ func newArchiveRepairCommand(f *archiveFlags) *cobra.Command {
 		Use:   "repair BLOCK...",
 		Short: "Replace what is damaged or missing of archived blocks",
 		Long: `Replace what is damaged or missing of archived blocks by the right bytes: those of another archived copy of the block, of
-Tempo's storage, or of --from, a replica or a backup of the archive. What is right is said by the SHA-256 in the block's
+the source, or of --from, a replica or a backup of the archive. What is right is said by the SHA-256 in the block's
 manifest, and other bytes are never taken. The block is verified then.
 
 --drop gives up a block that cannot be repaired: what is left of it is deleted for good, after a question. Exit code 3 says
@@ -82,7 +82,7 @@ that a block could not be repaired; what to do is said then.`,
 	})
 }
 
-// repairSources are where right bytes may be: Tempo's storage, and what the
+// repairSources are where right bytes may be: the source, and what the
 // flag names.
 func (a *openedArchive) repairSources(ctx context.Context, c *cobra.Command, from string) (sources []archive.Source, done func(), err error) {
 	if a.source != nil {

@@ -28,7 +28,7 @@ func newArchiveRunCommand(f *archiveFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Archive everything that is due, now",
-		Long: `Archive everything that is due, now, and end. Nothing is ever deleted: Tempo's storage is only read.
+		Long: `Archive everything that is due, now, and end. Nothing is ever deleted: the source is only read.
 
 serve does this all the time. Both may work on one store at the same time, and so may several of each: whoever is faster
 has put a block, and the others find it there. What an interrupted run has copied, the next one finds and goes on from.

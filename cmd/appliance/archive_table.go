@@ -138,7 +138,7 @@ func shortID(blocks []archive.Block) int {
 	return 36
 }
 
-// purgesIn is the time until Tempo's retention lets a block go.
+// purgesIn is the time until the retention lets a block go.
 func purgesIn(b archive.Block, now time.Time) string {
 	switch left := b.PurgesAt.Sub(now); {
 	case b.PurgesAt.IsZero():

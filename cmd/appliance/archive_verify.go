@@ -115,7 +115,7 @@ func (a *openedArchive) adviseRepair(ctx context.Context, rep *archive.VerifyRep
 	if err != nil {
 		return fmt.Errorf("look for other copies of what is damaged: %w", err)
 	}
-	elsewhere := map[string]bool{} // in Tempo's storage, or whole under another id of the archive
+	elsewhere := map[string]bool{} // in the source, or whole under another id of the archive
 	for _, b := range blocks {
 		elsewhere[b.Tenant+"/"+b.ID] = elsewhere[b.Tenant+"/"+b.ID] || b.InSource
 		if b.DerivedFrom != "" && b.State == archive.StateArchived {
@@ -131,7 +131,7 @@ func (a *openedArchive) adviseRepair(ctx context.Context, rep *archive.VerifyRep
 		}
 	}
 	if len(repairable) > 0 {
-		fmt.Fprintf(a.stderr, "There is another copy of what is damaged, in Tempo's storage or in the archive; make it whole with:\n  appliance archive repair %s\n", strings.Join(repairable, " "))
+		fmt.Fprintf(a.stderr, "There is another copy of what is damaged, in the source or in the archive; make it whole with:\n  appliance archive repair %s\n", strings.Join(repairable, " "))
 	}
 	if len(lost) == 0 {
 		return nil

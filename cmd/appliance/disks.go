@@ -25,7 +25,7 @@ const (
 
 // diskStatus is the disk of something that we keep.
 type diskStatus struct {
-	Name      string `json:"name"` // data: the spool, the embedded Tempo and, by default, the archive; archive: the archive
+	Name      string `json:"name"` // data: the spool, the blocks and, by default, the archive; archive: the archive
 	Dir       string `json:"dir"`
 	Bytes     int64  `json:"bytes"`
 	FreeBytes int64  `json:"free_bytes"`

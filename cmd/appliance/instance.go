@@ -35,7 +35,7 @@ func readInstanceID(fsys durable.FS, dataDir string) (id string, ok bool) {
 	return id, err == nil && len(id) == len(uuid.Nil.String()) && uuid.Validate(id) == nil
 }
 
-// embeddedOrigin names the storage of the embedded Tempo in the archive. Without an instance there is no such name yet.
+// embeddedOrigin names the appliance's own blocks in the archive. Without an instance there is no such name yet.
 func embeddedOrigin(dataDir string) string {
 	if id, ok := readInstanceID(durable.OS, dataDir); ok {
 		return "appliance://" + id
