@@ -93,7 +93,7 @@ func rpcCode(httpStatus int) int {
 		return 7 // PERMISSION_DENIED
 	case http.StatusNotFound:
 		return 5 // NOT_FOUND
-	case http.StatusMethodNotAllowed, http.StatusHTTPVersionNotSupported:
+	case http.StatusMethodNotAllowed, http.StatusMisdirectedRequest, http.StatusHTTPVersionNotSupported:
 		return 12 // UNIMPLEMENTED
 	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 		return 8 // RESOURCE_EXHAUSTED

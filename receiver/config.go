@@ -11,7 +11,8 @@ import (
 
 // Config is what an operator may set. A zero field means its default.
 type Config struct {
-	Listen string // host:port. Default ":4318"
+	Listen     string // host:port of OTLP/HTTP. Default ":4318"
+	GRPCListen string // host:port of OTLP/gRPC, for ListenGRPC
 
 	// MaxBodyBytes bounds a body, as sent and decompressed. Default 16 MiB.
 	MaxBodyBytes int

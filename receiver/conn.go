@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,9 +19,12 @@ type conn struct {
 	net.Conn              // a *tls.Conn or raw itself
 	raw          net.Conn // the socket
 	writeTimeout time.Duration
+	grpc         bool // it came to the port of OTLP/gRPC
 	framing      framing
+	writing      sync.Mutex   // held during a write
 	answered     atomic.Int64 // requests that reached the handler
 	shaken       bool         // the TLS handshake is over
+	unshakable   bool         // it has failed
 	closed       atomic.Bool
 	onHandshake  func(*conn, error)
 	onClose      func(*conn)
@@ -32,6 +36,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	c.awaitWrite()
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.framing.follow(p[:n])
@@ -39,33 +44,51 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// awaitWrite waits for a write under way. In HTTP/2 many frames want an answer,
+// which waits in memory to be written: from a client that does not take these,
+// nothing more is read.
+func (c *conn) awaitWrite() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+}
+
 // handshake runs under the read deadline that net/http has set for the header.
 func (c *conn) handshake(tc *tls.Conn) error {
+	if c.unshakable { // net/http asks more than once
+		return io.EOF
+	}
 	if err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 		return err
 	}
 	err := tc.Handshake()
-	c.shaken = err == nil
+	c.shaken, c.unshakable = err == nil, err != nil
 	if err == nil {
 		return nil
 	}
-	if rec, ok := errors.AsType[tls.RecordHeaderError](err); ok && rec.Conn != nil && looksLikeHTTP(rec.RecordHeader) {
-		const hint = "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks HTTPS.\n"
-		_, _ = io.WriteString(rec.Conn, hint)
+	if rec, ok := errors.AsType[tls.RecordHeaderError](err); ok && rec.Conn != nil {
+		_, _ = io.WriteString(rec.Conn, wantsTLS(rec.RecordHeader))
 	}
 	c.onHandshake(c, err)
 	return io.EOF // net/http has nothing to answer
 }
 
-func looksLikeHTTP(head [5]byte) bool {
+// wantsTLS is what a client that began in plain text is told, in its protocol.
+func wantsTLS(head [5]byte) string {
 	switch string(head[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
-		return true
+		return "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis port speaks HTTPS.\n"
+	case "PRI *": // HTTP/2
+		const hint = "This port speaks TLS."
+		// Empty SETTINGS, then GOAWAY with INADEQUATE_SECURITY.
+		return "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
+			"\x00\x00" + string(rune(8+len(hint))) + "\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x0c" + hint
 	}
-	return false
+	return ""
 }
 
 func (c *conn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	if err := c.raw.SetWriteDeadline(time.Now().Add(c.writeTimeout)); err != nil {
 		return 0, err
 	}

@@ -108,6 +108,11 @@ func (f *framing) cutLine(p []byte) (line, rest []byte, whole bool) {
 func (f *framing) takeLine(line []byte) {
 	switch f.state {
 	case requestLine:
+		if f.begun.Load() == 1 && string(line) == "PRI * HTTP/2.0" {
+			f.begun.Store(0)
+			f.state = lost // frames have no ambiguity of this kind
+			return
+		}
 		f.http10 = bytes.HasSuffix(line, []byte(" HTTP/1.0"))
 		f.state = headerLine
 	case headerLine:

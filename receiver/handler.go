@@ -15,11 +15,16 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	c := connOf(req)
 	if c != nil {
 		c.answered.Add(1)
-		if req.ContentLength != 0 {
-			// net/http lifts it when the body has been read. It fails only on a
-			// closed connection.
-			_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout))
-		}
+	}
+	// The preface of HTTP/2, broken, is a request of HTTP/1 to net/http.
+	if req.ProtoMajor == 2 && req.Method != "PRI" {
+		r.serveGRPC(w, req, c)
+		return
+	}
+	if c != nil && req.ContentLength != 0 {
+		// net/http lifts it when the body has been read. It fails only on a
+		// closed connection.
+		_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout))
 	}
 	e := encodingOf(req.Header)
 	res, err := r.answer(req, c, e)
@@ -29,12 +34,17 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	f := asRefusal(err)
-	r.logRefusal(req, f)
-	r.ledger.answered(f.code)
+	r.refused(req, f)
 	if f.hangUp && c != nil {
 		_ = c.SetReadDeadline(time.Now().Add(linger))
 	}
 	f.send(w, e)
+}
+
+// refused enters a refusal in log and ledger, before it is sent.
+func (r *Receiver) refused(req *http.Request, f *refusal) {
+	r.logRefusal(req, f)
+	r.ledger.answered(f.code)
 }
 
 // linger is how long net/http goes on reading a body that was refused: closing
@@ -42,11 +52,31 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 const linger = 500 * time.Millisecond
 
 // answer works on one request up to its fate. Its errors are refusals.
-func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (res result, err error) {
+func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (result, error) {
 	tenant, err := r.admit(req, c, e)
 	if err != nil {
 		return result{}, err
 	}
+	return r.work(func(j *job) (result, error) {
+		body, err := j.read(req)
+		if err != nil {
+			return result{}, err
+		}
+		ctx := req.Context()
+		if body, err = j.decompress(ctx, compressionOf(req.Header), body); err != nil {
+			return result{}, err
+		}
+		if e == jsonText {
+			if body, err = j.fromJSON(ctx, body); err != nil {
+				return result{}, err
+			}
+		}
+		return j.keep(ctx, tenant, body)
+	})
+}
+
+// work has do work on a job, whose buffers are given back whatever happens.
+func (r *Receiver) work(do func(*job) (result, error)) (res result, err error) {
 	j := r.jobs.Get().(*job)
 	defer func() {
 		if p := recover(); p != nil {
@@ -57,20 +87,7 @@ func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (res result, e
 		j.reset()
 		r.jobs.Put(j)
 	}()
-	body, err := j.read(req)
-	if err != nil {
-		return result{}, err
-	}
-	ctx := req.Context()
-	if body, err = j.decompress(ctx, compressionOf(req.Header), body); err != nil {
-		return result{}, err
-	}
-	if e == jsonText {
-		if body, err = j.fromJSON(ctx, body); err != nil {
-			return result{}, err
-		}
-	}
-	return j.keep(ctx, tenant, body)
+	return do(j)
 }
 
 // admit refuses what can be refused before the body is read.
@@ -78,8 +95,10 @@ func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string,
 	switch {
 	case c != nil && c.framing.refuses(c.answered.Load()):
 		return "", errFraming
-	case req.ProtoMajor != 1: // HTTP/2 with prior knowledge
+	case req.ProtoMajor != 1:
 		return "", errVersion
+	case c != nil && c.grpc:
+		return "", r.errHTTPHere()
 	case r.draining.Load():
 		return "", errDraining
 	// RawPath is set for another spelling, such as %2F, of the same path.
@@ -101,15 +120,20 @@ func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string,
 	case req.ContentLength > int64(r.cfg.MaxBodyBytes):
 		return "", errTooLarge("body", r.cfg.MaxBodyBytes)
 	}
+	return tenant, r.admitNow(req)
+}
+
+// admitNow refuses a request that could be taken at another time.
+func (r *Receiver) admitNow(req *http.Request) error {
 	if r.quota != nil {
 		if wait := r.quota.take(req.RemoteAddr); wait > 0 {
-			return "", errQuota(wait)
+			return errQuota(wait)
 		}
 	}
 	if err := r.sink.Ready(); err != nil {
-		return "", notKept(err)
+		return notKept(err)
 	}
-	return tenant, nil
+	return nil
 }
 
 func (r *Receiver) panicked(p any) error {

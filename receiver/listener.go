@@ -17,6 +17,7 @@ type listener struct {
 	closed chan struct{}
 	once   sync.Once
 	open   *atomic.Int64
+	grpc   bool // it is the port of OTLP/gRPC
 
 	writeTimeout time.Duration
 	maxLine      int
@@ -36,7 +37,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	l.open.Add(1)
-	c := &conn{Conn: raw, raw: raw, writeTimeout: l.writeTimeout, onHandshake: l.onHandshake, onClose: l.release}
+	c := &conn{Conn: raw, raw: raw, writeTimeout: l.writeTimeout, grpc: l.grpc, onHandshake: l.onHandshake, onClose: l.release}
 	c.framing.maxLine = l.maxLine
 	if l.tls != nil {
 		c.Conn = tls.Server(raw, l.tls)

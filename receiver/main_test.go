@@ -122,6 +122,8 @@ type running struct {
 	*Receiver
 	addr    string
 	url     string
+	grpc    string // URL of the port of OTLP/gRPC
+	h2      *http.Client
 	sink    *memorySink
 	sampler *everyNth
 	logs    *lockedBuffer
@@ -138,7 +140,7 @@ func start(t testing.TB, cfg Config) *running {
 func startWith(t testing.TB, cfg Config, sampler *everyNth, sink *memorySink) *running {
 	t.Helper()
 	r := &running{sink: sink, sampler: sampler, logs: &lockedBuffer{}}
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen, cfg.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
 	if cfg.ReloadInterval == 0 {
 		cfg.ReloadInterval = time.Nanosecond
 	}
@@ -149,6 +151,10 @@ func startWith(t testing.TB, cfg Config, sampler *everyNth, sink *memorySink) *r
 	if err := r.Listen(); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.ListenGRPC(); err != nil {
+		t.Fatal(err)
+	}
+	r.grpc = "http://" + r.GRPCAddr().String()
 	r.addr = r.Addr().String()
 	r.url = "http://" + r.addr
 	transport := &http.Transport{DisableCompression: true}
@@ -156,10 +162,13 @@ func startWith(t testing.TB, cfg Config, sampler *everyNth, sink *memorySink) *r
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("redirected") },
 	}
+	h2 := newHTTP2Transport()
+	r.h2 = &http.Client{Transport: h2}
 	served := make(chan error, 1)
 	go func() { served <- r.Serve(context.Background()) }()
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
+		h2.CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := r.Shutdown(ctx); err != nil {
@@ -171,6 +180,14 @@ func startWith(t testing.TB, cfg Config, sampler *everyNth, sink *memorySink) *r
 		r.checkBooks(t)
 	})
 	return r
+}
+
+// newHTTP2Transport speaks HTTP/2 alone, without TLS where the URL says so.
+func newHTTP2Transport() *http.Transport {
+	t := &http.Transport{DisableCompression: true, Protocols: new(http.Protocols)}
+	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	return t
 }
 
 func (r *running) checkBooks(t testing.TB) {

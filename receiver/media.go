@@ -58,8 +58,9 @@ const (
 // acceptedCompressions goes with a 415 (RFC 9110 section 15.5.16).
 const acceptedCompressions = "gzip, zstd"
 
-func compressionOf(h http.Header) compression {
-	values := h["Content-Encoding"]
+func compressionOf(h http.Header) compression { return compressionNamed(h["Content-Encoding"]) }
+
+func compressionNamed(values []string) compression {
 	if len(values) == 0 {
 		return uncompressed
 	}

@@ -23,6 +23,7 @@ type Receiver struct {
 	tls           *tls.Config      // nil: plain HTTP
 	server        *http.Server
 	listener      net.Listener // after Listen
+	grpcListener  net.Listener // after ListenGRPC, else nil
 	jobs          sync.Pool
 	ledger        ledger
 	draining      atomic.Bool

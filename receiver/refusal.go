@@ -16,6 +16,7 @@ import (
 // again only after 429 and 503; all others make them drop their data.
 type refusal struct {
 	code       int
+	rpc        int    // google.rpc.Code, where it is not that of code
 	message    string // for the client
 	retryAfter time.Duration
 	hangUp     bool  // the connection is of no further use
@@ -35,7 +36,7 @@ var (
 	errSlowBody = &refusal{code: http.StatusServiceUnavailable, message: "body took too long to arrive", retryAfter: retryAfter, hangUp: true}
 
 	errFraming      = &refusal{code: http.StatusBadRequest, message: "length of the body is ambiguous: want either one Content-Length or Transfer-Encoding: chunked", hangUp: true}
-	errVersion      = &refusal{code: http.StatusHTTPVersionNotSupported, message: "only HTTP/1.1 is spoken here", hangUp: true}
+	errVersion      = &refusal{code: http.StatusHTTPVersionNotSupported, message: "OTLP/HTTP is taken over HTTP/1.1", hangUp: true}
 	errPath         = &refusal{code: http.StatusNotFound, message: "traces are taken at /v1/traces", hangUp: true}
 	errMethod       = &refusal{code: http.StatusMethodNotAllowed, message: "traces are taken by POST", hangUp: true}
 	errUnauthorized = &refusal{code: http.StatusUnauthorized, message: "bearer token is missing or unknown", hangUp: true}

@@ -7,11 +7,25 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Bounds of a connection over HTTP/2. What net/http reads of a connection
+// before the handler takes it is charged to nobody.
+const (
+	maxStreams        = 100
+	maxFrame          = 16 << 10 // the least that there is; a buffer of this size stays with a connection
+	connectionWindow  = 256 << 10
+	streamWindow      = 256 << 10
+	headerTableBytes  = 4 << 10
+	grpcConnectionsOf = 4 // one in so many of MaxConnections: a connection over HTTP/2 takes more memory
 )
 
 func (r *Receiver) newServer(log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // to net/http a conn is plain text, with TLS too
 	return &http.Server{
 		Handler:                      r,
 		DisableGeneralOptionsHandler: true,
@@ -19,43 +33,93 @@ func (r *Receiver) newServer(log *slog.Logger) *http.Server {
 		ReadHeaderTimeout:            r.cfg.ReadHeaderTimeout,
 		IdleTimeout:                  r.cfg.IdleTimeout,
 		Protocols:                    &protocols,
-		ConnContext:                  withConn,
-		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReadFrameSize:              maxFrame,
+			MaxReceiveBufferPerConnection: connectionWindow,
+			MaxReceiveBufferPerStream:     streamWindow,
+			MaxDecoderHeaderTableSize:     headerTableBytes,
+			MaxEncoderHeaderTableSize:     headerTableBytes,
+		},
+		ConnContext: withConn,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 
-// Listen opens the port. Clients can connect from then on, and wait for Serve.
+// Listen opens the port of OTLP/HTTP. Clients can connect from then on, and wait
+// for Serve.
 func (r *Receiver) Listen() error {
-	tcp, err := net.Listen("tcp", r.cfg.Listen)
+	l, err := r.listen(r.cfg.Listen, r.cfg.MaxConnections)
 	if err != nil {
-		return fmt.Errorf("open receiver port: %w", err)
+		return err
 	}
-	r.listener = &listener{
+	r.listener = l
+	return nil
+}
+
+// ListenGRPC opens the port of OTLP/gRPC, which is served beside the other one.
+func (r *Receiver) ListenGRPC() error {
+	l, err := r.listen(r.cfg.GRPCListen, max(1, r.cfg.MaxConnections/grpcConnectionsOf))
+	if err != nil {
+		return err
+	}
+	l.grpc = true
+	r.grpcListener = l
+	return nil
+}
+
+func (r *Receiver) listen(address string, connections int) (*listener, error) {
+	tcp, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("open receiver port: %w", err)
+	}
+	return &listener{
 		Listener:     tcp,
 		tls:          r.tls,
-		slots:        make(chan struct{}, r.cfg.MaxConnections),
+		slots:        make(chan struct{}, connections),
 		closed:       make(chan struct{}),
 		open:         &r.ledger.connections,
 		writeTimeout: r.cfg.WriteTimeout,
 		maxLine:      r.cfg.MaxHeaderBytes + 8<<10, // above where net/http answers 431
 		onHandshake:  r.handshakeFailed,
 		onClose:      r.connectionClosed,
-	}
-	return nil
+	}, nil
 }
 
 // Addr is where Listen listens.
 func (r *Receiver) Addr() net.Addr { return r.listener.Addr() }
+
+// GRPCAddr is where ListenGRPC listens, nil if it does not.
+func (r *Receiver) GRPCAddr() net.Addr {
+	if r.grpcListener == nil {
+		return nil
+	}
+	return r.grpcListener.Addr()
+}
+
+func (r *Receiver) listeners() []net.Listener {
+	if r.grpcListener == nil {
+		return []net.Listener{r.listener}
+	}
+	return []net.Listener{r.listener, r.grpcListener}
+}
 
 // Serve answers requests until Shutdown, then returns nil; the end of ctx ends
 // all connections at once.
 func (r *Receiver) Serve(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = r.server.Close() })
 	defer stop()
-	if err := r.server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve otlp: %w", err)
+	var ports errgroup.Group
+	for _, l := range r.listeners() {
+		ports.Go(func() error {
+			if err := r.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				_ = r.server.Close() // or the other port would go on alone
+				return fmt.Errorf("serve otlp: %w", err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return ports.Wait()
 }
 
 // Drain has all requests that begin from now on answered 503 while the port
@@ -67,8 +131,10 @@ func (r *Receiver) Drain() { r.draining.Store(true) }
 func (r *Receiver) Shutdown(ctx context.Context) error {
 	r.Drain()
 	err := r.server.Shutdown(ctx)
-	if r.listener != nil {
-		_ = r.listener.Close() // for the second time, unless Serve was never called
+	for _, l := range r.listeners() {
+		if l != nil {
+			_ = l.Close() // for the second time, unless Serve was never called
+		}
 	}
 	if err != nil {
 		_ = r.server.Close()

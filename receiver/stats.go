@@ -16,7 +16,7 @@ const maxInvalid = 16
 var answeredStatuses = [...]int{
 	http.StatusOK, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 	http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
-	http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusHTTPVersionNotSupported,
+	http.StatusMisdirectedRequest, http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusHTTPVersionNotSupported,
 }
 
 // Stats is what happened since New. Counts of spans and bytes are of requests
@@ -34,7 +34,7 @@ type Stats struct {
 	BodyBytes uint64 // bodies decompressed
 	KeptBytes uint64 // payloads given to the Sink and kept
 
-	Requests     map[int]uint64 // by status code, from a fixed set of codes
+	Requests     map[int]uint64 // by HTTP status, from a fixed set; a gRPC status is under the one that means the same
 	NotRequests  uint64         // what net/http refused by itself: no HTTP, 431, header too slow, ...
 	TLSFailures  uint64         // handshakes
 	Panics       uint64         // recovered, answered 503

@@ -63,7 +63,8 @@ func serverTLS(pem [][]byte) (*tls.Config, error) {
 	c := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{cert},
-		NextProtos:   []string{"http/1.1"},
+		// HTTP/2 is for those who speak nothing else: gRPC.
+		NextProtos: []string{"http/1.1", "h2"},
 		// A resumed session would outlive the certificate or the CA that it was
 		// made with, and clients of ours keep their connections anyway.
 		SessionTicketsDisabled: true,

@@ -209,8 +209,8 @@ func TestTLSClientsThatAreNone(t *testing.T) {
 	if _, _, err := r.over(t, &tls.Config{RootCAs: ca.pool(), MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
 		t.Error("TLS 1.1 was accepted")
 	}
-	if _, _, err := r.over(t, &tls.Config{RootCAs: ca.pool(), NextProtos: []string{"h2"}}); err == nil {
-		t.Error("a client that wants only HTTP/2 was served")
+	if _, _, err := r.over(t, &tls.Config{RootCAs: ca.pool(), NextProtos: []string{"spdy/3"}}); err == nil {
+		t.Error("a client that wants neither HTTP/1.1 nor HTTP/2 was served")
 	}
 }
 
