@@ -7,8 +7,8 @@ COPY --chown=10001:10001 data /data
 USER 10001:10001
 ENV APPLIANCE_DATA_DIR=/data
 VOLUME /data
-# 4318: OTLP/HTTP in. 3200: Tempo's read API, /ready and /metrics.
-EXPOSE 4318 3200
+# 4317: OTLP/gRPC in. 4318: OTLP/HTTP in. 3200: Tempo's read API, /ready and /metrics.
+EXPOSE 4317 4318 3200
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/appliance", "health"]
 ENTRYPOINT ["/appliance"]
 CMD ["serve"]

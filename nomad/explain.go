@@ -82,7 +82,7 @@ func dimensionText(d string) string {
 	_, port, collides := strings.Cut(d, "reserved port collision ")
 	switch {
 	case collides:
-		return "port " + port + " is taken by another allocation; free it, or give another --write-port, --read-port, or dynamic"
+		return "port " + port + " is taken by another allocation; free it, or give another --write-port, --grpc-port, --read-port, or dynamic"
 	case d == "memory":
 		return "not enough memory is left; free some, or give a lower --memory"
 	case d == "cpu":

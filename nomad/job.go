@@ -17,8 +17,9 @@ const (
 
 	groupTempo = "tempo"
 
-	portOTLP = "otlp"
-	portHTTP = "http"
+	portOTLP     = "otlp"
+	portOTLPGRPC = "otlp_grpc"
+	portHTTP     = "http"
 
 	// imageUID is the user of our image, and of Tempo's.
 	imageUID = 10001
@@ -95,20 +96,21 @@ func (s Spec) group(name string, count int) *api.TaskGroup {
 func (s Spec) applianceGroup() *api.TaskGroup {
 	g := s.group("appliance", s.Count)
 	g.Networks = []*api.NetworkResource{s.network(map[string]port{
-		portOTLP: {s.WritePort, 4318}, portHTTP: {s.ReadPort, 3200},
+		portOTLP: {s.WritePort, 4318}, portOTLPGRPC: {s.grpcPort(), 4317}, portHTTP: {s.ReadPort, 3200},
 	})}
 
-	t := s.task("appliance", s.Image, s.Command, []string{portOTLP, portHTTP}, []string{"serve"})
+	t := s.task("appliance", s.Image, s.Command, []string{portOTLP, portOTLPGRPC, portHTTP}, []string{"serve"})
 	t.Identity = &api.WorkloadIdentity{Env: true} // NOMAD_TOKEN, for the task API
 	t.Resources = &api.Resources{CPU: new(s.CPU), MemoryMB: new(s.Memory), MemoryMaxMB: optional(s.MemoryMax)}
 	t.Services = s.services()
 	t.Env = map[string]string{
-		"APPLIANCE_DATA_DIR":        s.dataDir(),
-		"APPLIANCE_RECEIVER_LISTEN": s.listen(portOTLP, 4318),
-		"APPLIANCE_HTTP_LISTEN":     s.listen(portHTTP, 3200),
-		"APPLIANCE_LOG_FORMAT":      "json",
-		"APPLIANCE_MEMORY_LIMIT":    mib(s.Memory),
-		nodeName:                    "${node.unique.name}",
+		"APPLIANCE_DATA_DIR":             s.dataDir(),
+		"APPLIANCE_RECEIVER_LISTEN":      s.listen(portOTLP, 4318),
+		"APPLIANCE_RECEIVER_GRPC_LISTEN": s.listen(portOTLPGRPC, 4317),
+		"APPLIANCE_HTTP_LISTEN":          s.listen(portHTTP, 3200),
+		"APPLIANCE_LOG_FORMAT":           "json",
+		"APPLIANCE_MEMORY_LIMIT":         mib(s.Memory),
+		nodeName:                         "${node.unique.name}",
 	}
 	switch s.Tempo {
 	case TempoEmbedded:

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
 )
 
-// Names of the services. The first three are those of the tutorial.
+// Names of the services. Write, read and tempo are those of the tutorial.
 const (
 	serviceWrite     = "tempo-write"
+	serviceWriteGRPC = "tempo-write-grpc"
 	serviceRead      = "tempo-read"
 	serviceTempo     = "tempo"
 	serviceTempoOTLP = "tempo-otlp"
@@ -27,24 +29,30 @@ const (
 func (s Spec) services() []*api.Service {
 	alive := httpCheck("alive", "/healthz")
 	alive.CheckRestart = &api.CheckRestart{Limit: 3, Grace: new(60 * time.Second)}
-	read := service(serviceRead, portHTTP, s.route(serviceRead, s.ReadHost, true), httpCheck("ready", "/ready"))
-	// A trace about the delivery of traces would bring forth the next one.
-	tags := s.route(serviceWrite, s.WriteHost, s.Count == 1 || s.ReadPort != PortDynamic)
+	read := service(serviceRead, portHTTP, s.route("read", s.ReadHost, "", true), httpCheck("ready", "/ready"))
+	checked := s.Count == 1 || s.ReadPort != PortDynamic
+	write := service(serviceWrite, portOTLP, untraced(s.router("write"), s.route("write", s.WriteHost, "", checked)), tcpCheck())
+	grpc := s.route("write-grpc", s.WriteHost, " && PathPrefix(`/opentelemetry.proto.collector.`)", checked)
 	if s.WriteHost != "" {
-		tags = append(tags, "traefik.http.routers."+serviceWrite+".observability.tracing=false")
+		balancer := "traefik.http.services." + s.router("write-grpc") + ".loadbalancer"
+		grpc = append(grpc, balancer+".server.scheme=h2c")
+		if checked {
+			grpc = append(grpc, balancer+".healthcheck.scheme=http")
+		}
 	}
-	write := service(serviceWrite, portOTLP, tags, tcpCheck())
+	writeGRPC := service(serviceWriteGRPC, portOTLPGRPC, untraced(s.router("write-grpc"), grpc), tcpCheck())
 	if s.Tempo != TempoEmbedded { // the service tempo is Tempo's own
 		read.Checks = append(read.Checks, alive)
-		return []*api.Service{write, read}
+		return []*api.Service{write, writeGRPC, read}
 	}
-	return []*api.Service{write, read, service(serviceTempo, portHTTP, []string{"traefik.enable=false"}, alive)}
+	return []*api.Service{write, writeGRPC, read, service(serviceTempo, portHTTP, []string{"traefik.enable=false"}, alive)}
 }
 
 // route returns the tags that make Traefik route a host name to a service. Neither Nomad's catalog nor Traefik's
 // provider heeds Nomad's checks, so Traefik asks by itself: always at the HTTP port, where /ready is. Several
-// instances must have equal tags, which they have not where that port differs by instance.
-func (s Spec) route(name, host string, healthCheck bool) []string {
+// instances must have equal tags, which they have not where that port differs by instance. And narrows the rule.
+func (s Spec) route(kind, host, and string, healthCheck bool) []string {
+	name := s.router(kind)
 	if host == "" {
 		return []string{"traefik.enable=false"}
 	}
@@ -52,7 +60,7 @@ func (s Spec) route(name, host string, healthCheck bool) []string {
 	tags := []string{
 		"traefik.enable=true",
 		router + ".service=" + name,
-		router + ".rule=" + fmt.Sprintf("Host(`%s`)", host),
+		router + ".rule=" + fmt.Sprintf("Host(`%s`)", host) + and,
 		router + ".tls=" + strconv.FormatBool(s.TLS),
 	}
 	if healthCheck {
@@ -63,6 +71,18 @@ func (s Spec) route(name, host string, healthCheck bool) []string {
 		)
 	}
 	return slices.Concat(tags, s.Tags)
+}
+
+// router is the name of a router of Traefik's and of its balancer. Two jobs have different ones: Traefik drops both of
+// two routers that share a name. A dot would end the name.
+func (s Spec) router(kind string) string { return strings.ReplaceAll(s.Job, ".", "-") + "-" + kind }
+
+// untraced takes a router out of Traefik's tracing: a trace about the delivery of traces would bring forth the next one.
+func untraced(name string, tags []string) []string {
+	if len(tags) == 1 { // there is no router
+		return tags
+	}
+	return append(tags, "traefik.http.routers."+name+".observability.tracing=false")
 }
 
 func service(name, port string, tags []string, checks ...api.ServiceCheck) *api.Service {

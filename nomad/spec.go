@@ -56,8 +56,9 @@ type Spec struct {
 	Retention time.Duration `var:"retention" doc:"how long a block stays on the node's disk, or with Tempo"`
 
 	WritePort string   `var:"write_port" doc:"port of OTLP/HTTP on the node, or dynamic"`
+	GRPCPort  string   `var:"grpc_port" doc:"port of OTLP/gRPC on the node, or dynamic; not set: 32317, or dynamic where write_port is"`
 	ReadPort  string   `var:"read_port" doc:"port of the read API on the node, or dynamic"`
-	WriteHost string   `var:"write_host" doc:"host name that Traefik routes to OTLP/HTTP; empty for no route"`
+	WriteHost string   `var:"write_host" doc:"host name that Traefik routes to OTLP/HTTP and OTLP/gRPC; empty for no route"`
 	ReadHost  string   `var:"read_host" doc:"host name that Traefik routes to the read API; empty for no route"`
 	TLS       bool     `var:"traefik_tls" doc:"Traefik ends TLS for both host names"`
 	Tags      []string `var:"traefik_tag" doc:"further tag of both routed services; may be repeated"`
@@ -170,13 +171,16 @@ func (s Spec) check() error {
 	if s.HealthyDeadline <= minHealthyTime {
 		wrong("healthy_deadline %s is not above the %s for which a new allocation has to be healthy", shortDuration(s.HealthyDeadline), minHealthyTime)
 	}
-	for name, value := range map[string]string{"write_port": s.WritePort, "read_port": s.ReadPort} {
+	for name, value := range map[string]string{"write_port": s.WritePort, "grpc_port": s.grpcPort(), "read_port": s.ReadPort} {
 		if n, err := strconv.Atoi(value); value != PortDynamic && (err != nil || n < 1 || n > 65535) {
 			wrong("%s %q is neither a port nor dynamic", name, value)
 		}
 	}
 	if s.WritePort == s.ReadPort && s.WritePort != PortDynamic {
 		wrong("write_port and read_port are both %s", s.ReadPort)
+	}
+	if p := s.grpcPort(); p != PortDynamic && (p == s.WritePort || p == s.ReadPort) {
+		wrong("grpc_port %s is another port of the job already", p)
 	}
 	for name, value := range map[string]string{"write_host": s.WriteHost, "read_host": s.ReadHost} {
 		if strings.ContainsAny(value, "`\"() /") {
@@ -234,6 +238,17 @@ func (s Spec) data() string {
 	return s.Data
 }
 
+// grpcPort is the port of OTLP/gRPC on the node, the default filled in.
+func (s Spec) grpcPort() string {
+	switch {
+	case s.GRPCPort != "":
+		return s.GRPCPort
+	case s.WritePort == PortDynamic:
+		return PortDynamic
+	}
+	return "32317"
+}
+
 // sharesArchive tells whether several replicas would archive one storage, so that one of them has to be chosen.
 func (s Spec) sharesArchive() bool { return s.Count > 1 && s.setting("archive.source") != "" }
 
@@ -247,9 +262,10 @@ func envName(key string) string {
 
 // ours are keys that the job needs as it sets them, with what sets them.
 var ours = map[string]string{
-	"data_dir":        "data says where data is kept",
-	"receiver.listen": "write_port says the port of OTLP/HTTP on the node",
-	"http.listen":     "read_port says the port of the read API on the node",
+	"data_dir":             "data says where data is kept",
+	"receiver.listen":      "write_port says the port of OTLP/HTTP on the node",
+	"receiver.grpc_listen": "grpc_port says the port of OTLP/gRPC on the node",
+	"http.listen":          "read_port says the port of the read API on the node",
 }
 
 // Volume is the name of the host volume that the job asks for, "" for none.

@@ -53,6 +53,10 @@ type Config struct {
 	// spans are of the tenant "single-tenant".
 	Tenants []string
 
+	// AllowedOrigins are the origins whose pages may send from a browser, each with
+	// at most one wildcard, or "*" for all. Empty: none.
+	AllowedOrigins []string
+
 	// ClientRequestsPerSecond is the quota of each client address; above it
 	// requests are answered 429. 0: none.
 	ClientRequestsPerSecond float64

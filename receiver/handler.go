@@ -26,6 +26,11 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		// closed connection.
 		_ = c.SetReadDeadline(time.Now().Add(r.cfg.ReadTimeout))
 	}
+	if r.cors(w, req) && !misframed(c) {
+		r.ledger.answered(http.StatusNoContent)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	e := encodingOf(req.Header)
 	res, err := r.answer(req, c, e)
 	if err == nil {
@@ -93,7 +98,7 @@ func (r *Receiver) work(do func(*job) (result, error)) (res result, err error) {
 // admit refuses what can be refused before the body is read.
 func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string, err error) {
 	switch {
-	case c != nil && c.framing.refuses(c.answered.Load()):
+	case misframed(c):
 		return "", errFraming
 	case req.ProtoMajor != 1:
 		return "", errVersion
@@ -101,9 +106,8 @@ func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string,
 		return "", r.errHTTPHere()
 	case r.draining.Load():
 		return "", errDraining
-	// RawPath is set for another spelling, such as %2F, of the same path.
-	case req.URL.Path != "/v1/traces" && req.URL.Path != "/", req.URL.RawPath != "":
-		return "", errPath
+	case !isTraces(req.URL):
+		return "", errPathOf(req.URL.Path)
 	case req.Method != http.MethodPost:
 		return "", errMethod
 	case !r.authorized(req.Header):
@@ -122,6 +126,9 @@ func (r *Receiver) admit(req *http.Request, c *conn, e encoding) (tenant string,
 	}
 	return tenant, r.admitNow(req)
 }
+
+// misframed says that nobody knows for sure where the request ends.
+func misframed(c *conn) bool { return c != nil && c.framing.refuses(c.answered.Load()) }
 
 // admitNow refuses a request that could be taken at another time.
 func (r *Receiver) admitNow(req *http.Request) error {

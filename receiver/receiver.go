@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ type Receiver struct {
 	memory        *memory
 	decompressors *decompressors
 	quota         *quota           // nil: none
+	origins       *origins         // nil: no page may send
 	tokens        *watched[tokens] // nil: everybody may send
 	tls           *tls.Config      // nil: plain HTTP
 	server        *http.Server
@@ -49,6 +51,9 @@ func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, e
 	}
 	if r.quota, err = newQuota(cfg.ClientRequestsPerSecond, cfg.ClientBurst); err != nil {
 		return nil, err
+	}
+	if r.origins, err = newOrigins(cfg.AllowedOrigins); err != nil {
+		return nil, fmt.Errorf("cors.allowed_origins: %w", err)
 	}
 	if r.tokens, err = newTokenFile(cfg.Auth, cfg.ReloadInterval, r.reloadFailed); err != nil {
 		return nil, err

@@ -27,8 +27,12 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes [
 	if a.archive.store != nil {
 		archived = a.archive.store.URL()
 	}
+	grpcIn := "no port"
+	if addr := a.receiver.GRPCAddr(); addr != nil {
+		grpcIn = scheme + "://" + reachable(addr.String())
+	}
 	if !text {
-		a.logger.Info("starting", "version", v.Version, "storage", a.storage.title(), "otlp", in, "read_api", out, "data_dir", data, "archive", archived, "memory", memory, "sampling", sampling)
+		a.logger.Info("starting", "version", v.Version, "storage", a.storage.title(), "otlp", in, "otlp_grpc", grpcIn, "read_api", out, "data_dir", data, "archive", archived, "memory", memory, "sampling", sampling)
 		for _, n := range notes {
 			a.logger.Info("note", "text", n)
 		}
@@ -40,6 +44,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes [
 		fmt.Fprintf(&b, "  %-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	row("traces in", "%s  (OTLP/HTTP)", in)
+	row("", "%s  (OTLP/gRPC)", grpcIn)
 	if a.reads != nil {
 		row("traces out", "%s  (Tempo's read API)", out)
 	} else {

@@ -38,7 +38,7 @@ func newServeCommand() *cobra.Command {
 	return addConfigFlags(&cobra.Command{
 		Use:   "serve",
 		Short: "Run the appliance",
-		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, Tempo's read API on http.listen.
+		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, OTLP/gRPC on receiver.grpc_listen, Tempo's read API on http.listen.
 Every span answered 200 is on disk, and stays in the spool until it was read back from a block that survives any crash.
 The blocks are in data_dir/blocks, in the format that Tempo reads. With forwarder.tempo_url spans go to that Tempo instead.
 SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads the sampler's configuration again.`,
@@ -133,8 +133,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	}
 
 	// Both ports before anything is started, so that a taken one leaves nothing behind.
-	if err := a.receiver.Listen(); err != nil {
-		return listenError("receiver.listen", a.conf.Receiver.Listen, err)
+	doorNotes, err := a.openDoors()
+	if err != nil {
+		return err
 	}
 	adminListener, err := net.Listen("tcp", a.conf.HTTP.Listen)
 	if err != nil {
@@ -142,7 +143,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	}
 
 	heap := limitMemory(memoryBound(a.conf), int64(a.conf.Receiver.InflightBytes))
-	a.announce(text, a.receiver.Addr(), adminListener.Addr(), heap, slices.Concat(config.Misspelled(os.Environ()), samplerNotes))
+	a.announce(text, a.receiver.Addr(), adminListener.Addr(), heap, slices.Concat(config.Misspelled(os.Environ()), doorNotes, samplerNotes))
 
 	a.disks.warn(a.logger, int64(a.conf.Spool.MaxBytes))
 
@@ -349,20 +350,4 @@ func listenError(key, address string, err error) error {
 		return fmt.Errorf("%s %s is taken by another process; stop that, or set %s to another address", key, address, key)
 	}
 	return fmt.Errorf("%s: %w", key, err)
-}
-
-func receiverConfig(conf config.Loaded) receiver.Config {
-	r := conf.Receiver
-	return receiver.Config{
-		Listen:                  r.Listen,
-		MaxBodyBytes:            int(r.MaxBodyBytes),
-		InflightBytes:           int(r.InflightBytes),
-		ReadHeaderTimeout:       r.ReadHeaderTimeout,
-		ReadTimeout:             r.ReadTimeout,
-		IdleTimeout:             r.IdleTimeout,
-		TLS:                     receiver.TLS{CertFile: r.TLS.CertFile, KeyFile: r.TLS.KeyFile, ClientCAFile: r.TLS.ClientCAFile},
-		Auth:                    receiver.Auth{BearerTokenFile: r.Auth.BearerTokenFile},
-		Tenants:                 r.Tenants,
-		ClientRequestsPerSecond: r.ClientRequestsPerSecond,
-	}
 }

@@ -22,9 +22,10 @@ type Config struct {
 	Log         Log           `yaml:"log"`
 }
 
-// Receiver is the OTLP/HTTP intake.
+// Receiver is the OTLP intake.
 type Receiver struct {
 	Listen                  string        `yaml:"listen" flag:"true" doc:"Address of the OTLP/HTTP receiver."`
+	GRPCListen              string        `yaml:"grpc_listen" doc:"Address of the OTLP/gRPC receiver. Not set: port 4317 of the host of receiver.listen, and a start goes on where that is taken. Set and empty: none."`
 	MaxBodyBytes            Bytes         `yaml:"max_body_bytes" doc:"Largest request body, before and after decompression. A larger one is answered 413."`
 	InflightBytes           Bytes         `yaml:"inflight_bytes" doc:"Budget of decompressed bytes for all requests being handled. When it is used up, clients are answered 503 and try again."`
 	ReadHeaderTimeout       time.Duration `yaml:"read_header_timeout" doc:"Time a client has for the TLS handshake and the request headers."`
@@ -32,8 +33,15 @@ type Receiver struct {
 	IdleTimeout             time.Duration `yaml:"idle_timeout" doc:"Time after which an unused connection is closed."`
 	ClientRequestsPerSecond float64       `yaml:"client_requests_per_second" doc:"Requests per second a client address may make; above it, 429. 0 means no limit."`
 	Tenants                 []string      `yaml:"tenants" doc:"Tenants that may send, by their X-Scope-OrgID header, of letters, digits and !-_.*'(). Empty: one tenant, the header is ignored."`
+	Rules                   []string      `yaml:"rules" doc:"What is left out of spans before sampling, one rule an entry, as docs/rules.md has them: preset secrets; drop attribute KEY."`
 	TLS                     TLS           `yaml:"tls"`
 	Auth                    Auth          `yaml:"auth"`
+	CORS                    CORS          `yaml:"cors"`
+}
+
+// CORS of the receiver: pages that may send.
+type CORS struct {
+	AllowedOrigins []string `yaml:"allowed_origins" doc:"Origins whose pages may send from a browser: https://shop.example, https://*.shop.example, or * for all. Empty: none."`
 }
 
 // TLS of the receiver. Certificates are read again when the files change.
@@ -124,6 +132,7 @@ func Default() Config {
 		Retention: 24 * time.Hour,
 		Receiver: Receiver{
 			Listen:            ":4318",
+			GRPCListen:        ":4317",
 			MaxBodyBytes:      16 << 20,
 			InflightBytes:     64 << 20,
 			ReadHeaderTimeout: 10 * time.Second,

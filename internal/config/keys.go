@@ -101,6 +101,9 @@ func (k Key) set(c *Config, text string) error {
 }
 
 func (k Key) setList(c *Config, items []string) error {
+	if len(items) == 0 {
+		items = nil // as where nobody sets any
+	}
 	k.field(c).Set(reflect.ValueOf(items))
 	return nil
 }

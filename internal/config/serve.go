@@ -17,6 +17,13 @@ func (l *Loaded) CheckServe() error {
 	if l.Known("receiver.listen", "http.listen") && sameAddress(l.Receiver.Listen, l.HTTP.Listen) {
 		bad("http.listen", "%s is taken by receiver.listen (%s); give each a port of its own", l.HTTP.Listen, l.Receiver.Listen)
 	}
+	if _, set := l.Set["receiver.grpc_listen"]; set && l.Known("receiver.grpc_listen") {
+		for _, other := range []struct{ path, address string }{{"receiver.listen", l.Receiver.Listen}, {"http.listen", l.HTTP.Listen}} {
+			if l.Known(other.path) && sameAddress(l.Receiver.GRPCListen, other.address) {
+				bad("receiver.grpc_listen", "%s is taken by %s (%s); give each a port of its own", l.Receiver.GRPCListen, other.path, other.address)
+			}
+		}
+	}
 	const elsewhere = "is of a Tempo elsewhere, and without forwarder.tempo_url spans are stored here; set forwarder.tempo_url, or remove it"
 	if l.Forwarder.TempoURL == "" && l.Known("forwarder.tempo_url") {
 		if l.Archive.Source != "" {

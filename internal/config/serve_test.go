@@ -19,6 +19,12 @@ func TestServeRefusesKeysThatItWouldIgnore(t *testing.T) {
 		{"with one", "forwarder: {tempo_url: 'http://h'}\narchive: {source: 's3://b'}\ntempo: {query_url: 'http://h'}\n", ""},
 		{"one port", "http: {listen: '127.0.0.1:4318'}\n",
 			"c.yaml:1:16: http.listen: 127.0.0.1:4318 is taken by receiver.listen (:4318); give each a port of its own"},
+		{"one port for both kinds of OTLP", "receiver: {grpc_listen: ':4318'}\n",
+			"c.yaml:1:25: receiver.grpc_listen: :4318 is taken by receiver.listen (:4318); give each a port of its own"},
+		{"grpc on the port of the read API", "receiver: {grpc_listen: '127.0.0.1:3200'}\n",
+			"c.yaml:1:25: receiver.grpc_listen: 127.0.0.1:3200 is taken by http.listen (:3200); give each a port of its own"},
+		{"no grpc", "receiver: {grpc_listen: ''}\n", ""},
+		{"the port that grpc has by default", "receiver: {listen: ':4317'}\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l, err := load(t, c.yaml, nil, nil)

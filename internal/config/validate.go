@@ -64,6 +64,9 @@ func (l *Loaded) validate() error {
 		bad("data_dir", "is empty; name a directory")
 	}
 	address("receiver.listen", c.Receiver.Listen)
+	if c.Receiver.GRPCListen != "" {
+		address("receiver.grpc_listen", c.Receiver.GRPCListen)
+	}
 	address("http.listen", c.HTTP.Listen)
 	if c.Receiver.MaxBodyBytes < 1<<10 || c.Receiver.MaxBodyBytes > 1<<30 {
 		bad("receiver.max_body_bytes", "%v is not between 1KiB and 1GiB", c.Receiver.MaxBodyBytes)
