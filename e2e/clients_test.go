@@ -13,10 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	"go.opentelemetry.io/otel/sdk/resource"
-	sdk "go.opentelemetry.io/otel/sdk/trace"
 
 	"appliance/e2e/internal/harness"
 )
@@ -40,34 +37,11 @@ func TestGoSDK(t *testing.T) {
 
 func sendWithGoSDK(t *testing.T, url, service string, c otlptracehttp.Compression, traces, spansPerTrace int) map[string]int {
 	t.Helper()
-	ctx := t.Context()
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url), otlptracehttp.WithCompression(c))
+	exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL(url), otlptracehttp.WithCompression(c))
 	if err != nil {
 		t.Fatal(err)
 	}
-	provider := sdk.NewTracerProvider(
-		sdk.WithBatcher(exporter),
-		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-	)
-	tracer := provider.Tracer("e2e")
-	sent := make(map[string]int, traces)
-	for range traces {
-		in, root := tracer.Start(ctx, "root")
-		for range spansPerTrace - 1 {
-			_, child := tracer.Start(in, "child")
-			child.SetAttributes(attribute.Int("answer", 42))
-			child.End()
-		}
-		root.End()
-		sent[root.SpanContext().TraceID().String()] = spansPerTrace
-	}
-	if err := provider.ForceFlush(ctx); err != nil {
-		t.Fatalf("send %d traces: %v", traces, err)
-	}
-	if err := provider.Shutdown(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return sent
+	return sendThrough(t, exporter, service, traces, spansPerTrace)
 }
 
 // TestNodeSDK sends with the OpenTelemetry SDK for Node.js through both its OTLP/HTTP exporters.

@@ -18,7 +18,7 @@ func TestTraefik(t *testing.T) {
 	const requests = 25
 	a := harness.Start(t, harness.Options{})
 	upstream := newTracedUpstream(t)
-	web, _ := startTraefik(t, a.IntakeURL(), upstream.URL)
+	web, _ := startTraefik(t, upstream.URL, traefikHTTP(a.IntakeURL())...)
 
 	ids := make([]string, requests)
 	for i := range ids {
@@ -41,8 +41,13 @@ func TestTraefik(t *testing.T) {
 	a.MustSearch(t, `{ resource.service.name = "traefik" && span.http.response.status_code = 200 }`, ids)
 }
 
+// traefikHTTP are the flags of the origin document, but for the endpoint.
+func traefikHTTP(intake string) []string {
+	return []string{"--tracing.otlp=true", "--tracing.otlp.http=true", "--tracing.otlp.http.endpoint=" + intake}
+}
+
 // startTraefik returns the address of Traefik's entry point, which routes everything to upstream.
-func startTraefik(t *testing.T, intake, upstream string) (web string, p *harness.Process) {
+func startTraefik(t *testing.T, upstream string, tracing ...string) (web string, p *harness.Process) {
 	t.Helper()
 	web = harness.FreePort(t)
 	routes := writeFile(t, "routes.yaml", fmt.Sprintf(`
@@ -52,17 +57,14 @@ http:
   services:
     upstream: {loadBalancer: {servers: [{url: %q}]}}
 `, upstream))
-	p = harness.StartProcess(t, "traefik", exec.Command(harness.Peer(t, "traefik"),
-		"--entrypoints.web.address="+web,
-		"--providers.file.filename="+routes,
+	args := append([]string{
+		"--entrypoints.web.address=" + web,
+		"--providers.file.filename=" + routes,
 		"--global.checknewversion=false",
 		"--global.sendanonymoususage=false",
-		// The flags of the origin document, but for the endpoint.
 		"--tracing=true",
-		"--tracing.otlp=true",
-		"--tracing.otlp.http=true",
-		"--tracing.otlp.http.endpoint="+intake,
-	))
+	}, tracing...)
+	p = harness.StartProcess(t, "traefik", exec.Command(harness.Peer(t, "traefik"), args...))
 	harness.Eventually(t, 30*time.Second, "traefik routing", func() error {
 		resp, err := http.Get("http://" + web + "/warm-up")
 		if err != nil {

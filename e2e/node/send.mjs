@@ -1,22 +1,23 @@
 // Sends traces with the OpenTelemetry SDK for Node.js and prints their trace ids, one a line.
 //
-//   node send.mjs ENDPOINT proto|json TRACES SPANS_PER_TRACE
+//   node send.mjs ENDPOINT proto|json|grpc TRACES SPANS_PER_TRACE
 //
 // Exits 1 when the exporter reports a batch as not delivered.
 import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter as JSONExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtoExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { OTLPTraceExporter as GRPCExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
 
-const exporters = { proto: ProtoExporter, json: JSONExporter };
+const exporters = { proto: ProtoExporter, json: JSONExporter, grpc: GRPCExporter };
 const SUCCESS = 0; // ExportResultCode.SUCCESS
 
 const [endpoint, protocol, traces, spansPerTrace] = process.argv.slice(2);
 const Exporter = exporters[protocol];
 if (!Exporter || !(traces > 0) || !(spansPerTrace > 0)) {
-  console.error('usage: node send.mjs ENDPOINT proto|json TRACES SPANS_PER_TRACE');
+  console.error('usage: node send.mjs ENDPOINT proto|json|grpc TRACES SPANS_PER_TRACE');
   process.exit(2);
 }
 

@@ -33,6 +33,7 @@ type Appliance struct {
 	*Process
 	DataDir string
 	Intake  string // host:port of OTLP/HTTP
+	GRPC    string // host:port of OTLP/gRPC
 	Read    string // host:port of the read API
 }
 
@@ -55,16 +56,17 @@ func BlocksDir(dataDir string) string { return filepath.Join(dataDir, "blocks") 
 // Launch starts an appliance and does not wait for anything.
 func Launch(t testing.TB, o Options) *Appliance {
 	t.Helper()
-	a := &Appliance{DataDir: o.DataDir, Intake: FreePort(t), Read: FreePort(t)}
+	a := &Appliance{DataDir: o.DataDir, Intake: FreePort(t), GRPC: FreePort(t), Read: FreePort(t)}
 	if a.DataDir == "" {
 		a.DataDir = t.TempDir()
 		t.Cleanup(func() { EndOrphans(t, a.DataDir) }) // runs after everything that was started with the directory is stopped
 	}
 	env := map[string]string{
-		"APPLIANCE_DATA_DIR":        a.DataDir,
-		"APPLIANCE_RECEIVER_LISTEN": a.Intake,
-		"APPLIANCE_HTTP_LISTEN":     a.Read,
-		"APPLIANCE_LOG_FORMAT":      "json",
+		"APPLIANCE_DATA_DIR":             a.DataDir,
+		"APPLIANCE_RECEIVER_LISTEN":      a.Intake,
+		"APPLIANCE_RECEIVER_GRPC_LISTEN": a.GRPC,
+		"APPLIANCE_HTTP_LISTEN":          a.Read,
+		"APPLIANCE_LOG_FORMAT":           "json",
 	}
 	maps.Copy(env, o.Env)
 
