@@ -7,6 +7,8 @@ type Fields struct {
 	Tag    uint32 // field number << 3 | wire type
 	Bytes  []byte // the value of a length-delimited field, else nil
 	Number uint64 // the value of a varint, fixed64 or fixed32 field
+	Start  int    // where the field begins in the message, its tag included
+	End    int    // where it ends
 
 	wire wire
 	pos  int
@@ -34,7 +36,7 @@ func (f *Fields) Next() bool {
 	}
 	tag, from, to := plainField(b, f.pos, end)
 	if tag != 0 {
-		f.Tag, f.Bytes, f.pos = tag, b[from:to:to], to
+		f.Tag, f.Bytes, f.Start, f.End, f.pos = tag, b[from:to:to], f.pos, to, to
 		return true
 	}
 	tag, from, to = f.wire.field(f.pos, end)
@@ -42,7 +44,7 @@ func (f *Fields) Next() bool {
 		f.pos = end
 		return false
 	}
-	f.Tag, f.Bytes, f.pos = tag, nil, to
+	f.Tag, f.Bytes, f.Start, f.End, f.pos = tag, nil, f.pos, to, to
 	switch tag & 7 {
 	case wireVarint:
 		f.Number = f.wire.number(from, to)

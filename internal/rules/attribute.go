@@ -1,0 +1,232 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"unicode/utf8"
+
+	"appliance/internal/otlpwire"
+)
+
+// maxDepth is how deep lists and maps may be nested in a value, as in otlpwire.
+const maxDepth = 100
+
+const (
+	keyTag     = 1<<3 | otlpwire.TagBytes // of a KeyValue
+	valueTag   = 2<<3 | otlpwire.TagBytes
+	stringTag  = 1<<3 | otlpwire.TagBytes // of an AnyValue
+	arrayTag   = 5<<3 | otlpwire.TagBytes
+	mapTag     = 6<<3 | otlpwire.TagBytes
+	bytesTag   = 7<<3 | otlpwire.TagBytes
+	elementTag = 1<<3 | otlpwire.TagBytes // of an ArrayValue and a KeyValueList
+)
+
+// masked stands for a secret.
+
+var masked = []byte("***")
+
+// attribute edits a KeyValue: the strongest rule for its key, or its value.
+func (e *editor) attribute(kv []byte, depth int) fate {
+	key, value, plain := plainKeyValue(kv)
+	if !plain {
+		var err error
+		if key, err = keyOf(kv); err != nil {
+			e.err = err
+			return same
+		}
+	}
+	cut := 0
+	for left := e.set.keys.find(key) & e.active; left != 0; left &= left - 1 {
+		i := trailingZeros(left)
+		switch r := &e.set.rules[i]; r.action {
+		case dropAttribute:
+			e.changed(i, key)
+			return dropped
+		case hashAttribute:
+			e.changed(i, key)
+			return e.replace(kv, hashed(kv))
+		case cutAttribute:
+			if cut == 0 || r.bytes < e.set.rules[cut-1].bytes {
+				cut = i + 1
+			}
+		}
+	}
+	secrets := e.set.secrets >= 0
+	if secrets && isSecret(key) {
+		e.changed(e.set.secrets, key)
+		return e.replace(kv, masked)
+	}
+	if plain {
+		if done, ok := e.plainValue(kv, key, value, cut-1); ok {
+			return done
+		}
+	}
+	return e.fields(kv, func(tag uint32, v []byte) fate {
+		if tag != valueTag {
+			return same
+		}
+		return e.value(v, key, cut-1, depth)
+	})
+}
+
+// plainValue edits what nearly all values are: one string, or one number. ok is
+// false for others.
+func (e *editor) plainValue(kv, key, value []byte, cut int) (done fate, ok bool) {
+	switch {
+	case len(value) == 0:
+		return same, true
+	case value[0]&7 != otlpwire.TagBytes: // what follows a number is looked at as well
+		return same, len(value) == 2 || len(value) == 9 && value[0]&7 == otlpwire.TagFixed64
+	case value[0] != stringTag || len(value) < 2 || int(value[1]) != len(value)-2:
+		return same, false
+	}
+	if e.set.secrets < 0 && cut < 0 {
+		return same, true
+	}
+	mark := len(e.out)
+	if e.leaf(value[2:], key, cut, true) == same {
+		return same, true
+	}
+	e.insert(mark, nil, stringTag)
+	e.insert(mark, kv[:len(kv)-len(value)-2], valueTag)
+	return edited, true
+}
+
+// fields edits the fields of a small message by what edit does with each.
+func (e *editor) fields(m []byte, edit func(tag uint32, value []byte) fate) fate {
+	next := 0
+	f := otlpwire.NewFields(m)
+	for f.Next() {
+		if f.Tag&7 != otlpwire.TagBytes {
+			continue
+		}
+		mark := len(e.out)
+		switch edit(f.Tag, f.Bytes) {
+		case edited:
+			e.insert(mark, m[next:f.Start], f.Tag)
+			next = f.End
+		case dropped:
+			e.out = append(e.out[:mark], m[next:f.Start]...)
+			next = f.End
+		}
+		if e.err != nil {
+			return same
+		}
+	}
+	if e.err = f.Err(); e.err != nil || next == 0 {
+		return same
+	}
+	e.out = append(e.out, m[next:]...)
+	return edited
+}
+
+// value edits an AnyValue, of which rule cut shortens strings if it is not -1.
+func (e *editor) value(v, key []byte, cut, depth int) fate {
+	if depth >= maxDepth {
+		e.err = fmt.Errorf("%w: more than %d nested arrays and lists", otlpwire.ErrTooDeep, maxDepth)
+		return same
+	}
+	return e.fields(v, func(tag uint32, inner []byte) fate {
+		switch tag {
+		case stringTag, bytesTag:
+			return e.leaf(inner, key, cut, tag == stringTag)
+		case arrayTag:
+			return e.fields(inner, func(tag uint32, element []byte) fate {
+				if tag != elementTag {
+					return same
+				}
+				return e.value(element, key, cut, depth+1)
+			})
+		case mapTag:
+			return e.fields(inner, func(tag uint32, kv []byte) fate {
+				if tag != elementTag {
+					return same
+				}
+				return e.attribute(kv, depth+1)
+			})
+		}
+		return same
+	})
+}
+
+// leaf edits a string or bytes.
+func (e *editor) leaf(s, key []byte, cut int, isText bool) fate {
+	mark := len(e.out)
+	done := same
+	if e.set.secrets >= 0 {
+		var found bool
+		if e.out, found = mask(e.out, s); found {
+			e.changed(e.set.secrets, key)
+			done = edited
+			s = e.out[mark:]
+		}
+	}
+	if cut < 0 || len(s) <= e.set.rules[cut].bytes {
+		return done
+	}
+	n := e.set.rules[cut].bytes
+	for isText && n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	e.changed(cut, key)
+	e.out = append(e.out[:mark], s[:n]...)
+	return edited
+}
+
+// replace appends a KeyValue whose value is another string.
+func (e *editor) replace(kv, by []byte) fate {
+	f := otlpwire.NewFields(kv)
+	for f.Next() {
+		if f.Tag != valueTag {
+			e.out = append(e.out, kv[f.Start:f.End]...)
+		}
+	}
+	if e.err = f.Err(); e.err != nil {
+		return same
+	}
+	// by is short: its length and that of the value take a byte each.
+	e.out = append(e.out, valueTag, byte(len(by)+2), stringTag, byte(len(by)))
+	e.out = append(e.out, by...)
+	return edited
+}
+
+// hashed is what stands for a value: the first 64 bits of its SHA-256.
+func hashed(kv []byte) []byte {
+	var of []byte
+	f := otlpwire.NewFields(kv)
+	for f.Next() {
+		if f.Tag != valueTag {
+			continue
+		}
+		of = f.Bytes
+		if inner := otlpwire.NewFields(f.Bytes); inner.Next() && inner.Tag == stringTag && inner.End == len(f.Bytes) {
+			of = inner.Bytes // so that it is equal to what other tools make of the text
+		}
+	}
+	sum := sha256.Sum256(of)
+	return hex.AppendEncode(nil, sum[:8])
+}
+
+// plainKeyValue reads what nearly all attributes are: a key and a value.
+func plainKeyValue(kv []byte) (key, value []byte, ok bool) {
+	if len(kv) < 4 || kv[0] != keyTag || kv[1] >= 0x80 {
+		return nil, nil, false
+	}
+	at := 2 + int(kv[1])
+	if at+2 > len(kv) || kv[at] != valueTag || int(kv[at+1]) != len(kv)-at-2 || kv[at+1] >= 0x80 {
+		return nil, nil, false
+	}
+	return kv[2:at], kv[at+2:], true
+}
+
+// keyOf returns the key as readers see it: the last one.
+func keyOf(kv []byte) (key []byte, err error) {
+	f := otlpwire.NewFields(kv)
+	for f.Next() {
+		if f.Tag == keyTag {
+			key = f.Bytes
+		}
+	}
+	return key, f.Err()
+}

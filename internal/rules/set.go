@@ -1,0 +1,119 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// maxRules is how many a Set can have.
+const maxRules = 64
+
+// Set is a list of rules, ready to be applied; safe for concurrent use.
+type Set struct {
+	rules []rule
+	keys  keyIndex
+
+	spanKeys     []string // that conditions look at
+	resourceKeys []string
+
+	always       uint64 // rules without conditions, as bits
+	byResource   uint64 // those with conditions on the resource alone
+	bySpan       uint64 // the others
+	drops        uint64 // rules about whole spans
+	traefik      int    // the preset, -1 if it is not there
+	secrets      int
+	attributeAny bool // there is a rule about attributes
+}
+
+// New reads rules, in the language of docs/rules.md. It returns nil for none.
+func New(texts []string) (*Set, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	if len(texts) > maxRules {
+		return nil, fmt.Errorf("%d rules are more than %d", len(texts), maxRules)
+	}
+	s := &Set{traefik: -1, secrets: -1}
+	var errs []error
+	for i, text := range texts {
+		r, err := parse(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rule %d, %s: %w", i+1, text, err))
+			continue
+		}
+		if slices.ContainsFunc(s.rules, func(other rule) bool { return other.text == r.text }) {
+			errs = append(errs, fmt.Errorf("rule %d, %s: is there twice", i+1, text))
+			continue
+		}
+		s.add(r)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Set) add(r rule) {
+	at := len(s.rules)
+	bit := uint64(1) << at
+	switch r.action {
+	case traefikPreset:
+		s.traefik = at
+	case secretsPreset:
+		s.secrets = at
+	case dropSpan:
+		s.drops |= bit
+	default:
+		s.keys.add(r.key, at)
+	}
+	group := &s.always
+	for i := range r.conditions {
+		c := &r.conditions[i]
+		switch c.place {
+		case ofResource:
+			c.fact = indexIn(&s.resourceKeys, c.key)
+			if group == &s.always {
+				group = &s.byResource
+			}
+			continue
+		case ofSpan:
+			c.fact = indexIn(&s.spanKeys, c.key)
+		}
+		group = &s.bySpan
+	}
+	*group |= bit
+	s.rules = append(s.rules, r)
+}
+
+// indexIn returns the place of a key in a list, to which it is added if need be.
+func indexIn(keys *[]string, key string) int {
+	if i := slices.Index(*keys, key); i >= 0 {
+		return i
+	}
+	*keys = append(*keys, key)
+	return len(*keys) - 1
+}
+
+// Names are the rules as they were written, in their order.
+func (s *Set) Names() []string {
+	names := make([]string, len(s.rules))
+	for i, r := range s.rules {
+		names[i] = r.text
+	}
+	return names
+}
+
+// Counts says what the rules did to requests, by the place of the rule.
+type Counts struct {
+	Dropped [maxRules]uint32 // spans
+	Changed [maxRules]uint32 // attributes and texts that were dropped, replaced or cut
+}
+
+// Spans is how many spans were dropped.
+func (c *Counts) Spans() (n int) {
+	for _, d := range c.Dropped {
+		n += int(d)
+	}
+	return n
+}
