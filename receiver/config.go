@@ -53,6 +53,10 @@ type Config struct {
 	// spans are of the tenant "single-tenant".
 	Tenants []string
 
+	// Rules are applied to every request before its spans are sampled; see
+	// internal/rules.
+	Rules []string
+
 	// AllowedOrigins are the origins whose pages may send from a browser, each with
 	// at most one wildcard, or "*" for all. Empty: none.
 	AllowedOrigins []string

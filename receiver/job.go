@@ -84,6 +84,14 @@ func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
 // keep samples the spans of body, hands those that stay to the Sink and settles
 // the accounts.
 func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, error) {
+	e := &j.entry
+	e.bodyBytes = len(body)
+	if j.r.rules != nil {
+		var err error
+		if body, err = j.applyRules(ctx, body); err != nil {
+			return result{}, err
+		}
+	}
 	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // th makes spans longer, tiny ones by more
 	if err != nil {
 		return result{}, err
@@ -92,8 +100,7 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 	if err != nil {
 		return result{}, refusedRequest(err)
 	}
-	e := &j.entry
-	e.spans, e.bodyBytes = n, len(body)
+	e.spans = n
 	var res result
 	if n.Invalid > 0 {
 		j.countInvalid(body)
@@ -120,6 +127,27 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 	j.r.ledger.add(e)
 	j.r.sampler.Commit(&e.decisions)
 	return res, nil
+}
+
+// applyRules exchanges a body for what the rules leave of it.
+func (j *job) applyRules(ctx context.Context, body []byte) ([]byte, error) {
+	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // what stands for a value may be longer
+	if err != nil {
+		return nil, err
+	}
+	out, changed, err := j.r.rules.Apply(dst, body, &j.entry.rules, nil)
+	if err != nil {
+		return nil, refusedRequest(err)
+	}
+	if !changed {
+		j.loan.give(dst)
+		return body, nil
+	}
+	if err := j.loan.outgrown(ctx, dst, out); err != nil {
+		return nil, err
+	}
+	j.loan.give(body)
+	return out, nil
 }
 
 // shrink moves a payload that needs a fraction of its buffer to a smaller one:

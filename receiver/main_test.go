@@ -193,8 +193,12 @@ func newHTTP2Transport() *http.Transport {
 func (r *running) checkBooks(t testing.TB) {
 	t.Helper()
 	s := r.Stats()
-	if s.Received != s.Kept+s.SampledOut+s.Rejected() {
-		t.Errorf("received %d spans, but kept %d + sampled out %d + rejected %d", s.Received, s.Kept, s.SampledOut, s.Rejected())
+	var ruledOut uint64
+	for _, n := range s.RuledOut {
+		ruledOut += n
+	}
+	if s.Received != s.Kept+s.SampledOut+s.Rejected()+ruledOut {
+		t.Errorf("received %d spans, but kept %d + sampled out %d + rejected %d + ruled out %d", s.Received, s.Kept, s.SampledOut, s.Rejected(), ruledOut)
 	}
 	if int(s.Kept+s.Refused) != r.sink.spans(t) && r.sink.fail == nil {
 		t.Errorf("kept %d and refused %d spans, the sink has %d", s.Kept, s.Refused, r.sink.spans(t))

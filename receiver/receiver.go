@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"appliance/internal/rules"
 )
 
 // Receiver is an http.Handler for OTLP, and the server to run it in.
@@ -20,6 +22,7 @@ type Receiver struct {
 	memory        *memory
 	decompressors *decompressors
 	quota         *quota           // nil: none
+	rules         *rules.Set       // nil: none
 	origins       *origins         // nil: no page may send
 	tokens        *watched[tokens] // nil: everybody may send
 	tls           *tls.Config      // nil: plain HTTP
@@ -51,6 +54,9 @@ func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, e
 	}
 	if r.quota, err = newQuota(cfg.ClientRequestsPerSecond, cfg.ClientBurst); err != nil {
 		return nil, err
+	}
+	if r.rules, err = rules.New(cfg.Rules); err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
 	}
 	if r.origins, err = newOrigins(cfg.AllowedOrigins); err != nil {
 		return nil, fmt.Errorf("cors.allowed_origins: %w", err)

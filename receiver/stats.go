@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"appliance/internal/otlpwire"
+	"appliance/internal/rules"
 )
 
 // maxInvalid bounds the values of otlpwire.Invalid.
@@ -23,10 +24,12 @@ var answeredStatuses = [...]int{
 // answered 200; those of another request are not ours yet, its client will
 // send them again or drop them. A request is counted once its fate is known.
 type Stats struct {
-	Received   uint64             // spans: Kept + SampledOut + Rejected()
+	Received   uint64             // spans: Kept + SampledOut + Rejected() + RuledOut
 	Kept       uint64             // spans that the Sink has kept
 	SampledOut uint64             // spans that the Sampler did not keep
 	Invalid    [maxInvalid]uint64 // spans by otlpwire.Invalid, answered as partial_success
+	RuledOut   map[string]uint64  // spans that a rule dropped, by rule; all rules are there
+	RuleEdits  map[string]uint64  // attributes and texts that a rule dropped, replaced or cut
 	Refused    uint64             // spans the Sink can never keep, answered as partial_success
 	Decisions  Tally              // valid spans by the Sampler's reason: Kept + SampledOut + Refused
 
@@ -59,6 +62,7 @@ func (s *Stats) Rejected() uint64 {
 type ledger struct {
 	mu     sync.Mutex
 	totals Stats // without what stands below
+	ruled  rules.Totals
 
 	requests     [len(answeredStatuses)]atomic.Uint64
 	notRequests  atomic.Uint64
@@ -74,6 +78,7 @@ type entry struct {
 	spans                           otlpwire.Counts
 	refused                         int
 	decisions                       Tally
+	rules                           rules.Counts
 	invalid                         [maxInvalid]uint64
 	wireBytes, bodyBytes, keptBytes int
 }
@@ -82,7 +87,8 @@ func (l *ledger) add(e *entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &l.totals
-	t.Received += uint64(e.spans.Spans)
+	t.Received += uint64(e.spans.Spans + e.rules.Spans())
+	l.ruled.Add(&e.rules)
 	t.Kept += uint64(e.spans.Kept - e.refused)
 	t.SampledOut += uint64(e.spans.Dropped)
 	t.Refused += uint64(e.refused)
@@ -108,7 +114,9 @@ func (r *Receiver) Stats() Stats {
 	l := &r.ledger
 	l.mu.Lock()
 	s := l.totals
+	ruled := l.ruled
 	l.mu.Unlock()
+	s.RuledOut, s.RuleEdits = r.rules.Named(&ruled)
 	s.Requests = make(map[int]uint64, len(answeredStatuses))
 	for i, code := range answeredStatuses {
 		s.Requests[code] = l.requests[i].Load()

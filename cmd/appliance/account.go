@@ -11,7 +11,7 @@ import (
 // counts is what the receiver has counted in this run, for the ledger.
 func (a *appliance) counts() ledger.Counts {
 	s := a.receiver.Stats()
-	c := ledger.Counts{Kept: int64(s.Kept), SampledOut: map[string]int64{}, Rejected: map[string]int64{}}
+	c := ledger.Counts{Kept: int64(s.Kept), SampledOut: map[string]int64{}, Rejected: map[string]int64{}, RuledOut: map[string]int64{}}
 	for _, r := range sampler.Reasons() {
 		if n := s.Decisions[r]; n > 0 && !r.Keeps() {
 			c.SampledOut[r.String()] = int64(n)
@@ -20,6 +20,11 @@ func (a *appliance) counts() ledger.Counts {
 	for reason, label := range invalidLabels {
 		if n := s.Invalid[reason]; n > 0 {
 			c.Rejected[label] = int64(n)
+		}
+	}
+	for rule, n := range s.RuledOut {
+		if n > 0 {
+			c.RuledOut[rule] = int64(n)
 		}
 	}
 	if s.Refused > 0 {

@@ -38,6 +38,9 @@ func checkKeys(conf config.Loaded) error {
 			errs = append(errs, conf.At("receiver.tenants", fmt.Errorf("%q: %w", tenant, errors.Unwrap(err))))
 		}
 	}
+	if err := tryReceiver(receiver.Config{Rules: conf.Receiver.Rules}); err != nil {
+		errs = append(errs, conf.At("receiver.rules", errors.Unwrap(err)))
+	}
 	for _, origin := range conf.Receiver.CORS.AllowedOrigins {
 		if err := tryReceiver(receiver.Config{AllowedOrigins: []string{origin}}); err != nil {
 			errs = append(errs, conf.At("receiver.cors.allowed_origins", errors.Unwrap(err)))

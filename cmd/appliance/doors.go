@@ -62,5 +62,6 @@ func receiverConfig(conf config.Loaded) receiver.Config {
 		Tenants:                 r.Tenants,
 		ClientRequestsPerSecond: r.ClientRequestsPerSecond,
 		AllowedOrigins:          r.CORS.AllowedOrigins,
+		Rules:                   r.Rules,
 	}
 }

@@ -41,7 +41,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 		}}
 	}
 	families := []telemetry.Metric{
-		spans("appliance_receiver_spans_total", "Spans of requests answered 200 since the start: kept, sampled out and rejected together.", "",
+		spans("appliance_receiver_spans_total", "Spans of requests answered 200 since the start: kept, sampled out, rejected and ruled out together.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Received)) }),
 		spans("appliance_receiver_kept_spans_total", "Spans kept.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.Kept)) }),
@@ -60,7 +60,19 @@ func (a *appliance) metrics() []telemetry.Metric {
 				}
 				e(float64(s.Refused), refusedLabel)
 			}),
-		spans("appliance_receiver_requests_total", "Requests by status code of the answer.", "code",
+		spans("appliance_receiver_ruled_out_spans_total", "Spans that a rule of receiver.rules dropped, by rule.", "rule",
+			func(s receiver.Stats, e emit) {
+				for rule, n := range s.RuledOut {
+					e(float64(n), rule)
+				}
+			}),
+		spans("appliance_receiver_rule_edits_total", "Attributes and texts that a rule of receiver.rules dropped, replaced or cut, by rule.", "rule",
+			func(s receiver.Stats, e emit) {
+				for rule, n := range s.RuleEdits {
+					e(float64(n), rule)
+				}
+			}),
+		spans("appliance_receiver_requests_total", "Requests by status code of the answer; a gRPC status counts as the HTTP status that means the same.", "code",
 			func(s receiver.Stats, e emit) {
 				for code, n := range s.Requests {
 					e(float64(n), strconv.Itoa(code))

@@ -127,7 +127,7 @@ func newStatusCommand() *cobra.Command {
 		Short: "Show what became of every span, and how the spool, the blocks and the archive are",
 		Long: `Ask a running appliance what became of every span:
 
-  received = kept + sampled out + rejected
+  received = kept + sampled out + rejected + ruled out
   kept     = pending + stuck + proven + discarded + damaged + unaccounted + acknowledged loss
 
 pending spans are in the spool; proven ones were read back from a block that survives any crash, or, with a Tempo

@@ -46,6 +46,9 @@ func statusText(s status, last *status) string {
 	l, w := s.Ledger, was.Ledger
 	span("received", l.Received, w.Received, "")
 	span("sampled out", sumOf(l.SampledOut), sumOf(w.SampledOut), reasons(l.SampledOut))
+	if len(l.RuledOut) > 0 {
+		span("ruled out", sumOf(l.RuledOut), sumOf(w.RuledOut), reasons(l.RuledOut))
+	}
 	span("rejected", sumOf(l.Rejected), sumOf(w.Rejected), reasons(l.Rejected))
 	span("kept", l.Kept, w.Kept, "")
 	span("  pending", l.Pending, w.Pending, pendingText(s))

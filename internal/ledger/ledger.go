@@ -1,5 +1,5 @@
-// Package ledger accounts for every span: received = kept + sampled out + rejected, and kept = pending + stuck + proven +
-// discarded + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
+// Package ledger accounts for every span: received = kept + sampled out + rejected + ruled out, and kept = pending + stuck +
+// proven + discarded + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
 //
 // It promises that the account balances after any crash. What became of kept spans is counted by the spool, in the
 // files that hold them, so it is exact; the counts of spans that were not kept, and of those that Tempo discarded, are
@@ -27,6 +27,7 @@ type Counts struct {
 	Kept       int64                       `json:"kept"` // acknowledged
 	SampledOut map[string]int64            `json:"sampled_out,omitempty"`
 	Rejected   map[string]int64            `json:"rejected,omitempty"`
+	RuledOut   map[string]int64            `json:"ruled_out,omitempty"` // by rule
 	Discarded  map[string]map[string]int64 `json:"discarded,omitempty"` // by tenant and reason
 }
 
@@ -92,7 +93,7 @@ func (l *Ledger) Save(run Counts) error {
 	l.mu.Lock()
 	all := Counts{
 		Kept: l.earlier.Kept + run.Kept, SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
-		Discarded: l.discarded,
+		RuledOut: add(l.earlier.RuledOut, run.RuledOut), Discarded: l.discarded,
 	}
 	text, err := json.MarshalIndent(all, "", "  ")
 	l.mu.Unlock()
@@ -115,6 +116,7 @@ type Account struct {
 	Kept        int64            `json:"kept"`
 	SampledOut  map[string]int64 `json:"sampled_out"`
 	Rejected    map[string]int64 `json:"rejected"`
+	RuledOut    map[string]int64 `json:"ruled_out"` // by rules at the door
 	Pending     int64            `json:"pending"`   // in the spool
 	Stuck       int64            `json:"stuck"`     // set aside, since Tempo does not take them while it takes others
 	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
@@ -142,11 +144,11 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 	defer l.mu.Unlock()
 	a := Account{
 		SampledOut: add(l.earlier.SampledOut, run.SampledOut), Rejected: add(l.earlier.Rejected, run.Rejected),
-		Pending: st.Pending.Spans, Stuck: st.Stuck.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
+		RuledOut: add(l.earlier.RuledOut, run.RuledOut), Pending: st.Pending.Spans, Stuck: st.Stuck.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
 	}
 	a.Unaccounted = max(0, l.earlier.Kept+run.Kept-total(st))
 	a.Kept = total(st) + a.Unaccounted
-	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected)
+	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected) + sum(a.RuledOut)
 	tenants := map[string]bool{}
 	for _, tally := range []spool.Tally{st.Pending, st.Stuck, st.Released, st.Lost} {
 		for name := range tally.Tenants {

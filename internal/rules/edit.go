@@ -84,9 +84,9 @@ var editors = sync.Pool{New: func() any { return new(editor) }}
 
 // Apply appends what the rules leave of body (an ExportTraceServiceRequest) to
 // dst, which must not overlap body, and adds to counts. Where no rule concerns
-// it, out is body itself and nothing is copied. watch, if not nil, is told of
+// it, changed is false and out is body itself. watch, if not nil, is told of
 // each change. An error refuses the whole request.
-func (s *Set) Apply(dst, body []byte, counts *Counts, watch func(Change)) (out []byte, err error) {
+func (s *Set) Apply(dst, body []byte, counts *Counts, watch func(Change)) (out []byte, changed bool, err error) {
 	e := editors.Get().(*editor)
 	defer func() {
 		fates := e.spans.reset()
@@ -97,17 +97,17 @@ func (s *Set) Apply(dst, body []byte, counts *Counts, watch func(Change)) (out [
 	e.active = s.always
 	if s.drops != 0 || s.traefik >= 0 {
 		if err := e.judge(body); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	done := e.message(request, body)
 	switch {
 	case e.err != nil:
-		return nil, e.err
+		return nil, false, e.err
 	case done == same:
-		return body, nil
+		return body, false, nil
 	}
-	return e.out, nil
+	return e.out, true, nil
 }
 
 // message edits what of a message can be edited.
@@ -242,6 +242,7 @@ func (e *editor) span(value []byte) fate {
 	}
 	if rule, gone := e.spans.dropped(at); gone {
 		e.counts.Dropped[rule]++
+		e.counts.any = true
 		if e.watch != nil {
 			e.watch(Change{Rule: rule, Span: nameOf(value)})
 		}
@@ -294,6 +295,7 @@ func (e *editor) text(value []byte) fate {
 
 func (e *editor) changed(rule int, key []byte) {
 	e.counts.Changed[rule]++
+	e.counts.any = true
 	if e.watch != nil {
 		e.watch(Change{Rule: rule, Span: e.spanName, Key: key})
 	}

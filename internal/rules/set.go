@@ -104,16 +104,46 @@ func (s *Set) Names() []string {
 	return names
 }
 
-// Counts says what the rules did to requests, by the place of the rule.
+// Counts says what the rules did to a request, by the place of the rule.
 type Counts struct {
 	Dropped [maxRules]uint32 // spans
 	Changed [maxRules]uint32 // attributes and texts that were dropped, replaced or cut
+	any     bool
 }
 
 // Spans is how many spans were dropped.
 func (c *Counts) Spans() (n int) {
+	if !c.any {
+		return 0
+	}
 	for _, d := range c.Dropped {
 		n += int(d)
 	}
 	return n
+}
+
+// Totals are the Counts of many requests.
+type Totals struct{ dropped, changed [maxRules]uint64 }
+
+// Add enters a request.
+func (t *Totals) Add(c *Counts) {
+	if !c.any {
+		return
+	}
+	for i := range maxRules {
+		t.dropped[i] += uint64(c.Dropped[i])
+		t.changed[i] += uint64(c.Changed[i])
+	}
+}
+
+// Named returns totals by rule, of all rules; nil where there are no rules.
+func (s *Set) Named(t *Totals) (dropped, changed map[string]uint64) {
+	if s == nil {
+		return nil, nil
+	}
+	dropped, changed = map[string]uint64{}, map[string]uint64{}
+	for i, r := range s.rules {
+		dropped[r.text], changed[r.text] = t.dropped[i], t.changed[i]
+	}
+	return dropped, changed
 }

@@ -54,6 +54,7 @@ type Ledger struct {
 	Received    int64            `json:"received"`
 	Kept        int64            `json:"kept"`
 	SampledOut  map[string]int64 `json:"sampled_out"`
+	RuledOut    map[string]int64 `json:"ruled_out"`
 	Rejected    map[string]int64 `json:"rejected"`
 	Pending     int64            `json:"pending"`
 	Proven      int64            `json:"proven"`
@@ -67,8 +68,8 @@ func (l Ledger) Discards() int64 { return sum(l.Discarded) }
 
 // Balanced says which of the equations does not hold.
 func (l Ledger) Balanced() error {
-	if got := l.Kept + sum(l.SampledOut) + sum(l.Rejected); got != l.Received {
-		return fmt.Errorf("received is %d, kept + sampled out + rejected is %d: %+v", l.Received, got, l)
+	if got := l.Kept + sum(l.SampledOut) + sum(l.Rejected) + sum(l.RuledOut); got != l.Received {
+		return fmt.Errorf("received is %d, kept + sampled out + rejected + ruled out is %d: %+v", l.Received, got, l)
 	}
 	if got := l.Pending + l.Proven + l.Discards() + l.Damaged; got != l.Kept {
 		return fmt.Errorf("kept is %d, pending + proven + discarded + damaged is %d: %+v", l.Kept, got, l)

@@ -1,0 +1,92 @@
+package receiver
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What rules drop is neither kept nor sampled out, and accounted for; over HTTP and gRPC, in protobuf and JSON.
+func TestRulesAtTheDoor(t *testing.T) {
+	const drop, edit = `drop span where span.http.request.method = GET and resource.service.name = checkout`, `drop attribute url.path`
+	named := spanWith(goodTrace, goodSpan, field(5, []byte("kept")), field(9, append(field(1, []byte("url.path")), field(2, field(1, []byte("/secret-path")))...)))
+	r := start(t, Config{Rules: []string{drop, edit}})
+	for _, x := range []exchange{
+		{name: "dropped", body: protobufOf(t, 3), want: 200},
+		{name: "in json", header: map[string]string{"Content-Type": jsonType}, body: jsonOf(t, 3), want: 200},
+		{name: "in gzip", header: map[string]string{"Content-Encoding": "gzip"}, body: gz(t, append(bytes.Clone(named), protobufOf(t, 3)...)), want: 200, kept: 1},
+		{name: "invalid ones too", body: append(spanWith(goodSpan), append(bytes.Clone(named), protobufOf(t, 3)...)...), want: 200, kept: 1, rejected: 1},
+		{name: "malformed", body: protobufOf(t, 3)[:50], want: 400},
+		{name: "too deep", body: withAttribute(nestedValue(101)), want: 400},
+		{name: "millions of empty spans", body: field(1, field(2, bytes.Repeat([]byte{0x12, 0x00}, 2_000_000))), want: 413},
+		{name: "exactly the limit", body: padded(t, 16<<20), want: 200, kept: 1},
+	} {
+		t.Run(x.name, func(t *testing.T) { x.run(t, r) })
+	}
+	call{body: framed(0, append(bytes.Clone(named), protobufOf(t, 3)...)), kept: 1}.run(t, r)
+	s := r.Stats()
+	if s.RuledOut[drop] != 5*3 || s.RuledOut[edit] != 0 || s.RuleEdits[edit] != 3 || len(s.RuledOut) != 2 {
+		t.Errorf("ruled out %v, edited %v", s.RuledOut, s.RuleEdits)
+	}
+	for _, b := range r.sink.kept() {
+		if bytes.Contains(b.Payload, []byte("/secret-path")) {
+			t.Error("what a rule drops is kept")
+		}
+	}
+}
+
+// Of a request that is answered otherwise than 200 nothing is counted, since it comes again.
+func TestRulesCountOnceARequest(t *testing.T) {
+	tries := 0
+	sink := &memorySink{}
+	r := startWith(t, Config{Rules: []string{`drop span where name = "GET /api/v1/products/{id}"`}}, &everyNth{n: 1}, sink)
+	body := append(protobufOf(t, 3), spanWith(goodTrace, goodSpan)...)
+	exchange{body: append(bytes.Clone(body), 0xff), want: 400}.run(t, r)
+	exchange{body: body, want: 200, kept: 1}.run(t, r)
+	for _, n := range r.Stats().RuledOut {
+		tries += int(n)
+	}
+	if tries != 3 {
+		t.Errorf("ruled out %d spans, want 3", tries)
+	}
+}
+
+func TestRulesThatAreWrong(t *testing.T) {
+	_, err := New(Config{Rules: []string{"preset secrets", "drop everything"}}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	if err == nil || !strings.Contains(err.Error(), "rule 2, drop everything") {
+		t.Error(err)
+	}
+}
+
+func BenchmarkRules(b *testing.B) {
+	var ten []string
+	for i := range 10 {
+		ten = append(ten, fmt.Sprintf("drop attribute app.internal.field%d", i))
+	}
+	for _, x := range []struct {
+		name  string
+		rules []string
+	}{{"none", nil}, {"ten by key", ten}, {"secrets", []string{"preset secrets"}}} {
+		b.Run(x.name, func(b *testing.B) {
+			r, err := New(Config{Listen: "127.0.0.1:0", Rules: x.rules}, tenPercent{}, discardSink{}, discardLog)
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := newReplay(b, r, nil, protobufOf(b, 512))
+			cpu := func() int64 {
+				var used syscall.Rusage
+				if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+					b.Fatal(err)
+				}
+				return used.Utime.Nano() + used.Stime.Nano()
+			}
+			before := cpu()
+			for b.Loop() {
+				p.once(b)
+			}
+			b.ReportMetric(float64(cpu()-before)/float64(b.N)/512, "cpu-ns/span")
+		})
+	}
+}
