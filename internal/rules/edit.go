@@ -262,6 +262,10 @@ func (e *editor) span(value []byte) fate {
 	if e.spans.any() {
 		e.newParent, e.reparent = e.spans.parentOf(value)
 	}
+	if !e.reparent && e.set.glances && e.set.ignoresSpan(value) {
+		e.active, e.spanName = e.set.always|e.resource, nil
+		return same
+	}
 	done := e.message(span, value)
 	e.active, e.spanName = e.set.always|e.resource, nil
 	return done

@@ -52,7 +52,7 @@ func (x *keyIndex) find(key []byte) (found uint64) {
 // key that none has, and one value that is neither a list nor a map. false is no
 // answer.
 func (s *Set) ignores(kv []byte) bool {
-	if s.secrets >= 0 || len(s.keys.wild) > 0 {
+	if !s.glances {
 		return false
 	}
 	key, value, ok := plainKeyValue(kv)
@@ -61,7 +61,7 @@ func (s *Set) ignores(kv []byte) bool {
 			return false
 		}
 	}
-	return s.keys.exact[shape(key)] == 0 && isScalar(value)
+	return (s.keys.exact[shape(key)] == 0 || s.keys.find(key) == 0) && isScalar(value)
 }
 
 // isScalar says of an AnyValue that it is one string, number or truth.
@@ -96,4 +96,57 @@ func longKeyValue(kv []byte) (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	return kv[2:at], kv[at+3:], true
+}
+
+// ignoresSpan says of most spans at a glance that nothing in them concerns a rule
+// by key: all attributes are plain, of keys that no rule has, and there are no
+// events and links. false is no answer. It is message, and ignores, in one loop,
+// since nothing costs more than this.
+func (s *Set) ignoresSpan(m []byte) bool {
+	pos := 0
+	for len(m)-pos >= 2 {
+		tag := m[pos]
+		if tag < 8 {
+			return false
+		}
+		switch tag & 7 {
+		case otlpwire.TagBytes:
+			n := int(m[pos+1])
+			from := pos + 2
+			if n >= 0x80 || n > len(m)-from || tag >= 0x80 || tag == 11<<3|otlpwire.TagBytes || tag == 13<<3|otlpwire.TagBytes {
+				return false
+			}
+			pos = from + n
+			if tag != 9<<3|otlpwire.TagBytes {
+				continue
+			}
+			kv := m[from:pos]
+			if n < 6 || kv[0] != keyTag {
+				return false
+			}
+			k := 2 + int(kv[1])
+			if k+4 > n || kv[k] != valueTag || int(kv[k+1]) != n-k-2 || s.keys.exact[shape(kv[2:k])] != 0 && s.keys.find(kv[2:k]) != 0 {
+				return false
+			}
+			if !(kv[k+2] == stringTag && int(kv[k+3]) == n-k-4) && !isScalar(kv[k+2:]) {
+				return false
+			}
+		case otlpwire.TagVarint:
+			if tag >= 0x80 || m[pos+1] >= 0x80 {
+				return false
+			}
+			pos += 2
+		case otlpwire.TagFixed64:
+			if tag >= 0x80 {
+				return false
+			}
+			pos += 9
+		default: // flags, the one field of a number above 15
+			if tag != 0x85 || m[pos+1] != 1 {
+				return false
+			}
+			pos += 6
+		}
+	}
+	return pos == len(m)
 }

@@ -256,6 +256,9 @@ func FuzzApply(f *testing.F) {
 	f.Add(marshal(f, shop()))
 	f.Add([]byte{0x0a, 0x04, 0x12, 0x02, 0x12, 0x00})
 	set := mustNew(f, "preset secrets", "preset traefik", "drop attribute user", "hash attribute note", "cut attribute short to 1", `drop span where name = query and span.user = ann`)
+	byKey := []string{"drop attribute user", "hash attribute note", "cut attribute short to 1", `drop span where name = query`, "drop attribute k"}
+	quick, slow := mustNew(f, byKey...), mustNew(f, append(byKey, "drop attribute never*")...)
+	f.Add(benchBody(f)[:2000])
 	f.Fuzz(func(t *testing.T, body []byte) {
 		limits := new(otlpwire.Limits)
 		n, scanErr := limits.Walk(body, func(*otlpwire.Span) {})
@@ -269,6 +272,15 @@ func FuzzApply(f *testing.F) {
 		}
 		if scanErr != nil {
 			return
+		}
+		if bytes.Contains(body, []byte("never")) {
+			return
+		}
+		var quickly, slowly Counts
+		one, _, err := quick.Apply(nil, body, &quickly, nil)
+		two, _, err2 := slow.Apply(nil, body, &slowly, nil)
+		if !bytes.Equal(one, two) || (err == nil) != (err2 == nil) || quickly != slowly {
+			t.Fatalf("at a glance it is %x, %v, else %x, %v", one, err, two, err2)
 		}
 		left, err := limits.Walk(out, func(*otlpwire.Span) {})
 		if err != nil {

@@ -17,13 +17,13 @@ type Set struct {
 	spanKeys     []string // that conditions look at
 	resourceKeys []string
 
-	always       uint64 // rules without conditions, as bits
-	byResource   uint64 // those with conditions on the resource alone
-	bySpan       uint64 // the others
-	drops        uint64 // rules about whole spans
-	traefik      int    // the preset, -1 if it is not there
-	secrets      int
-	attributeAny bool // there is a rule about attributes
+	always     uint64 // rules without conditions, as bits
+	byResource uint64 // those with conditions on the resource alone
+	bySpan     uint64 // the others
+	drops      uint64 // rules about whole spans
+	traefik    int    // the preset, -1 if it is not there
+	secrets    int
+	glances    bool // all rules about attributes are by exact keys
 }
 
 // New reads rules, in the language of docs/rules.md. It returns nil for none.
@@ -51,6 +51,7 @@ func New(texts []string) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.glances = s.secrets < 0 && len(s.keys.wild) == 0
 	return s, nil
 }
 
