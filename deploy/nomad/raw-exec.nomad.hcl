@@ -27,6 +27,10 @@ job "tempo" {
       port "otlp" {
         static = 32318
       }
+
+      port "otlp_grpc" {
+        static = 32317
+      }
     }
 
     restart {
@@ -54,13 +58,14 @@ job "tempo" {
       }
 
       env {
-        APPLIANCE_DATA_DIR        = "/var/lib/appliance"
-        APPLIANCE_HTTP_LISTEN     = ":${NOMAD_PORT_http}"
-        APPLIANCE_LOG_FORMAT      = "json"
-        APPLIANCE_MEMORY_LIMIT    = "450MiB"
-        APPLIANCE_RECEIVER_LISTEN = ":${NOMAD_PORT_otlp}"
-        APPLIANCE_RETENTION       = "24h"
-        NOMAD_NODE_NAME           = "${node.unique.name}"
+        APPLIANCE_DATA_DIR             = "/var/lib/appliance"
+        APPLIANCE_HTTP_LISTEN          = ":${NOMAD_PORT_http}"
+        APPLIANCE_LOG_FORMAT           = "json"
+        APPLIANCE_MEMORY_LIMIT         = "450MiB"
+        APPLIANCE_RECEIVER_GRPC_LISTEN = ":${NOMAD_PORT_otlp_grpc}"
+        APPLIANCE_RECEIVER_LISTEN      = ":${NOMAD_PORT_otlp}"
+        APPLIANCE_RETENTION            = "24h"
+        NOMAD_NODE_NAME                = "${node.unique.name}"
       }
 
       identity {
@@ -86,6 +91,31 @@ job "tempo" {
           "traefik.http.routers.tempo-write.observability.tracing=false",
         ]
         port     = "otlp"
+        provider = "nomad"
+
+        check {
+          name     = "listens"
+          type     = "tcp"
+          interval = "5s"
+          timeout  = "2s"
+        }
+      }
+
+      service {
+        name = "tempo-write-grpc"
+        tags = [
+          "traefik.enable=true",
+          "traefik.http.routers.tempo-write-grpc.service=tempo-write-grpc",
+          "traefik.http.routers.tempo-write-grpc.rule=Host(`tempo-write.service.local`) && PathPrefix(`/opentelemetry.proto.collector.`)",
+          "traefik.http.routers.tempo-write-grpc.tls=false",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.server.scheme=h2c",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.scheme=http",
+          "traefik.http.routers.tempo-write-grpc.observability.tracing=false",
+        ]
+        port     = "otlp_grpc"
         provider = "nomad"
 
         check {

@@ -29,6 +29,11 @@ job "traces" {
         static = 32318
         to     = 4318
       }
+
+      port "otlp_grpc" {
+        static = 32317
+        to     = 4317
+      }
     }
 
     volume "data" {
@@ -64,6 +69,7 @@ job "traces" {
         image    = "registry.example/appliance:0.1.0"
         ports = [
           "otlp",
+          "otlp_grpc",
           "http",
         ]
         readonly_rootfs = true
@@ -71,17 +77,18 @@ job "traces" {
       }
 
       env {
-        APPLIANCE_ARCHIVE_SOURCE      = "s3://tempo/traces?endpoint=s3.service.local:9000"
-        APPLIANCE_ARCHIVE_STORE       = "s3://traces/archive?endpoint=s3.service.local:9000"
-        APPLIANCE_DATA_DIR            = "/data"
-        APPLIANCE_FORWARDER_TEMPO_URL = "nomad://tempo-otlp"
-        APPLIANCE_HTTP_LISTEN         = ":3200"
-        APPLIANCE_LOG_FORMAT          = "json"
-        APPLIANCE_MEMORY_LIMIT        = "450MiB"
-        APPLIANCE_NOMAD_LOCK          = "nomad/jobs/traces/archiver"
-        APPLIANCE_RECEIVER_LISTEN     = ":4318"
-        APPLIANCE_TEMPO_QUERY_URL     = "nomad://tempo"
-        NOMAD_NODE_NAME               = "${node.unique.name}"
+        APPLIANCE_ARCHIVE_SOURCE       = "s3://tempo/traces?endpoint=s3.service.local:9000"
+        APPLIANCE_ARCHIVE_STORE        = "s3://traces/archive?endpoint=s3.service.local:9000"
+        APPLIANCE_DATA_DIR             = "/data"
+        APPLIANCE_FORWARDER_TEMPO_URL  = "nomad://tempo-otlp"
+        APPLIANCE_HTTP_LISTEN          = ":3200"
+        APPLIANCE_LOG_FORMAT           = "json"
+        APPLIANCE_MEMORY_LIMIT         = "450MiB"
+        APPLIANCE_NOMAD_LOCK           = "nomad/jobs/traces/archiver"
+        APPLIANCE_RECEIVER_GRPC_LISTEN = ":4317"
+        APPLIANCE_RECEIVER_LISTEN      = ":4318"
+        APPLIANCE_TEMPO_QUERY_URL      = "nomad://tempo"
+        NOMAD_NODE_NAME                = "${node.unique.name}"
       }
 
       identity {
@@ -103,15 +110,40 @@ job "traces" {
         name = "tempo-write"
         tags = [
           "traefik.enable=true",
-          "traefik.http.routers.tempo-write.service=tempo-write",
-          "traefik.http.routers.tempo-write.rule=Host(`tempo-write.service.local`)",
-          "traefik.http.routers.tempo-write.tls=false",
-          "traefik.http.services.tempo-write.loadbalancer.healthcheck.path=/ready",
-          "traefik.http.services.tempo-write.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
-          "traefik.http.services.tempo-write.loadbalancer.healthcheck.interval=5s",
-          "traefik.http.routers.tempo-write.observability.tracing=false",
+          "traefik.http.routers.traces-write.service=traces-write",
+          "traefik.http.routers.traces-write.rule=Host(`tempo-write.service.local`)",
+          "traefik.http.routers.traces-write.tls=false",
+          "traefik.http.services.traces-write.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.traces-write.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.traces-write.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.routers.traces-write.observability.tracing=false",
         ]
         port     = "otlp"
+        provider = "nomad"
+
+        check {
+          name     = "listens"
+          type     = "tcp"
+          interval = "5s"
+          timeout  = "2s"
+        }
+      }
+
+      service {
+        name = "tempo-write-grpc"
+        tags = [
+          "traefik.enable=true",
+          "traefik.http.routers.traces-write-grpc.service=traces-write-grpc",
+          "traefik.http.routers.traces-write-grpc.rule=Host(`tempo-write.service.local`) && PathPrefix(`/opentelemetry.proto.collector.`)",
+          "traefik.http.routers.traces-write-grpc.tls=false",
+          "traefik.http.services.traces-write-grpc.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.traces-write-grpc.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.traces-write-grpc.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.services.traces-write-grpc.loadbalancer.server.scheme=h2c",
+          "traefik.http.services.traces-write-grpc.loadbalancer.healthcheck.scheme=http",
+          "traefik.http.routers.traces-write-grpc.observability.tracing=false",
+        ]
+        port     = "otlp_grpc"
         provider = "nomad"
 
         check {
@@ -126,12 +158,12 @@ job "traces" {
         name = "tempo-read"
         tags = [
           "traefik.enable=true",
-          "traefik.http.routers.tempo-read.service=tempo-read",
-          "traefik.http.routers.tempo-read.rule=Host(`tempo-read.service.local`)",
-          "traefik.http.routers.tempo-read.tls=false",
-          "traefik.http.services.tempo-read.loadbalancer.healthcheck.path=/ready",
-          "traefik.http.services.tempo-read.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
-          "traefik.http.services.tempo-read.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.routers.traces-read.service=traces-read",
+          "traefik.http.routers.traces-read.rule=Host(`tempo-read.service.local`)",
+          "traefik.http.routers.traces-read.tls=false",
+          "traefik.http.services.traces-read.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.traces-read.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.traces-read.loadbalancer.healthcheck.interval=5s",
         ]
         port     = "http"
         provider = "nomad"

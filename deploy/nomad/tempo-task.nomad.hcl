@@ -29,6 +29,11 @@ job "tempo" {
         static = 32318
         to     = 4318
       }
+
+      port "otlp_grpc" {
+        static = 32317
+        to     = 4317
+      }
     }
 
     volume "data" {
@@ -64,6 +69,7 @@ job "tempo" {
         image    = "registry.example/appliance:0.1.0"
         ports = [
           "otlp",
+          "otlp_grpc",
           "http",
         ]
         readonly_rootfs = true
@@ -71,15 +77,16 @@ job "tempo" {
       }
 
       env {
-        APPLIANCE_ARCHIVE_SOURCE      = "file:///data/tempo/blocks"
-        APPLIANCE_DATA_DIR            = "/data"
-        APPLIANCE_FORWARDER_TEMPO_URL = "nomad://tempo-otlp"
-        APPLIANCE_HTTP_LISTEN         = ":3200"
-        APPLIANCE_LOG_FORMAT          = "json"
-        APPLIANCE_MEMORY_LIMIT        = "450MiB"
-        APPLIANCE_RECEIVER_LISTEN     = ":4318"
-        APPLIANCE_TEMPO_QUERY_URL     = "nomad://tempo"
-        NOMAD_NODE_NAME               = "${node.unique.name}"
+        APPLIANCE_ARCHIVE_SOURCE       = "file:///data/tempo/blocks"
+        APPLIANCE_DATA_DIR             = "/data"
+        APPLIANCE_FORWARDER_TEMPO_URL  = "nomad://tempo-otlp"
+        APPLIANCE_HTTP_LISTEN          = ":3200"
+        APPLIANCE_LOG_FORMAT           = "json"
+        APPLIANCE_MEMORY_LIMIT         = "450MiB"
+        APPLIANCE_RECEIVER_GRPC_LISTEN = ":4317"
+        APPLIANCE_RECEIVER_LISTEN      = ":4318"
+        APPLIANCE_TEMPO_QUERY_URL      = "nomad://tempo"
+        NOMAD_NODE_NAME                = "${node.unique.name}"
       }
 
       identity {
@@ -110,6 +117,31 @@ job "tempo" {
           "traefik.http.routers.tempo-write.observability.tracing=false",
         ]
         port     = "otlp"
+        provider = "nomad"
+
+        check {
+          name     = "listens"
+          type     = "tcp"
+          interval = "5s"
+          timeout  = "2s"
+        }
+      }
+
+      service {
+        name = "tempo-write-grpc"
+        tags = [
+          "traefik.enable=true",
+          "traefik.http.routers.tempo-write-grpc.service=tempo-write-grpc",
+          "traefik.http.routers.tempo-write-grpc.rule=Host(`tempo-write.service.local`) && PathPrefix(`/opentelemetry.proto.collector.`)",
+          "traefik.http.routers.tempo-write-grpc.tls=false",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.path=/ready",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.port=${NOMAD_HOST_PORT_http}",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.interval=5s",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.server.scheme=h2c",
+          "traefik.http.services.tempo-write-grpc.loadbalancer.healthcheck.scheme=http",
+          "traefik.http.routers.tempo-write-grpc.observability.tracing=false",
+        ]
+        port     = "otlp_grpc"
         provider = "nomad"
 
         check {

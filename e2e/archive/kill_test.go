@@ -67,7 +67,7 @@ const merges = "blocks are merged"
 // merged waits until the appliance has merged blocks, or is about to.
 func merged(t *testing.T, a *harness.Appliance) {
 	t.Helper()
-	staged := filepath.Join(harness.BlocksDir(a.DataDir), ".commits", "*.json")
+	staged := filepath.Join(harness.BlocksDir(a.DataDir), "@commits", "*.json")
 	harness.Eventually(t, time.Minute, merges, func() error {
 		s, err := a.Status(t.Context())
 		if found, _ := filepath.Glob(staged); len(found) == 0 && err == nil && s.Store.Merges == 0 {

@@ -32,7 +32,7 @@ func TestKilledAtSystemCall(t *testing.T) {
 	for _, call := range []string{"pwritev", "fdatasync", "fsync", "renameat", "unlinkat", "ftruncate", "fallocate", "mkdirat", "openat"} {
 		kinds = append(kinds, kind{call, ""})
 	}
-	for _, dir := range []string{"blocks/single-tenant", "blocks/.commits", "blocks/.staging"} {
+	for _, dir := range []string{"blocks/single-tenant", "blocks/@commits", "blocks/@staging"} {
 		kinds = append(kinds, kind{"fsync", dir})
 	}
 	o, dir := oracle.New(t, 200), dataDir(t)
@@ -62,7 +62,7 @@ func TestKilledAtSystemCall(t *testing.T) {
 	t.Logf("measured: %s: killed at %v, answers %v", t.Name(), killed, o.Counts().Answers)
 	for _, k := range []kind{
 		{"pwritev", ""}, {"fdatasync", ""}, {"fsync", ""}, {"renameat", ""},
-		{"fsync", "blocks/single-tenant"}, {"fsync", "blocks/.commits"}, {"fsync", "blocks/.staging"},
+		{"fsync", "blocks/single-tenant"}, {"fsync", "blocks/@commits"}, {"fsync", "blocks/@staging"},
 	} {
 		if killed[k] == 0 {
 			t.Errorf("it was never killed in %s, which the way to a 200 or to a block needs", k)
@@ -98,9 +98,9 @@ func TestFailingDisk(t *testing.T) {
 		{"renameat", "error=ENOSPC:when=2+", ""},
 		{"unlinkat", "error=EIO:when=1+2", ""},
 		{"ftruncate", "error=EIO:when=1+", ""},
-		{"fsync", "error=EIO:when=1+2", "blocks/.commits"},
+		{"fsync", "error=EIO:when=1+2", "blocks/@commits"},
 		{"fsync", "error=EIO:when=1+2", "blocks/single-tenant"},
-		{"fsync", "error=EIO:when=1+", "blocks/.commits"},
+		{"fsync", "error=EIO:when=1+", "blocks/@commits"},
 	}
 	type kind struct{ call, dir string }
 	o, dir := oracle.New(t, 200), dataDir(t)
@@ -134,7 +134,7 @@ func TestFailingDisk(t *testing.T) {
 	a := harness.Start(t, quick(t, dir, nil))
 	t.Logf("measured: %s: injected %v, answers %v", t.Name(), injected, o.Counts().Answers)
 	for _, k := range []kind{
-		{"pwritev", ""}, {"fdatasync", ""}, {"fsync", ""}, {"renameat", ""}, {"fsync", "blocks/.commits"}, {"fsync", "blocks/single-tenant"},
+		{"pwritev", ""}, {"fdatasync", ""}, {"fsync", ""}, {"renameat", ""}, {"fsync", "blocks/@commits"}, {"fsync", "blocks/single-tenant"},
 	} {
 		if injected[k] == 0 {
 			t.Errorf("no %s failed, although the way to a 200 or to a block needs it", k)

@@ -22,11 +22,11 @@ type moment struct {
 
 var moments = []moment{
 	{"load", func(t *testing.T, _ *harness.Appliance) bool { within(t, 3*time.Second); return true }},
-	{"block", awaitNew("blocks/.staging", "")},
-	{"written", awaitNew("blocks/.staging", "lineage.json")}, // after its proof
+	{"block", awaitNew("blocks/@staging", "")},
+	{"written", awaitNew("blocks/@staging", "lineage.json")}, // after its proof
 	{"placed", awaitNew("blocks/single-tenant", "lineage.json")},
 	{"release", awaitProof},
-	{"commit", awaitNew("blocks/.commits", ".json")},
+	{"commit", awaitNew("blocks/@commits", ".json")},
 	{"merged", awaitMerge},
 	{"purge", awaitPurge},
 	{"archive", awaitNew("archive", "")},

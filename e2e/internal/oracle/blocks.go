@@ -74,7 +74,7 @@ func blocks(dirs ...string) ([]string, error) {
 
 // changing says what of a store's blocks has changed, or is about to. Empty: they are those that were listed.
 func changing(store string, listed []string) (string, error) {
-	commits, err := filepath.Glob(filepath.Join(store, ".commits", "*"))
+	commits, err := filepath.Glob(filepath.Join(store, "@commits", "*"))
 	if err != nil {
 		return "", err
 	}
