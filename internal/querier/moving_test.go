@@ -82,15 +82,18 @@ type world struct {
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
+	return worldOf(t, seed, blockstore.Options{CutAfter: 5 * time.Second, MergeAfter: time.Minute})
+}
+
+func worldOf(t testing.TB, seed uint64, o blockstore.Options) *world {
 	t.Helper()
 	dir := t.TempDir()
 	sp, err := spool.Open(filepath.Join(dir, "spool"), spool.Options{NoSpare: true, SegmentBytes: 16 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := blockstore.Open(t.Context(), blockstore.Options{
-		Dir: filepath.Join(dir, "blocks"), Spool: sp, CutAfter: 5 * time.Second, MergeAfter: time.Minute,
-	})
+	o.Dir, o.Spool = filepath.Join(dir, "blocks"), sp
+	store, err := blockstore.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
