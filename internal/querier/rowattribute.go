@@ -59,7 +59,7 @@ func (b *rowBatch) attribute(ctx context.Context, f traceql.Field, want block.Wa
 	}
 	if o == block.OfResource && f.Name == serviceName {
 		// Every resource has a service, if need be without a name.
-		own, err := b.scan(ctx, intrinsicColumn{role: block.ResourceService, kind: traceql.TypeString}, want)
+		own, err := b.scan(ctx, intrinsicColumn{role: block.ResourceService, kind: traceql.TypeString}, b.Rows(f.Level()), want)
 		if err != nil {
 			return nil, err
 		}

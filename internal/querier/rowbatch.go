@@ -153,7 +153,7 @@ func (b *rowBatch) read(ctx context.Context, f traceql.Field, want block.Wanted)
 	if b.absent(f.Level(), c.role) {
 		return &traceql.Vector{}, nil
 	}
-	part, err := b.scan(ctx, c, want)
+	part, err := b.scan(ctx, c, b.Rows(f.Level()), want)
 	if err != nil {
 		return nil, err
 	}
@@ -206,16 +206,15 @@ var intrinsics = map[traceql.Intrinsic]intrinsicColumn{
 
 // Services implements traceql.Batch.
 func (b *rowBatch) Services(ctx context.Context, trace int) ([]traceql.Service, error) {
-	from, to := b.shape.Spans[trace], b.shape.Spans[trace+1]
-	want := func(f, t uint32) bool { return f < to && from < t }
-	names, err := b.scan(ctx, intrinsicColumn{role: block.ResourceService, kind: traceql.TypeString}, nil)
+	services, err := b.Column(ctx, traceql.Field{Scope: traceql.ScopeResource, Name: serviceName}, nil)
 	if err != nil {
 		return nil, err
 	}
-	status, err := b.scan(ctx, intrinsics[traceql.IntrinsicStatus], want)
+	errors, err := b.Column(ctx, traceql.Field{Intrinsic: traceql.IntrinsicStatus}, nil)
 	if err != nil {
 		return nil, err
 	}
+	names, status := &services.Parts[len(services.Parts)-1], &errors.Parts[0]
 	var out []traceql.Service
 	index := map[string]int{}
 	for r := b.shape.Resources[trace]; r < b.shape.Resources[trace+1]; r++ {

@@ -9,13 +9,18 @@ import (
 	"appliance/internal/traceql"
 )
 
-// scan reads a column that has a value for each row of its level.
-func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, want block.Wanted) (traceql.Part, error) {
+// scan reads a column that has a value for each of so many rows.
+func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want block.Wanted) (traceql.Part, error) {
 	out := traceql.Part{Type: c.kind, Width: c.width, Short: c.short}
 	if err := b.budget.Read(b.g.Bytes(c.role)); err != nil {
 		return out, err
 	}
 	var v parquet.Values
+	if c.kind == traceql.TypeString {
+		v.IDs = make([]uint32, 0, rows)
+	} else {
+		v.Ints = make([]int64, 0, rows)
+	}
 	dict, err := b.g.Scan(ctx, c.role, want, &v)
 	switch {
 	case err != nil:
@@ -100,11 +105,11 @@ func present(p traceql.Part) traceql.Part {
 
 // childCounts counts the spans that name each span as their parent.
 func (b *rowBatch) childCounts(ctx context.Context) (*traceql.Vector, error) {
-	ids, err := b.scan(ctx, intrinsics[traceql.IntrinsicSpanID], nil)
+	ids, err := b.scan(ctx, intrinsics[traceql.IntrinsicSpanID], b.spans(), nil)
 	if err != nil {
 		return nil, err
 	}
-	parents, err := b.scan(ctx, intrinsics[traceql.IntrinsicParentID], nil)
+	parents, err := b.scan(ctx, intrinsics[traceql.IntrinsicParentID], b.spans(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +140,11 @@ func (b *rowBatch) sinceStart(ctx context.Context, want block.Wanted) (*traceql.
 	if b.absent(traceql.LevelEvent, c.role) {
 		return &traceql.Vector{}, nil
 	}
-	part, err := b.scan(ctx, c, want)
+	part, err := b.scan(ctx, c, b.Rows(traceql.LevelEvent), want)
 	if err != nil || c.role == block.EventTime {
 		return &traceql.Vector{Parts: []traceql.Part{part}}, err
 	}
-	starts, err := b.scan(ctx, intrinsics[traceql.IntrinsicStart], want)
+	starts, err := b.scan(ctx, intrinsics[traceql.IntrinsicStart], b.spans(), want)
 	if err != nil {
 		return nil, err
 	}
