@@ -197,7 +197,7 @@ func scalarText(n ast.Node) string {
 func shorten(text string) string { return text[:min(len(text), 40)] }
 
 // checkIsTempos refuses a file in which nothing is Tempo's.
-func checkIsTempos(file string, settings []*setting) error {
+func (k *knowledge) checkIsTempos(file string, settings []*setting) error {
 	if len(settings) == 0 {
 		return nil
 	}
@@ -207,7 +207,7 @@ func checkIsTempos(file string, settings []*setting) error {
 		groups[group] = true
 	}
 	for group := range groups {
-		if knownGroups[group] {
+		if k.groups[group] {
 			return nil
 		}
 	}

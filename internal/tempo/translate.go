@@ -40,19 +40,23 @@ func Translate(file string, text []byte) (*Translation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkIsTempos(file, settings); err != nil {
+	known := newKnowledge()
+	if err := known.checkIsTempos(file, settings); err != nil {
 		return nil, err
 	}
 	t := &Translation{file: file, settings: settings, byPath: map[string]*setting{}}
 	for _, s := range settings {
 		t.byPath[s.path] = s
 	}
-	for _, translate := range translators {
+	for _, translate := range []func(*Translation){
+		translateRetention, translateReceivers, translateHTTP, translateLog, translateTenants,
+		translateStorage,
+	} {
 		translate(t)
 	}
 	for _, s := range settings {
 		if !s.used {
-			t.dismiss(s)
+			t.dismiss(s, known)
 		}
 	}
 	if err := errors.Join(t.errs...); err != nil {
@@ -78,7 +82,8 @@ func (n note) in(file string) string {
 // not have stands in comments.
 func (t *Translation) YAML() []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What of %s means something to the appliance, and below, what does not.\n", oneLine(t.file))
+	fmt.Fprintf(&b, "# What of %s means something to the appliance, and below, what does not.\n",
+		oneLine(t.file))
 	if len(t.keys) == 0 {
 		b.WriteString("# Nothing does, or is other than here by default.\n")
 	}

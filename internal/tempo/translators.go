@@ -9,11 +9,6 @@ import (
 	"time"
 )
 
-// translators take over what means something here. What they leave is dismissed.
-var translators = []func(*Translation){
-	translateRetention, translateReceivers, translateHTTP, translateLog, translateTenants, translateStorage,
-}
-
 // keyOrder is the place of a key in the file.
 func keyOrder(key string) int {
 	return slices.Index([]string{
