@@ -19,12 +19,13 @@ func newConfigFromTempoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "from-tempo FILE",
 		Short: "Print what of a Tempo's configuration means something here",
-		Long: `Print what of the Tempo configuration FILE (- for standard input) means something here, as a configuration of the
-appliance. Comments name every other key of it with its line, and why it means nothing here. FILE may be of any version of Tempo.
-It is only read, and a variable such as ${PORT} in it stays one.
-Exit code 0: translated; keys that no Tempo has are named on standard error. 2: FILE is not a configuration of Tempo, or has a value
-that cannot be taken over.`,
-		Example: "appliance config from-tempo tempo.yml > appliance.yaml && appliance config validate appliance.yaml",
+		Long: `Print what of the Tempo configuration FILE (- for standard input) means something here,
+as a configuration of the appliance. Comments name every other key of it with its line, and why
+it means nothing here. FILE may be of any version of Tempo. It is only read, and a variable such
+as ${PORT} in it stays one.
+Exit code 0: translated; keys that no Tempo has are named on standard error. 2: FILE is not a
+configuration of Tempo, or has a value that cannot be taken over.`,
+		Example: "appliance config from-tempo tempo.yml > appliance.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, text, err := readTempoConfig(cmd, args[0])

@@ -34,7 +34,8 @@ type replies[T any] struct {
 // askBoth asks both at the same time. Its error is that of a question to which
 // neither has an answer.
 func askBoth[Q, T any](
-	ctx context.Context, question Q, b *both, ask func(readapi.Engine, context.Context, Q) (T, error),
+	ctx context.Context, question Q, b *both,
+	ask func(readapi.Engine, context.Context, Q) (T, error),
 ) (*replies[T], error) {
 	asking, cancel := ahead(ctx)
 	defer cancel()

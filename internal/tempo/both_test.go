@@ -78,15 +78,30 @@ func traceOf(spans ...*trace.Span) *tempopb.Trace {
 }
 
 func client(id, parent string) *trace.Span {
-	return &trace.Span{SpanId: []byte(id), ParentSpanId: []byte(parent), Name: "client", Kind: trace.Span_SPAN_KIND_CLIENT}
+	return &trace.Span{
+		SpanId:       []byte(id),
+		ParentSpanId: []byte(parent),
+		Name:         "client",
+		Kind:         trace.Span_SPAN_KIND_CLIENT,
+	}
 }
 
 func server(id, parent string) *trace.Span {
-	return &trace.Span{SpanId: []byte(id), ParentSpanId: []byte(parent), Name: "server", Kind: trace.Span_SPAN_KIND_SERVER}
+	return &trace.Span{
+		SpanId:       []byte(id),
+		ParentSpanId: []byte(parent),
+		Name:         "server",
+		Kind:         trace.Span_SPAN_KIND_SERVER,
+	}
 }
 
 func internal(id, parent string) *trace.Span {
-	return &trace.Span{SpanId: []byte(id), ParentSpanId: []byte(parent), Name: "part", Kind: trace.Span_SPAN_KIND_INTERNAL}
+	return &trace.Span{
+		SpanId:       []byte(id),
+		ParentSpanId: []byte(parent),
+		Name:         "part",
+		Kind:         trace.Span_SPAN_KIND_INTERNAL,
+	}
 }
 
 // spans are the ids of a trace's spans, each with its parent if it has one.
@@ -117,9 +132,19 @@ func TestATraceHasEachSpanOnce(t *testing.T) {
 		"sent again, other": {traceOf(client("a", "")), traceOf(&trace.Span{SpanId: []byte("a"), Name: "client", Kind: trace.Span_SPAN_KIND_CLIENT, EndTimeUnixNano: 5}), "a a"},
 		"in neither":        {nil, nil, ""},
 	} {
-		answer, err := Both(&source{trace: c.remote}, &source{trace: c.archived}).Trace(t.Context(), readapi.TraceRequest{})
+		answer, err := Both(
+			&source{trace: c.remote},
+			&source{trace: c.archived},
+		).Trace(t.Context(), readapi.TraceRequest{})
 		if err != nil || spans(answer.Trace) != c.want || len(answer.Missing) > 0 {
-			t.Errorf("%s: %q %v %v, want %q", name, spans(answer.Trace), answer.Missing, err, c.want)
+			t.Errorf(
+				"%s: %q %v %v, want %q",
+				name,
+				spans(answer.Trace),
+				answer.Missing,
+				err,
+				c.want,
+			)
 		}
 	}
 }
@@ -129,7 +154,10 @@ func TestNotFoundIsSaidOnlyWhereBothWereAsked(t *testing.T) {
 	away := &source{err: readapi.ErrUnavailable}
 	none, some := &source{}, &source{trace: traceOf(client("a", ""))}
 	for name, b := range map[string]readapi.Engine{"Tempo": Both(away, none), "the archive": Both(none, away)} {
-		if _, err := b.Trace(t.Context(), readapi.TraceRequest{}); !errors.Is(err, readapi.ErrUnavailable) {
+		if _, err := b.Trace(t.Context(), readapi.TraceRequest{}); !errors.Is(
+			err,
+			readapi.ErrUnavailable,
+		) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
@@ -157,7 +185,10 @@ func TestOneOfBothAnswers(t *testing.T) {
 		"a bad question":     {remote: away, archived: refuses, bad: true},
 		"refused by Tempo":   {remote: refuses, archived: away, bad: true},
 	} {
-		b := Both(&source{trace: traceOf(client("a", "")), err: c.remote}, &source{trace: traceOf(client("a", "")), err: c.archived})
+		b := Both(
+			&source{trace: traceOf(client("a", "")), err: c.remote},
+			&source{trace: traceOf(client("a", "")), err: c.archived},
+		)
 		for asked, err := range everyQuestion(t.Context(), t, b) {
 			var bad *readapi.BadRequest
 			if errors.As(err, &bad) != c.bad || !c.bad && !errors.Is(err, c.want) {
@@ -178,7 +209,8 @@ func TestAClientGetsTheAnswerOfTheOther(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
 			defer cancel()
 			answer, err := b.Tags(ctx, readapi.TagsRequest{})
-			if err != nil || ctx.Err() != nil || len(answer.Keys[traceql.ScopeSpan]) != 1 || len(answer.Missing) != 1 {
+			if err != nil || ctx.Err() != nil || len(answer.Keys[traceql.ScopeSpan]) != 1 ||
+				len(answer.Missing) != 1 {
 				t.Errorf("%v %v, the deadline is over: %v", answer, err, ctx.Err())
 			}
 		})
@@ -198,20 +230,26 @@ func TestTagsAndValuesAreUnions(t *testing.T) {
 	str := traceql.StringValue
 	b := Both(
 		&source{keys: []string{"a", "c"}, values: []traceql.Value{str("x"), traceql.IntValue(5)}},
-		&source{keys: []string{"b", "c"}, values: []traceql.Value{str("5"), traceql.DurationValue(5), str("x")}},
+		&source{
+			keys:   []string{"b", "c"},
+			values: []traceql.Value{str("5"), traceql.DurationValue(5), str("x")},
+		},
 	)
 	tags, err := b.Tags(t.Context(), readapi.TagsRequest{})
 	if d := cmp.Diff([]string{"a", "b", "c"}, tags.Keys[traceql.ScopeSpan]); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	if tags, err = b.Tags(t.Context(), readapi.TagsRequest{Limit: 2}); err != nil || len(tags.Keys[traceql.ScopeSpan]) != 2 {
+	if tags, err = b.Tags(t.Context(), readapi.TagsRequest{Limit: 2}); err != nil ||
+		len(tags.Keys[traceql.ScopeSpan]) != 2 {
 		t.Error(tags, err)
 	}
 	values, err := b.TagValues(t.Context(), readapi.TagValuesRequest{})
-	if d := cmp.Diff([]traceql.Value{str("x"), traceql.IntValue(5), str("5")}, values.Values); d != "" || err != nil {
+	if d := cmp.Diff([]traceql.Value{str("x"), traceql.IntValue(5), str("5")}, values.Values); d != "" ||
+		err != nil {
 		t.Error(d, err)
 	}
-	if values, err = b.TagValues(t.Context(), readapi.TagValuesRequest{Limit: 2}); err != nil || len(values.Values) != 2 {
+	if values, err = b.TagValues(t.Context(), readapi.TagValuesRequest{Limit: 2}); err != nil ||
+		len(values.Values) != 2 {
 		t.Error(values, err)
 	}
 }

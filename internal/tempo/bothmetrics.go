@@ -36,8 +36,9 @@ func (b *both) Metrics(
 		j := newJoiner(r, got.remote.Series, got.archived.Series)
 		answer.Series = j.join(got.remote.Series, got.archived.Series)
 		if r.Step == 0 && j.shared {
-			answer.Missing = append(answer.Missing, "Tempo and the archive both have spans of this time; "+
-				"the value is of the one that has more of them, and may lack some; a range has no such gap")
+			answer.Missing = append(answer.Missing, "Tempo and the archive both have spans of this "+
+				"time; the value is of the one that has more of them, and may lack some; "+
+				"a range has no such gap")
 		}
 	}
 	if r.MaxSeries > 0 {

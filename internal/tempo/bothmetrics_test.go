@@ -13,7 +13,9 @@ import (
 
 // series has a value for each step of a second, from 1 on. NaN is no sample.
 func series(name string, values ...float64) traceql.MetricSeries {
-	s := traceql.MetricSeries{Labels: []traceql.MetricLabel{{Name: "name", Value: traceql.StringValue(name)}}}
+	s := traceql.MetricSeries{
+		Labels: []traceql.MetricLabel{{Name: "name", Value: traceql.StringValue(name)}},
+	}
 	for i, v := range values {
 		if !math.IsNaN(v) {
 			at := int64(i+1) * 1000
@@ -59,10 +61,23 @@ func TestEachSpanCountsOnce(t *testing.T) {
 		"not a number":                 {"avg_over_time(span.n)", all{series("a")}, all{series("a", 1, 2)}, "a 1=1 2=2"},
 	} {
 		b := Both(&source{series: c.remote}, &source{series: c.archived})
-		r := readapi.MetricsRequest{Query: parse(t, "{ } | "+c.query), Start: 1e9, End: 5e9, Step: time.Second, Exemplars: 100}
+		r := readapi.MetricsRequest{
+			Query:     parse(t, "{ } | "+c.query),
+			Start:     1e9,
+			End:       5e9,
+			Step:      time.Second,
+			Exemplars: 100,
+		}
 		answer, err := b.Metrics(t.Context(), r)
 		if err != nil || samples(answer.Series) != c.want || len(answer.Missing) > 0 {
-			t.Errorf("%s: %q %v %v, want %q", name, samples(answer.Series), answer.Missing, err, c.want)
+			t.Errorf(
+				"%s: %q %v %v, want %q",
+				name,
+				samples(answer.Series),
+				answer.Missing,
+				err,
+				c.want,
+			)
 		}
 		for _, s := range answer.Series {
 			if len(s.Exemplars) != len(s.Samples) {
@@ -89,17 +104,42 @@ func TestAnInstantIsOfTheOneThatHasMore(t *testing.T) {
 		"nothing is nothing": {nil, nil, "", false},
 	} {
 		b := Both(&source{series: c.remote}, &source{series: c.archived})
-		answer, err := b.Metrics(t.Context(), readapi.MetricsRequest{Query: parse(t, "{ } | count_over_time()"), Start: 1e9, End: 5e9})
-		if err != nil || samples(answer.Series) != c.want || (len(answer.Missing) > 0) != c.partial {
-			t.Errorf("%s: %q %v %v, want %q", name, samples(answer.Series), answer.Missing, err, c.want)
+		answer, err := b.Metrics(
+			t.Context(),
+			readapi.MetricsRequest{
+				Query: parse(t, "{ } | count_over_time()"),
+				Start: 1e9,
+				End:   5e9,
+			},
+		)
+		if err != nil || samples(answer.Series) != c.want ||
+			(len(answer.Missing) > 0) != c.partial {
+			t.Errorf(
+				"%s: %q %v %v, want %q",
+				name,
+				samples(answer.Series),
+				answer.Missing,
+				err,
+				c.want,
+			)
 		}
 	}
 }
 
 // No more series and exemplars than were asked for.
 func TestMetricsAreBounded(t *testing.T) {
-	b := Both(&source{series: []traceql.MetricSeries{series("a", 1, 1), series("b", 1, 1)}}, &source{})
-	r := readapi.MetricsRequest{Query: parse(t, "{ } | rate()"), Start: 1e9, End: 5e9, Step: time.Second, MaxSeries: 1, Exemplars: 1}
+	b := Both(
+		&source{series: []traceql.MetricSeries{series("a", 1, 1), series("b", 1, 1)}},
+		&source{},
+	)
+	r := readapi.MetricsRequest{
+		Query:     parse(t, "{ } | rate()"),
+		Start:     1e9,
+		End:       5e9,
+		Step:      time.Second,
+		MaxSeries: 1,
+		Exemplars: 1,
+	}
 	answer, err := b.Metrics(t.Context(), r)
 	if err != nil || len(answer.Series) != 1 || len(answer.Series[0].Exemplars) != 1 {
 		t.Error(answer, err)

@@ -43,13 +43,22 @@ func brief(traces []*traceql.FoundTrace) string {
 func TestSearchMergesByTrace(t *testing.T) {
 	b := Both(
 		&source{found: [][]*traceql.FoundTrace{{found('a', 5, "rs"), found('b', 3, "x")}}},
-		&source{found: [][]*traceql.FoundTrace{{found('a', 4, "st")}, {found('c', 9, "y"), found('d', 1, "z")}}},
+		&source{
+			found: [][]*traceql.FoundTrace{
+				{found('a', 4, "st")},
+				{found('c', 9, "y"), found('d', 1, "z")},
+			},
+		},
 	)
 	var streamed []string
-	answer, err := b.Search(t.Context(), readapi.SearchRequest{Limit: 3, SpansPerSet: 3}, func(traces []*traceql.FoundTrace) error {
-		streamed = append(streamed, brief(traces))
-		return nil
-	})
+	answer, err := b.Search(
+		t.Context(),
+		readapi.SearchRequest{Limit: 3, SpansPerSet: 3},
+		func(traces []*traceql.FoundTrace) error {
+			streamed = append(streamed, brief(traces))
+			return nil
+		},
+	)
 	if got := brief(answer.Traces); err != nil || got != "c@9:y a@4:rst b@3:x" {
 		t.Errorf("%q %v", got, err)
 	}
@@ -71,7 +80,10 @@ func TestSpanSetsOfOneGroupAreJoined(t *testing.T) {
 		return traceql.NamedValue{Name: name, Value: []traceql.Value{traceql.StringValue(value)}}
 	}
 	set := func(matched int, group, count string, ids ...byte) traceql.FoundSpanSet {
-		s := traceql.FoundSpanSet{Matched: matched, Attributes: []traceql.NamedValue{named("by(name)", group), named("count()", count)}}
+		s := traceql.FoundSpanSet{
+			Matched:    matched,
+			Attributes: []traceql.NamedValue{named("by(name)", group), named("count()", count)},
+		}
 		for _, id := range ids {
 			s.Spans = append(s.Spans, traceql.FoundSpan{ID: [8]byte{id}})
 		}
@@ -80,7 +92,11 @@ func TestSpanSetsOfOneGroupAreJoined(t *testing.T) {
 	got := mergeSpanSets(
 		[]traceql.FoundSpanSet{set(2, "get", "2", 1, 2), set(1, "put", "1", 3)},
 		[]traceql.FoundSpanSet{set(5, "get", "5", 2, 4), set(1, "post", "1", 5)}, 2)
-	want := []traceql.FoundSpanSet{set(5, "get", "5", 2, 4), set(1, "put", "1", 3), set(1, "post", "1", 5)}
+	want := []traceql.FoundSpanSet{
+		set(5, "get", "5", 2, 4),
+		set(1, "put", "1", 3),
+		set(1, "post", "1", 5),
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -90,7 +106,11 @@ func TestSpanSetsOfOneGroupAreJoined(t *testing.T) {
 func TestAnErrorOfTheClientEndsTheSearch(t *testing.T) {
 	gone := errors.New("gone")
 	b := Both(&source{hangs: true}, &source{found: [][]*traceql.FoundTrace{{found('a', 1, "x")}}})
-	_, err := b.Search(t.Context(), readapi.SearchRequest{Limit: 1}, func([]*traceql.FoundTrace) error { return gone })
+	_, err := b.Search(
+		t.Context(),
+		readapi.SearchRequest{Limit: 1},
+		func([]*traceql.FoundTrace) error { return gone },
+	)
 	if !errors.Is(err, gone) {
 		t.Error(err)
 	}

@@ -37,8 +37,8 @@ func (b *both) Trace(
 		if isBad(got.remoteErr) {
 			return nil, got.remoteErr
 		}
-		return nil, fmt.Errorf("%w: the trace was not found, but not everything could be searched: %s",
-			readapi.ErrUnavailable, strings.Join(answer.Missing, "; "))
+		return nil, fmt.Errorf("%w: the trace was not found, but not everything could be "+
+			"searched: %s", readapi.ErrUnavailable, strings.Join(answer.Missing, "; "))
 	}
 	return answer, nil
 }

@@ -1,6 +1,7 @@
-// Package tempo runs the embedded Grafana Tempo: the appliance's own binary, re-executed as `appliance tempo`.
+// Package tempo is about a Tempo elsewhere, in a process that is not ours.
 //
-// It promises that the child listens on loopback only, has all of its files below one directory, dies with its
-// parent whatever kills that, is started again when it dies, and is stopped within a deadline.
-// It links no code of Tempo; package tempoapp, which the child runs, does.
+// An Engine asks it what the read API is asked, and Both puts its answers and
+// those of the archive together, each span once. Process, Discards and Flush are
+// what the forwarder wants to know of it and to do with it. Translate tells what
+// of its configuration means something to the appliance.
 package tempo

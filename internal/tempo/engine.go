@@ -64,7 +64,9 @@ func NewEngine(o EngineOptions) *Engine {
 			IdleConnTimeout:     30 * time.Second,
 		},
 		// Where it leads is not Tempo: a page to log in to.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}}
 }
 

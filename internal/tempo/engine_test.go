@@ -126,7 +126,9 @@ func TestATempoThatIsNotThere(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	gone := server.URL
 	server.Close()
-	nowhere := NewEngine(EngineOptions{URL: func() (*url.URL, error) { return nil, errors.New("no service tempo") }})
+	nowhere := NewEngine(
+		EngineOptions{URL: func() (*url.URL, error) { return nil, errors.New("no service tempo") }},
+	)
 	for words, e := range map[string]*Engine{"no service tempo": nowhere, "refused": engineAt(t, gone)} {
 		for asked, err := range everyQuestion(t.Context(), t, e) {
 			if !errors.Is(err, readapi.ErrUnavailable) || !strings.Contains(err.Error(), words) {
@@ -227,7 +229,8 @@ func TestATempoBeforeTheSecondVersion(t *testing.T) {
 	}))
 	defer server.Close()
 	e := engineAt(t, server.URL)
-	if got, err := e.Trace(t.Context(), readapi.TraceRequest{}); err != nil || spans(got.Trace) != "a" {
+	if got, err := e.Trace(t.Context(), readapi.TraceRequest{}); err != nil ||
+		spans(got.Trace) != "a" {
 		t.Errorf("%v %v", got, err)
 	}
 	none = true
@@ -244,7 +247,8 @@ func TestPartialAnswers(t *testing.T) {
 	defer server.Close()
 	e := engineAt(t, server.URL)
 	trace, err := e.Trace(t.Context(), readapi.TraceRequest{})
-	if err != nil || len(trace.Missing) != 1 || !strings.Contains(trace.Missing[0], "a block is broken") {
+	if err != nil || len(trace.Missing) != 1 ||
+		!strings.Contains(trace.Missing[0], "a block is broken") {
 		t.Errorf("%+v %v", trace, err)
 	}
 	for _, step := range []time.Duration{0, time.Second} {

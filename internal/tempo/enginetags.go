@@ -34,7 +34,7 @@ func (e *Engine) Tags(
 	}
 	answer := &readapi.TagsAnswer{Keys: map[traceql.Scope][]string{}}
 	for _, s := range resp.Scopes {
-		i := slices.IndexFunc(scopes, func(known traceql.Scope) bool { return known.String() == s.Name })
+		i := slices.IndexFunc(scopes, func(scope traceql.Scope) bool { return scope.String() == s.Name })
 		if i < 0 {
 			continue // intrinsics, and what newer versions have
 		}

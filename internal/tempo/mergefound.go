@@ -55,7 +55,8 @@ func byName(a, b traceql.Service) int { return strings.Compare(a.Name, b.Name) }
 func mergeSpanSets(a, b []traceql.FoundSpanSet, spansPerSet int) []traceql.FoundSpanSet {
 	out := slices.Clone(a)
 	for _, set := range b {
-		i := slices.IndexFunc(out, func(o traceql.FoundSpanSet) bool { return group(o) == group(set) })
+		same := group(set)
+		i := slices.IndexFunc(out, func(o traceql.FoundSpanSet) bool { return group(o) == same })
 		if i < 0 {
 			out = append(out, set)
 			continue

@@ -40,7 +40,8 @@ func readSettings(file string, text []byte) ([]*setting, error) {
 	r := settingsReader{file: file, anchors: map[string]ast.Node{}}
 	bodies := 0
 	for _, doc := range tree.Docs {
-		if doc.Body == nil || doc.Body.Type() == ast.CommentType || doc.Body.Type() == ast.NullType {
+		if doc.Body == nil || doc.Body.Type() == ast.CommentType ||
+			doc.Body.Type() == ast.NullType {
 			continue
 		}
 		if bodies++; bodies > 1 {
@@ -147,8 +148,9 @@ func (r *settingsReader) pair(path string, pair *ast.MappingValueNode) error {
 	}
 	key := pair.Key.GetToken().Value
 	if strings.ContainsFunc(key, isOddSpace) {
-		return errorAt(r.file, line, fmt.Errorf("not YAML: a space that is not one (such as a non-breaking one "+
-			"of a web page) stands before or in the key %q; write it again", shorten(key)))
+		return errorAt(r.file, line, fmt.Errorf("not YAML: a space that is not one (such as a "+
+			"non-breaking one of a web page) stands before or in the key %q; write it again",
+			shorten(key)))
 	}
 	if path != "" {
 		key = path + "." + key
@@ -215,8 +217,8 @@ func (k *knowledge) checkIsTempos(file string, settings []*setting) error {
 	if groups["receiver"] || groups["spool"] || groups["sampler"] || groups["retention"] {
 		hint = "; it looks like one of the appliance itself"
 	}
-	return &config.Error{Where: file, Err: fmt.Errorf("not a configuration of Tempo: it has none of "+
-		"Tempo's groups, such as server, distributor or storage%s", hint)}
+	return &config.Error{Where: file, Err: fmt.Errorf("not a configuration of Tempo: "+
+		"it has none of Tempo's groups, such as server, distributor or storage%s", hint)}
 }
 
 // didYouMean suggests a known name for one that is not.

@@ -96,7 +96,9 @@ func (t *Translation) YAML() []byte {
 
 // writeKeys writes the keys, each below its groups and behind where it is from.
 func writeKeys(b *strings.Builder, keys []assignment) {
-	slices.SortStableFunc(keys, func(a, b assignment) int { return keyOrder(a.key) - keyOrder(b.key) })
+	slices.SortStableFunc(keys, func(a, b assignment) int {
+		return keyOrder(a.key) - keyOrder(b.key)
+	})
 	var open []string // groups that were begun
 	for _, k := range keys {
 		path := strings.Split(k.key, ".")

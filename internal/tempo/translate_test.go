@@ -68,7 +68,8 @@ func checkLoads(t *testing.T, text []byte) {
 		return value, ok
 	}})
 	for line := range strings.Lines(fmt.Sprint(err)) {
-		if err != nil && !strings.Contains(line, "receiver.grpc_listen") && !strings.Contains(line, "receiver.cors") {
+		if err != nil && !strings.Contains(line, "receiver.grpc_listen") &&
+			!strings.Contains(line, "receiver.cors") {
 			t.Error(line)
 		}
 	}
@@ -81,9 +82,13 @@ func checkEachSettingIsNamed(t *testing.T, file string, text []byte, got string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	spoken := []string{"storage.trace.s3.", "storage.trace.local.path"} // of these the advice speaks
+	spoken := []string{
+		"storage.trace.s3.",
+		"storage.trace.local.path",
+	} // of these the advice speaks
 	for _, s := range settings {
-		said := strings.Contains(got, oneLine(s.path)+":") || strings.Contains(got, oneLine(s.path)+"\n")
+		said := strings.Contains(got, oneLine(s.path)+":") ||
+			strings.Contains(got, oneLine(s.path)+"\n")
 		for _, prefix := range spoken {
 			said = said || strings.HasPrefix(s.path, prefix)
 		}
@@ -127,7 +132,10 @@ func TestTranslateRefuses(t *testing.T) {
 
 // All mistakes are named at once.
 func TestTranslateNamesEveryMistake(t *testing.T) {
-	_, err := Translate("tempo.yml", []byte("server: {log_level: loud}\ncompactor: {compaction: {block_retention: soon}}\n"))
+	_, err := Translate(
+		"tempo.yml",
+		[]byte("server: {log_level: loud}\ncompactor: {compaction: {block_retention: soon}}\n"),
+	)
 	for _, want := range []string{"tempo.yml:1: server.log_level", "tempo.yml:2: compactor.compaction.block_retention"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

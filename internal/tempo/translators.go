@@ -55,7 +55,8 @@ func translateRetention(t *Translation) {
 			t.ignore(s, "0 stands for that of the compactor")
 			continue
 		case value == "0s":
-			t.fail(s, "0 has Tempo purge every block; remove it for the retention of 24h here, or write a duration")
+			t.fail(s, "0 has Tempo purge every block; remove it for the retention of 24h here, "+
+				"or write a duration")
 		default:
 			t.set("retention", value, s)
 		}
@@ -102,7 +103,8 @@ const otlp = "distributor.receivers.otlp.protocols."
 // receivers are the protocols of OTLP, with our key for where to listen.
 var receivers = []struct{ protocol, key, where string }{
 	{"http", "receiver.listen", "on port 4318 of all addresses (receiver.listen)"},
-	{"grpc", "receiver.grpc_listen", "on port 4317 of the address of receiver.listen (receiver.grpc_listen)"},
+	{"grpc", "receiver.grpc_listen", "on port 4317 of the address of receiver.listen " +
+		"(receiver.grpc_listen)"},
 }
 
 func translateReceivers(t *Translation) {
@@ -216,7 +218,8 @@ func translateTenants(t *Translation) {
 		switch {
 		case s == nil:
 		case slices.Contains([]string{"true", "yes", "on", "y"}, strings.ToLower(s.text)):
-			t.advise(s, "name the tenants in receiver.tenants; without, the header X-Scope-OrgID is ignored")
+			t.advise(s, "name the tenants in receiver.tenants; "+
+				"without, the header X-Scope-OrgID is ignored")
 		default:
 			t.ignore(s, "receiver.tenants is empty by default, which is one tenant")
 		}
@@ -239,13 +242,15 @@ func translateStorage(t *Translation) {
 			path = local.text
 			local.used = true
 		}
-		t.advise(s, "blocks are below data_dir here; those in %s can be brought in, see docs/tempo.md "+
-			"(to leave them with a Tempo that goes on running: archive.source: %s)", path, fileURL(path))
+		t.advise(s, "blocks are below data_dir here; those in %s can be brought in, see "+
+			"docs/tempo.md (to leave them with a Tempo that goes on running: archive.source: %s)",
+			path, fileURL(path))
 	case "s3":
 		t.adviseS3(s)
 	default:
-		t.advise(s, "blocks are kept on a disk here, and archived to a disk or a bucket that speaks S3; %q is "+
-			"neither, so copy its blocks to a directory to bring them in, see docs/tempo.md", shorten(s.text))
+		t.advise(s, "blocks are kept on a disk here, and archived to a disk or a bucket that "+
+			"speaks S3; %q is neither, so copy its blocks to a directory to bring them in, see "+
+			"docs/tempo.md", shorten(s.text))
 	}
 }
 
@@ -289,12 +294,13 @@ func (t *Translation) adviseS3(s *setting) {
 	source := "s3://" + strings.TrimSuffix(bucket+"/"+prefix, "/")
 	for _, key := range []string{"access_key", "secret_key", "session_token"} {
 		if s := t.take(under + key); s != nil {
-			t.ignore(s, "credentials are taken from AWS_ACCESS_KEY_ID and its like, or from a file that these name")
+			t.ignore(s, "credentials are taken from AWS_ACCESS_KEY_ID and its like, "+
+				"or from a file that these name")
 		}
 	}
-	t.advise(s, "blocks are kept on a disk here. The bucket can take the archive, below a prefix of its own: "+
-		"archive.store: %s/appliance%s (where Tempo goes on running, its blocks there: archive.source: %s%s)",
-		"s3://"+bucket, parameters, source, parameters)
+	t.advise(s, "blocks are kept on a disk here. The bucket can take the archive, below a prefix "+
+		"of its own: archive.store: s3://%s/appliance%s (where Tempo goes on running, its blocks "+
+		"there: archive.source: %s%s)", bucket, parameters, source, parameters)
 }
 
 func isTrue(text string) bool {
