@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"appliance/internal/block/parquet"
 	"appliance/internal/durable"
 )
 
@@ -42,6 +41,8 @@ type BuilderOptions struct {
 
 	// ZstdLevel is zstd's level, 1 to 22. Default 1.
 	ZstdLevel int
+	// Memory is where buffers come from. Default: the system.
+	Memory *Memory
 	// KeepCopies leaves copies in the block: spans whose bytes, resource and
 	// scope are equal to those of another.
 	KeepCopies bool
@@ -223,17 +224,18 @@ func (b *Builder) finish(ctx context.Context) (*Meta, Stats, error) {
 	if b.ingest.spans == 0 {
 		return nil, Stats{}, errors.New("no spans were added")
 	}
-	comp, err := parquet.NewCompressor(o.ZstdLevel)
+	columns, err := o.Memory.newColumns(o.ZstdLevel)
 	if err != nil {
 		return nil, Stats{}, err
 	}
 	w := &blockWriter{opts: o, dir: b.dir, ingest: &b.ingest}
-	w.shredder.columns = newColumns(newVParquet4(), comp)
+	w.shredder.columns = columns
 	w.shredder.key = o.DigestKey
 	meta, err := w.write(ctx)
 	if err != nil {
 		return nil, Stats{}, errors.Join(err, w.close())
 	}
+	o.Memory.keepColumns(columns)
 	stats := w.stats
 	stats.Added = b.ingest.spans
 	stats.Lost = w.shredder.lost

@@ -5,11 +5,12 @@ import "appliance/internal/block/parquet"
 // columns are the buffers of all columns of a schema, and the lists that they
 // hang on.
 type columns struct {
-	schema *Schema
-	all    []*columnBuffer // in the order of the file
-	memory parquet.PageMemory
-	group  int // number of the row group, from 1
-	by     [lastRole]*columnBuffer
+	schema    *Schema
+	all       []*columnBuffer // in the order of the file
+	memory    parquet.PageMemory
+	group     int // number of the row group, from 1
+	zstdLevel int
+	by        [lastRole]*columnBuffer
 
 	stats, resources, scopes, spans, events, links list
 	attrs                                          [owners]attrColumns

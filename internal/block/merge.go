@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"appliance/internal/block/parquet"
 )
 
 // Merger makes one block of the traces of others. It takes traces in ascending
@@ -43,12 +41,12 @@ func NewMerger(opts BuilderOptions) (*Merger, error) {
 	if m.dir, err = m.opts.makeDir(); err != nil {
 		return nil, err
 	}
-	comp, err := parquet.NewCompressor(m.opts.ZstdLevel)
+	columns, err := m.opts.Memory.newColumns(m.opts.ZstdLevel)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, m.opts.removeDir(m.dir))
 	}
 	m.w = blockWriter{opts: &m.opts, dir: m.dir, ingest: &ingest{resources: newInterner(), scopes: newInterner()}}
-	m.w.shredder.columns = newColumns(newVParquet4(), comp)
+	m.w.shredder.columns = columns
 	m.w.shredder.key = m.opts.DigestKey
 	m.w.loader = newLoader(m.w.ingest, &m.queue, &m.opts)
 	if err := m.w.open(); err != nil {
@@ -109,6 +107,7 @@ func (m *Merger) Finish(ctx context.Context) (*Meta, Stats, error) {
 		return nil, Stats{}, m.fail(errors.Join(err, m.w.close()))
 	}
 	m.done = true
+	m.opts.Memory.keepColumns(m.w.shredder.columns)
 	stats := m.w.stats
 	stats.Added, stats.Copies, stats.Overflowed = m.added, m.w.loader.copies, m.w.loader.overflowed
 	stats.Removed, stats.Lost = m.w.shredder.removed, m.w.shredder.lost

@@ -49,7 +49,8 @@ func (b *Block) Verify(ctx context.Context, key uint64) (Report, error) {
 
 // verifyPages reads all columns at the same time, and each page once.
 func (b *Block) verifyPages(ctx context.Context, key uint64, r *Report) error {
-	d := pageDigester{pageSet: newPageSet(b.layout), key: key}
+	d := b.opts.Memory.newDigester(b.layout, key)
+	defer b.opts.Memory.keepDigester(d)
 	for g := range b.file.Groups {
 		err := d.start(ctx, b, g)
 		for err == nil {

@@ -29,6 +29,7 @@ func (o *output) add(sources ...*block.MergeSource) error {
 		o.dir = o.store.path(stagingName, id)
 		m, err := block.NewMerger(block.BuilderOptions{
 			FS: o.store.fs, Dir: o.dir, Tenant: o.tenant, BlockID: id, CompactionLevel: o.level, Overflow: o.overflow, DigestKey: digestKey,
+			Memory: &o.store.memory,
 		})
 		if err != nil {
 			return fmt.Errorf("begin a block: %w", err)
@@ -81,7 +82,7 @@ func (o *output) finish(ctx context.Context, lineage Lineage) ([]*proven, error)
 func (s *Store) readBack(ctx context.Context, dir string) (block.Report, error) {
 	src := s.files(dir)
 	defer src.Close()
-	b, err := block.Open(ctx, src, block.Options{})
+	b, err := block.Open(ctx, src, block.Options{Memory: &s.memory})
 	if err != nil {
 		return block.Report{}, err
 	}

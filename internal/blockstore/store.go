@@ -83,6 +83,8 @@ type Store struct {
 	opt Options
 	log *slog.Logger
 	fs  durable.FS
+	// memory has the buffers of blocks, for the next ones.
+	memory block.Memory
 
 	mu      sync.Mutex
 	tenants map[string]*tenant

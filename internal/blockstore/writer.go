@@ -39,7 +39,7 @@ func (s *Store) newWriter(tenant string, level int) (*writer, error) {
 	id := uuid.NewString()
 	w := &writer{store: s, tenant: tenant, level: level, dir: s.path(stagingName, id)}
 	b, err := block.NewBuilder(block.BuilderOptions{
-		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey,
+		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey, Memory: &s.memory,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)
@@ -96,7 +96,7 @@ func (w *writer) prove(ctx context.Context, lineage Lineage) (*proven, error) {
 	p := &proven{dir: filepath.Join(w.dir, meta.TenantID, meta.BlockID), meta: meta, stats: stats, lineage: lineage}
 	src := w.store.files(p.dir)
 	defer src.Close()
-	b, err := block.Open(ctx, src, block.Options{})
+	b, err := block.Open(ctx, src, block.Options{Memory: &w.store.memory})
 	if err != nil {
 		return nil, fmt.Errorf("read back block %s: %w", meta.BlockID, err)
 	}
