@@ -21,8 +21,9 @@ type BuilderOptions struct {
 	Tenant  string
 	BlockID string // a UUID
 
-	// SortBytes is the memory for spans that are not sorted yet. A block
-	// whose spans fit is made without a file for sorting. Default 16 MiB.
+	// SortBytes is the memory for spans that are not sorted yet; their order
+	// takes up to half as much besides. A block whose spans fit is made without
+	// a file for sorting. Default 16 MiB.
 	SortBytes int
 	// RowGroupBytes is about how much memory the encoded pages and the
 	// dictionaries of a row group may take. Default 12 MiB.
@@ -32,7 +33,7 @@ type BuilderOptions struct {
 	// better. Default 8192.
 	PageSpans int
 	// MaxTraceBytes bounds the memory for one trace: its spans as they are on
-	// the wire, and 200 bytes for each. Default 8 MiB.
+	// the wire, and 300 bytes for each. Default 8 MiB.
 	MaxTraceBytes int
 	// Overflow gets the spans of traces beyond MaxTraceBytes, as records that
 	// another Builder takes, and must not keep them. Without it such a trace
@@ -60,7 +61,7 @@ const (
 	defaultMaxTraceBytes = 8 << 20
 	defaultZstdLevel     = 1
 
-	spanOverhead = 200 // bytes of memory that a span takes beside its own
+	spanOverhead = 300 // bytes of memory that a span takes beside its own
 )
 
 func (o BuilderOptions) withDefaults() BuilderOptions {

@@ -16,6 +16,10 @@
 // merger), one trace at a time from there (loader, trace) into the buffers of the
 // columns (shredder, columnBuffer), and page by page into the file.
 //
+// A Merger makes a block of others: it copies entries from column to column, but for
+// traces that several have, which go the way of a Builder. Memory keeps buffers
+// from one block to the next.
+//
 // A Digest proves a block against records: it sums up a hash of each span with
 // everything that a block holds of it, in any order.
 package block

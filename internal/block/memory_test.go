@@ -41,7 +41,7 @@ func TestMemoryAgain(t *testing.T) {
 			}
 		}
 	}
-	if len(memory.columns) != 1 || len(memory.digests) != 1 {
-		t.Errorf("%d and %d buffers were kept", len(memory.columns), len(memory.digests))
+	if memory.columns == nil || memory.digest == nil {
+		t.Error("no buffers were kept")
 	}
 }

@@ -50,7 +50,7 @@ func NewMergeSource(ctx context.Context, b *Block) (*MergeSource, error) {
 	if b.meta.Format != FormatVParquet4 {
 		return nil, fmt.Errorf("merge block %s as columns: it has format %s, not %s", b.meta.BlockID, b.meta.Format, FormatVParquet4)
 	}
-	s := &MergeSource{ctx: ctx, block: b, set: b.opts.Memory.newPageSet(b.layout)}
+	s := &MergeSource{ctx: ctx, block: b, set: newPageSet(b.layout)}
 	s.copies = make([]columnCopy, len(b.columns))
 	for i := range s.copies {
 		if l, ok := listOfRole(b.layout.schema.Columns[i].Role); ok {
@@ -58,12 +58,6 @@ func NewMergeSource(ctx context.Context, b *Block) (*MergeSource, error) {
 		}
 	}
 	return s, nil
-}
-
-// Close gives the buffers back. The block stays open.
-func (s *MergeSource) Close() {
-	s.block.opts.Memory.keepPageSet(s.set)
-	s.set = nil
 }
 
 // ID is the id of the current trace.

@@ -27,8 +27,7 @@ type Options struct {
 	// Gap is how many bytes that are not needed are read along rather than
 	// asking for two ranges. Default 4 KiB.
 	Gap int
-	// Memory is where the buffers of Verify and of a MergeSource come from.
-	// Default: the system.
+	// Memory is where the buffers of Verify come from. Default: the system.
 	Memory *Memory
 }
 

@@ -133,7 +133,7 @@ func (s *Store) openAll(ctx context.Context, blocks []*Block, whole bool) ([]*st
 
 func (s *Store) openStream(ctx context.Context, dir string, whole bool) (*stream, error) {
 	src := s.files(dir)
-	r, err := block.Open(ctx, src, block.Options{Memory: &s.memory})
+	r, err := block.Open(ctx, src, block.Options{})
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
@@ -145,5 +145,5 @@ func (s *Store) openStream(ctx context.Context, dir string, whole bool) (*stream
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	return &stream{whole: m, stop: func() { m.Close(); src.Close() }}, nil
+	return &stream{whole: m, stop: func() { src.Close() }}, nil
 }
