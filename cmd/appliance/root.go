@@ -69,7 +69,7 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "appliance",
 		Short: "Distributed tracing you can trust: OTLP in, Tempo's blocks and read API out",
-		Long: `appliance takes traces over OTLP/HTTP (Traefik, any OpenTelemetry SDK), samples them consistently, keeps them on disk
+		Long: `appliance takes traces over OTLP/HTTP and OTLP/gRPC (Traefik, any OpenTelemetry SDK), samples them consistently, keeps them on disk
 in blocks that any Grafana Tempo reads, archives these, and answers Grafana as a Tempo does. It can bring them to a Tempo
 elsewhere instead.
 
@@ -96,6 +96,7 @@ Start it with: appliance serve`,
 		newConfigCommand(),
 		newArchiveCommand(),
 		newSpoolCommand(),
+		newReceiverCommand(),
 		newSamplerCommand(),
 		newNomadCommand(),
 		newVersionCommand(),

@@ -75,9 +75,10 @@ type editor struct {
 
 // Change is one thing that a rule did, for those who explain.
 type Change struct {
-	Rule int
-	Span []byte // the name of the span, nil for what is not of a span
-	Key  []byte // of the attribute; nil for a whole span, or a text that is not an attribute
+	Rule    int
+	Dropped bool   // the whole span
+	Span    []byte // the name of the span, nil for what is not of a span
+	Key     []byte // of the attribute, nil for a text that is not one
 }
 
 var editors = sync.Pool{New: func() any { return new(editor) }}
@@ -244,7 +245,7 @@ func (e *editor) span(value []byte) fate {
 		e.counts.Dropped[rule]++
 		e.counts.any = true
 		if e.watch != nil {
-			e.watch(Change{Rule: rule, Span: nameOf(value)})
+			e.watch(Change{Rule: rule, Dropped: true, Span: nameOf(value)})
 		}
 		return dropped
 	}
