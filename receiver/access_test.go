@@ -1,8 +1,11 @@
 package receiver
 
 import (
+	"bytes"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,6 +39,11 @@ func TestBearerTokens(t *testing.T) {
 	writeFile(t, file, []byte("gamma\n"))
 	with("Bearer gamma", 200, 1)
 	with("Bearer alpha", 401, 0)
+
+	writeFile(t, file, []byte("\xef\xbb\xbfdelta\r\n")) // as editors on Windows write it
+	with("Bearer delta", 200, 1)
+	writeFile(t, file, []byte("gamma\n"))
+	with("Bearer gamma", 200, 1)
 
 	writeFile(t, file, []byte("\n"))
 	with("Bearer gamma", 200, 1) // a file without a token is a mistake, not an order
@@ -191,5 +199,27 @@ func TestLogsAreEscapedAndLimited(t *testing.T) {
 	}
 	if got := printable("grün \xff"); got != `grün \xff` {
 		t.Errorf("printed as %s", got)
+	}
+}
+
+func TestFilesOfWindows(t *testing.T) {
+	ca, files := newAuthority(t), tlsFiles(t)
+	ca.issue(t, files)
+	for _, path := range []string{files.CertFile, files.KeyFile} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, path, append([]byte("\xef\xbb\xbf"), bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))...))
+	}
+	r := start(t, Config{TLS: files})
+	if code, _, err := r.over(t, &tls.Config{RootCAs: ca.pool()}); err != nil || code != 200 {
+		t.Errorf("answered %d, %v", code, err)
+	}
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	writeFile(t, tokens, []byte("\xff\xfet\x00\n\x00"))
+	_, err := New(Config{Auth: Auth{BearerTokenFile: tokens}}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	if err == nil || !strings.Contains(err.Error(), "tokens: it begins with the byte order mark of UTF-16") {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -58,6 +59,15 @@ func (w *watched[T]) refresh() {
 	}
 }
 
+// plainText takes off the byte order mark with which editors on Windows begin a
+// file.
+func plainText(b []byte) ([]byte, error) {
+	if bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff}) {
+		return nil, errors.New("it begins with the byte order mark of UTF-16; save it as UTF-8")
+	}
+	return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), nil
+}
+
 func (w *watched[T]) look() error {
 	contents := make([][]byte, len(w.paths))
 	for i, path := range w.paths {
@@ -65,7 +75,9 @@ func (w *watched[T]) look() error {
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
-		contents[i] = b
+		if contents[i], err = plainText(b); err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
 	}
 	same := func(a, b [][]byte) bool {
 		for i := range a {

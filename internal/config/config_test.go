@@ -24,6 +24,20 @@ func load(t *testing.T, text string, env map[string]string, flags map[string]str
 	return Load(src)
 }
 
+// Editors on Windows begin a file with a byte order mark and end lines with CR LF.
+func TestFilesOfWindows(t *testing.T) {
+	l, err := load(t, "\xef\xbb\xbfdata_dir: /srv\r\nreceiver:\r\n  listen: ':1'\r\n", nil, nil)
+	if err != nil || l.DataDir != "/srv" || l.Receiver.Listen != ":1" {
+		t.Errorf("%q, %q, %v", l.DataDir, l.Receiver.Listen, err)
+	}
+	if _, err := load(t, "\xff\xfed\x00", nil, nil); err == nil || err.Error() != "c.yaml: begins with the byte order mark of UTF-16; save it as UTF-8" {
+		t.Error(err)
+	}
+	if _, err := load(t, "receiver:\n\u00a0 listen: ':1'\n", nil, nil); err == nil || !strings.Contains(err.Error(), "c.yaml:2:") {
+		t.Errorf("a space that does not break: %v", err)
+	}
+}
+
 func TestEachBadFileNamesLineColumnAndRemedy(t *testing.T) {
 	for _, c := range []struct{ name, yaml, want string }{
 		{"unknown key", "receiver:\n  listn: x\n", `c.yaml:2:3: unknown key receiver.listn; did you mean receiver.listen?`},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -133,6 +134,11 @@ func (l *Loaded) loadFile(path string, getenv func(string) (string, bool)) error
 	if err != nil {
 		return &Error{Where: path, Err: fmt.Errorf("read configuration: %w", errors.Unwrap(err))}
 	}
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		l.unreadAll()
+		return &Error{Where: path, Err: errors.New("begins with the byte order mark of UTF-16; save it as UTF-8")}
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // with which editors on Windows begin a file
 	f := file{path: path, getenv: getenv, into: l, keys: map[string]Key{}, groups: map[string]bool{"": true}}
 	for _, k := range Keys() {
 		f.keys[k.Path] = k

@@ -26,7 +26,7 @@ func FuzzJSON(f *testing.F) {
 }
 
 // snakeKey may be a key that pdata knows, or an escaped one.
-var snakeKey = regexp.MustCompile(`_|\\u005[fF]`)
+var snakeKey = regexp.MustCompile(`_|\\u005[fF]|batches|resourceMetrics|resourceLogs|instrumentationLibrarySpans`)
 
 // threeHalves are surrogates that pdata pairs wrongly.
 var threeHalves = regexp.MustCompile(`(\\u[dD][89a-fA-F][0-9a-fA-F]{2}){3}`)

@@ -12,7 +12,9 @@ import (
 // Filter to scan. It allocates nothing but the growth of dst.
 //
 // The body must be one JSON object and nothing else. Keys are lowerCamelCase;
-// others, snake_case ones too, are ignored with their values. Integers may be
+// others, snake_case ones too, are ignored with their values, except for those
+// that would have all spans ignored (lostJSON): they make the request malformed.
+// Integers may be
 // strings; enums may not. Identifiers are hexadecimal: one of the wrong length or
 // all zero makes Filter drop its span, any other character makes the request
 // malformed, and so does a number out of range. null stands for an absent value,
@@ -104,6 +106,9 @@ func (t *transcoder) key(message jsonMessage) (field *jsonField, ok bool) {
 	}
 	if !validText(text) {
 		return nil, t.fail(notUTF8, at)
+	}
+	if what, lost := lostJSON[message][string(name)]; lost {
+		return nil, t.fail(what, at)
 	}
 	return nil, t.take(':')
 }

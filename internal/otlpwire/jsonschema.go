@@ -45,6 +45,24 @@ type jsonField struct {
 	message jsonMessage
 }
 
+// lostJSON are keys that people take for others, with spans below them. To ignore
+// them would be to answer 200 and keep nothing.
+var lostJSON = map[jsonMessage]map[string]problem{
+	requestJSON: {
+		"resource_spans":   "key resource_spans, which is resourceSpans in OTLP's JSON,",
+		"batches":          "key batches, which is Tempo's and resourceSpans in OTLP's JSON,",
+		"resourceMetrics":  "key resourceMetrics, although this is a request with traces,",
+		"resource_metrics": "key resource_metrics, although this is a request with traces,",
+		"resourceLogs":     "key resourceLogs, although this is a request with traces,",
+		"resource_logs":    "key resource_logs, although this is a request with traces,",
+	},
+	resourceSpansJSON: {
+		"scope_spans":                   "key scope_spans, which is scopeSpans in OTLP's JSON,",
+		"instrumentationLibrarySpans":   "key instrumentationLibrarySpans, which is scopeSpans since OTLP 0.15,",
+		"instrumentation_library_spans": "key instrumentation_library_spans, which is scopeSpans since OTLP 0.15,",
+	},
+}
+
 // jsonFields lists the fields of each message by their lowerCamelCase keys, the
 // only ones that OTLP/JSON knows.
 var jsonFields = [...][]jsonField{
