@@ -37,8 +37,8 @@ image: build ## needs a Docker engine; pulls nothing, the image is FROM scratch
 image-test: image ## takes and returns a trace under the engine; .ci/docker brings one where none runs
 	cd e2e && APPLIANCE_IMAGE=$(IMAGE) go test -count=1 ./image
 
-e2e: build ## real Traefik, SDKs, telemetrygen; .ci/peers/build makes them
-	.ci/peers/build traefik telemetrygen node otelcol
+e2e: build ## real Traefik, SDKs, telemetrygen, Tempo; .ci/peers/build makes them
+	.ci/peers/build traefik telemetrygen node otelcol tempo
 	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
 
 e2e-blocks: ## blocks of ours beside a real Tempo's, and what that answered; BLOCKS=long CONFORMANCE=all for hours

@@ -41,13 +41,14 @@ func TestKilledAtSystemCall(t *testing.T) {
 	for _, k := range kinds {
 		path, life := "", 3*time.Second
 		if k.dir != "" {
-			path, life = filepath.Join(dir, k.dir), 15*time.Second // the archiver looks every ten seconds for what it can purge
+			path, life = filepath.Join(dir, k.dir), 30*time.Second // the archiver looks every ten seconds for what it can purge
 		}
 		for n := 1; n <= times(2, 30); n++ {
 			opts := quick(t, dir, shortLived())
 			opts.Under = strace(k.call, fmt.Sprintf("signal=SIGKILL:when=%d", n), path, filepath.Join(t.TempDir(), "strace"))
 			a := harness.Launch(t, opts)
 			o.Target(a.IntakeURL())
+			awaitIntake(t, a)
 			if !ends(a, life) {
 				kill(t, a)
 				break // it does not make so many of these calls
@@ -143,20 +144,22 @@ func TestFailingDisk(t *testing.T) {
 	judge(t, o, a, 2*time.Minute)
 }
 
-// settle waits until the appliance takes connections, or has ended with a reason because it cannot use its directory.
-func settle(t *testing.T, a *harness.Appliance) (refused bool) {
+// awaitIntake waits until the appliance takes connections, or has ended.
+func awaitIntake(t *testing.T, a *harness.Appliance) (ended bool) {
 	t.Helper()
 	harness.Eventually(t, 30*time.Second, "it listens or ends", func() error {
-		if !a.Alive() {
-			refused = true
-			return nil
-		}
-		if !harness.Listens(a.Intake) {
+		if ended = !a.Alive(); !ended && !harness.Listens(a.Intake) {
 			return errors.New("neither")
 		}
 		return nil
 	})
-	if refused {
+	return ended
+}
+
+// settle waits until the appliance takes connections, or has ended with a reason because it cannot use its directory.
+func settle(t *testing.T, a *harness.Appliance) (refused bool) {
+	t.Helper()
+	if refused = awaitIntake(t, a); refused {
 		if code := a.ExitCode(t, time.Second); code != 1 {
 			t.Fatalf("it ended with exit code %d: %s", code, a.Output())
 		}
