@@ -35,6 +35,7 @@ type adoption struct {
 // Where version 0.1 has marked blocks as proven, the others are set aside: their
 // spans are in the spool, and a block is made of them again. Where there are no
 // marks, blocks are read from end to end, and those set aside that are damaged.
+// So are, in either case, those that a Tempo has merged into others.
 // It does nothing where there is no such directory, and goes on where a crash
 // has ended it.
 func Adopt(ctx context.Context, fsys durable.FS, from, to string, log *slog.Logger) error {
@@ -70,11 +71,15 @@ func (a *adoption) run(ctx context.Context) error {
 		if err := durable.MkdirAll(a.fs, filepath.Join(a.to, tenant), dirMode); err != nil {
 			return err
 		}
+		successors, err := a.successors(tenant)
+		if err != nil {
+			return err
+		}
 		for _, id := range ids {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := a.block(ctx, tenant, id); err != nil {
+			if err := a.block(ctx, tenant, id, successors); err != nil {
 				return fmt.Errorf("block %s of tenant %s: %w", id, tenant, err)
 			}
 		}
@@ -101,7 +106,7 @@ func (a *adoption) dirs(name string) ([]string, error) {
 }
 
 // block takes one over, if it is whole.
-func (a *adoption) block(ctx context.Context, tenant, id string) error {
+func (a *adoption) block(ctx context.Context, tenant, id string, successors []block.Meta) error {
 	dir := filepath.Join(a.from, oldBlocks, tenant, id)
 	leave := func(why string, err error) error {
 		a.left++
@@ -121,6 +126,11 @@ func (a *adoption) block(ctx context.Context, tenant, id string) error {
 		} else if err != nil {
 			return err
 		}
+	}
+	if merged, err := a.isMerged(dir, successors); err != nil {
+		return err
+	} else if merged {
+		return leave("a Tempo has merged it into another", nil)
 	}
 	if err := a.unmark(dir); errors.Is(err, fs.ErrNotExist) {
 		return leave("it has no meta.json, so it was not finished or is deleted", nil)

@@ -1,6 +1,7 @@
 package blockstore
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -114,6 +115,45 @@ func TestAdoptReadsBlocksWithoutMarks(t *testing.T) {
 		t.Errorf("taken over: %v", got)
 	}
 	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"flipped", "short"}) {
+		t.Errorf("set aside: %v", got)
+	}
+}
+
+// What a Tempo has merged is in the block that it made, and not taken as well:
+// also not at a start that goes on after that block was. Of what is marked
+// without such a block nobody else has the spans.
+func TestAdoptLeavesWhatIsMerged(t *testing.T) {
+	root, to := filepath.Join(t.TempDir(), "tempo"), filepath.Join(t.TempDir(), "blocks")
+	dir := filepath.Join(root, oldBlocks, "shop")
+	deleted := func(id string) {
+		old(t, root, id)
+		if err := os.Rename(filepath.Join(dir, id, block.MetaName), filepath.Join(dir, id, block.CompactedMetaName)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deleted("aged")
+	adopt(t, root, to)
+	old(t, root, "merged")
+	meta := filepath.Join(dir, "merged", block.MetaName)
+	text, err := os.ReadFile(meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	levelled := bytes.Replace(text, []byte(`"compactionLevel":0`), []byte(`"compactionLevel":1`), 1)
+	if bytes.Equal(levelled, text) {
+		t.Fatalf("the level is not in %s", text)
+	}
+	if err := os.WriteFile(meta, levelled, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"first", "second"} {
+		deleted(source)
+		adopt(t, root, to)
+	}
+	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"aged", "merged"}) {
+		t.Errorf("taken over: %v", got)
+	}
+	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"first", "second"}) {
 		t.Errorf("set aside: %v", got)
 	}
 }
