@@ -160,4 +160,3 @@ func dialConn(t *testing.T, address string) *grpc.ClientConn {
 	t.Cleanup(func() { c.Close() })
 	return c
 }
-
