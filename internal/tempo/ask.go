@@ -9,6 +9,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 const (
@@ -64,7 +65,7 @@ func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, err
 		return nil, fmt.Errorf("ask Tempo for its metrics: %w", err)
 	}
 	defer body.Close()
-	var parser expfmt.TextParser
+	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(io.LimitReader(body, maxMetrics))
 	if err != nil {
 		return nil, fmt.Errorf("read Tempo's metrics: %w", err)
