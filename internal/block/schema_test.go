@@ -50,30 +50,25 @@ func TestSchemaIsTempos(t *testing.T) {
 }
 
 func element(e format.SchemaElement) own.SchemaElement {
-	out := own.SchemaElement{Name: e.Name, NumChildren: e.NumChildren, Converted: own.NoConvertedType}
-	if e.Type != nil {
-		out.Leaf, out.Type = true, own.Type(*e.Type)
+	out := own.SchemaElement{Name: e.Name, NumChildren: e.NumChildren.V, TypeLength: e.TypeLength.V, Converted: own.NoConvertedType}
+	if t, ok := e.Type.Get(); ok {
+		out.Leaf, out.Type = true, own.Type(t)
 	}
-	if e.TypeLength != nil {
-		out.TypeLength = *e.TypeLength
+	if r, ok := e.RepetitionType.Get(); ok {
+		out.HasRepetition, out.Repetition = true, own.Repetition(r)
 	}
-	if e.RepetitionType != nil {
-		out.HasRepetition, out.Repetition = true, own.Repetition(*e.RepetitionType)
+	if c, ok := e.ConvertedType.Get(); ok {
+		out.Converted = own.ConvertedType(c)
 	}
-	if e.ConvertedType != nil {
-		out.Converted = own.ConvertedType(*e.ConvertedType)
-	}
-	if l := e.LogicalType; l != nil {
-		switch {
-		case l.UTF8 != nil:
-			out.Logical.Kind = own.LogicalString
-		case l.Map != nil:
-			out.Logical.Kind = own.LogicalMap
-		case l.List != nil:
-			out.Logical.Kind = own.LogicalList
-		case l.Integer != nil:
-			out.Logical = own.LogicalType{Kind: own.LogicalInteger, BitWidth: l.Integer.BitWidth, Signed: l.Integer.IsSigned}
-		}
+	switch l := e.LogicalType.Value.(type) {
+	case *format.StringType:
+		out.Logical.Kind = own.LogicalString
+	case *format.MapType:
+		out.Logical.Kind = own.LogicalMap
+	case *format.ListType:
+		out.Logical.Kind = own.LogicalList
+	case *format.IntType:
+		out.Logical = own.LogicalType{Kind: own.LogicalInteger, BitWidth: l.BitWidth, Signed: l.IsSigned}
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package querier
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/grafana/tempo/pkg/tempopb"
 	trace "github.com/grafana/tempo/pkg/tempopb/trace/v1"
@@ -20,6 +21,10 @@ const probes = 16
 func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi.TraceAnswer, error) {
 	answer := &readapi.TraceAnswer{}
 	missing, err := q.run(ctx, req.Tenant, func(ctx context.Context, r *run) error {
+		start, end := bounds(req.Range)
+		r.units = slices.DeleteFunc(slices.Clone(r.units), func(u *unit) bool {
+			return u.end < start || end != 0 && u.start > end
+		})
 		parts, err := r.parts(ctx, req.ID)
 		answer.Trace = nil
 		if err != nil {
