@@ -88,6 +88,42 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, dst []byte) ([]byte,
 	return out, err
 }
 
+// fewTraces is up to how many traces it is cheaper to look for each.
+const fewTraces = 4
+
+func (p *blockPlace) traces(ctx context.Context, ids []byte, visit func([]byte) error) error {
+	if len(ids) <= fewTraces*len(traceID{}) {
+		return eachTrace(ctx, p, ids, visit)
+	}
+	b, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	for data, err := range b.Select(ctx, ids) {
+		if err == nil {
+			err = visit(data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachTrace looks for one trace after the other.
+func eachTrace(ctx context.Context, p place, ids []byte, visit func([]byte) error) error {
+	for ; len(ids) > 0; ids = ids[16:] {
+		data, err := p.trace(ctx, traceID(ids), nil)
+		if err == nil && len(data) > 0 {
+			err = visit(data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // blooms is how many blooms the block has, which is all that most questions for
 // a trace need to know of it.
 func (p *blockPlace) blooms(ctx context.Context) (int, error) {

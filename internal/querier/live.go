@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"appliance/internal/live"
+	"appliance/internal/otlpwire"
 	"appliance/internal/traceql"
 )
 
@@ -47,7 +48,7 @@ type chunk struct {
 	number     uint64
 	bytes      int64
 	bad        []error // of records that cannot be read
-	traces     []byte  // their identifiers, ascending
+	known      []byte  // their identifiers, ascending
 	start, end int64
 
 	mu    sync.Mutex
@@ -194,7 +195,7 @@ func (b *chunkBuilder) chunk(ctx context.Context, l *liveColumns) (*chunk, error
 	c.number = l.number
 	l.mu.Unlock()
 	var err error
-	if c.traces, err = tracesOf(ctx, c.built); err != nil {
+	if c.known, err = tracesOf(ctx, c.built); err != nil {
 		return nil, err
 	}
 	if c.start, c.end, err = timesOf(ctx, c.built); err != nil {
@@ -289,15 +290,52 @@ func (c *chunk) batch(ctx context.Context, _ int, b *budget) (traceql.Batch, fun
 }
 
 func (c *chunk) ids(context.Context) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) { yield(c.traces, nil) }
+	return func(yield func([]byte, error) bool) { yield(c.known, nil) }
 }
 
 func (c *chunk) trace(ctx context.Context, id traceID, dst []byte) ([]byte, error) {
-	if !hasID(c.traces, id) {
+	if !hasID(c.known, id) {
 		return dst, nil
 	}
 	out, _, err := c.part.TraceIn(ctx, id, c.from, c.to, dst)
 	return out, err
+}
+
+func (c *chunk) traces(ctx context.Context, ids []byte, visit func([]byte) error) error {
+	if len(ids) <= fewTraces*len(traceID{}) {
+		return eachTrace(ctx, c, ids, visit)
+	}
+	wanted := make(map[traceID]bool, len(ids)/16)
+	for ; len(ids) > 0; ids = ids[16:] {
+		wanted[traceID(ids)] = true
+	}
+	var buf []byte
+	n := c.from
+	for e, err := range c.part.Records(ctx, c.from) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if n >= c.to {
+			break
+		}
+		n++
+		if err != nil {
+			continue // c.bad has it
+		}
+		out, counts, err := new(otlpwire.Limits).Filter(buf[:0], e.Payload, func(s *otlpwire.Span) otlpwire.Verdict {
+			return otlpwire.Verdict{Keep: len(s.TraceID) == 16 && wanted[traceID(s.TraceID)]}
+		})
+		if err != nil || counts.Kept == 0 {
+			continue
+		}
+		if err := visit(out); err != nil {
+			return err
+		}
+		if !counts.Unchanged {
+			buf = out
+		}
+	}
+	return nil
 }
 
 func (c *chunk) lost(context.Context, error) bool { return false }

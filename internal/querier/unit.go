@@ -33,6 +33,9 @@ type place interface {
 	// trace appends the spans of a trace to dst, as the bytes of an OTLP
 	// TracesData; nothing if it has none.
 	trace(ctx context.Context, id traceID, dst []byte) ([]byte, error)
+	// traces calls visit with the traces of some identifiers, ascending and of
+	// 16 bytes each, as trace has them. The bytes are valid during the call.
+	traces(ctx context.Context, ids []byte, visit func(data []byte) error) error
 	// lost says whether an error of it means that the unit is gone, which is
 	// not a fault of it.
 	lost(ctx context.Context, err error) bool

@@ -1,7 +1,9 @@
 package querier
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -10,7 +12,7 @@ import (
 )
 
 const (
-	wholeTraces = 256      // that are looked at together at most
+	wholeTraces = 4096     // that are put together at once at most
 	wholeBytes  = 16 << 20 // of their spans, about
 )
 
@@ -33,20 +35,54 @@ func (r *run) wholes(ctx context.Context, sp *split, visit func(context.Context,
 	return g.Wait()
 }
 
+// someWholes puts the traces from one to another together, unit by unit, or half
+// of them if they are too large.
 func (r *run) someWholes(ctx context.Context, sp *split, from, to int, visit func(context.Context, traceql.Batch) error) error {
 	w := r.newWhole()
 	defer w.release()
-	for i := from; i < to; i++ {
-		if err := w.add(ctx, sp.id(i), sp.units[i]); err != nil {
-			return err
-		}
-		if w.held < wholeBytes && i+1 < to {
-			continue
-		}
-		if err := visit(ctx, w.builder.Batch()); err != nil {
-			return err
-		}
+	err := w.addAll(ctx, sp, from, to)
+	if errors.Is(err, errTooMany) {
 		w.release()
+		half := (from + to) / 2
+		if err := r.someWholes(ctx, sp, from, half, visit); err != nil {
+			return err
+		}
+		return r.someWholes(ctx, sp, half, to, visit)
+	}
+	if err != nil {
+		return err
+	}
+	return visit(ctx, w.builder.Batch())
+}
+
+// errTooMany says that fewer traces are to be put together at once.
+var errTooMany = errors.New("too many traces at once")
+
+// addAll takes in all of the traces from one to another.
+func (w *whole) addAll(ctx context.Context, sp *split, from, to int) error {
+	wanted := map[*unit][]byte{}
+	var units []*unit
+	for i := from; i < to; i++ {
+		id := sp.id(i)
+		for _, u := range sp.units[i] {
+			if wanted[u] == nil {
+				units = append(units, u)
+			}
+			wanted[u] = append(wanted[u], id[:]...)
+		}
+	}
+	for _, u := range units {
+		err := u.traces(ctx, wanted[u], func(data []byte) error {
+			if to-from > 1 && w.held+int64(2*len(data)) > wholeBytes {
+				return errTooMany
+			}
+			return w.take(bytes.Clone(data))
+		})
+		switch {
+		case err == nil:
+		case errors.Is(err, errTooMany), !w.run.lose(ctx, u, err):
+			return err
+		}
 	}
 	return nil
 }
@@ -64,29 +100,29 @@ func (r *run) newWhole() *whole {
 	return w
 }
 
-// add takes in what the units have of a trace. Of a trace that is too large for
-// the memory of a query the rest is left out.
+// add takes in what the units have of a trace.
 func (w *whole) add(ctx context.Context, id traceID, units []*unit) error {
 	r := w.run
 	for _, u := range units {
 		data, err := u.trace(ctx, id, nil)
 		if err == nil && len(data) > 0 {
-			err = w.builder.Append(data)
+			err = w.take(data)
 		}
-		if err != nil {
-			if !r.lose(ctx, u, err) {
-				return err
-			}
-			continue
-		}
-		// The columns take about as much again.
-		n := int64(2 * len(data))
-		if err := r.budget.hold(n); err != nil {
+		if err != nil && !r.lose(ctx, u, err) {
 			return fmt.Errorf("put trace %x together: %w", id, err)
 		}
-		w.held += n
 	}
 	return nil
+}
+
+// take takes in spans, which must not change.
+func (w *whole) take(data []byte) error {
+	n := int64(2 * len(data)) // the columns take about as much again
+	if err := w.run.budget.hold(n); err != nil {
+		return err
+	}
+	w.held += n
+	return w.builder.Append(data)
 }
 
 func (w *whole) release() {
