@@ -41,6 +41,11 @@ func (r *run) metrics(ctx context.Context, req readapi.MetricsRequest, m *traceq
 	if err != nil {
 		return err
 	}
+	if req.Query.PerSpan() {
+		if sp, err = r.withCopies(ctx, sp); err != nil {
+			return err
+		}
+	}
 	if err := r.wholes(ctx, sp, m.Add); err != nil {
 		return err
 	}

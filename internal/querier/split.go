@@ -180,16 +180,6 @@ func (s *split) hide(ctx context.Context, b traceql.Batch) (traceql.Batch, error
 		return b, nil
 	}
 	hidden := traceql.NewBitmap(len(ids) / 16)
-	at := findID(s.ids, ids[:16])
-	for ; at < s.len(); at++ {
-		id := s.ids[16*at : 16*at+16]
-		i := findID(ids, id)
-		for ; i < hidden.Len() && bytes.Equal(ids[16*i:16*i+16], id); i++ {
-			hidden.Set(i)
-		}
-		if i == hidden.Len() {
-			break
-		}
-	}
+	s.each(ids, func(_, row int) { hidden.Set(row) })
 	return traceql.Without(b, hidden), nil
 }

@@ -54,15 +54,16 @@ func (q *Querier) TagValues(ctx context.Context, req readapi.TagValuesRequest) (
 	return answer, nil
 }
 
-// collect gives all batches to add. Without a query, what a trace has is what
-// its parts have, and it does not matter that it is in several places.
+// collect gives all batches to add. Where spans are looked at alone, what a trace
+// has is what its parts have, and it does not matter that it is in several
+// places.
 func (r *run) collect(
 	ctx context.Context, times readapi.Range, query *traceql.Query, add func(context.Context, traceql.Batch) error,
 ) error {
 	start, end := bounds(times)
 	sp, units := &split{}, []*unit(nil)
 	var err error
-	if query == nil {
+	if query == nil || query.PerSpan() {
 		units, _, err = r.scope(ctx, start, end)
 	} else {
 		sp, units, err = r.divide(ctx, start, end)

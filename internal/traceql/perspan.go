@@ -1,12 +1,36 @@
 package traceql
 
-// PerSpan says whether a query that searches looks at each span alone, so that
-// it is known which spans match without the others of their traces.
+// PerSpan says whether a query looks at each span alone, so that it is known what
+// it finds, or counts, without the other spans of a trace.
 func (q *Query) PerSpan() bool {
-	if q.Spans == nil {
+	if q.Spans != nil {
+		return q.Spans.perSpan()
+	}
+	return perSpan(q.Metric)
+}
+
+func perSpan(x MetricExpr) bool {
+	switch x := x.(type) {
+	case *Literal:
+		return true
+	case *TopK:
+		return perSpan(x.X)
+	case *MetricBinary:
+		return perSpan(x.LHS) && perSpan(x.RHS)
+	case *Series:
+		for _, a := range x.By {
+			if !ofSpan(a) {
+				return false
+			}
+		}
+		return (x.Attr == nil || ofSpan(x.Attr)) && x.Spans.perSpan()
+	default: // compare() counts the names of roots
 		return false
 	}
-	for _, s := range q.Spans.Stages {
+}
+
+func (x *Pipeline) perSpan() bool {
+	for _, s := range x.Stages {
 		switch s := s.(type) {
 		case *Filter:
 			if s.Expr != nil && !ofSpan(s.Expr) {
