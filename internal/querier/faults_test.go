@@ -48,7 +48,7 @@ func (w *world) search(text string, opts ...func(*Options)) *readapi.SearchAnswe
 	}
 	querier := New(o)
 	defer querier.Close()
-	got, err := querier.Search(w.t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 10_000}, nil)
+	got, err := querier.Search(w.t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 400}, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestABlockThatIsArchivedUnderAQuery(t *testing.T) {
 						t.Fatal(err)
 					}
 					w.querier.opt.Archive = &a
-					got, err := w.querier.Search(t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 10_000}, nil)
+					got, err := w.querier.Search(t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 400}, nil)
 					w.querier.opt.Archive = w.archive
 					if err != nil {
 						t.Fatal(err)
@@ -129,7 +129,7 @@ func TestABlockThatIsDeletedUnderAQuery(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := w.everything("{}")
-		got, err := w.querier.Search(t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 10_000}, func([]*traceql.FoundTrace) error {
+		got, err := w.querier.Search(t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 400}, func([]*traceql.FoundTrace) error {
 			v := w.store.View("t")
 			defer v.Close()
 			for _, b := range v.Blocks {

@@ -166,7 +166,7 @@ func (w *world) check(r *rand.Rand, questions int) (found int) {
 			continue
 		}
 		want := searchBatches(w.t, q, all)
-		got, err := w.querier.Search(w.t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: 10_000}, nil)
+		got, err := w.querier.Search(w.t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Limit: []int{400, 10_000}[r.IntN(2)]}, nil)
 		if err != nil || len(got.Missing) > 0 {
 			w.t.Fatalf("%s: %s: %v %v", w.places(), text, err, got)
 		}

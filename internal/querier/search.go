@@ -135,11 +135,16 @@ func newSearch(req readapi.SearchRequest) (*traceql.Search, error) {
 	return s, nil
 }
 
+// fewFound is up to how many traces it is cheaper to ask for each where else it
+// has spans, than to look for all that are in several places.
+const fewFound = 500
+
 // search looks at the traces that are in several places as wholes, and at the
 // others where they are.
 func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.Search, news *teller) error {
 	start, end := bounds(req.Range)
-	if (req.Query == nil || req.Query.PerSpan()) && req.MinDuration == 0 && req.MaxDuration == 0 {
+	perSpan := req.Query == nil || req.Query.PerSpan()
+	if perSpan && req.MinDuration == 0 && req.MaxDuration == 0 && req.Limit <= fewFound {
 		return r.searchSpans(ctx, start, end, s, news)
 	}
 	sp, units, err := r.divide(ctx, start, end)

@@ -65,13 +65,22 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 			others = append(others, o)
 		}
 	}
-	if err := w.add(ctx, id, others); err != nil {
+	parts, err := p.run.partsIn(ctx, id, others)
+	if err != nil {
 		return false, err
+	}
+	for _, data := range parts {
+		if err := w.take(data); err != nil {
+			return false, err
+		}
 	}
 	if w.builder.Spans() == 0 {
 		return true, nil
 	}
-	if err := w.add(ctx, id, []*unit{u}); err != nil {
+	if parts, err = p.run.partsIn(ctx, id, []*unit{u}); err == nil {
+		err = w.take(parts[0])
+	}
+	if err != nil {
 		return false, err
 	}
 	p.mu.Lock()

@@ -40,16 +40,12 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 	return answer, nil
 }
 
-// parts reads a trace from wherever it is: the blocks in their order, and the
-// spans that are in none.
-func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
-	units := r.units
+// partsIn reads what units have of a trace, in their order. Those that are far
+// away are asked at the same time.
+func (r *run) partsIn(ctx context.Context, id traceID, units []*unit) ([][]byte, error) {
 	out := make([][]byte, len(units))
 	read := func(ctx context.Context, i int) error {
 		err := r.guard(units[i].name, func() (err error) { out[i], err = units[i].trace(ctx, id, nil); return err })
-		if err == nil {
-			err = r.hold(int64(len(out[i])))
-		}
 		if err != nil && r.lose(ctx, units[i], err) {
 			out[i], err = nil, nil
 		}
@@ -57,17 +53,31 @@ func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(probes)
+	var err error
 	for i, u := range units {
-		if p, ok := u.place.(*blockPlace); ok && p.archived == nil {
-			if err := read(ctx, i); err != nil {
-				return nil, err
-			}
-			continue
+		if p, ok := u.place.(*blockPlace); ok && p.archived != nil {
+			g.Go(func() error { return read(gctx, i) })
+		} else if err = read(ctx, i); err != nil {
+			break
 		}
-		g.Go(func() error { return read(gctx, i) })
 	}
-	if err := g.Wait(); err != nil {
+	if waited := g.Wait(); err == nil {
+		err = waited
+	}
+	return out, err
+}
+
+// parts reads a trace from wherever it is: the blocks in their order, and the
+// spans that are in none.
+func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
+	out, err := r.partsIn(ctx, id, r.units)
+	if err != nil {
 		return nil, err
+	}
+	for _, data := range out {
+		if err := r.hold(int64(len(data))); err != nil {
+			return nil, err
+		}
 	}
 	if r.view == nil {
 		return out, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -98,21 +97,6 @@ func (r *run) newWhole() *whole {
 	w := &whole{run: r, builder: traceql.NewMemoryBuilder()}
 	w.builder.DropCopies()
 	return w
-}
-
-// add takes in what the units have of a trace.
-func (w *whole) add(ctx context.Context, id traceID, units []*unit) error {
-	r := w.run
-	for _, u := range units {
-		data, err := u.trace(ctx, id, nil)
-		if err == nil && len(data) > 0 {
-			err = w.take(data)
-		}
-		if err != nil && !r.lose(ctx, u, err) {
-			return fmt.Errorf("put trace %x together: %w", id, err)
-		}
-	}
-	return nil
 }
 
 // take takes in spans, which must not change.
