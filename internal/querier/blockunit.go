@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"appliance/internal/block"
-	"appliance/internal/block/parquet"
 	"appliance/internal/blockstore"
 	"appliance/internal/traceql"
 )
@@ -48,6 +47,10 @@ func (p *blockPlace) batch(ctx context.Context, i int, budget *budget) (traceql.
 	return rows, rows.close, nil
 }
 
+// idsAtOnce is how many identifiers of a block are yielded together. A query may
+// read those of hundreds of blocks at the same time.
+const idsAtOnce = 512
+
 func (p *blockPlace) ids(ctx context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		b, err := p.open(ctx)
@@ -55,17 +58,20 @@ func (p *blockPlace) ids(ctx context.Context) iter.Seq2[[]byte, error] {
 			yield(nil, err)
 			return
 		}
-		for i := range b.RowGroups() {
-			var v parquet.Values
-			dict, err := b.RowGroup(i).Scan(ctx, block.TraceID, nil, &v)
-			var raw []byte
-			if err == nil {
-				raw, err = identifiers(&v, dict, len(traceID{}))
-			}
-			if !yield(raw, err) || err != nil {
+		buf := make([]byte, 0, idsAtOnce*len(traceID{}))
+		for id, err := range b.IDs(ctx) {
+			if err != nil {
+				yield(nil, err)
 				return
 			}
+			if buf = append(buf, id[:]...); len(buf) == cap(buf) {
+				if !yield(buf, nil) {
+					return
+				}
+				buf = buf[:0]
+			}
 		}
+		yield(buf, nil)
 	}
 }
 

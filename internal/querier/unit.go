@@ -27,8 +27,8 @@ type place interface {
 	batches(ctx context.Context) (int, error)
 	// batch reads one. done gives its memory back.
 	batch(ctx context.Context, i int, b *budget) (_ traceql.Batch, done func(), err error)
-	// ids yields the identifiers of its traces, ascending, many at a time: 16
-	// bytes each.
+	// ids yields the identifiers of its traces, ascending, many at a time, 16
+	// bytes each. They are valid until the next ones.
 	ids(ctx context.Context) iter.Seq2[[]byte, error]
 	// trace appends the spans of a trace to dst, as the bytes of an OTLP
 	// TracesData; nothing if it has none.
