@@ -12,9 +12,6 @@ import (
 	"appliance/internal/tempo"
 )
 
-// maxTempoConfig is more than any configuration has, in bytes.
-const maxTempoConfig = 4 << 20
-
 func newConfigFromTempoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "from-tempo FILE",
@@ -59,13 +56,10 @@ func readTempoConfig(cmd *cobra.Command, path string) (name string, text []byte,
 		defer f.Close()
 		name, from = path, f
 	}
-	text, err = io.ReadAll(io.LimitReader(from, maxTempoConfig+1))
+	text, err = io.ReadAll(io.LimitReader(from, tempo.MaxConfig+1))
 	var inPath *os.PathError
-	switch {
-	case errors.As(err, &inPath):
+	if errors.As(err, &inPath) {
 		err = inPath.Err
-	case err == nil && len(text) > maxTempoConfig:
-		err = fmt.Errorf("more than %d bytes are not a configuration of Tempo", maxTempoConfig)
 	}
 	if err != nil {
 		return name, nil, &config.Error{Where: name, Err: err}

@@ -27,11 +27,22 @@ type setting struct {
 	used  bool     // it was translated, or it was said why not
 }
 
-// maxAliases bounds what aliases make of a file.
-const maxAliases = 10_000
+const (
+	// MaxConfig is how many bytes of a Tempo's configuration are read. The longest
+	// that charts render have a tenth of it.
+	MaxConfig = 256 << 10
+	// maxNesting is how many brackets are open, and maxDashes how many dashes a
+	// line has: the parser takes time and memory by the square of either.
+	maxNesting, maxDashes = 100, 1000
+	// maxAliases bounds what aliases make of a file.
+	maxAliases = 10_000
+)
 
 // readSettings returns the settings of a file in their order.
 func readSettings(file string, text []byte) ([]*setting, error) {
+	if err := checkSize(file, text); err != nil {
+		return nil, err
+	}
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	tree, err := parser.ParseBytes(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), 0)
 	if err != nil {
@@ -53,6 +64,37 @@ func readSettings(file string, text []byte) ([]*setting, error) {
 		}
 	}
 	return withoutOverwritten(r.settings), nil
+}
+
+// checkSize refuses what would cost the parser too much.
+func checkSize(file string, text []byte) error {
+	if len(text) > MaxConfig {
+		return &config.Error{Where: file, Err: fmt.Errorf(
+			"more than %d bytes are not a configuration of Tempo", MaxConfig)}
+	}
+	number, open := 0, 0
+	for line := range bytes.Lines(text) {
+		number++
+		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) {
+			continue
+		}
+		dashes := 0
+		for _, c := range line {
+			switch c {
+			case '[', '{':
+				open++
+			case ']', '}':
+				open--
+			case '-', '?':
+				dashes++
+			}
+			if open > maxNesting || dashes > maxDashes {
+				return errorAt(file, number, errors.New("too many brackets are open, or there are too "+
+					"many dashes in a line; write it in several lines"))
+			}
+		}
+	}
+	return nil
 }
 
 // withoutOverwritten leaves out what << brings and is written beside it.
