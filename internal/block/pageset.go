@@ -74,7 +74,7 @@ func (s *pageSet) next() error {
 	return s.check()
 }
 
-// list is one of the lists that columns hang on: a column that has a value in
+// listOf is one of the lists that columns hang on: a column that has a value in
 // each element, and the level of these.
 type listOf struct {
 	driver Role

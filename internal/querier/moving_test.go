@@ -3,7 +3,6 @@ package querier
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -57,7 +56,7 @@ func (a *dirArchive) Pruned(_ context.Context, _ string, b *ArchivedBlock) bool 
 // take copies a block of the store.
 func (a *dirArchive) take(t testing.TB, b *blockstore.Block) {
 	t.Helper()
-	if err := os.CopyFS(filepath.Join(a.dir, b.Meta.BlockID), os.DirFS(b.Dir).(fs.FS)); err != nil {
+	if err := os.CopyFS(filepath.Join(a.dir, b.Meta.BlockID), os.DirFS(b.Dir)); err != nil {
 		t.Fatal(err)
 	}
 	a.add(b.Meta)

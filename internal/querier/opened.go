@@ -37,7 +37,6 @@ type openBlock struct {
 	gone  bool // no longer among those that are kept
 
 	source Source
-	meta   block.Meta
 
 	load  sync.Mutex
 	block *block.Block

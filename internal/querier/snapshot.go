@@ -1,7 +1,6 @@
 package querier
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -99,8 +98,6 @@ func sortUnits(units []*unit) {
 		return cmp.Or(cmp.Compare(b.end, a.end), cmp.Compare(a.key, b.key))
 	})
 }
-
-func compareIDs(a, b traceID) int { return bytes.Compare(a[:], b[:]) }
 
 // deletions knows when the store was last seen to have deleted a block. A list
 // of the archive that is older may lack it.

@@ -140,7 +140,7 @@ func (r *settingsReader) root(n ast.Node) error {
 		return r.read("", n.GetToken().Position.Line, n)
 	}
 	return errorAt(r.file, n.GetToken().Position.Line, fmt.Errorf(
-		"not a configuration of Tempo: it begins with %q, not with keys such as server:",
+		"not a configuration of Tempo: it begins with %q, not with a key such as server",
 		shorten(n.GetToken().Value)))
 }
 

@@ -106,12 +106,12 @@ func merge(ranges []Range, gap int) []part {
 }
 
 // ReadAt reads from memory what is there as a whole.
-func (got *Fetched) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
-	i := sort.Search(len(got.parts), func(i int) bool { return got.parts[i].Offset > off }) - 1
+func (f *Fetched) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
+	i := sort.Search(len(f.parts), func(i int) bool { return f.parts[i].Offset > off }) - 1
 	if i >= 0 {
-		if at := off - got.parts[i].Offset; at+int64(len(p)) <= got.parts[i].Length {
-			return copy(p, got.parts[i].data[at:]), nil
+		if at := off - f.parts[i].Offset; at+int64(len(p)) <= f.parts[i].Length {
+			return copy(p, f.parts[i].data[at:]), nil
 		}
 	}
-	return got.file.ReadAt(ctx, p, off)
+	return f.file.ReadAt(ctx, p, off)
 }
