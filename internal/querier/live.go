@@ -96,21 +96,33 @@ func (l *liveColumns) forget(part *live.Part, p *partColumns) {
 
 // of returns the chunks of a part with all records that it has now.
 func (l *liveColumns) of(ctx context.Context, part *live.Part) ([]*chunk, error) {
+	for {
+		p := l.columns(part)
+		select {
+		case p.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if l.columns(part) != p { // it was forgotten meanwhile
+			<-p.turn
+			continue
+		}
+		defer func() { <-p.turn }()
+		return l.extend(ctx, part, p)
+	}
+}
+
+// columns are those of a part, none at first.
+func (l *liveColumns) columns(part *live.Part) *partColumns {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	p := l.parts[part]
 	if p == nil {
 		p = &partColumns{turn: make(chan struct{}, 1)}
 		l.parts[part] = p
 	}
 	p.used = time.Now()
-	l.mu.Unlock()
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	return l.extend(ctx, part, p)
+	return p
 }
 
 // extend makes chunks of the records that came since the last time.
