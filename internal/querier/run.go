@@ -61,7 +61,9 @@ func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Conte
 	}
 }
 
-func (q *Querier) runOnce(ctx context.Context, tenant string, ask func(context.Context, *run) error) (_ readapi.Missing, stale, err error) {
+func (q *Querier) runOnce(
+	ctx context.Context, tenant string, ask func(context.Context, *run) error,
+) (_ readapi.Missing, stale, err error) {
 	s, err := q.snapshot(ctx, tenant)
 	if err != nil {
 		return nil, nil, err
@@ -183,7 +185,9 @@ func (r *run) each(
 	return g.Wait()
 }
 
-func (r *run) batch(ctx context.Context, u *unit, i int, sp *split, visit func(context.Context, *unit, traceql.Batch) error) error {
+func (r *run) batch(
+	ctx context.Context, u *unit, i int, sp *split, visit func(context.Context, *unit, traceql.Batch) error,
+) error {
 	b, done, err := u.batch(ctx, i, r.budget)
 	if err != nil {
 		return err
