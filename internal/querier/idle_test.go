@@ -15,16 +15,25 @@ func TestIdleColumnsAndFilesAreDropped(t *testing.T) {
 		defer w.stop()
 		w.expectFound()
 		q := w.querier
-		if q.live.kept.Load() == 0 || q.opened.order.Len() == 0 || len(q.live.parts) == 0 {
+		if bytes, parts, blocks := q.keeps(); bytes == 0 || parts == 0 || blocks == 0 {
 			t.Fatal("nothing is kept for the next query")
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if n := q.live.kept.Load(); n != 0 || len(q.live.parts) != 0 || q.opened.order.Len() != 0 || q.opened.bytes != 0 {
-			t.Errorf("%d bytes of %d live parts and %d blocks are still kept", n, len(q.live.parts), q.opened.order.Len())
+		if bytes, parts, blocks := q.keeps(); bytes != 0 || parts != 0 || blocks != 0 {
+			t.Errorf("%d bytes of %d live parts and %d blocks are still kept", bytes, parts, blocks)
 		}
 		w.expectFound()
 	})
+}
+
+// keeps is what is kept for the next query: bytes, live parts and open blocks.
+func (q *Querier) keeps() (bytes int64, parts, blocks int) {
+	q.live.mu.Lock()
+	defer q.live.mu.Unlock()
+	q.opened.mu.Lock()
+	defer q.opened.mu.Unlock()
+	return q.live.kept.Load() + q.opened.bytes, len(q.live.parts), q.opened.order.Len()
 }
 
 func (w *world) expectFound() {
