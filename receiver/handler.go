@@ -10,16 +10,23 @@ import (
 
 // ServeHTTP answers one request.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if c, early := r.serve(w, req); early {
+		r.linger(c, w, req)
+	}
+}
+
+// serve answers one request. early: it is answered, and its body still to come.
+func (r *Receiver) serve(w http.ResponseWriter, req *http.Request) (c *conn, early bool) {
 	r.ledger.inflight.Add(1)
 	defer r.ledger.inflight.Add(-1)
-	c := connOf(req)
+	c = connOf(req)
 	if c != nil {
 		c.answered.Add(1)
 	}
 	// The preface of HTTP/2, broken, is a request of HTTP/1 to net/http.
 	if req.ProtoMajor == 2 && req.Method != "PRI" {
 		r.serveGRPC(w, req, c)
-		return
+		return c, false
 	}
 	if c != nil && req.ContentLength != 0 {
 		// net/http lifts it when the body has been read. It fails only on a
@@ -29,21 +36,22 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if r.cors(w, req) && !misframed(c) {
 		r.ledger.answered(http.StatusNoContent)
 		w.WriteHeader(http.StatusNoContent)
-		return
+		return c, false
 	}
 	e := encodingOf(req.Header)
 	res, err := r.answer(req, c, e)
 	if err == nil {
 		r.ledger.answered(http.StatusOK)
 		res.send(w, e)
-		return
+		return c, false
 	}
 	f := asRefusal(err)
 	r.refused(req, f)
-	if f.hangUp && c != nil {
-		_ = c.SetReadDeadline(time.Now().Add(linger))
+	if early = f.hangUp && c != nil && req.ContentLength != 0 && f != errFraming && f != errSlowBody; early {
+		_ = http.NewResponseController(w).EnableFullDuplex() // or net/http would read first
 	}
 	f.send(w, e)
+	return c, early
 }
 
 // refused enters a refusal in log and ledger, before it is sent.
@@ -51,10 +59,6 @@ func (r *Receiver) refused(req *http.Request, f *refusal) {
 	r.logRefusal(req, f)
 	r.ledger.answered(f.code)
 }
-
-// linger is how long net/http goes on reading a body that was refused: closing
-// on a client that still sends would take the answer from it.
-const linger = 500 * time.Millisecond
 
 // answer works on one request up to its fate. Its errors are refusals.
 func (r *Receiver) answer(req *http.Request, c *conn, e encoding) (result, error) {
