@@ -57,7 +57,7 @@ func measureWorkload(ctx context.Context, o options, w workload, dir string) (re
 	if err != nil {
 		return result, err
 	}
-	f, err := startField(ctx, o, dir)
+	f, err := startField(ctx, o, w.GRPC, dir)
 	if err != nil {
 		return result, err
 	}

@@ -31,14 +31,15 @@ func contenderNames() []string { return []string{appliance, collector, limit} }
 // field is the servers of one workload, all running, and the backend behind them.
 type field struct {
 	backend   string
+	grpc      bool // urls are those of OTLP/gRPC
 	urls      map[string]string
 	processes map[string]*process
 	all       []*process
 }
 
 // startField starts everything anew, so that memory is that of one workload.
-func startField(ctx context.Context, o options, dir string) (*field, error) {
-	f := &field{urls: map[string]string{}, processes: map[string]*process{}}
+func startField(ctx context.Context, o options, grpc bool, dir string) (*field, error) {
+	f := &field{grpc: grpc, urls: map[string]string{}, processes: map[string]*process{}}
 	err := errors.Join(f.startBackend(ctx, dir), f.startAppliance(ctx, o, dir), f.startCollector(ctx, o, dir), f.startLimit(ctx, dir))
 	if err != nil {
 		return nil, errors.Join(err, f.stop())
@@ -78,7 +79,7 @@ func (f *field) startLimit(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	f.urls[limit] = "http://" + addr + "/v1/traces"
+	f.urls[limit] = f.url(addr, addr)
 	return f.start(ctx, limit, dir, addr, nil, self, "discard", "-listen", addr)
 }
 
@@ -91,10 +92,15 @@ func (f *field) startAppliance(ctx context.Context, o options, dir string) error
 	if err != nil {
 		return err
 	}
-	f.urls[appliance] = "http://" + intake + "/v1/traces"
+	grpc, err := freePort()
+	if err != nil {
+		return err
+	}
+	f.urls[appliance] = f.url(intake, grpc)
 	return f.start(ctx, appliance, dir, intake, []string{
 		"APPLIANCE_DATA_DIR=" + filepath.Join(dir, "data"),
 		"APPLIANCE_RECEIVER_LISTEN=" + intake,
+		"APPLIANCE_RECEIVER_GRPC_LISTEN=" + grpc,
 		"APPLIANCE_HTTP_LISTEN=" + read,
 		"APPLIANCE_SAMPLER_PROBABILITY=" + probability,
 		"APPLIANCE_FORWARDER_TEMPO_URL=http://" + f.backend + "/" + appliance,
@@ -118,12 +124,25 @@ func (f *field) startCollector(ctx context.Context, o options, dir string) error
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		return err
 	}
-	f.urls[collector] = "http://" + addr + "/v1/traces"
+	grpc, err := freePort()
+	if err != nil {
+		return err
+	}
+	f.urls[collector] = f.url(addr, grpc)
 	return f.start(ctx, collector, dir, addr, []string{
 		"BENCH_LISTEN=" + addr,
+		"BENCH_GRPC_LISTEN=" + grpc,
 		"BENCH_BACKEND=http://" + f.backend + "/" + collector,
 		"BENCH_QUEUE=" + filepath.Join(dir, "queue"),
 	}, o.collector, "--config", config)
+}
+
+// url is where requests go to, by the kind of the workload.
+func (f *field) url(http, grpc string) string {
+	if f.grpc {
+		return "http://" + grpc + "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+	}
+	return "http://" + http + "/v1/traces"
 }
 
 func selfAndPort() (self, addr string, err error) {

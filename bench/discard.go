@@ -43,7 +43,9 @@ func serveDiscard(ctx context.Context, args []string) error {
 		c := &counter{from: map[string]*received{}}
 		handler = c.serve
 	}
-	server := &http.Server{Handler: handler}
+	server := &http.Server{Handler: handler, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	stopped := context.AfterFunc(ctx, func() {
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -63,6 +65,10 @@ func readAndAnswer(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
 	w.WriteHeader(http.StatusOK)
+	if r.Header.Get("Content-Type") == typeGRPC {
+		_, _ = w.Write(make([]byte, 5)) // an empty message
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+	}
 }
 
 type counter struct {

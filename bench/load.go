@@ -61,10 +61,10 @@ func generateLoad(ctx context.Context, args []string, out io.Writer) error {
 }
 
 type generator struct {
-	url    string
-	r      requests
-	client *http.Client
-	next   atomic.Int64
+	url  string
+	r    requests
+	all  []*http.Client // by turns
+	next atomic.Int64
 
 	mu     sync.Mutex
 	result outcome
@@ -72,15 +72,26 @@ type generator struct {
 
 func newGenerator(url string, r requests, clients int) *generator {
 	return &generator{
-		url: url, r: r,
-		client: &http.Client{
-			Timeout: 20 * time.Second,
-			Transport: &http.Transport{
-				MaxIdleConns: outstanding, MaxIdleConnsPerHost: outstanding, DisableCompression: true, WriteBufferSize: 64 << 10,
-			},
-		},
+		url: url, r: r, all: newClients(r, clients),
 		result: outcome{Bad: map[string]int64{}},
 	}
+}
+
+// newClients are one for HTTP/1.1, which has a pool of connections, and one a connection for HTTP/2, which would have one.
+func newClients(r requests, n int) []*http.Client {
+	newClient := func() *http.Client {
+		t := &http.Transport{MaxIdleConns: outstanding, MaxIdleConnsPerHost: outstanding, DisableCompression: true, WriteBufferSize: 64 << 10}
+		if r.Type == typeGRPC {
+			t.Protocols = new(http.Protocols)
+			t.Protocols.SetUnencryptedHTTP2(true)
+		}
+		return &http.Client{Timeout: 20 * time.Second, Transport: t}
+	}
+	clients := []*http.Client{newClient()}
+	for r.Type == typeGRPC && len(clients) < n {
+		clients = append(clients, newClient())
+	}
+	return clients
 }
 
 func (g *generator) sendOnce(ctx context.Context, clients int) {
@@ -141,7 +152,7 @@ func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duratio
 }
 
 func (g *generator) send(ctx context.Context, i int64, due time.Time) {
-	trouble := g.exchange(ctx, g.r.Bodies[int(i)%len(g.r.Bodies)])
+	trouble := g.exchange(ctx, g.all[int(i)%len(g.all)], g.r.Bodies[int(i)%len(g.r.Bodies)])
 	g.note(g.r.Spans, trouble, time.Since(due))
 }
 
@@ -158,7 +169,7 @@ func (g *generator) note(spans int, trouble string, took time.Duration) {
 }
 
 // exchange sends a body and returns what is wrong with the answer, if anything is.
-func (g *generator) exchange(ctx context.Context, body []byte) string {
+func (g *generator) exchange(ctx context.Context, client *http.Client, body []byte) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, bytes.NewReader(body))
 	if err != nil {
 		return err.Error()
@@ -167,7 +178,10 @@ func (g *generator) exchange(ctx context.Context, body []byte) string {
 	if g.r.Encoding != "" {
 		req.Header.Set("Content-Encoding", g.r.Encoding)
 	}
-	resp, err := g.client.Do(req)
+	if g.r.Type == typeGRPC {
+		req.Header.Set("TE", "trailers")
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return "no answer: " + rootOf(err).Error()
 	}
@@ -178,6 +192,12 @@ func (g *generator) exchange(ctx context.Context, body []byte) string {
 	}
 	if resp.StatusCode != http.StatusOK {
 		return resp.Status
+	}
+	if g.r.Type == typeGRPC {
+		if status := resp.Trailer.Get("Grpc-Status"); status != "0" || len(answer) < 5 {
+			return "gRPC status " + status + resp.Header.Get("Grpc-Status")
+		}
+		answer = answer[5:]
 	}
 	if n := rejected(g.r.Type, answer); n != 0 {
 		return fmt.Sprintf("%d spans rejected", n)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type workload struct {
 	Rate     float64 // requests a second, where latency is measured; no server is at its limit there
 	Type     string
 	Encoding string
+	GRPC     bool // over OTLP/gRPC
 	encode   func(ptrace.Traces) ([]byte, error)
 	compress func([]byte) ([]byte, error)
 }
@@ -33,6 +35,7 @@ type workload struct {
 const (
 	typeProtobuf  = "application/x-protobuf"
 	typeJSON      = "application/json"
+	typeGRPC      = "application/grpc"
 	spansPerTrace = 8
 )
 
@@ -44,8 +47,14 @@ func workloads() []workload {
 		{Name: "gzip", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "gzip", encode: pb, compress: gzipBody},
 		{Name: "zstd", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "zstd", encode: pb, compress: zstdBody},
 		{Name: "json", Spans: 512, Bodies: 64, Rate: 20, Type: typeJSON, encode: js, compress: plain},
+		{Name: "grpc", Spans: 512, Bodies: 64, Rate: 200, Type: typeGRPC, GRPC: true, encode: pb, compress: grpcFrame},
 		{Name: "one-span", Spans: 1, Bodies: 4096, Rate: 400, Type: typeProtobuf, encode: pb, compress: plain},
 	}
+}
+
+// grpcFrame puts the prefix of gRPC before a message.
+func grpcFrame(b []byte) ([]byte, error) {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(b))), b...), nil
 }
 
 func workloadNames() string {
