@@ -47,7 +47,7 @@ func workloads() []workload {
 		{Name: "gzip", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "gzip", encode: pb, compress: gzipBody},
 		{Name: "zstd", Spans: 512, Bodies: 64, Rate: 60, Type: typeProtobuf, Encoding: "zstd", encode: pb, compress: zstdBody},
 		{Name: "json", Spans: 512, Bodies: 64, Rate: 20, Type: typeJSON, encode: js, compress: plain},
-		{Name: "grpc", Spans: 512, Bodies: 64, Rate: 200, Type: typeGRPC, GRPC: true, encode: pb, compress: grpcFrame},
+		{Name: "grpc", Spans: 512, Bodies: 64, Rate: 30, Type: typeGRPC, GRPC: true, encode: pb, compress: grpcFrame},
 		{Name: "one-span", Spans: 1, Bodies: 4096, Rate: 400, Type: typeProtobuf, encode: pb, compress: plain},
 	}
 }

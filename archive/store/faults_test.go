@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"log/slog"
+	"strings"
+	"sync"
 )
 
 const (
@@ -250,6 +253,49 @@ func TestServerWithoutConditions(t *testing.T) {
 			t.Errorf("put again: %v", err)
 		}
 		f.holds(t, name, random(size))
+	}
+}
+
+// A server that takes the condition and ignores it is told from one that knows it, by the first object.
+func TestServerThatIgnoresConditions(t *testing.T) {
+	f := newFaulty(t)
+	var puts atomic.Int64
+	var there sync.Map
+	f.set(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPut {
+			puts.Add(1)
+			if _, again := there.LoadOrStore(r.URL.Path, true); again {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("ETag", `"the same"`)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+	var logs bytes.Buffer
+	s, err := store.Open(t.Context(), f.proxied, store.Options{Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := put(t.Context(), s, "first", random(small)); err != nil {
+		t.Fatal(err)
+	}
+	if n := puts.Load(); n != 2 {
+		t.Errorf("%d requests to create the first object, want a second to see whether it is refused", n)
+	}
+	f.holds(t, "first", random(small))
+	if err := put(t.Context(), s, "second", random(small)); err != nil {
+		t.Fatal(err)
+	}
+	if n := puts.Load(); n != 3 {
+		t.Errorf("%d requests to create two objects, want 3", n)
+	}
+	if err := put(t.Context(), s, "second", random(small+1)); !errors.Is(err, store.ErrExists) {
+		t.Errorf("put again: %v", err)
+	}
+	if n := strings.Count(logs.String(), "let only one archiver write"); n != 1 {
+		t.Errorf("said %d times, want once: %s", n, &logs)
 	}
 }
 

@@ -33,6 +33,7 @@ type s3Store struct {
 	idle time.Duration
 
 	unconditional atomic.Bool // the server cannot create conditionally
+	asked         sync.Once   // whether it does
 	unmatched     atomic.Bool // the server does not find its own ETags equal
 
 	mu          sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -106,6 +107,8 @@ func (s *s3Store) s3Error(err error) error {
 		return fmt.Errorf("%w: check the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %s: %w", ErrDenied, r.Code, err)
 	case r.Code == "AuthorizationHeaderMalformed", r.Code == "InvalidRegion", r.Code == "PermanentRedirect", r.Code == "IllegalLocationConstraintException":
 		return fmt.Errorf("the bucket is in another region; set region= in the URL: %w", err)
+	case r.Code == "RequestTimeTooSkewed":
+		return fmt.Errorf("%w: the clock of this machine differs too much from the server's; it is %s here: %w", ErrDenied, time.Now().UTC().Format(time.RFC3339), err)
 	case r.StatusCode == http.StatusForbidden:
 		return fmt.Errorf("%w: allow s3:ListBucket, ListBucketMultipartUploads, GetObject, PutObject, DeleteObject and AbortMultipartUpload on bucket %s: %w", ErrDenied, s.at.bucket, err)
 	case r.Code == "NoSuchKey":

@@ -43,10 +43,34 @@ func (s *s3Store) put(ctx context.Context, name string, r io.Reader, size int64)
 		return Sum{}, err
 	}
 	sum := sha256.Sum256(data)
-	err := s.create(ctx, name, rand.Text(), func(ctx context.Context, p *progress, opts minio.PutObjectOptions) error {
+	writer := rand.Text()
+	upload := func(ctx context.Context, p *progress, opts minio.PutObjectOptions) error {
 		return s.upload(ctx, p, name, data, sum, opts)
-	})
+	}
+	err := s.create(ctx, name, writer, upload)
+	if err == nil {
+		s.asked.Do(func() { s.testConditions(ctx, writer, upload) })
+	}
 	return sum, err
+}
+
+// testConditions creates an object once more that this process has just created.
+// A server that takes it, with the same bytes, ignores conditions: two writers
+// could overwrite each other, and nobody would know.
+func (s *s3Store) testConditions(ctx context.Context, writer string, again func(context.Context, *progress, minio.PutObjectOptions) error) {
+	if s.unconditional.Load() {
+		return
+	}
+	opts := minio.PutObjectOptions{UserMetadata: map[string]string{writerKey: writer}}
+	opts.SetMatchETagExcept("*")
+	err := s.once(ctx, func(ctx context.Context, p *progress) error { return again(ctx, p, opts) })
+	if err == nil && !s.unconditional.Swap(true) {
+		s.warnUnconditional(ctx)
+	}
+}
+
+func (s *s3Store) warnUnconditional(ctx context.Context) {
+	s.logger.WarnContext(ctx, "the store cannot create an object on condition: let only one archiver write to it", "store", s.URL())
 }
 
 // free is ErrExists where name is taken.
@@ -89,7 +113,7 @@ func (s *s3Store) create(ctx context.Context, name, writer string, do func(conte
 			return err
 		}
 		if !s.unconditional.Swap(true) {
-			s.logger.WarnContext(ctx, "the store cannot create an object on condition: let only one archiver write to it", "store", s.URL())
+			s.warnUnconditional(ctx)
 		}
 	}
 	if err := s.free(ctx, name); err != nil {
