@@ -157,16 +157,17 @@ func selfAndPort() (self, addr string, err error) {
 func (f *field) kept(ctx context.Context, name string) (received, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	last := received{Requests: -1}
+	const quiet = 10 // ticks: on a busy machine a server may pause for some of them
+	last, same := received{Requests: -1}, 0
 	for range 300 {
 		counts, err := readCounts(ctx, f.backend)
 		if err != nil {
 			return received{}, err
 		}
-		if now := counts[name]; now == last {
+		if now := counts[name]; now != last {
+			last, same = now, 0
+		} else if same++; same == quiet {
 			return now, nil
-		} else {
-			last = now
 		}
 		select {
 		case <-ctx.Done():
