@@ -69,7 +69,7 @@ func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *har
 		t.Errorf("clients noticed that Tempo is ill: answers %v, none because of %q", c.Answers, c.Silence)
 	}
 	healed := time.Now()
-	harness.Eventually(t, time.Minute, "everything sent", func() error {
+	harness.Eventually(t, 3*time.Minute, "everything sent", func() error {
 		s, err := a.Status(t.Context())
 		if err != nil {
 			return err
@@ -81,7 +81,7 @@ func judgeElsewhere(t *testing.T, o *oracle.Oracle, a *harness.Appliance, m *har
 	})
 	sent := time.Since(healed)
 	var v oracle.Verdict
-	harness.Eventually(t, time.Minute, "everything in blocks", func() error {
+	harness.Eventually(t, 3*time.Minute, "everything in blocks", func() error {
 		if v = inBlocks(t, o, m.Blocks); v.Missing > 0 {
 			return fmt.Errorf("%s: %v", v, v.Examples)
 		}
