@@ -46,7 +46,7 @@ func (w *witness) look() {
 	for _, m := range metas {
 		dir := filepath.Dir(m)
 		tenant := filepath.Base(filepath.Dir(dir))
-		if strings.HasPrefix(tenant, ".") { // what is being written or deleted
+		if strings.HasPrefix(tenant, "@") { // what is being written or deleted
 			continue
 		}
 		block := filepath.Join(tenant, filepath.Base(dir))
