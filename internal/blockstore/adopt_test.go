@@ -150,10 +150,21 @@ func TestAdoptLeavesWhatIsMerged(t *testing.T) {
 		deleted(source)
 		adopt(t, root, to)
 	}
-	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"aged", "merged"}) {
+	// Also where that was marked for its age meanwhile.
+	deleted("third")
+	old(t, root, "successor")
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "successor", block.CompactedMetaName), bytes.Replace(text, []byte(`"compactionLevel":0`), []byte(`"compactionLevel":2`), 1), 0o644),
+		os.Remove(filepath.Join(dir, "successor", block.MetaName)),
+		os.RemoveAll(filepath.Join(to, "shop", "merged")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	adopt(t, root, to)
+	if got := names(t, filepath.Join(to, "shop")); !slices.Equal(got, []string{"aged", "successor"}) {
 		t.Errorf("taken over: %v", got)
 	}
-	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"first", "second"}) {
+	if got := names(t, filepath.Join(root, oldLeft, "shop")); !slices.Equal(got, []string{"first", "second", "third"}) {
 		t.Errorf("set aside: %v", got)
 	}
 }
