@@ -309,7 +309,7 @@ func killTask(t *testing.T, a *agent) {
 	restarts := id.TaskStates["appliance"].Restarts
 	container := dockerOutput(t, "ps", "--quiet", "--filter", "name=appliance-"+id.ID)
 	dockerOutput(t, "kill", "--signal", "KILL", strings.TrimSpace(container))
-	harness.Eventually(t, time.Minute, "Nomad starts the task again", func() error {
+	harness.Eventually(t, 2*time.Minute, "Nomad starts the task again", func() error {
 		task := a.allocations(t, "tempo")[0].TaskStates["appliance"]
 		if task.Restarts <= restarts || task.State != "running" {
 			return fmt.Errorf("%+v", task)
