@@ -30,7 +30,7 @@ type dirArchive struct {
 	mu     sync.Mutex
 	dir    string
 	blocks []*ArchivedBlock
-	// stale is the list as of a time, for as long as nobody asks for a newer.
+	// listed is as of a time, for as long as nobody asks for a newer.
 	listed []*ArchivedBlock
 	asOf   time.Time
 }
@@ -127,7 +127,7 @@ func (w *world) append(payload []byte) {
 	w.records = append(w.records, payload)
 }
 
-// archiveAll moves blocks of a level to the archive.
+// archiveSome moves up to n blocks of a level, or a higher one, to the archive.
 func (w *world) archiveSome(level int, n int) {
 	v := w.store.View("t")
 	defer v.Close()
