@@ -355,10 +355,9 @@ func (d *pageDigester) spans() error {
 
 // traces are what the hashes of the spans of each row begin with.
 func (d *pageDigester) traces() ([]uint64, error) {
-	ids := &d.values[d.role(TraceID)].Bytes
-	d.entries = zeroed(d.entries, ids.Len())
+	d.entries = zeroed(d.entries, d.pageSet.rows)
 	for i := range d.entries {
-		raw := ids.At(i)
+		raw := d.text(d.role(TraceID), i)
 		var id [16]byte
 		if len(raw) > len(id) {
 			return nil, fmt.Errorf("%w: an identifier of %d bytes", ErrDamaged, len(raw))

@@ -86,7 +86,7 @@ func (s *MergeSource) Next() (bool, error) {
 			c.advance(&s.set.values[i], s.set.schema.Columns[i].MaxDef)
 		}
 	}
-	raw := s.set.values[s.set.role(TraceID)].Bytes.At(s.row)
+	raw := s.set.text(s.set.role(TraceID), s.row)
 	if len(raw) != len(s.id) {
 		return false, fmt.Errorf("%w: a trace id of %d bytes", ErrDamaged, len(raw))
 	}

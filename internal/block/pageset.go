@@ -105,6 +105,11 @@ func (o Owner) list() listOf {
 
 // check holds the levels of all columns against each other.
 func (s *pageSet) check() error {
+	for _, r := range [...]Role{StatsService, ResourceService} {
+		if i := s.role(r); !beginsRow(&s.values[i]) {
+			return fmt.Errorf("column %s: %w", s.schema.Columns[i].Name, errApart)
+		}
+	}
 	for i := range s.schema.Columns {
 		c := &s.schema.Columns[i]
 		l, ok := listOfRole(c.Role)
@@ -130,6 +135,17 @@ func (s *pageSet) check() error {
 	}
 	return nil
 }
+
+// text is a value of a column of text.
+func (s *pageSet) text(column, i int) []byte {
+	if v := &s.values[column]; len(v.IDs) == 0 {
+		return v.Bytes.At(i)
+	}
+	return s.readers[column].Dictionary().At(s.values[column].IDs[i])
+}
+
+// beginsRow says whether a page begins with a row, and does not go on in one.
+func beginsRow(v *parquet.Values) bool { return len(v.Rep) == 0 || v.Rep[0] == 0 }
 
 // sameList says whether a column has an entry for each of its list, at the level
 // of which driver has a value. A column of lists may have several.

@@ -34,6 +34,9 @@ func TestLists(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	if !beginsRow(spans) || beginsRow(levels([]uint8{1, 0}, []uint8{3, 3})) {
+		t.Error("a page that goes on in a row begins one, or the other way round")
+	}
 	for name, tt := range map[string]struct {
 		v    *parquet.Values
 		want bool
