@@ -174,11 +174,12 @@ func drained(t testing.TB, a *harness.Appliance, patience time.Duration) time.Du
 // balanced fails the test when the ledger does not balance at this moment, such as right after a kill.
 func balanced(t testing.TB, a *harness.Appliance) {
 	t.Helper()
-	s, err := a.Status(t.Context())
-	if err == nil {
-		err = s.Ledger.Balanced()
-	}
-	if err != nil {
+	var s harness.Status
+	harness.Eventually(t, 10*time.Second, "the status", func() (err error) { // its port is opened after the intake's
+		s, err = a.Status(t.Context())
+		return err
+	})
+	if err := s.Ledger.Balanced(); err != nil {
 		t.Error(err)
 	}
 }

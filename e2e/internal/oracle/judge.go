@@ -192,7 +192,7 @@ func choose(traces []record, limit int) []int {
 	return all[:limit]
 }
 
-const readers = 2 // more only wait for each other: Tempo takes a second of CPU for a trace
+const readers = 2 // more only wait for each other
 
 func (o *Oracle) readAll(ctx context.Context, read Reader, traces []record, todo []int) []*finding {
 	findings := make([]*finding, len(todo))
