@@ -17,11 +17,12 @@ func TestOverload(t *testing.T) {
 	flood := time.Duration(times(20, 300)) * time.Second
 	// The short form, on a machine that may be busy, holds that it is not a trickle.
 	least := float64(times(10_000, 50_000))
+	mergeAfter := time.Duration(times(5, 30)) * time.Second // so that blocks are merged in the flood
 	group := harness.NewMemoryCgroup(t, jobMemory)
 	group.PreferCPU(t) // such floods come from more than one machine
 	o := oracle.New(t, 500)
 	a := harness.Start(t, harness.Options{
-		Env:    map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "1GiB", "APPLIANCE_BLOCKS_MERGE_AFTER": "30s"},
+		Env:    map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "1GiB", "APPLIANCE_BLOCKS_MERGE_AFTER": mergeAfter.String()},
 		Cgroup: group,
 	})
 	o.Target(a.IntakeURL())
