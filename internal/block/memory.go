@@ -9,6 +9,7 @@ import (
 // Memory keeps the buffers of a block that was made, and of one that was verified,
 // for the next ones: some 30 and 10 MB for blocks of full size. Getting them again
 // from the system, page by page, costs about as much as a block of 50,000 spans.
+// Those that large values have made larger than mostKept are not kept.
 // It may be used by several at a time: who finds nothing gets new ones. A nil
 // Memory keeps nothing.
 type Memory struct {
@@ -16,6 +17,9 @@ type Memory struct {
 	columns *columns
 	digest  *pageDigester
 }
+
+// mostKept bounds each of the two, in bytes.
+const mostKept = 48 << 20
 
 // newColumns are buffers with nothing in them, whose pages are compressed at a
 // level of zstd.
@@ -39,7 +43,7 @@ func (m *Memory) newColumns(level int) (*columns, error) {
 
 // keepColumns takes buffers back, whose pages are all written.
 func (m *Memory) keepColumns(c *columns) {
-	if m != nil {
+	if m != nil && c.held() <= mostKept {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.columns = c
@@ -61,9 +65,30 @@ func (m *Memory) newDigester(l *layout, key uint64) *pageDigester {
 }
 
 func (m *Memory) keepDigester(d *pageDigester) {
-	if m != nil {
+	if m != nil && d.held() <= mostKept {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.digest = d
 	}
+}
+
+// held is about how many bytes the buffers take.
+func (c *columns) held() int {
+	n := c.memory.Held()
+	for _, b := range c.all {
+		n += cap(b.rep) + cap(b.def) + 8*cap(b.ints) + cap(b.data) + 4*cap(b.ids) + cap(b.values) + cap(b.runs[0]) + cap(b.runs[1])
+		if d := b.dict; d != nil {
+			n += cap(d.page) + 4*cap(d.starts) + 8*cap(d.hashes) + 4*cap(d.next) + 16*cap(d.slots)
+		}
+	}
+	return n
+}
+
+// held is about how many bytes the pages take.
+func (s *pageSet) held() (n int) {
+	for i := range s.values {
+		v := &s.values[i]
+		n += cap(v.Rep) + cap(v.Def) + 8*cap(v.Ints) + 8*cap(v.Doubles) + cap(v.Bools) + 4*cap(v.IDs) + v.Bytes.Held() + 8*cap(s.hashes[i])
+	}
+	return n
 }

@@ -11,7 +11,14 @@ import (
 	"appliance/internal/block"
 )
 
-const mergeEvery = 15 * time.Second
+const (
+	mergeEvery = 15 * time.Second
+	// A merge holds a page of each column of each source, and its dictionaries:
+	// as much as its data or sourceMemory, whichever is less. In all a merge may
+	// take mergeMemory for that, since blocks are made beside it.
+	sourceMemory = 8 << 20
+	mergeMemory  = 48 << 20
+)
 
 // merge makes few large blocks of many small ones, one merge at a time.
 func (s *Store) merge(ctx context.Context) {
@@ -46,7 +53,7 @@ type plan struct {
 
 // plan says what of a tenant is to be merged now, nil for nothing. Blocks that
 // were cut more than MergeAfter ago are, as soon as there are MergeAfter's worth
-// of them, or enough for a block of full size.
+// of them, or enough for a block of full size or for the memory of a merge.
 func (s *Store) plan(tenant string, now time.Time) *plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,15 +65,17 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 	}
 	slices.SortFunc(small, func(a, b *Block) int { return a.cut().Compare(b.cut()) })
 	p := &plan{tenant: tenant}
-	bytes := int64(0)
+	bytes, memory := int64(0), int64(0)
 	for _, b := range small {
-		ripe := now.Sub(b.cut()) >= s.opt.MergeAfter && (bytes == 0 || bytes+b.Meta.Size <= s.opt.MergedBytes)
-		if !ripe || len(p.younger) > 0 {
+		takes := min(b.Meta.Size, sourceMemory)
+		fits := len(p.sources) == 0 || bytes+b.Meta.Size <= s.opt.MergedBytes && memory+takes <= mergeMemory
+		if len(p.younger) > 0 || !fits || now.Sub(b.cut()) < s.opt.MergeAfter {
 			p.younger = append(p.younger, b)
 			continue
 		}
 		p.sources = append(p.sources, b)
 		bytes += b.Meta.Size
+		memory += takes
 	}
 	if len(p.sources) == 0 {
 		return nil

@@ -55,6 +55,14 @@ type PageMemory struct {
 
 const memoryBlock = 512 << 10
 
+// Held is how many bytes it has, in use or not.
+func (m *PageMemory) Held() (n int) {
+	for _, b := range m.blocks {
+		n += cap(b)
+	}
+	return n + cap(m.body) + cap(m.packed) + cap(m.header)
+}
+
 // Reset makes the memory free again.
 func (m *PageMemory) Reset() {
 	for i := range m.blocks {

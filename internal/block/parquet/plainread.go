@@ -17,6 +17,9 @@ type ByteArrays struct {
 	Offsets []uint32 // one more than there are strings; of Data
 }
 
+// Held is how many bytes of memory they have, in use or not.
+func (a *ByteArrays) Held() int { return cap(a.Data) + 4*cap(a.Offsets) }
+
 // Len is the number of strings.
 func (a *ByteArrays) Len() int { return max(0, len(a.Offsets)-1) }
 
