@@ -135,12 +135,12 @@ func TestTutorialTempo(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := filepath.Join(a.dir, "data")
-	file := a.write(t, "tutorial.yml", strings.Replace(string(text), "\ningester:\n", "\n", 1))
+	file := a.write(t, "tutorial.yml", strings.Replace(string(text), "\ningester:\n", "\n", 1)+"\nmemberlist: {bind_addr: [127.0.0.1], bind_port: "+freePort(t)+"}\n")
 	command := a.write(t, "tempo", `#!/bin/sh
-sed -e "s|/var/tempo|`+data+`/tempo|" -e "s|0.0.0.0:4318|0.0.0.0:$NOMAD_PORT_otlp|" -e "s|http_listen_port: 3400|http_listen_port: $NOMAD_PORT_http|" \
+grpc="grpc_listen_address: 127.0.0.1\n  grpc_listen_port: $NOMAD_PORT_grpc"
+sed -e "s|/var/tempo|`+data+`/tempo|" -e "s|0.0.0.0:4318|0.0.0.0:$NOMAD_PORT_otlp|" -e "s|http_listen_port: 3400|http_listen_port: $NOMAD_PORT_http\n  $grpc|" \
 	"`+file+`" >"$NOMAD_TASK_DIR/tutorial.yml"
-exec "`+harness.Peer(t, "tempo")+`" -config.file="$NOMAD_TASK_DIR/tutorial.yml" -server.grpc-listen-address=127.0.0.1 \
-	-server.grpc-listen-port="$NOMAD_PORT_grpc" -memberlist.bind-addr=127.0.0.1 -memberlist.bind-port="`+freePort(t)+`"
+exec "`+harness.Peer(t, "tempo")+`" -config.file="$NOMAD_TASK_DIR/tutorial.yml"
 `)
 	makeExecutable(t, command)
 	spec := append(rawExec(t, data), "--tempo", "task", "--tempo-command", command, "--healthy-deadline", "2m")
