@@ -18,6 +18,8 @@ import (
 	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
 	"appliance/e2e/internal/harness"
@@ -64,7 +66,9 @@ func TestOrigin(t *testing.T) {
 		"tempo-write": {"traefik.enable=true", "traefik.http.routers.tempo-write.rule=Host(`" + writeHost + "`)", "traefik.http.routers.tempo-write.service=tempo-write",
 			"traefik.http.routers.tempo-write.tls=false", "traefik.http.routers.tempo-write.observability.tracing=false"},
 		"tempo-read": {"traefik.enable=true", "traefik.http.routers.tempo-read.rule=Host(`" + readHost + "`)", "traefik.http.routers.tempo-read.service=tempo-read"},
-		"tempo":      {"traefik.enable=false"},
+		"tempo-write-grpc": {"traefik.enable=true", "traefik.http.services.tempo-write-grpc.loadbalancer.server.scheme=h2c",
+			"traefik.http.routers.tempo-write-grpc.observability.tracing=false"},
+		"tempo": {"traefik.enable=false"},
 	} {
 		found := a.mustService(t, service, 1)[0]
 		for _, tag := range tags {
@@ -86,6 +90,7 @@ func TestOrigin(t *testing.T) {
 	for i := range ids {
 		ids[i] = upstream.traceThrough(t, web, fmt.Sprintf("/order/%d", i))
 	}
+	ids = append(ids, exportGRPCThrough(t, web)...)
 	mustFindThrough(t, web, ids)
 	if found := searchThrough(t, web, `{ resource.service.name = "traefik" && span.http.request.method = "POST" }`); found != 0 {
 		t.Errorf("%d traces are of the delivery of traces", found)
@@ -161,6 +166,27 @@ func mustHave(t *testing.T, app *harness.Appliance, spans map[string]int) {
 		}
 		return nil
 	})
+}
+
+// exportGRPCThrough sends traces over OTLP/gRPC by way of Traefik, which speaks it without TLS as well.
+func exportGRPCThrough(t *testing.T, web string) []string {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+web, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority(writeHost))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	request, ids := harness.NewRequest("grpc-through-traefik", 3, 2)
+	harness.Eventually(t, time.Minute, "OTLP/gRPC is taken through traefik", func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		answer, err := collector.NewTraceServiceClient(conn).Export(ctx, request)
+		if err == nil && answer.GetPartialSuccess().GetRejectedSpans() != 0 {
+			err = fmt.Errorf("%v", answer)
+		}
+		return err
+	})
+	return ids
 }
 
 // startTraefik starts Traefik with its Nomad provider and the tracing flags of the tutorial, and returns its address.
