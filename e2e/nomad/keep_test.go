@@ -36,7 +36,7 @@ func TestKeepTheirBlocks(t *testing.T) {
 	if err := os.CopyFS(filepath.Join(copied, "single-tenant"), os.DirFS(tutorialBlocks)); err != nil {
 		t.Fatal(err)
 	}
-	a.appliance(t, "register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--memory-max", "0",
+	a.appliance(t, "register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--grpc-port", freePort(t), "--memory-max", "0",
 		"--retention", keepsFor).mustExit(t, 0)
 	a.end(t, "tempo")
 	volumes, err := filepath.Glob(filepath.Join(a.dir, "d", "*", "host_volumes", "*"))

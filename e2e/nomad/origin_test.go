@@ -58,7 +58,7 @@ func TestOrigin(t *testing.T) {
 		return nil
 	})
 	web := startTraefik(t, a)
-	spec := []string{"register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t)}
+	spec := []string{"register", "--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--grpc-port", freePort(t)}
 	a.appliance(t, spec...).mustExit(t, 0).mustSay(t, "volume tempo-data created", "job tempo is healthy")
 	a.end(t, "tempo")
 

@@ -19,7 +19,7 @@ import (
 func rawExec(t *testing.T, data string) []string {
 	t.Helper()
 	return []string{"--driver", "raw_exec", "--command", harness.Bin(t), "--data", data,
-		"--write-port", freePort(t), "--read-port", freePort(t), "--memory-max", "0", "--healthy-deadline", "40s"}
+		"--write-port", freePort(t), "--read-port", freePort(t), "--grpc-port", freePort(t), "--memory-max", "0", "--healthy-deadline", "40s"}
 }
 
 func freePort(t *testing.T) string {

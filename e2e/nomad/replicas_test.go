@@ -100,7 +100,7 @@ func TestReplicas(t *testing.T) {
 func TestACL(t *testing.T) {
 	name := image(t)
 	a := startAgent(t, agentOptions{acl: true})
-	spec := []string{"--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--memory-max", "0"}
+	spec := []string{"--image", name, "--write-port", freePort(t), "--read-port", freePort(t), "--grpc-port", freePort(t), "--memory-max", "0"}
 	run := func(token, command string, more ...string) result {
 		return a.appliance(t, append([]string{command, "--token", token}, more...)...)
 	}
