@@ -16,8 +16,8 @@ const (
 	// A merge holds a page of each column of each source, and its dictionaries:
 	// as much as its data or sourceMemory, whichever is less. In all a merge may
 	// take mergeMemory for that, since blocks are made beside it.
-	sourceMemory = 8 << 20
-	mergeMemory  = 48 << 20
+	sourceMemory = 6 << 20
+	mergeMemory  = 72 << 20
 )
 
 // merge makes few large blocks of many small ones, one merge at a time.

@@ -35,12 +35,20 @@ type proven struct {
 	stats   block.Stats
 }
 
+// smallGroups are the row groups of blocks that will be merged: a merge holds
+// one of each.
+const smallGroups = 3 << 20
+
 func (s *Store) newWriter(tenant string, level int) (*writer, error) {
 	id := uuid.NewString()
 	w := &writer{store: s, tenant: tenant, level: level, dir: s.path(stagingName, id)}
-	b, err := block.NewBuilder(block.BuilderOptions{
+	o := block.BuilderOptions{
 		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey, Memory: &s.memory,
-	})
+	}
+	if level == 0 {
+		o.RowGroupBytes = smallGroups
+	}
+	b, err := block.NewBuilder(o)
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)
 	}
