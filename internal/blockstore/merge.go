@@ -17,7 +17,7 @@ const (
 	// as much as its data or sourceMemory, whichever is less. In all a merge may
 	// take mergeMemory for that, since blocks are made beside it.
 	sourceMemory = 6 << 20
-	mergeMemory  = 72 << 20
+	mergeMemory  = 48 << 20
 )
 
 // merge makes few large blocks of many small ones, one merge at a time.
