@@ -49,6 +49,11 @@ func resource(service string) []byte {
 	return message(1, attribute(1, "service.name", text(1, service)))
 }
 
+// entityRef is the field of a Resource that names one of its entities.
+func entityRef(schema, kind, id, description string) []byte {
+	return message(3, text(1, schema), text(2, kind), text(3, id), text(4, description))
+}
+
 // attribute is a KeyValue whose AnyValue holds the field value.
 func attribute(number protowire.Number, key string, value ...[]byte) []byte {
 	return message(number, text(1, key), message(2, value...))

@@ -8,10 +8,11 @@
 //   - a span that one of its fields makes unusable costs only itself;
 //   - unknown fields survive byte for byte, also inside a rewritten span, of
 //     which only tracestate changes;
-//   - what Filter returns is accepted by pdata, and therefore by the Collector
-//     and Tempo;
+//   - what Filter returns is accepted by protobuf's decoder and, unless it has
+//     groups, by pdata, and therefore by the Collector and Tempo;
 //   - work and memory are linear in the bytes, whatever they hold.
 //
 // Limits.Filter and Limits.FromJSON say where they are stricter or looser than
+// google.golang.org/protobuf with OTLP's messages and
 // go.opentelemetry.io/collector/pdata, against which they are fuzzed.
 package otlpwire

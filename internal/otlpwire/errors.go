@@ -54,11 +54,11 @@ const (
 	badHex           problem = "identifier that is not hexadecimal"
 	badBase64        problem = "bytes that are not base64"
 
-	nestedValues problem = "nested arrays and lists"
+	nestedValues problem = "messages nested in an attribute"
 	nestedGroups problem = "nested groups"
 	nestedJSON   problem = "nested values of an unknown key"
 
 	manySpans      problem = "spans"
 	manyContainers problem = "resource_spans or scope_spans"
-	manyAttributes problem = "attributes, array elements, events and links"
+	manyAttributes problem = "attributes, array elements, events, links and entity references"
 )

@@ -16,14 +16,19 @@ package otlpwire
 // An error means that the whole request is refused: ErrMalformed, ErrTooDeep or
 // ErrTooMany. out is then nil, and visit may have been called already.
 //
-// What pdata's UnmarshalProto decodes, Filter accepts, except for nesting and
-// numbers beyond the Limits, and four things that protobuf forbids and pdata lets
-// pass: a varint of 10 bytes with more than 64 bits, a field number above 2^29-1
-// (pdata cuts it to 32 bits), field number 0 within a group, a group ended with
-// another's number. What Filter accepts, pdata decodes to the same spans, except for
-// identifiers of the wrong length, for which pdata refuses the request and Filter
-// drops the span, and ScopeSpans of the deprecated name beside others of the new
-// one, which pdata loses.
+// What Filter accepts, protobuf's own decoder accepts. Filter refuses more:
+// nesting and numbers beyond the Limits, a known field of the wrong wire type (for
+// protobuf an unknown field; pdata refuses it too), and a field number above 2^29-1
+// within a group. Text that is not UTF-8 costs the span instead of the request.
+//
+// What Filter accepts, pdata's UnmarshalProto decodes to the same spans, except for
+// three things: identifiers of the wrong length, for which pdata refuses the request
+// and Filter drops the span; ScopeSpans of the deprecated name beside others of the
+// new one, which pdata loses; and groups, which are valid as unknown fields and which
+// pdata (1.71) refuses or takes the content of for fields of the message around
+// them. No version of OTLP has groups. What protobuf forbids and pdata lets pass,
+// Filter refuses: varints of more than 64 bits, field numbers that pdata cuts to 32
+// bits.
 func (l *Limits) Filter(dst, body []byte, visit func(*Span) Verdict) (out []byte, n Counts, err error) {
 	s := newScanner(l, body)
 	defer s.release()

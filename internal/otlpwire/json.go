@@ -28,10 +28,12 @@ import (
 // JSON would not write without the quotes, except "NaN", "Infinity" and
 // "-Infinity" for doubleValue, integers out of range, identifiers with quotes
 // within their quotes, line breaks in base64, and what exceeds the Limits. It
-// ignores snake_case keys. It refuses less: identifiers of the wrong length, null
+// ignores snake_case keys, and keyStrindex and stringValueStrindex, which are of
+// profiles alone. It refuses less: identifiers of the wrong length, null
 // for numbers and booleans, base64 that is URL-safe or not padded, and numbers
 // beyond float32 of unknown keys. Of three halves of surrogate pairs in a row it
-// pairs those that belong together.
+// pairs those that belong together. An empty key is ignored with its value, where
+// pdata takes the object for finished.
 func (l *Limits) FromJSON(dst, body []byte) ([]byte, error) {
 	t := transcoder{limits: l.withDefaults(), out: dst}
 	t.b = body
@@ -60,7 +62,7 @@ type transcoder struct {
 }
 
 // object takes a JSON object, writing the fields of message. depth is how many
-// ArrayValues and KeyValueLists it is in.
+// messages the ArrayValues and KeyValueLists that it is in make of it.
 func (t *transcoder) object(message jsonMessage, depth int) bool {
 	t.pos++
 	if t.space() == '}' {
@@ -131,7 +133,7 @@ func (t *transcoder) value(f *jsonField, depth int) bool {
 	switch f.kind {
 	case messageKind:
 		return t.nested(f, depth)
-	case repeatedKind:
+	case repeatedKind, textsKind:
 		return t.repeated(f, depth)
 	case boolKind:
 		return t.boolean(f)
@@ -248,7 +250,12 @@ func (t *transcoder) nested(f *jsonField, depth int) bool {
 		return t.wrongType()
 	}
 	if f.message == arrayJSON || f.message == listJSON {
-		if depth++; depth > t.maxDepth {
+		if f.message == arrayJSON {
+			depth += arrayDepth
+		} else {
+			depth += listDepth
+		}
+		if attributeDepth+depth > t.maxDepth {
 			t.err = &scanError{kind: ErrTooDeep, what: nestedValues, offset: t.pos, limit: t.maxDepth}
 			return false
 		}
@@ -279,7 +286,9 @@ func (t *transcoder) repeated(f *jsonField, depth int) bool {
 			t.tag(f, wireBytes)
 			t.out = append(t.out, 0)
 			ok = t.literal("null")
-		case c == '{':
+		case c == '"' && f.kind == textsKind:
+			ok = t.text(f)
+		case c == '{' && f.kind == repeatedKind:
 			mark := t.open(f, depth)
 			ok = t.object(f.message, depth)
 			t.close(mark, depth)
@@ -329,7 +338,7 @@ func (t *transcoder) text(f *jsonField) bool {
 		text = t.out[from:]
 	}
 	switch f.kind {
-	case textKind:
+	case textKind, textsKind:
 		if !escapes {
 			t.out = append(t.out, text...)
 		}
@@ -403,7 +412,7 @@ func (t *transcoder) tag(f *jsonField, wire uint64) {
 // deep that moving its content, once a level, would multiply the work: a padded
 // varint, which is not minimal but valid.
 const (
-	deep      = 4
+	deep      = 4 * arrayDepth
 	deepWidth = 5
 )
 

@@ -18,6 +18,10 @@ func jsonSpan(fields string) string {
 	return `{"resourceSpans":[{"scopeSpans":[{"spans":[{` + jsonIDs + fields + `}]}]}]}`
 }
 
+// jsonEntities is a request whose resource refers to entities.
+const jsonEntities = `{"resourceSpans":[{"resource":{"entityRefs":[{"schemaUrl":"url","type":"h\u006fst","idKeys":["id"],"descriptionKeys":["name","n\u0061me",null]},` +
+	`{"idKeys":[],"descriptionKeys":null},null]}}]}`
+
 func TestFromJSON(t *testing.T) {
 	one := func(fields ...[]byte) []byte { return request(span(append([][]byte{ids(1)}, fields...)...)) }
 	attr := func(fields ...[]byte) []byte { return one(attribute(9, "k", fields...)) }
@@ -49,6 +53,9 @@ func TestFromJSON(t *testing.T) {
 			resourceSpans(scopeSpans(message(1, text(1, "n"), text(2, "v"), message(3, text(1, "k")), varint(4, 1)), text(3, "s")), text(3, "r"),
 				message(1, attribute(1, "service.name", text(1, "shop")), varint(2, 2))),
 		},
+		{"references to entities", jsonEntities, resourceSpans(message(1,
+			message(3, text(1, "url"), text(2, "host"), text(3, "id"), text(4, "name"), text(4, "name"), text(4, "")), message(3), message(3)))},
+		{"keys of profiles", jsonSpan(`,"attributes":[{"keyStrindex":1,"value":{"stringValueStrindex":2}}]`), one(message(9, message(2)))},
 		{"unknown keys", `{"resourceSpans":[],"other":{"a":[1,-2.5e3,"x\"y",null,true,false,{"b":{}},[]]}}`, nil},
 		{"keys of another case", `{"ResourceSpans":[{}]}`, nil},
 		{"snake_case keys in a span", jsonSpan(`,"trace_state":"a","parent_span_id":7,"start_time_unix_nano":{},"name":"n"`), one(text(5, "n"))},
@@ -224,6 +231,9 @@ func TestFromJSONMalformed(t *testing.T) {
 		{"bad hex", jsonSpan(`,"traceId":"0101010101010101010101010101010g"`), badHex},
 		{"bad hex of the wrong length", jsonSpan(`,"parentSpanId":"0x01"`), badHex},
 		{"quoted quotes", jsonSpan(`,"parentSpanId":"\"0101010101010101\""`), badHex},
+		{"entities that are strings", `{"resourceSpans":[{"resource":{"entityRefs":["host"]}}]}`, wrongJSONType},
+		{"keys of an entity that are objects", `{"resourceSpans":[{"resource":{"entityRefs":[{"idKeys":[{}]}]}}]}`, wrongJSONType},
+		{"keys of an entity that are a string", `{"resourceSpans":[{"resource":{"entityRefs":[{"idKeys":"id"}]}}]}`, wrongJSONType},
 		{"id as number", jsonSpan(`,"parentSpanId":1`), wrongJSONType},
 		{"bad base64", attr(`{"bytesValue":"*"}`), badBase64},
 		{"base64 of both alphabets", attr(`{"bytesValue":"-/8="}`), badBase64},
@@ -262,23 +272,25 @@ func jsonNested(depth int) string {
 
 func TestFromJSONDepth(t *testing.T) {
 	shapes := map[string]struct {
-		build func(depth int) string
-		what  problem
+		build   func(depth int) string
+		what    problem
+		most    int // by default
+		ofEight int // with MaxDepth 8
 	}{
 		"arrays": {func(d int) string {
 			return jsonSpan(`,"attributes":[{"key":"k","value":` + jsonNested(d) + `}]`)
-		}, nestedValues},
+		}, nestedValues, 49, 3},
 		"lists": {func(d int) string {
 			return jsonSpan(`,"attributes":[{"key":"k","value":` + strings.Repeat(`{"kvlistValue":{"values":[{"value":`, d) + `{}` + strings.Repeat(`}]}}`, d) + `}]`)
-		}, nestedValues},
-		"arrays of an unknown key":  {func(d int) string { return `{"a":` + strings.Repeat(`[`, d) + strings.Repeat(`]`, d) + `}` }, nestedJSON},
-		"objects of an unknown key": {func(d int) string { return `{"a":` + strings.Repeat(`{"b":`, d) + `1` + strings.Repeat(`}`, d) + `}` }, nestedJSON},
-		"unknown key in a span":     {func(d int) string { return jsonSpan(`,"a":` + strings.Repeat(`[`, d) + strings.Repeat(`]`, d)) }, nestedJSON},
+		}, nestedValues, 32, 2},
+		"arrays of an unknown key":  {func(d int) string { return `{"a":` + strings.Repeat(`[`, d) + strings.Repeat(`]`, d) + `}` }, nestedJSON, 100, 8},
+		"objects of an unknown key": {func(d int) string { return `{"a":` + strings.Repeat(`{"b":`, d) + `1` + strings.Repeat(`}`, d) + `}` }, nestedJSON, 100, 8},
+		"unknown key in a span":     {func(d int) string { return jsonSpan(`,"a":` + strings.Repeat(`[`, d) + strings.Repeat(`]`, d)) }, nestedJSON, 100, 8},
 	}
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			var l Limits
-			for depth, refused := range map[int]bool{1: false, 100: false, 101: true, 1_000_000: true} {
+			for depth, refused := range map[int]bool{1: false, shape.most: false, shape.most + 1: true, 1_000_000: true} {
 				body := []byte(shape.build(depth))
 				out, err := l.FromJSON(nil, body)
 				want := shape.what
@@ -288,11 +300,11 @@ func TestFromJSONDepth(t *testing.T) {
 				}
 				checkProblem(t, err, ErrTooDeep, want, len(body))
 			}
-			l.MaxDepth = 3
-			if _, err := l.FromJSON(nil, []byte(shape.build(3))); err != nil {
+			l.MaxDepth = 8
+			if _, err := l.FromJSON(nil, []byte(shape.build(shape.ofEight))); err != nil {
 				t.Error(err)
 			}
-			_, err := l.FromJSON(nil, []byte(shape.build(4)))
+			_, err := l.FromJSON(nil, []byte(shape.build(shape.ofEight+1)))
 			checkProblem(t, err, ErrTooDeep, shape.what, 1<<20)
 		})
 	}
@@ -320,7 +332,7 @@ func TestFromJSONLengths(t *testing.T) {
 // TestFromJSONDeepLengths decodes what is nested deeper than lengths are moved for.
 func TestFromJSONDeepLengths(t *testing.T) {
 	var l Limits
-	for _, depth := range []int{deep - 1, deep, deep + 1, 50} {
+	for _, depth := range []int{deep/arrayDepth - 1, deep / arrayDepth, deep/arrayDepth + 1, 49} {
 		inner := strings.Repeat("x", 1000)
 		body := jsonSpan(`,"attributes":[{"key":"k","value":` + strings.Replace(jsonNested(depth), `{}`, `{"stringValue":"`+inner+`"}`, 1) + `}]`)
 		out, err := l.FromJSON(nil, []byte(body))

@@ -7,6 +7,7 @@ const (
 	requestJSON jsonMessage = iota
 	resourceSpansJSON
 	resourceJSON
+	entityRefJSON
 	scopeSpansJSON
 	scopeJSON
 	spanJSON
@@ -26,6 +27,7 @@ const (
 	messageKind  jsonKind = iota // object
 	repeatedKind                 // array of objects
 	textKind                     // string
+	textsKind                    // array of strings
 	traceIDKind                  // string of 32 hexadecimal digits
 	spanIDKind                   // string of 16 hexadecimal digits
 	bytesKind                    // string of base64
@@ -77,6 +79,13 @@ var jsonFields = [...][]jsonField{
 	resourceJSON: {
 		{"attributes", 1, repeatedKind, keyValueJSON},
 		{"droppedAttributesCount", 2, uint32Kind, 0},
+		{"entityRefs", 3, repeatedKind, entityRefJSON},
+	},
+	entityRefJSON: {
+		{"schemaUrl", 1, textKind, 0},
+		{"type", 2, textKind, 0},
+		{"idKeys", 3, textsKind, 0},
+		{"descriptionKeys", 4, textsKind, 0},
 	},
 	scopeSpansJSON: {
 		{"scope", 1, messageKind, scopeJSON},

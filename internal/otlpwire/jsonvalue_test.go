@@ -2,6 +2,7 @@ package otlpwire
 
 import (
 	"encoding/hex"
+	"errors"
 	"testing"
 )
 
@@ -20,6 +21,15 @@ func TestValueFromJSON(t *testing.T) {
 		if err != nil || hex.EncodeToString(got) != hex.EncodeToString([]byte("before"))+want {
 			t.Errorf("%s: %x, %v", text, got, err)
 		}
+	}
+	stored := jsonNested(100) // more than a request may have now
+	var l Limits
+	if _, err := l.ValueFromJSON(nil, []byte(stored)); err != nil {
+		t.Error(err)
+	}
+	l.MaxDepth = 100
+	if _, err := l.ValueFromJSON(nil, []byte(stored)); !errors.Is(err, ErrTooDeep) {
+		t.Errorf("got %v", err)
 	}
 	for _, text := range []string{``, `null`, `[]`, `{`, `{} x`, `{"intValue":"x"}`, `{"stringValue":1}`, `{"bytesValue":"*"}`} {
 		var l Limits

@@ -6,9 +6,12 @@ import "fmt"
 // The defaults let any request of up to 16 MiB pass whose spans have ids and
 // whose attributes have a key and a value; none of them can be met by accident.
 type Limits struct {
-	// MaxDepth is how many ArrayValues and KeyValueLists may be nested in one
-	// attribute, and how many groups in one unknown field. In JSON it is also
-	// how deep the value of an unknown key may nest. Default 100.
+	// MaxDepth is how deep the messages of one attribute may nest: two for it
+	// and its value, two for each array around another value, three for each
+	// list of keys and values. The default of 100, which is 49 arrays or 32
+	// lists, is what pdata decodes, and so the Collector. It is also how many
+	// groups may nest in one unknown field and, in JSON, how deep the value of
+	// an unknown key may.
 	MaxDepth int
 
 	// MaxSpans bounds the spans, and also the ResourceSpans and the ScopeSpans,
@@ -17,8 +20,8 @@ type Limits struct {
 	MaxSpans int
 
 	// MaxAttributes bounds what may be repeated inside spans, resources and
-	// scopes: attributes, elements of arrays and lists, events and links
-	// together. The smallest attribute with a key and a value takes 9 bytes,
+	// scopes: attributes, elements of arrays and lists, events, links, entity
+	// references and their keys together. The smallest attribute with a key and a value takes 9 bytes,
 	// of which 16 MiB hold 1,864,135. Default 2,000,000.
 	MaxAttributes int
 }
@@ -28,6 +31,10 @@ const (
 	defaultMaxSpans      = 600_000
 	defaultMaxAttributes = 2_000_000
 )
+
+// StoredDepth is a MaxDepth for whoever reads what was kept: it takes the 100
+// nested arrays and lists that were taken before the default was what it is.
+const StoredDepth = attributeDepth + 100*listDepth
 
 func (l *Limits) withDefaults() Limits {
 	d := *l

@@ -15,6 +15,7 @@ var places = map[string]func(field []byte) []byte{
 	"request":       func(f []byte) []byte { return append(request(span(ids(1))), f...) },
 	"ResourceSpans": func(f []byte) []byte { return resourceSpans(scopeSpans(span(ids(1))), f) },
 	"Resource":      func(f []byte) []byte { return resourceSpans(message(1, f), scopeSpans(span(ids(1)))) },
+	"EntityRef":     func(f []byte) []byte { return resourceSpans(message(1, message(3, f)), scopeSpans(span(ids(1)))) },
 	"ScopeSpans":    func(f []byte) []byte { return request(span(ids(1)), f) },
 	"Scope":         func(f []byte) []byte { return request(message(1, f), span(ids(1))) },
 	"Span":          func(f []byte) []byte { return request(span(ids(1), f)) },
@@ -129,10 +130,10 @@ func checkProblem(t *testing.T, err, kind error, reason problem, size int) {
 
 func TestWrongWireType(t *testing.T) {
 	known := map[string][]protowire.Number{
-		"request": {1}, "ResourceSpans": {1, 2, 3, 1000}, "Resource": {1, 2}, "ScopeSpans": {1, 2, 3}, "Scope": {1, 2, 3, 4},
+		"request": {1}, "ResourceSpans": {1, 2, 3, 1000}, "Resource": {1, 2, 3}, "EntityRef": {1, 2, 3, 4}, "ScopeSpans": {1, 2, 3}, "Scope": {1, 2, 3, 4},
 		"Span":  {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
-		"Event": {1, 2, 3, 4}, "Link": {1, 2, 3, 4, 5, 6}, "Status": {2, 3}, "KeyValue": {1, 2},
-		"AnyValue": {1, 2, 3, 4, 5, 6, 7}, "ArrayValue": {1}, "KeyValueList": {1},
+		"Event": {1, 2, 3, 4}, "Link": {1, 2, 3, 4, 5, 6}, "Status": {2, 3}, "KeyValue": {1, 2, 3},
+		"AnyValue": {1, 2, 3, 4, 5, 6, 7, 8}, "ArrayValue": {1}, "KeyValueList": {1},
 	}
 	var l Limits
 	for place, numbers := range known {
@@ -193,37 +194,43 @@ func TestDepth(t *testing.T) {
 		return b
 	}
 	shapes := map[string]struct {
-		build func(depth int) []byte
-		what  problem
+		build   func(depth int) []byte
+		what    problem
+		most    int // by default
+		ofEight int // with MaxDepth 8
 	}{
-		"arrays":                {func(d int) []byte { return request(span(ids(1), attribute(9, "k", nested(d)))) }, nestedValues},
-		"lists":                 {func(d int) []byte { return request(span(ids(1), attribute(9, "k", lists(d)))) }, nestedValues},
-		"in a resource":         {func(d int) []byte { return resourceSpans(message(1, attribute(1, "k", nested(d)))) }, nestedValues},
-		"in a scope":            {func(d int) []byte { return request(message(1, attribute(3, "k", nested(d)))) }, nestedValues},
-		"in an event":           {func(d int) []byte { return request(span(message(11, attribute(3, "k", nested(d))))) }, nestedValues},
-		"in a link":             {func(d int) []byte { return request(span(message(13, attribute(4, "k", nested(d))))) }, nestedValues},
-		"groups in the request": {func(d int) []byte { return groups(d) }, nestedGroups},
-		"groups in a span":      {func(d int) []byte { return request(span(ids(1), groups(d))) }, nestedGroups},
-		"groups in a value":     {func(d int) []byte { return request(span(attribute(9, "k", message(5, message(1, groups(d)))))) }, nestedGroups},
+		"arrays":                {func(d int) []byte { return request(span(ids(1), attribute(9, "k", nested(d)))) }, nestedValues, 49, 3},
+		"lists":                 {func(d int) []byte { return request(span(ids(1), attribute(9, "k", lists(d)))) }, nestedValues, 32, 2},
+		"in a resource":         {func(d int) []byte { return resourceSpans(message(1, attribute(1, "k", nested(d)))) }, nestedValues, 49, 3},
+		"in a scope":            {func(d int) []byte { return request(message(1, attribute(3, "k", nested(d)))) }, nestedValues, 49, 3},
+		"in an event":           {func(d int) []byte { return request(span(message(11, attribute(3, "k", nested(d))))) }, nestedValues, 49, 3},
+		"in a link":             {func(d int) []byte { return request(span(message(13, attribute(4, "k", nested(d))))) }, nestedValues, 49, 3},
+		"groups in the request": {func(d int) []byte { return groups(d) }, nestedGroups, 100, 8},
+		"groups in a span":      {func(d int) []byte { return request(span(ids(1), groups(d))) }, nestedGroups, 100, 8},
+		"groups in a value":     {func(d int) []byte { return request(span(attribute(9, "k", message(5, message(1, groups(d)))))) }, nestedGroups, 100, 8},
 	}
 	for name, shape := range shapes {
 		t.Run(name, func(t *testing.T) {
 			var l Limits
-			for depth, refused := range map[int]bool{1: false, 100: false, 101: true, 3_000: true} {
-				_, err := l.Walk(shape.build(depth), func(*Span) {})
+			for depth, refused := range map[int]bool{1: false, shape.most: false, shape.most + 1: true, 3_000: true} {
+				body := shape.build(depth)
+				_, err := l.Walk(body, func(*Span) {})
 				want := shape.what
 				if !refused {
 					want = ""
 				}
 				checkProblem(t, err, ErrTooDeep, want, 1<<30)
+				if _, perr := pdataDecodes(body); shape.what == nestedValues && (perr != nil) != refused {
+					t.Errorf("%d deep: pdata says %v", depth, perr)
+				}
 			}
-			l.MaxDepth = 3
-			if _, err := l.Walk(shape.build(3), func(*Span) {}); err != nil {
+			l.MaxDepth = 8
+			if _, err := l.Walk(shape.build(shape.ofEight), func(*Span) {}); err != nil {
 				t.Error(err)
 			}
-			_, err := l.Walk(shape.build(4), func(*Span) {})
+			_, err := l.Walk(shape.build(shape.ofEight+1), func(*Span) {})
 			checkProblem(t, err, ErrTooDeep, shape.what, 1<<30)
-			if err != nil && !strings.Contains(err.Error(), "more than 3 "+string(shape.what)) {
+			if err != nil && !strings.Contains(err.Error(), "more than 8 "+string(shape.what)) {
 				t.Errorf("got %q", err)
 			}
 		})
@@ -252,6 +259,10 @@ func TestTooMany(t *testing.T) {
 		}, manyAttributes},
 		{"attributes of a resource", func(n int) []byte { return resourceSpans(message(1, repeat(n, message(1)))) }, manyAttributes},
 		{"attributes of a scope", func(n int) []byte { return request(message(1, repeat(n, message(3)))) }, manyAttributes},
+		{"entity references", func(n int) []byte { return resourceSpans(message(1, repeat(n, message(3)))) }, manyAttributes},
+		{"keys of an entity reference", func(n int) []byte {
+			return resourceSpans(message(1, message(3, repeat(n-5, text(3, "")), repeat(4, text(4, "")))))
+		}, manyAttributes},
 		{"events", func(n int) []byte { return request(span(repeat(n, message(11)))) }, manyAttributes},
 		{"links", func(n int) []byte { return request(span(repeat(n, message(13)))) }, manyAttributes},
 		{"elements of an array", func(n int) []byte {

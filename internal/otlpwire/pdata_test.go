@@ -119,10 +119,15 @@ func pdataNumber(v pcommon.Value) (float64, bool) {
 	return 0, false
 }
 
-// stricter are the reasons for which Filter refuses what pdata accepts.
-var stricter = []problem{longVarint, fieldTooBig, fieldZero, crossedEndGroup, nestedGroups, nestedValues, manySpans, manyContainers, manyAttributes}
+// stricter are the reasons for which Filter refuses what protobuf accepts.
+var stricter = []problem{
+	wrongType,                  // protobuf takes such a field for an unknown one; pdata refuses it too
+	fieldTooBig,                // within a group, where protobuf does not look
+	nestedGroups, nestedValues, // MaxDepth
+	manySpans, manyContainers, manyAttributes, // MaxSpans, MaxAttributes
+}
 
-// checkFilter holds Filter and Walk against pdata and the reference.
+// checkFilter holds Filter and Walk against protobuf, pdata and the reference.
 func checkFilter(f fails, body []byte) {
 	f.Helper()
 	var l Limits
@@ -133,8 +138,7 @@ func checkFilter(f fails, body []byte) {
 	if !bytes.Equal(before, body) {
 		f.Fatalf("the request was written to")
 	}
-	req := ptraceotlp.NewExportRequest()
-	perr := req.UnmarshalProto(body)
+	protobuf := protobufSays(body)
 
 	if (werr == nil) != (err == nil) {
 		f.Fatalf("Walk says %v, Filter %v", werr, err)
@@ -144,11 +148,21 @@ func checkFilter(f fails, body []byte) {
 		if !errors.As(err, &se) || se.offset < 0 || se.offset > len(body) {
 			f.Fatalf("bad error %v", err)
 		}
-		if perr == nil && !slices.Contains(stricter, se.what) {
-			f.Fatalf("Filter says %v, pdata accepts", err)
+		if protobuf != nil {
+			return
+		}
+		if !slices.Contains(stricter, se.what) {
+			f.Fatalf("Filter says %v, protobuf accepts", err)
+		}
+		if _, perr := pdataDecodes(forPdata(body)); perr == nil && se.what == wrongType {
+			f.Fatalf("Filter says %v, protobuf and pdata accept", err)
 		}
 		return
 	}
+	if protobuf != nil {
+		f.Fatalf("Filter accepts, protobuf says %v", protobuf)
+	}
+	req, perr := pdataDecodes(forPdata(body))
 	if perr != nil && (wn.Invalid == 0 || !strings.Contains(perr.Error(), "ID length")) {
 		f.Fatalf("Filter accepts, pdata says %v", perr)
 	}
@@ -164,8 +178,11 @@ func checkFilter(f fails, body []byte) {
 		f.Fatalf("Walk counts %+v, Filter %+v", wn, n)
 	}
 
-	result := ptraceotlp.NewExportRequest()
-	if err := result.UnmarshalProto(out); err != nil {
+	if err := protobufSays(out); err != nil {
+		f.Fatalf("protobuf refuses the result: %v", err)
+	}
+	result, err := pdataDecodes(forPdata(out))
+	if err != nil {
 		f.Fatalf("pdata refuses the result: %v", err)
 	}
 	if perr != nil || mixesScopeSpans(body) {
@@ -200,6 +217,12 @@ func checkFilter(f fails, body []byte) {
 			f.Fatalf("span %d: got  %+v\npdata has %+v", i, got, want)
 		}
 	}
+}
+
+func pdataDecodes(body []byte) (ptraceotlp.ExportRequest, error) {
+	req := ptraceotlp.NewExportRequest()
+	err := req.UnmarshalProto(body)
+	return req, err
 }
 
 // mixesScopeSpans says whether a ResourceSpans has ScopeSpans of both names, of

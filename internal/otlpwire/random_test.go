@@ -42,8 +42,8 @@ func TestShuffledRequests(t *testing.T) {
 }
 
 func decoded(t *rapid.T, body []byte) []string {
-	req := ptraceotlp.NewExportRequest()
-	if err := req.UnmarshalProto(body); err != nil {
+	req, err := pdataDecodes(forPdata(body))
+	if err != nil {
 		t.Fatalf("pdata: %v", err)
 	}
 	return pdataSpans(t, req, func(ptrace.Span) bool { return true })

@@ -21,7 +21,8 @@ type refMessage struct {
 var (
 	refKeyValue, refAnyValue = refValues()
 
-	refResource = &refMessage{messages: map[protowire.Number]*refMessage{1: refKeyValue}}
+	refEntity   = &refMessage{text: numbers(1, 2, 3, 4)}
+	refResource = &refMessage{messages: map[protowire.Number]*refMessage{1: refKeyValue, 3: refEntity}}
 	refScope    = &refMessage{text: numbers(1, 2), messages: map[protowire.Number]*refMessage{3: refKeyValue}}
 	refEvent    = &refMessage{text: numbers(2), messages: map[protowire.Number]*refMessage{3: refKeyValue}}
 	refLink     = &refMessage{text: numbers(3), ids: map[protowire.Number]int{1: 16, 2: 8}, messages: map[protowire.Number]*refMessage{4: refKeyValue}}

@@ -6,7 +6,8 @@ const (
 	requestFields       fields = 1 << 1
 	resourceSpansFields fields = 1<<1 | 1<<2 | 1<<3
 	scopeSpansFields    fields = 1<<1 | 1<<2 | 1<<3
-	resourceFields      fields = 1<<1 | 1<<2
+	resourceFields      fields = 1<<1 | 1<<2 | 1<<3
+	entityRefFields     fields = 1<<1 | 1<<2 | 1<<3 | 1<<4
 	scopeFields         fields = 1<<1 | 1<<2 | 1<<3 | 1<<4
 
 	// deprecatedScopeSpans is field 1000 of ResourceSpans, which pdata still
@@ -148,7 +149,7 @@ func (s *scanner) resource(pos, end int, named *bool) bool {
 		}
 		switch tag {
 		case 1<<3 | wireBytes:
-			keyFrom, keyTo, value, ok := s.keyValue(from, to, 0)
+			keyFrom, keyTo, value, ok := s.keyValue(from, to, attributeDepth)
 			if !ok {
 				return false
 			}
@@ -159,8 +160,40 @@ func (s *scanner) resource(pos, end int, named *bool) bool {
 				}
 			}
 		case 2<<3 | wireVarint:
+		case 3<<3 | wireBytes:
+			if !s.entityRef(from, to) {
+				return false
+			}
 		default:
 			if !s.unknown(tag, resourceFields, pos) {
+				return false
+			}
+		}
+		pos = to
+	}
+	return true
+}
+
+// entityRef scans an EntityRef: schema URL, type, and names of attributes.
+func (s *scanner) entityRef(pos, end int) bool {
+	if !s.count(pos) {
+		return false
+	}
+	for pos < end {
+		tag, from, to := s.field(pos, end)
+		if to < 0 {
+			return false
+		}
+		switch tag {
+		case 1<<3 | wireBytes, 2<<3 | wireBytes:
+			s.text(from, to)
+		case 3<<3 | wireBytes, 4<<3 | wireBytes:
+			if !s.count(pos) {
+				return false
+			}
+			s.text(from, to)
+		default:
+			if !s.unknown(tag, entityRefFields, pos) {
 				return false
 			}
 		}

@@ -52,7 +52,7 @@ func (s *scanner) scanSpan(pos, end int) bool {
 		case 8<<3 | wireFixed64:
 			sp.EndTime = s.fixed64(from)
 		case 9<<3 | wireBytes:
-			keyFrom, keyTo, value, ok := s.keyValue(from, to, 0)
+			keyFrom, keyTo, value, ok := s.keyValue(from, to, attributeDepth)
 			if !ok {
 				return false
 			}

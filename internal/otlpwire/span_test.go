@@ -169,6 +169,10 @@ func TestInvalidSpans(t *testing.T) {
 
 		{"resource attribute key", resourceSpans(message(1, attribute(1, bad)), scopeSpans(span(ids(1)))), InvalidResource},
 		{"resource attribute after the spans", resourceSpans(scopeSpans(span(ids(1))), message(1, attribute(1, "k", text(1, bad)))), InvalidResource},
+		{"schema url of an entity", resourceSpans(message(1, entityRef(bad, "", "", "")), scopeSpans(span(ids(1)))), InvalidResource},
+		{"type of an entity", resourceSpans(message(1, entityRef("", bad, "", "")), scopeSpans(span(ids(1)))), InvalidResource},
+		{"key of an entity", resourceSpans(message(1, entityRef("", "", bad, "")), scopeSpans(span(ids(1)))), InvalidResource},
+		{"description of an entity", resourceSpans(message(1, entityRef("", "", "", bad)), scopeSpans(span(ids(1)))), InvalidResource},
 		{"schema url of the resource", resourceSpans(scopeSpans(span(ids(1))), text(3, bad)), InvalidResource},
 		{"scope name after the spans", resourceSpans(scopeSpans(span(ids(1)), message(1, text(1, bad)))), InvalidScope},
 		{"scope version", resourceSpans(scopeSpans(message(1, text(2, bad)), span(ids(1)))), InvalidScope},

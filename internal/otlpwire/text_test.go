@@ -52,6 +52,8 @@ func TestEveryByte(t *testing.T) {
 		request(span(ids(1), attribute(9, "k", varint(3, 300)))),
 		request(span(ids(1), attribute(9, "k", fixed64(4, 1)), text(3, "a=1"), fixed32(16, 1))),
 		request(span(ids(1), message(9, message(2, text(1, "v")), text(1, "k")))),
+		resourceSpans(message(1, entityRef("url", "host", "id", "name")), scopeSpans(span(ids(1)))),
+		request(span(ids(1), message(9, varint(3, 1), message(2, varint(8, 1))))),
 		resourceSpans(resource("shop"), scopeSpans(message(1, text(1, "n")), span(ids(1), varint(6, 2)))),
 	} {
 		for at := range body {

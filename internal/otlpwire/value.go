@@ -27,9 +27,16 @@ const (
 )
 
 const (
-	keyValueFields     fields = 1<<1 | 1<<2
-	anyValueFields     fields = 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7
+	keyValueFields     fields = 1<<1 | 1<<2 | 1<<3
+	anyValueFields     fields = 1<<1 | 1<<2 | 1<<3 | 1<<4 | 1<<5 | 1<<6 | 1<<7 | 1<<8
 	arrayAndListFields fields = 1 << 1
+)
+
+// Messages of which an attribute consists, as MaxDepth counts them.
+const (
+	attributeDepth = 2 // KeyValue, AnyValue
+	arrayDepth     = 2 // ArrayValue, AnyValue
+	listDepth      = 3 // KeyValueList, KeyValue, AnyValue
 )
 
 // count takes one more of what MaxAttributes bounds.
@@ -48,7 +55,8 @@ func (s *values) text(from, to int) {
 	}
 }
 
-// keyValue scans a KeyValue and says where its key is, and what its value.
+// keyValue scans a KeyValue and says where its key is, and what its value. depth
+// counts the messages down to this value.
 func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar, ok bool) {
 	if !s.count(pos) {
 		return 0, 0, value, false
@@ -70,6 +78,7 @@ func (s *values) keyValue(pos, end, depth int) (keyFrom, keyTo int, value scalar
 			if !s.anyValue(from, to, depth, &value) {
 				return 0, 0, value, false
 			}
+		case 3<<3 | wireVarint: // key_strindex, of profiles alone
 		default:
 			if !s.unknown(tag, keyValueFields, pos) {
 				return 0, 0, value, false
@@ -121,7 +130,7 @@ func (s *values) plainKeyValue(pos, end int) (keyFrom, keyTo int, value scalar, 
 
 // attribute scans a KeyValue of which nothing is wanted.
 func (s *values) attribute(from, to int) bool {
-	_, _, _, ok := s.keyValue(from, to, 0)
+	_, _, _, ok := s.keyValue(from, to, attributeDepth)
 	return ok
 }
 
@@ -141,12 +150,19 @@ func (s *values) anyValue(pos, end, depth int, v *scalar) bool {
 			*v = scalar{kind: integerValue, bits: s.number(from, to)}
 		case 4<<3 | wireFixed64:
 			*v = scalar{kind: doubleValue, bits: s.fixed64(from)}
-		case 5<<3 | wireBytes, 6<<3 | wireBytes:
-			if !s.elements(from, to, depth+1, tag == 6<<3|wireBytes) {
+		case 5<<3 | wireBytes:
+			if !s.elements(from, to, depth+arrayDepth, false) {
+				return false
+			}
+			*v = scalar{}
+		case 6<<3 | wireBytes:
+			if !s.elements(from, to, depth+listDepth, true) {
 				return false
 			}
 			*v = scalar{}
 		case 2<<3 | wireVarint, 7<<3 | wireBytes:
+			*v = scalar{}
+		case 8<<3 | wireVarint: // string_value_strindex, of profiles alone
 			*v = scalar{}
 		default:
 			if !s.unknown(tag, anyValueFields, pos) {
@@ -158,7 +174,8 @@ func (s *values) anyValue(pos, end, depth int, v *scalar) bool {
 	return true
 }
 
-// elements scans an ArrayValue, or a KeyValueList when pairs is true.
+// elements scans an ArrayValue, or a KeyValueList when pairs is true. depth counts
+// the messages down to the values of its elements.
 func (s *values) elements(pos, end, depth int, pairs bool) bool {
 	if depth > s.maxDepth {
 		s.err = &scanError{kind: ErrTooDeep, what: nestedValues, offset: pos, limit: s.maxDepth}
