@@ -8,7 +8,7 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi ./internal/querier ./internal/rules ./internal/spancopy ./archive/read
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi receiver sampler archive
 

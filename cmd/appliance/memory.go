@@ -18,7 +18,7 @@ const (
 	gcPercent = 50
 	// heapShare of the memory limit is for the heap and the buffers of requests.
 	// The rest is for stacks, code, and what the kernel counts for us.
-	heapShare = 0.8
+	heapShare = 0.9
 	// leastHeap is the heap with which everything works, though slowly.
 	leastHeap = 48 << 20
 )

@@ -16,7 +16,7 @@ const (
 	// A merge holds a page of each column of each source, and its dictionaries:
 	// as much as its data or sourceMemory, whichever is less. In all a merge may
 	// take mergeMemory for that, since blocks are made beside it.
-	sourceMemory = 6 << 20
+	sourceMemory = 8 << 20
 	mergeMemory  = 48 << 20
 )
 

@@ -29,7 +29,7 @@ func (o *output) add(sources ...*block.MergeSource) error {
 		o.dir = o.store.path(stagingName, id)
 		m, err := block.NewMerger(block.BuilderOptions{
 			FS: o.store.fs, Dir: o.dir, Tenant: o.tenant, BlockID: id, CompactionLevel: o.level, Overflow: o.overflow, DigestKey: digestKey,
-			Memory: &o.store.memory, RowGroupBytes: rowGroupBytes(o.level),
+			Memory: &o.store.memory,
 		})
 		if err != nil {
 			return fmt.Errorf("begin a block: %w", err)

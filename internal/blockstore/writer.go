@@ -35,21 +35,11 @@ type proven struct {
 	stats   block.Stats
 }
 
-// rowGroupBytes is about how large row groups are in memory. Those of blocks
-// that will be merged are small, since a merge holds one of each.
-func rowGroupBytes(level int) int {
-	if level == 0 {
-		return 3 << 20
-	}
-	return 8 << 20
-}
-
 func (s *Store) newWriter(tenant string, level int) (*writer, error) {
 	id := uuid.NewString()
 	w := &writer{store: s, tenant: tenant, level: level, dir: s.path(stagingName, id)}
 	b, err := block.NewBuilder(block.BuilderOptions{
-		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey,
-		Memory: &s.memory, RowGroupBytes: rowGroupBytes(level),
+		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey, Memory: &s.memory,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)

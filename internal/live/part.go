@@ -54,7 +54,7 @@ func (p *Part) Tenant() string { return p.tenant }
 func (p *Part) Add(e spool.Entry) error {
 	var ids []uint32
 	last := uint32(0)
-	_, err := new(otlpwire.Limits).Walk(e.Payload, func(s *otlpwire.Span) {
+	_, err := (&otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}).Walk(e.Payload, func(s *otlpwire.Span) {
 		if h := hash(s.TraceID); len(ids) == 0 || h != last {
 			last = h
 			ids = append(ids, h)
@@ -163,7 +163,7 @@ func (p *Part) TraceIn(ctx context.Context, id [16]byte, from, to int, dst []byt
 		}
 		buf = e.Payload[:0]
 		// Not into dst: Filter returns its input where it keeps all.
-		only, n, err := new(otlpwire.Limits).Filter(nil, e.Payload, func(s *otlpwire.Span) otlpwire.Verdict {
+		only, n, err := (&otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}).Filter(nil, e.Payload, func(s *otlpwire.Span) otlpwire.Verdict {
 			return otlpwire.Verdict{Keep: string(s.TraceID) == string(id[:])}
 		})
 		if err != nil {

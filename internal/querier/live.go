@@ -334,7 +334,7 @@ func (c *chunk) traces(ctx context.Context, ids []byte, visit func([]byte) error
 		if err != nil {
 			continue // c.bad has it
 		}
-		out, counts, err := new(otlpwire.Limits).Filter(buf[:0], e.Payload, func(s *otlpwire.Span) otlpwire.Verdict {
+		out, counts, err := (&otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}).Filter(buf[:0], e.Payload, func(s *otlpwire.Span) otlpwire.Verdict {
 			return otlpwire.Verdict{Keep: len(s.TraceID) == 16 && wanted[traceID(s.TraceID)]}
 		})
 		if err != nil || counts.Kept == 0 {

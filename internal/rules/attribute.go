@@ -9,7 +9,9 @@ import (
 	"appliance/internal/otlpwire"
 )
 
-// maxDepth is how deep lists and maps may be nested in a value, as in otlpwire.
+// maxDepth is how deep the messages of an attribute may nest, counted as the
+// default of otlpwire.Limits counts them: two for the attribute and its value, two
+// for an array, three for a list.
 const maxDepth = 100
 
 const (
@@ -123,8 +125,8 @@ func (e *editor) fields(m []byte, edit func(tag uint32, value []byte) fate) fate
 
 // value edits an AnyValue, of which rule cut shortens strings if it is not -1.
 func (e *editor) value(v, key []byte, cut, depth int) fate {
-	if depth >= maxDepth {
-		e.err = fmt.Errorf("%w: more than %d nested arrays and lists", otlpwire.ErrTooDeep, maxDepth)
+	if depth+2 > maxDepth {
+		e.err = fmt.Errorf("%w: more than %d messages nested in an attribute", otlpwire.ErrTooDeep, maxDepth)
 		return same
 	}
 	return e.fields(v, func(tag uint32, inner []byte) fate {
@@ -136,14 +138,14 @@ func (e *editor) value(v, key []byte, cut, depth int) fate {
 				if tag != elementTag {
 					return same
 				}
-				return e.value(element, key, cut, depth+1)
+				return e.value(element, key, cut, depth+2)
 			})
 		case mapTag:
 			return e.fields(inner, func(tag uint32, kv []byte) fate {
 				if tag != elementTag {
 					return same
 				}
-				return e.attribute(kv, depth+1)
+				return e.attribute(kv, depth+3)
 			})
 		}
 		return same

@@ -314,8 +314,8 @@ func TestRefusedAsAWhole(t *testing.T) {
 		want error
 	}{
 		"cut":                {marshal(t, shop())[:80], otlpwire.ErrMalformed},
-		"deep":               {deep(150), otlpwire.ErrTooDeep},
-		"as deep as allowed": {deep(99), nil},
+		"deep":               {deep(50), otlpwire.ErrTooDeep},
+		"as deep as allowed": {deep(49), nil},
 		"spans":              {[]byte{}, nil},
 	} {
 		var counts Counts

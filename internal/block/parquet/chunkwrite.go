@@ -53,12 +53,7 @@ type PageMemory struct {
 	packedOf             []byte // what packed was made of; nil if that is not known
 }
 
-const (
-	memoryBlock = 512 << 10
-	// largePage is the size of a page from which on it has memory of its own, which
-	// is not kept for others: the pages of dictionaries come once a row group.
-	largePage = 128 << 10
-)
+const memoryBlock = 512 << 10
 
 // Held is how many bytes it has, in use or not.
 func (m *PageMemory) Held() (n int) {
@@ -83,14 +78,13 @@ func (m *PageMemory) Size() int { return m.size }
 func (m *PageMemory) keep(header, body []byte) []byte {
 	n := len(header) + len(body)
 	m.size += n
-	if n > largePage {
-		return append(append(make([]byte, 0, n), header...), body...)
-	}
-	if m.used < len(m.blocks) && memoryBlock-len(m.blocks[m.used]) < n {
-		m.used++
+	for ; m.used < len(m.blocks); m.used++ {
+		if b := m.blocks[m.used]; cap(b)-len(b) >= n {
+			break
+		}
 	}
 	if m.used == len(m.blocks) {
-		m.blocks = append(m.blocks, make([]byte, 0, memoryBlock))
+		m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
 	}
 	b := m.blocks[m.used]
 	start := len(b)
@@ -164,9 +158,6 @@ func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 // pack compresses a page. Where a column has only nulls its pages are often those
 // of the column before.
 func (m *PageMemory) pack(c *Compressor, body []byte) []byte {
-	if len(body) > largePage {
-		return c.append(nil, body)
-	}
 	if !bytes.Equal(body, m.packedOf) {
 		m.packed = c.append(m.packed[:0], body)
 		m.packedOf = append(m.packedOf[:0], body...)

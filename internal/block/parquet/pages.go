@@ -11,10 +11,6 @@ import (
 // readAhead is how many bytes are read at least, where the chunk has them.
 const readAhead = 32 << 10
 
-// mostIdle is how many bytes of memory are kept that a large page, such as that
-// of a dictionary, needed and those after it do not.
-const mostIdle = 256 << 10
-
 // Pages reads the pages of a chunk one after the other. It must not be used by
 // several goroutines at a time, and holds no file open.
 type Pages struct {
@@ -164,7 +160,7 @@ func (p *Pages) fill(n int) error {
 	if n <= have {
 		return nil
 	}
-	if cap(p.memory) < n || cap(p.memory) > mostIdle && n <= readAhead {
+	if cap(p.memory) < n {
 		p.memory = slices.Grow([]byte(nil), n)
 	}
 	memory := p.memory[:n]
