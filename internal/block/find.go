@@ -14,11 +14,14 @@ import (
 // ErrNotFound. It reads the identifiers of one page, and of every other column
 // that has values one page and the dictionary. After an error dst is as before.
 func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, error) {
+	return b.TraceFields(ctx, id, nil, dst)
+}
+
+// TraceFields is Trace without what fields leaves out: those columns are not
+// read.
+func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, dst []byte) ([]byte, error) {
 	mark, found := len(dst), false
-	r, ok := b.readers.Get().(*rowReader)
-	if !ok {
-		r = newRowReader(b.layout)
-	}
+	r := b.reader(fields)
 	defer b.readers.Put(r)
 	for g := range b.file.Groups {
 		rows, err := b.find(ctx, g, &id)
@@ -44,6 +47,16 @@ func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, err
 		return dst[:mark], ErrNotFound
 	}
 	return dst, nil
+}
+
+// reader is a rowReader that nobody else uses. Put it back into readers.
+func (b *Block) reader(fields *Fields) *rowReader {
+	r, ok := b.readers.Get().(*rowReader)
+	if !ok {
+		r = newRowReader(b.layout)
+	}
+	r.fields = fields
+	return r
 }
 
 // within says whether bounds allow an identifier. A missing bound allows all.
@@ -114,7 +127,9 @@ func findIn(rows []int64, pages *parquet.Pages, v *parquet.Values, first int64, 
 // seek makes a row of a row group the next one. It reads one page of each column
 // that has values.
 func (r *rowReader) seek(ctx context.Context, b *Block, group int, row int64) error {
-	r.start(ctx, b, group)
+	if err := r.start(ctx, b, group); err != nil {
+		return err
+	}
 	var columns []int
 	var chunks []*parquet.Chunk
 	for i := range r.cursors {

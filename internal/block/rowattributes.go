@@ -22,14 +22,19 @@ func (r *rowReader) attributes(o Owner, field int, rep, level uint8) {
 		return
 	}
 	for more := true; more; more = r.more(key, level+1) {
+		before := len(r.w.b)
 		m := r.w.open(field, 1)
-		r.w.bytes(1, r.text(key, rep))
+		name := r.text(key, rep)
+		asked := r.fields.has(o, name)
+		r.w.bytes(1, name)
 		if value := r.role(EventValue); o == OfEvent && value >= 0 {
 			r.w.bytes(2, r.message(value, rep))
 		} else {
 			r.value(owner, rep)
 		}
-		r.w.close(m)
+		if r.w.close(m); !asked {
+			r.w.b = r.w.b[:before]
+		}
 		rep = level + 1
 	}
 }

@@ -15,6 +15,8 @@ import (
 type rowReader struct {
 	*layout
 	cursors []cursor // one a column of the schema
+	fields  *Fields  // nil: all
+	left    []bool   // columns that fields leaves out
 	fetched *parquet.Fetched
 	limits  otlpwire.Limits
 	w       wire
@@ -23,19 +25,24 @@ type rowReader struct {
 }
 
 func newRowReader(l *layout) *rowReader {
-	return &rowReader{layout: l, cursors: make([]cursor, len(l.schema.Columns))}
+	n := len(l.schema.Columns)
+	return &rowReader{layout: l, cursors: make([]cursor, n), left: make([]bool, n)}
 }
 
 // start begins with the first row of a row group.
-func (r *rowReader) start(ctx context.Context, b *Block, group int) {
+func (r *rowReader) start(ctx context.Context, b *Block, group int) error {
+	if err := r.leaveOut(ctx, b, group); err != nil {
+		return err
+	}
 	for i := range r.cursors {
 		chunk := &b.file.Groups[group].Chunks[b.columns[i]]
 		r.cursors[i].pages = nil
-		if r.needed[i] && !chunk.AllNull() {
+		if r.needed[i] && !r.left[i] && !chunk.AllNull() {
 			r.cursors[i].start(ctx, chunk)
 		}
 	}
 	r.err = nil
+	return nil
 }
 
 func (r *rowReader) fail(column int, err error) {
@@ -79,10 +86,11 @@ func (r *rowReader) take(column int, rep uint8) (c *cursor, def uint8) {
 	return c, def
 }
 
-// must is take of a column that has a value in each element of its list.
+// must is take of a column that has a value in each element of its list. It is
+// nil too for one that is left out.
 func (r *rowReader) must(column int, rep uint8) *cursor {
 	c, _ := r.take(column, rep)
-	if c == nil && r.err == nil && column >= 0 {
+	if c == nil && r.err == nil && column >= 0 && !r.left[column] {
 		r.fail(column, fmt.Errorf("%w: null where there is a value", errApart))
 	}
 	return c

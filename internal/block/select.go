@@ -10,13 +10,11 @@ import (
 // Select yields the traces that have one of some identifiers, of 16 bytes each,
 // ascending, as the bytes of an OTLP TracesData. They are valid until the next
 // one. It reads each row group that has any of them up to the last, so it is for
-// many: Trace is cheaper for a few. The first error ends it.
-func (b *Block) Select(ctx context.Context, ids []byte) iter.Seq2[[]byte, error] {
+// many: Trace is cheaper for a few. The first error ends it. fields may leave out
+// some of the spans.
+func (b *Block) Select(ctx context.Context, ids []byte, fields *Fields) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		r, ok := b.readers.Get().(*rowReader)
-		if !ok {
-			r = newRowReader(b.layout)
-		}
+		r := b.reader(fields)
 		defer b.readers.Put(r)
 		var buf []byte
 		for g := range b.file.Groups {
@@ -28,7 +26,10 @@ func (b *Block) Select(ctx context.Context, ids []byte) iter.Seq2[[]byte, error]
 			if len(rows) == 0 {
 				continue
 			}
-			r.start(ctx, b, g)
+			if err := r.start(ctx, b, g); err != nil {
+				yield(nil, damaged(err))
+				return
+			}
 			next := int64(0)
 			for _, row := range rows {
 				if err = r.skipRows(row - next); err == nil {

@@ -36,7 +36,7 @@ func TestSelect(t *testing.T) {
 		// One that the block lacks changes nothing.
 		ids = append(ids, bytes.Repeat([]byte{0xff}, 16)...)
 		i := 0
-		for data, err := range b.Select(t.Context(), ids) {
+		for data, err := range b.Select(t.Context(), ids, nil) {
 			if err != nil {
 				t.Fatal(err)
 			}

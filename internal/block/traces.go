@@ -14,7 +14,10 @@ func (b *Block) Traces(ctx context.Context) iter.Seq2[[]byte, error] {
 		r := newRowReader(b.layout)
 		var buf []byte
 		for g := range b.file.Groups {
-			r.start(ctx, b, g)
+			if err := r.start(ctx, b, g); err != nil {
+				yield(nil, err)
+				return
+			}
 			for row := range b.file.Groups[g].Rows {
 				var err error
 				if buf, err = r.trace(buf[:0]); err != nil {

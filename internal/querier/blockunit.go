@@ -75,7 +75,7 @@ func (p *blockPlace) ids(ctx context.Context) iter.Seq2[[]byte, error] {
 	}
 }
 
-func (p *blockPlace) trace(ctx context.Context, id traceID, dst []byte) ([]byte, error) {
+func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields, dst []byte) ([]byte, error) {
 	shards, err := p.blooms(ctx)
 	if err != nil {
 		return dst, err
@@ -87,7 +87,7 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, dst []byte) ([]byte,
 	if err != nil {
 		return dst, err
 	}
-	out, err := b.Trace(ctx, id, dst)
+	out, err := b.TraceFields(ctx, id, fields, dst)
 	if errors.Is(err, block.ErrNotFound) {
 		return dst, nil
 	}
@@ -97,15 +97,15 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, dst []byte) ([]byte,
 // fewTraces is up to how many traces it is cheaper to look for each.
 const fewTraces = 4
 
-func (p *blockPlace) traces(ctx context.Context, ids []byte, visit func([]byte) error) error {
+func (p *blockPlace) traces(ctx context.Context, ids []byte, fields *block.Fields, visit func([]byte) error) error {
 	if len(ids) <= fewTraces*len(traceID{}) {
-		return eachTrace(ctx, p, ids, visit)
+		return eachTrace(ctx, p, ids, fields, visit)
 	}
 	b, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
-	for data, err := range b.Select(ctx, ids) {
+	for data, err := range b.Select(ctx, ids, fields) {
 		if err == nil {
 			err = visit(data)
 		}
@@ -117,9 +117,9 @@ func (p *blockPlace) traces(ctx context.Context, ids []byte, visit func([]byte) 
 }
 
 // eachTrace looks for one trace after the other.
-func eachTrace(ctx context.Context, p place, ids []byte, visit func([]byte) error) error {
+func eachTrace(ctx context.Context, p place, ids []byte, fields *block.Fields, visit func([]byte) error) error {
 	for ; len(ids) > 0; ids = ids[16:] {
-		data, err := p.trace(ctx, traceID(ids), nil)
+		data, err := p.trace(ctx, traceID(ids), fields, nil)
 		if err == nil && len(data) > 0 {
 			err = visit(data)
 		}

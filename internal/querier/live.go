@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"appliance/internal/block"
 	"appliance/internal/live"
 	"appliance/internal/otlpwire"
 	"appliance/internal/traceql"
@@ -305,7 +306,7 @@ func (c *chunk) ids(context.Context) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) { yield(c.known, nil) }
 }
 
-func (c *chunk) trace(ctx context.Context, id traceID, dst []byte) ([]byte, error) {
+func (c *chunk) trace(ctx context.Context, id traceID, _ *block.Fields, dst []byte) ([]byte, error) {
 	if !hasID(c.known, id) {
 		return dst, nil
 	}
@@ -313,9 +314,9 @@ func (c *chunk) trace(ctx context.Context, id traceID, dst []byte) ([]byte, erro
 	return out, err
 }
 
-func (c *chunk) traces(ctx context.Context, ids []byte, visit func([]byte) error) error {
+func (c *chunk) traces(ctx context.Context, ids []byte, fields *block.Fields, visit func([]byte) error) error {
 	if len(ids) <= fewTraces*len(traceID{}) {
-		return eachTrace(ctx, c, ids, visit)
+		return eachTrace(ctx, c, ids, fields, visit)
 	}
 	wanted := make(map[traceID]bool, len(ids)/16)
 	for ; len(ids) > 0; ids = ids[16:] {

@@ -46,7 +46,7 @@ func (r *run) metrics(ctx context.Context, req readapi.MetricsRequest, m *traceq
 			return err
 		}
 	}
-	if err := r.wholes(ctx, sp, m.Add); err != nil {
+	if err := r.wholes(ctx, sp, nil, m.Add); err != nil {
 		return err
 	}
 	return r.each(ctx, units, sp, func(ctx context.Context, _ *unit, b traceql.Batch) error {

@@ -151,7 +151,7 @@ func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.
 	if err != nil {
 		return err
 	}
-	err = r.wholes(ctx, sp, func(ctx context.Context, b traceql.Batch) error {
+	err = r.wholes(ctx, sp, blockFields(s.Fields()), func(ctx context.Context, b traceql.Batch) error {
 		if err := s.Add(ctx, b); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"appliance/internal/block"
 	"appliance/internal/traceql"
 )
 
@@ -13,7 +14,8 @@ import (
 type spanSearch struct {
 	run        *run
 	search     *traceql.Search
-	start, end int64 // the range
+	fields     *block.Fields // that the query names
+	start, end int64         // the range
 	near       []*unit
 
 	mu   sync.Mutex
@@ -29,7 +31,9 @@ func (r *run) searchSpans(ctx context.Context, start, end int64, s *traceql.Sear
 	if err != nil {
 		return err
 	}
-	p := &spanSearch{run: r, search: s, start: start, end: end, near: near, done: map[traceID]bool{}}
+	p := &spanSearch{
+		run: r, search: s, fields: blockFields(s.Fields()), start: start, end: end, near: near, done: map[traceID]bool{},
+	}
 	return r.each(ctx, in, &split{}, func(ctx context.Context, u *unit, b traceql.Batch) error {
 		err := s.AddParts(ctx, b, func(id [16]byte, start, end uint64) (bool, error) {
 			return p.complete(ctx, u, id, int64(start), int64(end))
@@ -57,31 +61,28 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 			return false, err
 		}
 	}
-	w := p.run.newWhole()
-	defer w.release()
 	others := make([]*unit, 0, len(p.near))
 	for _, o := range p.near {
 		if o != u {
 			others = append(others, o)
 		}
 	}
-	parts, err := p.run.partsIn(ctx, id, others)
-	if err != nil {
+	w := p.run.newWhole()
+	defer w.release()
+	if err := w.takeFrom(ctx, id, others, p.fields); err != nil {
 		return false, err
-	}
-	for _, data := range parts {
-		if err := w.take(data); err != nil {
-			return false, err
-		}
 	}
 	if w.builder.Spans() == 0 {
 		return true, nil
 	}
-	if parts, err = p.run.partsIn(ctx, id, []*unit{u}); err == nil {
-		err = w.take(parts[0])
-	}
-	if err != nil {
+	if err := w.takeFrom(ctx, id, []*unit{u}, p.fields); err != nil {
 		return false, err
+	}
+	// Whether spans are copies is told by all that they say.
+	if len(w.builder.TakeRepeated()) > 0 {
+		if err := w.takeFrom(ctx, id, p.near, nil); err != nil {
+			return false, err
+		}
 	}
 	p.mu.Lock()
 	done = p.done[id]

@@ -21,6 +21,22 @@ func (s *split) len() int { return len(s.units) }
 
 func (s *split) id(i int) traceID { return traceID(s.ids[16*i:]) }
 
+// part are the traces from one to another.
+func (s *split) part(from, to int) *split {
+	return &split{ids: s.ids[16*from : 16*to], units: s.units[from:to]}
+}
+
+// only are those of the traces that have one of some identifiers.
+func (s *split) only(ids []byte) *split {
+	out := &split{}
+	for ; len(ids) > 0; ids = ids[16:] {
+		if i := findID(s.ids, ids[:16]); i < s.len() && s.id(i) == traceID(ids) {
+			out.ids, out.units = append(out.ids, ids[:16]...), append(out.units, s.units[i])
+		}
+	}
+	return out
+}
+
 // hasID says whether an identifier is among ascending ones.
 func hasID(ids []byte, id traceID) bool {
 	n := len(ids) / 16

@@ -71,7 +71,7 @@ func (r *run) collect(
 	if err != nil {
 		return err
 	}
-	if err := r.wholes(ctx, sp, add); err != nil {
+	if err := r.wholes(ctx, sp, nil, add); err != nil {
 		return err
 	}
 	return r.each(ctx, units, sp, func(ctx context.Context, _ *unit, b traceql.Batch) error {

@@ -9,6 +9,7 @@ import (
 	trace "github.com/grafana/tempo/pkg/tempopb/trace/v1"
 	"golang.org/x/sync/errgroup"
 
+	"appliance/internal/block"
 	"appliance/internal/readapi"
 	"appliance/internal/spancopy"
 )
@@ -42,10 +43,10 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 
 // partsIn reads what units have of a trace, in their order. Those that are far
 // away are asked at the same time.
-func (r *run) partsIn(ctx context.Context, id traceID, units []*unit) ([][]byte, error) {
+func (r *run) partsIn(ctx context.Context, id traceID, units []*unit, fields *block.Fields) ([][]byte, error) {
 	out := make([][]byte, len(units))
 	read := func(ctx context.Context, i int) error {
-		err := r.guard(units[i].name, func() (err error) { out[i], err = units[i].trace(ctx, id, nil); return err })
+		err := r.guard(units[i].name, func() (err error) { out[i], err = units[i].trace(ctx, id, fields, nil); return err })
 		if err != nil && r.lose(ctx, units[i], err) {
 			out[i], err = nil, nil
 		}
@@ -70,7 +71,7 @@ func (r *run) partsIn(ctx context.Context, id traceID, units []*unit) ([][]byte,
 // parts reads a trace from wherever it is: the blocks in their order, and the
 // spans that are in none.
 func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
-	out, err := r.partsIn(ctx, id, r.units)
+	out, err := r.partsIn(ctx, id, r.units, nil)
 	if err != nil {
 		return nil, err
 	}

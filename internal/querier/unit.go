@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"appliance/internal/block"
 	"appliance/internal/traceql"
 )
 
@@ -31,11 +32,11 @@ type place interface {
 	// bytes each. They are valid until the next ones.
 	ids(ctx context.Context) iter.Seq2[[]byte, error]
 	// trace appends the spans of a trace to dst, as the bytes of an OTLP
-	// TracesData; nothing if it has none.
-	trace(ctx context.Context, id traceID, dst []byte) ([]byte, error)
+	// TracesData; nothing if it has none. What fields leaves out may be missing.
+	trace(ctx context.Context, id traceID, fields *block.Fields, dst []byte) ([]byte, error)
 	// traces calls visit with the traces of some identifiers, ascending and of
 	// 16 bytes each, as trace has them. The bytes are valid during the call.
-	traces(ctx context.Context, ids []byte, visit func(data []byte) error) error
+	traces(ctx context.Context, ids []byte, fields *block.Fields, visit func(data []byte) error) error
 	// lost says whether an error of it means that the unit is gone, which is
 	// not a fault of it.
 	lost(ctx context.Context, err error) bool

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"appliance/internal/block"
 	"appliance/internal/traceql"
 )
 
@@ -16,8 +17,8 @@ const (
 )
 
 // wholes calls visit with batches of the traces that are split, each put
-// together from all its units.
-func (r *run) wholes(ctx context.Context, sp *split, visit func(context.Context, traceql.Batch) error) error {
+// together from all its units, without what fields leaves out.
+func (r *run) wholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
 	for from := 0; from < sp.len() && ctx.Err() == nil; from += wholeTraces {
@@ -27,26 +28,26 @@ func (r *run) wholes(ctx context.Context, sp *split, visit func(context.Context,
 			}
 			defer r.q.workers.Release(1)
 			return r.guard("traces that are in several places", func() error {
-				return r.someWholes(ctx, sp, from, min(from+wholeTraces, sp.len()), visit)
+				return r.someWholes(ctx, sp.part(from, min(from+wholeTraces, sp.len())), fields, visit)
 			})
 		})
 	}
 	return g.Wait()
 }
 
-// someWholes puts the traces from one to another together, unit by unit, or half
-// of them if they are too large.
-func (r *run) someWholes(ctx context.Context, sp *split, from, to int, visit func(context.Context, traceql.Batch) error) error {
+// someWholes puts traces together, unit by unit, or half of them if they are too
+// large.
+func (r *run) someWholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
 	w := r.newWhole()
 	defer w.release()
-	err := w.addAll(ctx, sp, from, to)
+	err := w.gather(ctx, sp, fields)
 	if errors.Is(err, errTooMany) {
 		w.release()
-		half := (from + to) / 2
-		if err := r.someWholes(ctx, sp, from, half, visit); err != nil {
+		half := sp.len() / 2
+		if err := r.someWholes(ctx, sp.part(0, half), fields, visit); err != nil {
 			return err
 		}
-		return r.someWholes(ctx, sp, half, to, visit)
+		return r.someWholes(ctx, sp.part(half, sp.len()), fields, visit)
 	}
 	if err != nil {
 		return err
@@ -57,13 +58,23 @@ func (r *run) someWholes(ctx context.Context, sp *split, from, to int, visit fun
 // errTooMany says that fewer traces are to be put together at once.
 var errTooMany = errors.New("too many traces at once")
 
-// addAll takes in all of the traces from one to another.
-func (w *whole) addAll(ctx context.Context, sp *split, from, to int) error {
+// gather takes in all of some traces, but for what fields leaves out. Whether
+// spans are copies is told by all that they say, so that traces which have a
+// span's id twice are read again as they are.
+func (w *whole) gather(ctx context.Context, sp *split, fields *block.Fields) error {
+	if err := w.addAll(ctx, sp, fields); err != nil || fields == nil {
+		return err
+	}
+	return w.addAll(ctx, sp.only(w.builder.TakeRepeated()), nil)
+}
+
+// addAll takes in all of some traces, or fails with errTooMany.
+func (w *whole) addAll(ctx context.Context, sp *split, fields *block.Fields) error {
 	wanted := map[*unit][]byte{}
 	var units []*unit
-	for i := from; i < to; i++ {
+	for i, all := range sp.units {
 		id := sp.id(i)
-		for _, u := range sp.units[i] {
+		for _, u := range all {
 			if wanted[u] == nil {
 				units = append(units, u)
 			}
@@ -71,8 +82,8 @@ func (w *whole) addAll(ctx context.Context, sp *split, from, to int) error {
 		}
 	}
 	for _, u := range units {
-		err := u.traces(ctx, wanted[u], func(data []byte) error {
-			if to-from > 1 && w.held+int64(2*len(data)) > wholeBytes {
+		err := u.traces(ctx, wanted[u], fields, func(data []byte) error {
+			if sp.len() > 1 && w.held+int64(2*len(data)) > wholeBytes {
 				return errTooMany
 			}
 			return w.take(bytes.Clone(data))
@@ -107,6 +118,20 @@ func (w *whole) take(data []byte) error {
 	}
 	w.held += n
 	return w.builder.Append(data)
+}
+
+// takeFrom takes in what units have of a trace.
+func (w *whole) takeFrom(ctx context.Context, id traceID, units []*unit, fields *block.Fields) error {
+	parts, err := w.run.partsIn(ctx, id, units, fields)
+	if err != nil {
+		return err
+	}
+	for _, data := range parts {
+		if err := w.take(data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *whole) release() {

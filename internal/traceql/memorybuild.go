@@ -59,6 +59,29 @@ func (b *MemoryBuilder) DropCopies() { b.strict, b.number = true, -1 }
 // Spans is the number of spans so far, copies included.
 func (b *MemoryBuilder) Spans() int { return b.spans }
 
+// TakeRepeated removes the traces in which a span id is there again, and returns
+// their identifiers, ascending and of 16 bytes each. Only those may have copies.
+func (b *MemoryBuilder) TakeRepeated() (ids []byte) {
+	var again [][16]byte
+	seen := map[[8]byte]bool{}
+	for id, t := range b.traces {
+		clear(seen)
+		for i := range t.spans {
+			seen[t.spans[i].id] = true
+		}
+		if len(seen) < len(t.spans) {
+			again = append(again, id)
+			b.spans -= len(t.spans)
+			delete(b.traces, id)
+		}
+	}
+	slices.SortFunc(again, func(x, y [16]byte) int { return bytes.Compare(x[:], y[:]) })
+	for _, id := range again {
+		ids = append(ids, id[:]...)
+	}
+	return ids
+}
+
 // Append adds the spans of an encoded ExportTraceServiceRequest, which must not
 // be changed until Batch was called. The error is that of bytes which are not
 // protobuf; the spans before them are added.

@@ -100,6 +100,16 @@ func spansOf(q *Query) *Pipeline {
 	}
 }
 
+// Fields are the fields that the query names: of attributes, and of events and
+// links, a batch need have no others.
+func (s *Search) Fields() []Field {
+	out := make([]Field, len(s.plan.shown))
+	for i := range s.plan.shown {
+		out[i] = s.plan.shown[i].field
+	}
+	return out
+}
+
 // Add searches a batch. What is over the budget or the deadline makes the
 // answer partial and is not an error.
 func (s *Search) Add(ctx context.Context, b Batch) error {
