@@ -41,4 +41,5 @@ type ArchivedBlock struct {
 	Twin bool
 
 	blooms atomic.Int32 // how many; 0: not known yet
+	traces atomic.Int64 // as blooms
 }

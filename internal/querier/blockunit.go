@@ -143,8 +143,16 @@ func (p *blockPlace) blooms(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	p.archived.traces.Store(meta.TotalObjects)
 	p.archived.blooms.Store(int32(min(meta.BloomShards, math.MaxInt32)))
 	return meta.BloomShards, nil
+}
+
+func (p *blockPlace) size() int64 {
+	if p.meta != nil {
+		return p.meta.TotalObjects
+	}
+	return p.archived.traces.Load()
 }
 
 func (p *blockPlace) lost(ctx context.Context, err error) bool {

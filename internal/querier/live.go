@@ -351,4 +351,6 @@ func (c *chunk) traces(ctx context.Context, ids []byte, fields *block.Fields, vi
 	return nil
 }
 
+func (c *chunk) size() int64 { return int64(len(c.known) / len(traceID{})) }
+
 func (c *chunk) lost(context.Context, error) bool { return false }

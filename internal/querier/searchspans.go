@@ -3,6 +3,7 @@ package querier
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"appliance/internal/block"
 	"appliance/internal/traceql"
@@ -20,6 +21,8 @@ type spanSearch struct {
 
 	mu   sync.Mutex
 	done map[traceID]bool // traces in several places that were looked at
+
+	probes atomic.Int64 // questions to a unit whether it has a trace
 
 	once  sync.Once
 	split *split
@@ -54,19 +57,27 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 	if done {
 		return false, nil
 	}
-	if p.end != 0 && start > p.end || p.start != 0 && end < p.start {
-		// Many traces of a unit may lie outside of the range. Only one that goes
-		// on elsewhere can be in it.
-		if s, err := p.splitTraces(ctx); err != nil || !hasID(s.ids, id) {
+	outside := p.end != 0 && start > p.end || p.start != 0 && end < p.start
+	units := p.near
+	// Many traces of a unit may lie outside of the range. Only one that goes on
+	// elsewhere can be in it.
+	if outside || p.manyProbes() {
+		s, err := p.splitTraces(ctx)
+		if err != nil {
 			return false, err
 		}
+		units = s.unitsOf(id)
+		if len(units) == 0 {
+			return !outside, nil
+		}
 	}
-	others := make([]*unit, 0, len(p.near))
-	for _, o := range p.near {
+	others := make([]*unit, 0, len(units))
+	for _, o := range units {
 		if o != u {
 			others = append(others, o)
 		}
 	}
+	p.probes.Add(int64(len(others)))
 	w := p.run.newWhole()
 	defer w.release()
 	if err := w.takeFrom(ctx, id, others, p.fields); err != nil {
@@ -80,7 +91,7 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 	}
 	// Whether spans are copies is told by all that they say.
 	if len(w.builder.TakeRepeated()) > 0 {
-		if err := w.takeFrom(ctx, id, p.near, nil); err != nil {
+		if err := w.takeFrom(ctx, id, units, nil); err != nil {
 			return false, err
 		}
 	}
@@ -92,6 +103,30 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 		return false, nil
 	}
 	return false, p.search.Add(ctx, w.builder.Batch())
+}
+
+// What it costs to merge the identifiers of units, in questions to a unit whether
+// it has a trace: for each unit, and how many identifiers cost one.
+const (
+	mergeUnit = 32
+	mergeIDs  = 64
+)
+
+// manyProbes says that as many questions were asked as it takes to merge the
+// identifiers of all units, which then answers all others. So what is asked costs
+// at most twice what it must, however many units and traces there are.
+func (p *spanSearch) manyProbes() bool {
+	probes := p.probes.Load()
+	if probes < mergeUnit*int64(len(p.near)) {
+		return false
+	}
+	cost, ids := int64(0), int64(0)
+	for _, u := range p.near {
+		n := u.size()
+		ids += n
+		cost += mergeUnit + n/mergeIDs
+	}
+	return probes >= cost && ids*splitOverhead <= p.run.budget.memory/4
 }
 
 // splitTraces are the traces that are in several places.

@@ -21,6 +21,14 @@ func (s *split) len() int { return len(s.units) }
 
 func (s *split) id(i int) traceID { return traceID(s.ids[16*i:]) }
 
+// unitsOf are the units that have a trace, none if it is not split.
+func (s *split) unitsOf(id traceID) []*unit {
+	if i := findID(s.ids, id[:]); i < s.len() && s.id(i) == id {
+		return s.units[i]
+	}
+	return nil
+}
+
 // part are the traces from one to another.
 func (s *split) part(from, to int) *split {
 	return &split{ids: s.ids[16*from : 16*to], units: s.units[from:to]}
@@ -30,8 +38,8 @@ func (s *split) part(from, to int) *split {
 func (s *split) only(ids []byte) *split {
 	out := &split{}
 	for ; len(ids) > 0; ids = ids[16:] {
-		if i := findID(s.ids, ids[:16]); i < s.len() && s.id(i) == traceID(ids) {
-			out.ids, out.units = append(out.ids, ids[:16]...), append(out.units, s.units[i])
+		if units := s.unitsOf(traceID(ids)); units != nil {
+			out.ids, out.units = append(out.ids, ids[:16]...), append(out.units, units)
 		}
 	}
 	return out

@@ -71,7 +71,7 @@ func spansOf(t testing.TB, r *rand.Rand, large int, traces ...uint32) []byte {
 }
 
 // BenchmarkSplit asks for traces that are in many blocks: some whose spans are
-// large, and one in hundreds of small blocks.
+// large, and two in hundreds of small blocks with others over the same time.
 func BenchmarkSplit(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	large := &dirArchive{dir: filepath.Join(b.TempDir(), "t")}
@@ -84,7 +84,11 @@ func BenchmarkSplit(b *testing.B) {
 	}
 	many := &dirArchive{dir: filepath.Join(b.TempDir(), "t")}
 	for i := range uint32(301) {
-		many.archiveRecords(b, spansOf(b, r, 10, 0, i+1))
+		traces := []uint32{0, 10_000}
+		for n := range uint32(20) {
+			traces = append(traces, 1+i+301*n)
+		}
+		many.archiveRecords(b, spansOf(b, r, 10, traces...))
 	}
 	for _, c := range []struct {
 		name, query string

@@ -37,6 +37,8 @@ type place interface {
 	// traces calls visit with the traces of some identifiers, ascending and of
 	// 16 bytes each, as trace has them. The bytes are valid during the call.
 	traces(ctx context.Context, ids []byte, fields *block.Fields, visit func(data []byte) error) error
+	// size is how many traces it has, or 0 as long as that is not known.
+	size() int64
 	// lost says whether an error of it means that the unit is gone, which is
 	// not a fault of it.
 	lost(ctx context.Context, err error) bool
