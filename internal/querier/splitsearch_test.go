@@ -1,8 +1,8 @@
 package querier
 
 import (
+	"bytes"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -118,8 +118,27 @@ func TestManyBlocksAreNotAskedForEachTrace(t *testing.T) {
 		a.expect(t, "{}", fewFound, records)
 		blooms[blocks] = a.blooms.Load()
 	}
-	t.Log(fmt.Sprint(blooms))
 	if blooms[100] > 3*blooms[50] {
 		t.Errorf("blooms were read %d times with 50 blocks, and %d times with 100", blooms[50], blooms[100])
+	}
+}
+
+// Whether spans are copies is told by all that they say, also by attributes that
+// the query does not ask for.
+func TestCopiesAreToldByWhatIsNotAskedFor(t *testing.T) {
+	a := newCountedArchive(t)
+	var records [][]byte
+	for i := range 3 {
+		record := spansOf(t, rand.New(rand.NewPCG(3, 4)), 10, 1, 2)
+		if i == 2 { // other attributes
+			record = bytes.ReplaceAll(record, []byte("small"), []byte("other"))
+		}
+		a.archiveRecords(t, record)
+		records = append(records, record)
+	}
+	for _, limit := range []int{10, fewFound + 1} {
+		for _, text := range []string{"{}", "{ span.small = `x` }", "{} | count() = 2"} {
+			a.expect(t, text, limit, records)
+		}
 	}
 }
