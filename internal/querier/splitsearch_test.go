@@ -69,7 +69,7 @@ func (a *countedArchive) expect(t *testing.T, text string, limit int, records []
 func TestLargeAttributesAreNotRead(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	a := newCountedArchive(t)
-	const blocks, traces, large = 4, 10, 100_000
+	const blocks, traces, large = 3, 5, 100_000
 	var records [][]byte
 	for range blocks {
 		var in [][]byte
@@ -99,7 +99,7 @@ func TestLargeAttributesAreNotRead(t *testing.T) {
 // their square.
 func TestManyBlocksAreNotAskedForEachTrace(t *testing.T) {
 	blooms := map[int]int64{}
-	for _, blocks := range []int{50, 100} {
+	for _, blocks := range []int{40, 80} {
 		r := rand.New(rand.NewPCG(1, 2))
 		a := newCountedArchive(t)
 		var records [][]byte
@@ -118,8 +118,8 @@ func TestManyBlocksAreNotAskedForEachTrace(t *testing.T) {
 		a.expect(t, "{}", fewFound, records)
 		blooms[blocks] = a.blooms.Load()
 	}
-	if blooms[100] > 3*blooms[50] {
-		t.Errorf("blooms were read %d times with 50 blocks, and %d times with 100", blooms[50], blooms[100])
+	if blooms[80] > 3*blooms[40] {
+		t.Errorf("blooms were read %d times with 40 blocks, and %d times with 80", blooms[40], blooms[80])
 	}
 }
 
