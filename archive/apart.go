@@ -3,14 +3,16 @@ package archive
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
+	crand "crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"appliance/archive/store"
 )
@@ -21,8 +23,9 @@ var ErrSame = errors.New("the archive and its source are not apart; " +
 	"set archive.store to a directory or a bucket of its own")
 
 const (
-	probeAttempts = 5       // while others probe at the same moment
-	maxProbeBytes = 1 << 10 // more than a probe takes
+	probeAttempts = 10                   // while others probe at the same moment
+	probePause    = 2 * time.Millisecond // at most, after the first; doubled each time
+	maxProbeBytes = 1 << 10              // more than a probe takes
 )
 
 // probeName is the object that one archiver's probes are written to. It is left
@@ -63,8 +66,8 @@ func checkApart(ctx context.Context, s store.Store, src Source, origin string) e
 // probe writes a nonce to the store and returns ErrSame when it can be read
 // from the source.
 func probe(ctx context.Context, s store.Store, name string, src Source, seen string) error {
-	for range probeAttempts {
-		nonce := []byte(rand.Text())
+	for attempt := range probeAttempts {
+		nonce := []byte(crand.Text())
 		if err := s.Replace(ctx, name, nonce); err != nil {
 			return fmt.Errorf("write a probe to the archive: %w", err)
 		}
@@ -82,6 +85,11 @@ func probe(ctx context.Context, s store.Store, name string, src Source, seen str
 		}
 		if bytes.Equal(ours, nonce) {
 			return nil
+		}
+		select { // at a time that others will hardly choose
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(probePause << attempt)):
 		}
 	}
 	return fmt.Errorf("probe the archive at %s: others write its probe at the same moment, each of %d times",
