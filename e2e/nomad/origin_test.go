@@ -3,6 +3,7 @@ package nomad
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -336,9 +337,14 @@ func killTask(t *testing.T, a *agent) {
 	container := dockerOutput(t, "ps", "--quiet", "--filter", "name=appliance-"+id.ID)
 	dockerOutput(t, "kill", "--signal", "KILL", strings.TrimSpace(container))
 	harness.Eventually(t, 2*time.Minute, "Nomad starts the task again", func() error {
-		task := a.allocations(t, "tempo")[0].TaskStates["appliance"]
-		if task.Restarts <= restarts || task.State != "running" {
-			return fmt.Errorf("%+v", task)
+		all := a.allocations(t, "tempo")
+		if len(all) == 0 {
+			return errors.New("there is no allocation")
+		}
+		now := all[0] // another one, after several failures
+		task := now.TaskStates["appliance"]
+		if task.State != "running" || now.ID == id.ID && task.Restarts <= restarts {
+			return fmt.Errorf("allocation %s: %+v", now.ID, task)
 		}
 		return nil
 	})
