@@ -31,7 +31,7 @@ func memoryBound(conf config.Loaded) int64 {
 	}
 	limit, err := memlimit.FromCgroup()
 	if err != nil || limit > math.MaxInt64/2 {
-		return 0 // none, or one that is no bound
+		return 0 // none, or one too large to matter
 	}
 	return int64(limit)
 }
