@@ -17,16 +17,6 @@ const (
 	maxMetrics = 16 << 20 // bytes of a Tempo's /metrics
 )
 
-// Flush asks the Tempo at base, such as http://127.0.0.1:3200, to write everything
-// it holds to blocks now.
-func Flush(ctx context.Context, base string) error {
-	body, err := ask(ctx, http.MethodPost, base+"/flush")
-	if err != nil {
-		return fmt.Errorf("ask Tempo to flush: %w", err)
-	}
-	return body.Close()
-}
-
 // Discards returns how many spans of a tenant the Tempo at base has discarded
 // since its start, by reason.
 func Discards(ctx context.Context, base, tenant string) (map[string]int64, error) {
