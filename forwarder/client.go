@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
@@ -51,16 +52,20 @@ func TracesURL(base string) (string, error) {
 	return u.String(), nil
 }
 
-// post sends a request. It returns nil, an *unavailableError, a *refusedError or a *partialError.
+// post sends a request. It returns nil, an *unavailableError, a *refusedError
+// or a *partialError. The payload is the caller's again when it returns.
 func (c *client) post(ctx context.Context, endpoint, tenant string, payload []byte) error {
+	var reading sync.WaitGroup
+	defer reading.Wait() // not long: the connection of an unfinished request is closed
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, newBody(payload))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, nil)
 	if err != nil {
 		return &unavailableError{err: err}
 	}
+	req.Body = bodyOf(payload, &reading)
 	req.ContentLength = int64(len(payload))
-	req.GetBody = func() (io.ReadCloser, error) { return newBody(payload), nil }
+	req.GetBody = func() (io.ReadCloser, error) { return bodyOf(payload, &reading), nil }
 	if u := req.URL.User; u != nil {
 		password, _ := u.Password()
 		req.SetBasicAuth(u.Username(), password)
