@@ -194,6 +194,25 @@ func TestVariableOfBeforeIsAnError(t *testing.T) {
 	}
 }
 
+// A file that would cost the parser gigabytes is refused before it is parsed.
+func TestHostileFilesAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"brackets":       {strings.Repeat("[", 200_000), "c.yaml:1:1: too many brackets"},
+		"in many lines":  {"receiver:\n" + strings.Repeat("{a:\n", 20_000), "c.yaml:102:1: too many brackets"},
+		"closed before":  {"]" + strings.Repeat("]", 1000) + "\n" + strings.Repeat("[", 200), "c.yaml:2:1: too many brackets"},
+		"dashes":         {"a:\n" + strings.Repeat("- ", 100_000), "c.yaml:2:1: too many brackets are open, or there are too many dashes"},
+		"megabytes":      {strings.Repeat("[", 4<<20), "c.yaml: read configuration: more than 262144 bytes are not one"},
+		"behind a mark":  {"\ufeff" + strings.Repeat("[", 1000), "c.yaml:1:1: too many brackets"},
+		"in a comment":   {"# " + strings.Repeat("[", 1000) + "\ndata_dir: /x\n", ""},
+		"up to the most": {"# " + strings.Repeat("[", maxFile-3) + "\n", ""},
+	} {
+		_, err := load(t, c.text, nil, nil)
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestMissingFileSaysWhatToDo(t *testing.T) {
 	_, err := Load(Sources{File: filepath.Join("no", "such.yaml")})
 	if err == nil || !strings.Contains(err.Error(), "no such file; name the configuration with --config") {

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -124,21 +122,11 @@ func (l *Loaded) Known(paths ...string) bool {
 func (l *Loaded) At(path string, err error) error { return &Error{Where: l.where(path), Err: err} }
 
 func (l *Loaded) loadFile(path string, getenv func(string) (string, bool)) error {
-	text, err := os.ReadFile(path)
+	text, err := readFile(path)
 	if err != nil {
 		l.unreadAll()
+		return err
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{Where: path, Err: errors.New("no such file; name the configuration with --config, or leave it out to run with the defaults")}
-	}
-	if err != nil {
-		return &Error{Where: path, Err: fmt.Errorf("read configuration: %w", errors.Unwrap(err))}
-	}
-	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
-		l.unreadAll()
-		return &Error{Where: path, Err: errors.New("begins with the byte order mark of UTF-16; save it as UTF-8")}
-	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // with which editors on Windows begin a file
 	f := file{path: path, getenv: getenv, into: l, keys: map[string]Key{}, groups: map[string]bool{"": true}}
 	for _, k := range Keys() {
 		f.keys[k.Path] = k

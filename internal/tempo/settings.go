@@ -31,9 +31,6 @@ const (
 	// MaxConfig is how many bytes of a Tempo's configuration are read. The longest
 	// that charts render have a tenth of it.
 	MaxConfig = 256 << 10
-	// maxNesting is how many brackets are open, and maxDashes how many dashes a
-	// line has: the parser takes time and memory by the square of either.
-	maxNesting, maxDashes = 100, 1000
 	// maxAliases bounds what aliases make of a file.
 	maxAliases = 10_000
 )
@@ -72,27 +69,12 @@ func checkSize(file string, text []byte) error {
 		return &config.Error{Where: file, Err: fmt.Errorf(
 			"more than %d bytes are not a configuration of Tempo", MaxConfig)}
 	}
-	number, open := 0, 0
-	for line := range bytes.Lines(text) {
-		number++
-		if bytes.HasPrefix(bytes.TrimSpace(line), []byte("#")) {
-			continue
-		}
-		dashes := 0
-		for _, c := range line {
-			switch c {
-			case '[', '{':
-				open++
-			case ']', '}':
-				open--
-			case '-', '?':
-				dashes++
-			}
-			if open > maxNesting || dashes > maxDashes {
-				return errorAt(file, number, errors.New("too many brackets are open, or there are too "+
-					"many dashes in a line; write it in several lines"))
-			}
-		}
+	if line := config.TooNested(text); line > 0 {
+		return errorAt(file, line, config.ErrNested)
+	}
+	if bytes.HasPrefix(text, []byte{0xff, 0xfe}) || bytes.HasPrefix(text, []byte{0xfe, 0xff}) {
+		return &config.Error{Where: file, Err: errors.New(
+			"begins with the byte order mark of UTF-16; save it as UTF-8")}
 	}
 	return nil
 }

@@ -112,6 +112,7 @@ func TestTranslateRefuses(t *testing.T) {
 		"deep lists":         {"server:\n" + strings.Repeat("- ", 2000) + "a\n", "tempo.yml:2: too many"},
 		"deep in many lines": {"server: " + strings.Repeat("[\n", 20_000), "tempo.yml:101: too many brackets are open"},
 		"too long":           {"server: {}\n" + strings.Repeat("#", MaxConfig), "more than 262144 bytes"},
+		"UTF-16":             {"\xff\xfes\x00", "begins with the byte order mark of UTF-16"},
 		"no such anchor":     {"server: *here\n", "tempo.yml:1: there is no anchor &here"},
 		"retention":          {"compactor:\n  compaction:\n    block_retention: soon\n", `tempo.yml:3: compactor.compaction.block_retention: "soon" is not a duration; write it like 24h`},
 		"retention of 0":     {"compactor: {compaction: {block_retention: 0}}\n", "tempo.yml:1: compactor.compaction.block_retention: 0 has Tempo purge every block"},
