@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -23,15 +22,15 @@ type Auth struct {
 // same time whatever the lengths are.
 type tokens [][sha256.Size]byte
 
-func parseTokens(contents [][]byte) (tokens, error) {
+func parseTokens(text []byte) (tokens, error) {
 	var ts tokens
-	for line := range bytes.Lines(contents[0]) {
+	for line := range bytes.Lines(text) {
 		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
 			ts = append(ts, sha256.Sum256(line))
 		}
 	}
 	if len(ts) == 0 {
-		return nil, errors.New("find a token in the bearer token file: it has none")
+		return nil, errors.New("it has no token; write one a line")
 	}
 	return ts, nil
 }
@@ -51,12 +50,19 @@ func newTokenFile(a Auth, interval time.Duration, onError func(error)) (*watched
 	}
 	f := &watched[tokens]{
 		paths:    []string{a.BearerTokenFile},
+		keys:     []string{"bearer_token_file"},
 		interval: interval,
-		make:     parseTokens,
-		onError:  onError,
+		make: func(contents [][]byte) (tokens, error) {
+			ts, err := parseTokens(contents[0])
+			if err != nil {
+				return nil, &FileError{"bearer_token_file", a.BearerTokenFile, err}
+			}
+			return ts, nil
+		},
+		onError: onError,
 	}
 	if err := f.load(); err != nil {
-		return nil, fmt.Errorf("load bearer tokens: %w", err)
+		return nil, err
 	}
 	return f, nil
 }

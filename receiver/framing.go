@@ -23,6 +23,7 @@ type framing struct {
 	maxLine  int
 	begun    atomic.Int64 // requests of which at least a byte was seen
 	unsafeAt atomic.Int64 // the first request that must be refused; 0 is none
+	hello    atomic.Bool  // the client began with TLS, which is not read here
 	left     int64        // bytes until the end of the body or the chunk
 	line     []byte       // the part of a line that earlier reads brought
 
@@ -32,6 +33,9 @@ type framing struct {
 	http10, chunked  bool
 	ambiguous        bool
 }
+
+// tlsHandshake is the first byte that a client sends who speaks TLS.
+const tlsHandshake = 0x16
 
 type framingState uint8
 
@@ -57,7 +61,11 @@ func (f *framing) follow(p []byte) {
 				p = p[1:]
 				continue
 			}
-			f.begun.Add(1)
+			if f.begun.Add(1) == 1 && p[0] == tlsHandshake {
+				f.hello.Store(true)
+				f.state = lost // net/http finds no method, answers 400 and hangs up
+				return
+			}
 			f.state = requestLine
 			f.lengths, f.codings, f.length = 0, 0, 0
 			f.http10, f.chunked, f.ambiguous = false, false, false

@@ -64,7 +64,7 @@ func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, e
 	if r.tokens, err = newTokenFile(cfg.Auth, cfg.ReloadInterval, r.reloadFailed); err != nil {
 		return nil, err
 	}
-	if r.tls, err = newTLSConfig(cfg.TLS, cfg.ReloadInterval, r.reloadFailed); err != nil {
+	if r.tls, err = newTLSConfig(cfg.TLS, cfg.ReloadInterval, r.reloadFailed, r.certificateOutOfDate); err != nil {
 		return nil, err
 	}
 	r.server = r.newServer(log)
@@ -76,5 +76,11 @@ func (r *Receiver) reloadFailed(err error) {
 	if r.log.wants(eventReload, slog.LevelError) {
 		r.log.write(eventReload, slog.LevelError, "keeping what was last read from a file that changed",
 			slog.String("error", printable(err.Error())))
+	}
+}
+
+func (r *Receiver) certificateOutOfDate(err error) {
+	if r.log.wants(eventReload, slog.LevelWarn) {
+		r.log.write(eventReload, slog.LevelWarn, "the certificate is out of date", slog.Any("err", err))
 	}
 }

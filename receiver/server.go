@@ -155,4 +155,8 @@ func (r *Receiver) connectionClosed(c *conn) {
 	if c.framing.begun.Load() > c.answered.Load() {
 		r.ledger.notRequests.Add(1)
 	}
+	if c.framing.hello.Load() && r.log.wants(eventTLS, slog.LevelWarn) {
+		r.log.write(eventTLS, slog.LevelWarn, "a client speaks tls to a plain port", slog.String("client", c.RemoteAddr().String()),
+			slog.String("hint", "have it send to http:// (gRPC: insecure), or set receiver.tls.cert_file and key_file"))
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -30,21 +29,31 @@ func (t TLS) validate() error {
 }
 
 // newTLSConfig returns nil for plain HTTP.
-func newTLSConfig(t TLS, interval time.Duration, onError func(error)) (*tls.Config, error) {
+func newTLSConfig(t TLS, interval time.Duration, onError, onOutOfDate func(error)) (*tls.Config, error) {
 	if !t.enabled() {
 		return nil, nil
 	}
 	files := &watched[*tls.Config]{
 		paths:    []string{t.CertFile, t.KeyFile},
+		keys:     []string{"cert_file", "key_file", "client_ca_file"},
 		interval: interval,
-		make:     serverTLS,
-		onError:  onError,
+		make: func(pem [][]byte) (*tls.Config, error) {
+			c, err := t.serverTLS(pem)
+			if err != nil {
+				return nil, err
+			}
+			if old := outOfDate(c.Certificates[0].Leaf, time.Now()); old != nil {
+				onOutOfDate(&FileError{"cert_file", t.CertFile, old})
+			}
+			return c, nil
+		},
+		onError: onError,
 	}
 	if t.ClientCAFile != "" {
 		files.paths = append(files.paths, t.ClientCAFile)
 	}
 	if err := files.load(); err != nil {
-		return nil, fmt.Errorf("load tls files: %w", err)
+		return nil, err
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -55,10 +64,10 @@ func newTLSConfig(t TLS, interval time.Duration, onError func(error)) (*tls.Conf
 }
 
 // serverTLS takes the contents of certificate, key and optionally client CAs.
-func serverTLS(pem [][]byte) (*tls.Config, error) {
-	cert, err := tls.X509KeyPair(pem[0], pem[1])
+func (t TLS) serverTLS(pem [][]byte) (*tls.Config, error) {
+	cert, err := t.pairOf(pem[0], pem[1])
 	if err != nil {
-		return nil, fmt.Errorf("pair certificate and key: %w", err)
+		return nil, err
 	}
 	c := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -72,7 +81,11 @@ func serverTLS(pem [][]byte) (*tls.Config, error) {
 	if len(pem) > 2 {
 		c.ClientCAs = x509.NewCertPool()
 		if !c.ClientCAs.AppendCertsFromPEM(pem[2]) {
-			return nil, fmt.Errorf("find a client CA certificate in %d bytes", len(pem[2]))
+			err := wantsPEM(pem[2], "CERTIFICATE")
+			if err == nil {
+				err = errors.New("its certificates cannot be read")
+			}
+			return nil, &FileError{"client_ca_file", t.ClientCAFile, err}
 		}
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -214,26 +215,103 @@ func TestTLSClientsThatAreNone(t *testing.T) {
 	}
 }
 
+// Each mistake names the key of the file that is at fault, and what is wrong with it.
 func TestTLSConfigMistakes(t *testing.T) {
-	ca, files := newAuthority(t), tlsFiles(t)
+	ca, other, files := newAuthority(t), newAuthority(t), tlsFiles(t)
 	ca.issue(t, files)
-	noCA := filepath.Join(t.TempDir(), "empty.pem")
-	writeFile(t, noCA, nil)
-	for _, tt := range []struct {
-		name string
-		tls  TLS
-		want string
+	dir := t.TempDir()
+	file := func(name string, contents []byte) string {
+		path := filepath.Join(dir, name)
+		writeFile(t, path, contents)
+		return path
+	}
+	certText, err := os.ReadFile(files.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(certText)
+	empty, der := file("empty.pem", nil), file("c.der", block.Bytes)
+	sealed := file("sealed.pem", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")}))
+	huge := file("huge.pem", make([]byte, maxSecretBytes+1))
+	utf16 := file("utf16.pem", []byte("\xff\xfe-\x00"))
+	chain := file("chain.pem", append(certPEM(other.cert), certText...))
+	for name, tt := range map[string]struct {
+		tls       TLS
+		key, want string
 	}{
-		{"no key", TLS{CertFile: files.CertFile}, "both cert_file and key_file"},
-		{"client CA alone", TLS{ClientCAFile: noCA}, "needs cert_file"},
-		{"missing file", TLS{CertFile: "nowhere.pem", KeyFile: files.KeyFile}, "nowhere.pem"},
-		{"swapped", TLS{CertFile: files.KeyFile, KeyFile: files.CertFile}, "certificate"},
-		{"no CA in the file", TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, ClientCAFile: noCA}, "client CA"},
+		"no key":            {TLS{CertFile: files.CertFile}, "", "both cert_file and key_file"},
+		"client CA alone":   {TLS{ClientCAFile: empty}, "", "needs cert_file"},
+		"missing":           {TLS{CertFile: "nowhere.pem", KeyFile: files.KeyFile}, "cert_file", "nowhere.pem: no such file"},
+		"a directory":       {TLS{CertFile: files.CertFile, KeyFile: dir}, "key_file", "is a directory"},
+		"switched":          {TLS{CertFile: files.KeyFile, KeyFile: files.CertFile}, "cert_file", "are the files switched?"},
+		"DER":               {TLS{CertFile: der, KeyFile: files.KeyFile}, "cert_file", "it is DER, not PEM"},
+		"empty":             {TLS{CertFile: files.CertFile, KeyFile: empty}, "key_file", "no private key in PEM"},
+		"encrypted":         {TLS{CertFile: files.CertFile, KeyFile: sealed}, "key_file", "the key is encrypted"},
+		"huge":              {TLS{CertFile: huge, KeyFile: files.KeyFile}, "cert_file", "is it the right file?"},
+		"UTF-16":            {TLS{CertFile: utf16, KeyFile: files.KeyFile}, "cert_file", "save it as UTF-8"},
+		"of another CA":     {TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, ClientCAFile: empty}, "client_ca_file", "no certificate in PEM"},
+		"the CA goes first": {TLS{CertFile: chain, KeyFile: files.KeyFile}, "key_file", "not the key of the first certificate"},
 	} {
 		_, err := New(Config{TLS: tt.tls}, &everyNth{n: 1}, &memorySink{}, discardLog)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %q in it", tt.name, err, tt.want)
+			t.Errorf("%s: %v, want %q in it", name, err, tt.want)
 		}
+		if of, ok := errors.AsType[*FileError](err); tt.key != "" && (!ok || of.Key != tt.key) {
+			t.Errorf("%s: %v does not name %s", name, err, tt.key)
+		}
+	}
+}
+
+// A certificate that is out of date is served, and the log says why clients go away.
+func TestCertificateOutOfDate(t *testing.T) {
+	now := time.Now()
+	for want, c := range map[string]*x509.Certificate{
+		"has expired on": {NotBefore: now.Add(-2 * time.Hour), NotAfter: now.Add(-time.Hour)},
+		"is valid from":  {NotBefore: now.Add(time.Hour), NotAfter: now.Add(2 * time.Hour)},
+		"":               {NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour)},
+	} {
+		err := outOfDate(c, now)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+	ca, files := newAuthority(t), tlsFiles(t)
+	ca.issue(t, files)
+	pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := *pair.Leaf
+	old.NotBefore, old.NotAfter = now.Add(-2*time.Hour), now.Add(-time.Hour)
+	der, err := x509.CreateCertificate(rand.Reader, &old, ca.cert, pair.Leaf.PublicKey, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, files.CertFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	r := start(t, Config{TLS: files})
+	if !strings.Contains(r.logs.String(), "the certificate is out of date") {
+		t.Errorf("the log has no word about it: %s", r.logs)
+	}
+}
+
+// Who speaks TLS to a plain port is told in the log, on both ports.
+func TestTLSOnAPlainPort(t *testing.T) {
+	r := start(t, Config{})
+	lines := dial(t, r) // bytes that could be the ends of lines and of a header
+	send(t, lines, "\x16\x03\x01\x02\x00\x01\n\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+	if _, err := io.ReadAll(lines); err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Error(err)
+	}
+	for _, addr := range []string{r.addr, r.GRPCAddr().String()} {
+		c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+		if err == nil {
+			c.Close()
+			t.Fatal("a handshake succeeded")
+		}
+	}
+	waitFor(t, func() bool { return strings.Count(r.logs.String(), "a client speaks tls to a plain port") == 3 })
+	if n := r.Stats().NotRequests; n != 3 {
+		t.Errorf("counted %d", n)
 	}
 }
 

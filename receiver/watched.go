@@ -3,8 +3,6 @@ package receiver
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +15,7 @@ import (
 // last good one stays.
 type watched[T any] struct {
 	paths    []string
+	keys     []string // that name them, for errors
 	interval time.Duration
 	make     func(contents [][]byte) (T, error)
 	onError  func(error) // told of each new reason why the value stays old
@@ -59,25 +58,16 @@ func (w *watched[T]) refresh() {
 	}
 }
 
-// plainText takes off the byte order mark with which editors on Windows begin a
-// file.
-func plainText(b []byte) ([]byte, error) {
-	if bytes.HasPrefix(b, []byte{0xff, 0xfe}) || bytes.HasPrefix(b, []byte{0xfe, 0xff}) {
-		return nil, errors.New("it begins with the byte order mark of UTF-16; save it as UTF-8")
-	}
-	return bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), nil
-}
-
 func (w *watched[T]) look() error {
-	contents := make([][]byte, len(w.paths))
+	contents, errs := make([][]byte, len(w.paths)), []error(nil)
 	for i, path := range w.paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
+		var err error
+		if contents[i], err = readSecret(path); err != nil {
+			errs = append(errs, &FileError{w.keys[i], path, err})
 		}
-		if contents[i], err = plainText(b); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	same := func(a, b [][]byte) bool {
 		for i := range a {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"os"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -53,27 +52,26 @@ func checkKeys(conf config.Loaded) error {
 func checkFiles(conf config.Loaded) error {
 	r := receiverConfig(conf)
 	var errs []error
-	readable := true
-	for _, f := range []struct{ key, path string }{
-		{"receiver.tls.cert_file", r.TLS.CertFile}, {"receiver.tls.key_file", r.TLS.KeyFile}, {"receiver.tls.client_ca_file", r.TLS.ClientCAFile},
-	} {
-		if f.path == "" {
-			continue
-		}
-		if _, err := os.ReadFile(f.path); err != nil {
-			readable = false
-			errs = append(errs, conf.At(f.key, err))
-		}
+	if r.TLS.CertFile != "" && r.TLS.KeyFile != "" {
+		errs = append(errs, checkFile(conf, "receiver.tls.", receiver.Config{TLS: r.TLS}))
 	}
-	if readable && r.TLS.CertFile != "" && r.TLS.KeyFile != "" {
-		if err := tryReceiver(receiver.Config{TLS: r.TLS}); err != nil {
-			errs = append(errs, conf.At("receiver.tls.cert_file", err))
-		}
-	}
-	if err := tryReceiver(receiver.Config{Auth: r.Auth}); err != nil {
-		errs = append(errs, conf.At("receiver.auth.bearer_token_file", err))
-	}
+	errs = append(errs, checkFile(conf, "receiver.auth.", receiver.Config{Auth: r.Auth}))
 	return errors.Join(errs...)
+}
+
+// checkFile says which of the files in a group of keys are of no use.
+func checkFile(conf config.Loaded, group string, c receiver.Config) error {
+	err := tryReceiver(c)
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for i, err := range all {
+		if file, ok := errors.AsType[*receiver.FileError](err); ok {
+			all[i] = conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // tryReceiver says what the receiver itself thinks of a part of its configuration.
