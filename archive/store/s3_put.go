@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -88,9 +89,30 @@ func (s *s3Store) free(ctx context.Context, name string) error {
 func (s *s3Store) stat(ctx context.Context, name string) (info minio.ObjectInfo, err error) {
 	err = s.try(ctx, func(ctx context.Context, _ *progress) error {
 		info, err = s.core.StatObject(ctx, s.at.bucket, s.key(name), minio.StatObjectOptions{})
+		if r, ok := response(err); ok && (r.StatusCode == http.StatusBadRequest || r.StatusCode == http.StatusForbidden) {
+			err = s.inWords(ctx, name, err)
+		}
 		return err
 	})
 	return info, err
+}
+
+// inWords asks in another way why a HEAD was refused, whose answer has no body and
+// so no reason.
+func (s *s3Store) inWords(ctx context.Context, name string, refused error) error {
+	var opts minio.GetObjectOptions
+	if err := opts.SetRange(0, 0); err != nil {
+		return refused
+	}
+	body, _, _, err := s.core.GetObject(ctx, s.at.bucket, s.key(name), opts)
+	if err == nil {
+		_ = body.Close() // it is not read
+		return refused
+	}
+	if r, ok := response(err); ok && (r.StatusCode == http.StatusBadRequest || r.StatusCode == http.StatusForbidden) {
+		return err
+	}
+	return refused
 }
 
 // create calls do, which makes an object appear, on the condition that the name
