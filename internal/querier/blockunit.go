@@ -167,7 +167,7 @@ func (q *Querier) storeUnit(tenant string, b *blockstore.Block) (*unit, *openBlo
 	open := q.opened.get(b.Dir, func() Source { return block.OpenDir(b.Dir) })
 	return &unit{
 		key: b.Meta.BlockID, name: fmt.Sprintf("block %s of tenant %s", b.Meta.BlockID, tenant),
-		start: b.Meta.StartTime.UnixNano(), end: b.Meta.EndTime.UnixNano(),
+		start: nanoseconds(b.Meta.StartTime.Unix()), end: nanoseconds(b.Meta.EndTime.Unix()+1) - 1,
 		place: &blockPlace{opened: q.opened, block: open, meta: &b.Meta},
 	}, open
 }
@@ -181,12 +181,10 @@ func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBloc
 	open := q.opened.get(name, func() Source { return q.opt.Archive.Source(tenant, b) })
 	return &unit{
 		key: "archive/" + b.ID.String(), name: name,
-		start: b.Start * second, end: (b.End+1)*second - 1,
+		start: nanoseconds(b.Start), end: nanoseconds(b.End+1) - 1,
 		place: &blockPlace{
 			opened: q.opened, block: open, options: remoteBlock, archived: b,
 			pruned: func(ctx context.Context) bool { return q.opt.Archive.Pruned(ctx, tenant, b) },
 		},
 	}, open
 }
-
-const second = int64(1e9)

@@ -3,6 +3,7 @@ package querier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,6 +13,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"appliance/internal/block"
 	"appliance/internal/readapi"
@@ -283,4 +287,54 @@ func TestManyAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.expectAll(w.search("{}"), "{}")
+}
+
+// A span whose clock is broken hides neither itself nor what is in one unit with
+// it: in no block yet, in the store, in the archive.
+func TestABrokenClockHidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 21)
+		defer w.stop()
+		ids, now := map[string]traceID{}, uint64(time.Now().UnixNano())
+		for i, start := range []uint64{1, 1_700_000_000_000, 1<<63 - 1e9, 1 << 63, 1<<64 - 2, now} {
+			td := ptrace.NewTraces()
+			s := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+			id := traceID{0xc1, byte(i)}
+			s.SetTraceID(pcommon.TraceID(id))
+			s.SetSpanID(pcommon.SpanID{1, byte(i)})
+			s.SetStartTimestamp(pcommon.Timestamp(start))
+			s.SetEndTimestamp(pcommon.Timestamp(start + 1))
+			ids[fmt.Sprint(start)] = id
+			body, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.append(body)
+		}
+		found := func(when string) {
+			t.Helper()
+			for start, id := range ids {
+				got, err := w.querier.Trace(t.Context(), readapi.TraceRequest{Tenant: "t", ID: id})
+				if err != nil || got.Trace == nil {
+					t.Errorf("%s, a span that starts at %s: %v, %v", when, start, got, err)
+				}
+			}
+			q, err := traceql.Parse("{}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			around := readapi.Range{Start: uint32(now/1e9 - 60), End: uint32(now/1e9 + 60)}
+			all, err := w.querier.Search(t.Context(), readapi.SearchRequest{Tenant: "t", Query: q, Range: around, Limit: 100}, nil)
+			if err != nil || len(all.Traces) != 1 {
+				t.Errorf("%s, a search around now: %v, %v", when, all, err)
+			}
+		}
+		synctest.Wait()
+		found("live " + w.places())
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		found("stored " + w.places())
+		w.archiveSome(0, 100)
+		found("archived " + w.places())
+	})
 }

@@ -261,8 +261,8 @@ func timesOf(ctx context.Context, b traceql.Batch) (start, end int64, err error)
 		for _, p := range v.Parts {
 			if i == 0 {
 				start = slices.Min(p.Ints)
-			} else {
-				end = slices.Max(p.Ints)
+			} else if end = slices.Max(p.Ints); slices.Min(p.Ints) < 0 {
+				end = math.MaxInt64 // beyond it, and so negative
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 	missing, err := q.run(ctx, req.Tenant, func(ctx context.Context, r *run) error {
 		start, end := bounds(req.Range)
 		r.units = slices.DeleteFunc(slices.Clone(r.units), func(u *unit) bool {
-			return u.end < start || end != 0 && u.start > end
+			return !u.within(start, end)
 		})
 		parts, err := r.parts(ctx, req.ID)
 		answer.Trace = nil

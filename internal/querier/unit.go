@@ -3,6 +3,7 @@ package querier
 import (
 	"context"
 	"iter"
+	"math"
 
 	"appliance/internal/block"
 	"appliance/internal/traceql"
@@ -17,7 +18,8 @@ type unit struct {
 	key  string // tells it from all others
 	name string // as an answer names it
 	// start and end are the times of its spans in Unix nanoseconds, both
-	// included.
+	// included. A span of the year 2262 or later, as clients with a broken clock
+	// make them, ends at the last of these.
 	start, end int64
 	place
 }
@@ -42,6 +44,16 @@ type place interface {
 	// lost says whether an error of it means that the unit is gone, which is
 	// not a fault of it.
 	lost(ctx context.Context, err error) bool
+}
+
+const second = int64(1e9)
+
+// nanoseconds is a time in Unix seconds as a unit has it.
+func nanoseconds(seconds int64) int64 {
+	if seconds > math.MaxInt64/second-1 {
+		return math.MaxInt64
+	}
+	return seconds * second
 }
 
 // within says whether a unit has spans from start to end, both included; 0 is
