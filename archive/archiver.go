@@ -26,7 +26,8 @@ type known struct {
 	seen       time.Time // when we first saw it; monotonic
 	markedSeen time.Time // when we first saw it marked, zero if it is not
 	looked     uint64    // number of the scan that last saw it
-	end        time.Time
+	end        time.Time // from when on its age counts
+	came       time.Time // its spans, which end in the future, had come by then
 	level      int
 	bytes      int64
 	print      [sha256.Size]byte // of what the source said of it

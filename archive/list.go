@@ -45,6 +45,15 @@ type Block struct {
 	PurgesAt        time.Time `json:"purges_at,omitzero"` // when the retention ends; only for what is in the source
 }
 
+// ageFrom is from when on the age of an archived block counts. Spans of a client
+// whose clock is ahead end in the future; the block would be kept until then.
+func (b *Block) ageFrom(now time.Time) time.Time {
+	if b.End.After(now) && !b.ArchivedAt.IsZero() {
+		return b.ArchivedAt
+	}
+	return b.End
+}
+
 // Filter says which blocks are listed. The zero value is all of the store.
 type Filter struct {
 	Tenant string    // "" is all
@@ -169,7 +178,7 @@ func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Bl
 			there, part := false, -1
 			for _, i := range archived[ref{tenant, id}] {
 				b := &blocks[i]
-				b.InSource, b.PurgesAt = true, purgesAt(b.End)
+				b.InSource, b.PurgesAt = true, purgesAt(b.ageFrom(time.Now()))
 				there = there || b.State == StateArchived
 				if b.State == StateIncomplete {
 					part = i

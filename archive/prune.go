@@ -44,7 +44,7 @@ func (a *Archive) PlanPrune(ctx context.Context, keep time.Duration, src Source)
 	horizon := a.now().Add(-keep)
 	for i := range inv.archived {
 		b := inv.block(&inv.archived[i])
-		if !b.End.Before(horizon) {
+		if !b.ageFrom(a.now()).Before(horizon) {
 			continue
 		}
 		reason, err := keepReason(ctx, b, src)

@@ -198,6 +198,29 @@ func TestPurgeKeepsTheYoung(t *testing.T) {
 	})
 }
 
+// Spans of a client whose clock is years ahead do not keep their block until then.
+func TestPurgeOfSpansFromTheFuture(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.offset = time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC).Sub(theTime)
+		p.start(nil)
+		if s := p.after(testRetention - time.Hour); s.Purge.HeldBlocks != 0 || len(p.inSource()) != 3 || s.ArchivedBlocks != 3 {
+			t.Fatalf("%+v", s.Purge)
+		}
+		if s := p.after(2 * time.Hour); s.Purge.PurgedBlocks != 3 || s.Purge.Doubt != "" {
+			t.Fatalf("%+v", s.Purge)
+		}
+	})
+	end, archived := theTime.Add(time.Hour), theTime.Add(-time.Hour)
+	b := Block{End: end, ArchivedAt: archived}
+	if got := b.ageFrom(theTime); !got.Equal(archived) {
+		t.Errorf("the age of a block of the future counts from %s", got)
+	}
+	if got := b.ageFrom(end); !got.Equal(end) {
+		t.Errorf("the age of a block of the past counts from %s", got)
+	}
+}
+
 // The clock needs no trial after a short pause, however short the retention is, and with it the trial.
 func TestPurgeOverARestart(t *testing.T) {
 	t.Parallel()

@@ -152,17 +152,21 @@ func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 		return err
 	}
 	archived := k.state == stateDone && k.print == b.print()
+	var archivedAt time.Time
 	if !archived {
 		m, err := a.copy.committed(ctx, b)
 		if err != nil {
 			return err
 		}
-		archived = m != nil
+		if archived = m != nil; archived {
+			archivedAt = m.ArchivedAt
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k.print = b.print()
-	k.end, k.level, k.bytes = b.meta.EndTime, b.meta.CompactionLevel, b.bytes
+	k.level, k.bytes = b.meta.CompactionLevel, b.bytes
+	k.count(b.meta.EndTime, archivedAt, a.opt.Wall())
 	switch {
 	case archived:
 		k.state = stateDone
@@ -177,6 +181,23 @@ func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 		k.markedSeen = time.Now()
 	}
 	return nil
+}
+
+// count notes from when on the age of a block counts: the end of its spans. Where
+// a client's clock is ahead that lies in the future, and the block would never go:
+// it counts from when the spans were here.
+func (k *known) count(end, archivedAt, now time.Time) {
+	if k.end = end; !end.After(now) {
+		k.came = time.Time{}
+		return
+	}
+	if k.came.IsZero() {
+		k.came = now
+	}
+	if !archivedAt.IsZero() && archivedAt.Before(k.came) {
+		k.came = archivedAt
+	}
+	k.end = k.came
 }
 
 // forgetGone drops what the scan did not see. What goes before it was archived is a gap.

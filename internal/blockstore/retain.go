@@ -8,7 +8,7 @@ import (
 
 const retainEvery = 10 * time.Second
 
-// retain deletes blocks whose newest span is older than the retention.
+// retain deletes blocks whose newest span came before the retention.
 func (s *Store) retain(ctx context.Context) {
 	if s.opt.Retention == 0 {
 		return
@@ -19,7 +19,7 @@ func (s *Store) retain(ctx context.Context) {
 			s.mu.Lock()
 			var old []*Block
 			for _, b := range s.of(tenant).blocks {
-				if b.Meta.EndTime.Before(end) && b.cut().Before(end) && !b.merging {
+				if b.newest().Before(end) && !b.merging {
 					old = append(old, b)
 				}
 			}
@@ -29,6 +29,15 @@ func (s *Store) retain(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// newest is from when on the age of a block counts. Spans of clients whose clock
+// is ahead end after they came: such a block does not stay until then.
+func (b *Block) newest() time.Time {
+	if b.Lineage == nil {
+		return b.Meta.EndTime
+	}
+	return b.cut()
 }
 
 // Delete takes a block out of the store. Its files go when no query reads it.
