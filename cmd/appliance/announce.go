@@ -70,8 +70,11 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes [
 
 func samplingText(p, target float64) string {
 	s := fmt.Sprintf("%.4g %% of traces", p*100)
-	if p == 1 {
+	switch p {
+	case 1:
 		s = "every trace"
+	case 0:
+		s = "no trace by default: sampler.probability is 0"
 	}
 	if target > 0 {
 		s += fmt.Sprintf(", at most %.4g spans per second", target)
