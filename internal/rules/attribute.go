@@ -30,7 +30,8 @@ var masked = []byte("***")
 
 // attribute edits a KeyValue: the strongest rule for its key, or its value.
 func (e *editor) attribute(kv []byte, depth int) fate {
-	key, value, plain := plainKeyValue(kv)
+	at, plain := plainKeyValue(kv)
+	key := kv[at.key:at.keyEnd]
 	if !plain {
 		var err error
 		if key, err = keyOf(kv); err != nil {
@@ -47,7 +48,8 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 			return dropped
 		case hashAttribute:
 			e.changed(i, key)
-			return e.replace(kv, hashed(kv))
+			hash := hashed(kv)
+			return e.replace(kv, hash[:])
 		case cutAttribute:
 			if cut == 0 || r.bytes < e.set.rules[cut-1].bytes {
 				cut = i + 1
@@ -60,7 +62,7 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 		return e.replace(kv, masked)
 	}
 	if plain {
-		if done, ok := e.plainValue(kv, key, value, cut-1); ok {
+		if done, ok := e.plainValue(kv, at, cut-1); ok {
 			return done
 		}
 	}
@@ -74,24 +76,29 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 
 // plainValue edits what nearly all values are: one string, or one number. ok is
 // false for others.
-func (e *editor) plainValue(kv, key, value []byte, cut int) (done fate, ok bool) {
-	switch {
-	case len(value) == 0:
-		return same, true
-	case value[0]&7 != otlpwire.TagBytes: // what follows a number is looked at as well
-		return same, len(value) == 2 || len(value) == 9 && value[0]&7 == otlpwire.TagFixed64
-	case value[0] != stringTag || len(value) < 2 || int(value[1]) != len(value)-2:
+func (e *editor) plainValue(kv []byte, at places, cut int) (done fate, ok bool) {
+	value := kv[at.value:at.valueEnd]
+	if !isScalar(value) {
 		return same, false
 	}
-	if e.set.secrets < 0 && cut < 0 {
+	switch {
+	case len(value) == 0, e.set.secrets < 0 && cut < 0:
 		return same, true
+	case value[0] != stringTag:
+		return same, value[0] != bytesTag
 	}
+	from, _ := lengthOf(value, 1)
 	mark := len(e.out)
-	if e.leaf(value[2:], key, cut, true) == same {
+	if e.leaf(value[from:], kv[at.key:at.keyEnd], cut, true) == same {
 		return same, true
 	}
 	e.insert(mark, nil, stringTag)
-	e.insert(mark, kv[:len(kv)-len(value)-2], valueTag)
+	if at.key < at.value {
+		e.insert(mark, kv[:at.keyEnd], valueTag)
+	} else {
+		e.insert(mark, nil, valueTag)
+		e.out = append(e.out, kv[at.valueEnd:]...)
+	}
 	return edited, true
 }
 
@@ -194,7 +201,7 @@ func (e *editor) replace(kv, by []byte) fate {
 }
 
 // hashed is what stands for a value: the first 64 bits of its SHA-256.
-func hashed(kv []byte) []byte {
+func hashed(kv []byte) (hash [16]byte) {
 	var of []byte
 	f := otlpwire.NewFields(kv)
 	for f.Next() {
@@ -207,19 +214,8 @@ func hashed(kv []byte) []byte {
 		}
 	}
 	sum := sha256.Sum256(of)
-	return hex.AppendEncode(nil, sum[:8])
-}
-
-// plainKeyValue reads what nearly all attributes are: a key and a value.
-func plainKeyValue(kv []byte) (key, value []byte, ok bool) {
-	if len(kv) < 4 || kv[0] != keyTag || kv[1] >= 0x80 {
-		return nil, nil, false
-	}
-	at := 2 + int(kv[1])
-	if at+2 > len(kv) || kv[at] != valueTag || int(kv[at+1]) != len(kv)-at-2 || kv[at+1] >= 0x80 {
-		return nil, nil, false
-	}
-	return kv[2:at], kv[at+2:], true
+	hex.Encode(hash[:], sum[:8])
+	return hash
 }
 
 // keyOf returns the key as readers see it: the last one.

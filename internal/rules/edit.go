@@ -113,9 +113,17 @@ func (s *Set) Apply(dst, body []byte, counts *Counts, watch func(Change)) (out [
 
 // message edits what of a message can be edited.
 func (e *editor) message(of level, m []byte) fate {
-	next := 0 // the first byte that is neither copied nor left out
+	begin := len(e.out)
+	next, changed := 0, false // the first byte that is neither copied nor left out
 	children := &schema[of]
-	for pos := 0; pos < len(m); {
+	skips := of == span && e.set.glances && !e.reparent
+	for pos := 0; ; {
+		if skips {
+			pos = e.set.skip(m, pos)
+		}
+		if pos == len(m) {
+			break
+		}
 		start := pos
 		tag, from, to := plainField(m, pos)
 		if tag == 0 {
@@ -136,25 +144,53 @@ func (e *editor) message(of level, m []byte) fate {
 		if child == none || child == attribute && e.set.ignores(m[from:to]) {
 			continue
 		}
+		large := child == resourceSpans || child == scopeSpans
+		if large { // what is before it is not moved behind it later on
+			e.out = append(e.out, m[next:from]...)
+			next = from
+		}
 		mark := len(e.out)
 		done := e.part(child, m[from:to:to])
 		if e.err != nil {
 			return same
 		}
-		switch done {
-		case edited:
+		switch {
+		case done == edited && large:
+			e.patch(mark, from-start, tag)
+		case done == edited:
 			e.insert(mark, m[next:start], tag)
-			next = to
-		case dropped:
+		case done == dropped && large:
+			e.out = e.out[:mark-(from-start)]
+		case done == dropped:
 			e.out = append(e.out[:mark], m[next:start]...)
-			next = to
+		default:
+			continue
 		}
+		next, changed = to, true
 	}
-	if next == 0 {
+	if !changed {
+		e.out = e.out[:begin]
 		return same
 	}
 	e.out = append(e.out, m[next:]...)
 	return edited
+}
+
+// patch corrects the head, of some bytes, of a field whose contents, which stand
+// at mark, are others now.
+func (e *editor) patch(mark, head int, tag uint32) {
+	var bytes [2 * binary.MaxVarintLen64]byte
+	size := binary.PutUvarint(bytes[:], uint64(tag))
+	size += binary.PutUvarint(bytes[size:], uint64(len(e.out)-mark))
+	switch {
+	case size < head:
+		e.out = append(e.out[:mark-head+size], e.out[mark:]...)
+	case size > head:
+		n := len(e.out) - mark
+		e.out = append(e.out, bytes[:size-head]...)
+		copy(e.out[mark+size-head:], e.out[mark:mark+n])
+	}
+	copy(e.out[mark-head:], bytes[:size])
 }
 
 // plainField reads what nearly all fields are: of one byte's number and length,
@@ -262,10 +298,6 @@ func (e *editor) span(value []byte) fate {
 	e.reparent = false
 	if e.spans.any() {
 		e.newParent, e.reparent = e.spans.parentOf(value)
-	}
-	if !e.reparent && e.set.glances && e.set.ignoresSpan(value) {
-		e.active, e.spanName = e.set.always|e.resource, nil
-		return same
 	}
 	done := e.message(span, value)
 	e.active, e.spanName = e.set.always|e.resource, nil

@@ -55,13 +55,12 @@ func (s *Set) ignores(kv []byte) bool {
 	if !s.glances {
 		return false
 	}
-	key, value, ok := plainKeyValue(kv)
+	at, ok := plainKeyValue(kv)
 	if !ok {
-		if key, value, ok = longKeyValue(kv); !ok {
-			return false
-		}
+		return false
 	}
-	return (s.keys.exact[shape(key)] == 0 || s.keys.find(key) == 0) && isScalar(value)
+	key := kv[at.key:at.keyEnd]
+	return (s.keys.exact[shape(key)] == 0 || s.keys.find(key) == 0) && isScalar(kv[at.value:at.valueEnd])
 }
 
 // isScalar says of an AnyValue that it is one string, number or truth.
@@ -86,67 +85,99 @@ func isScalar(v []byte) bool {
 	return false
 }
 
-// longKeyValue is plainKeyValue for a value whose length takes two bytes.
-func longKeyValue(kv []byte) (key, value []byte, ok bool) {
-	if len(kv) < 4 || kv[0] != keyTag || kv[1] >= 0x80 {
-		return nil, nil, false
+// places are where the key and the value of a KeyValue begin and end.
+type places struct{ key, keyEnd, value, valueEnd int }
+
+// plainKeyValue finds what nearly all attributes are: one key and one value, in
+// either order. The Collector's encoder writes the value first.
+func plainKeyValue(kv []byte) (p places, ok bool) {
+	if len(kv) < 4 {
+		return p, false
 	}
-	at := 2 + int(kv[1])
-	if at+3 > len(kv) || kv[at] != valueTag || kv[at+1] < 0x80 || kv[at+2] >= 0x80 || int(kv[at+1]&0x7f)|int(kv[at+2])<<7 != len(kv)-at-3 {
-		return nil, nil, false
+	first, end := lengthOf(kv, 1)
+	if end+2 > len(kv) {
+		return p, false
 	}
-	return kv[2:at], kv[at+3:], true
+	second, last := lengthOf(kv, end+1)
+	if last != len(kv) {
+		return p, false
+	}
+	switch {
+	case kv[0] == keyTag && kv[end] == valueTag:
+		return places{first, end, second, last}, true
+	case kv[0] == valueTag && kv[end] == keyTag:
+		return places{second, last, first, end}, true
+	}
+	return p, false
 }
 
-// ignoresSpan says of most spans at a glance that nothing in them concerns a rule
-// by key: all attributes are plain, of keys that no rule has, and there are no
-// events and links. false is no answer. It is message, and ignores, in one loop,
-// since nothing costs more than this.
-func (s *Set) ignoresSpan(m []byte) bool {
-	pos := 0
+// lengthOf reads the length at a place of m, of one byte or two, and returns where
+// what has it begins and ends. Others end behind m.
+func lengthOf(m []byte, at int) (from, to int) {
+	if n := int(m[at]); n < 0x80 {
+		return at + 1, at + 1 + n
+	}
+	if at+1 < len(m) && m[at+1] < 0x80 {
+		return at + 2, at + 2 + int(m[at]&0x7f) + int(m[at+1])<<7
+	}
+	return 0, len(m) + 1
+}
+
+// ignoresShort is ignores for an attribute of less than 128 bytes, as nearly all
+// are, which no pattern concerns.
+func (s *Set) ignoresShort(kv []byte) bool {
+	if len(kv) < 6 {
+		return false
+	}
+	end := 2 + int(kv[1]) // of what stands first
+	if end+2 > len(kv) || int(kv[end+1]) != len(kv)-end-2 || kv[0]^kv[end] != keyTag^valueTag || kv[0] != keyTag && kv[0] != valueTag {
+		return false
+	}
+	key, value := kv[2:end], kv[end+2:]
+	if kv[0] == valueTag {
+		key, value = value, key
+	}
+	if s.keys.exact[shape(key)] != 0 && s.keys.find(key) != 0 {
+		return false
+	}
+	return len(value) > 1 && value[0] == stringTag && int(value[1]) == len(value)-2 || isScalar(value)
+}
+
+// skip goes over the fields of a span from a place on, as long as it sees at a
+// glance that they concern no rule by key: what is neither an attribute nor an
+// event nor a link, and plain attributes of keys that no rule has. It returns where
+// the first other field begins. It is message, and ignores, in one loop, since
+// nothing costs more than this.
+func (s *Set) skip(m []byte, pos int) int {
 	for len(m)-pos >= 2 {
 		tag := m[pos]
-		if tag < 8 {
-			return false
-		}
 		switch tag & 7 {
 		case otlpwire.TagBytes:
 			n := int(m[pos+1])
 			from := pos + 2
-			if n >= 0x80 || n > len(m)-from || tag >= 0x80 || tag == 11<<3|otlpwire.TagBytes || tag == 13<<3|otlpwire.TagBytes {
-				return false
+			if n >= 0x80 || n > len(m)-from || tag >= 0x80 || tag < 8 || tag == 11<<3|otlpwire.TagBytes || tag == 13<<3|otlpwire.TagBytes {
+				return pos
+			}
+			if tag == 9<<3|otlpwire.TagBytes && !s.ignoresShort(m[from:from+n]) {
+				return pos
 			}
 			pos = from + n
-			if tag != 9<<3|otlpwire.TagBytes {
-				continue
-			}
-			kv := m[from:pos]
-			if n < 6 || kv[0] != keyTag {
-				return false
-			}
-			k := 2 + int(kv[1])
-			if k+4 > n || kv[k] != valueTag || int(kv[k+1]) != n-k-2 || s.keys.exact[shape(kv[2:k])] != 0 && s.keys.find(kv[2:k]) != 0 {
-				return false
-			}
-			if !(kv[k+2] == stringTag && int(kv[k+3]) == n-k-4) && !isScalar(kv[k+2:]) {
-				return false
-			}
 		case otlpwire.TagVarint:
-			if tag >= 0x80 || m[pos+1] >= 0x80 {
-				return false
+			if tag >= 0x80 || tag < 8 || m[pos+1] >= 0x80 {
+				return pos
 			}
 			pos += 2
 		case otlpwire.TagFixed64:
-			if tag >= 0x80 {
-				return false
+			if tag >= 0x80 || tag < 8 || len(m)-pos < 9 {
+				return pos
 			}
 			pos += 9
 		default: // flags, the one field of a number above 15
-			if tag != 0x85 || m[pos+1] != 1 {
-				return false
+			if tag != 0x85 || m[pos+1] != 1 || len(m)-pos < 6 {
+				return pos
 			}
 			pos += 6
 		}
 	}
-	return pos == len(m)
+	return pos
 }
