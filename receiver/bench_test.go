@@ -148,19 +148,22 @@ func BenchmarkServe(b *testing.B) {
 		underLoad(b, l.Addr().String())
 	})
 	b.Run("receiver", func(b *testing.B) {
-		r := newBare(b, tenPercent{})
-		if err := r.Listen(); err != nil {
-			b.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		served := make(chan error)
-		go func() { served <- r.Serve(ctx) }()
-		underLoad(b, r.Addr().String())
-		cancel()
-		if err := <-served; err != nil {
-			b.Fatal(err)
-		}
+		serveUnderLoad(b, newBare(b, tenPercent{}))
 	})
+}
+
+func serveUnderLoad(b *testing.B, r *Receiver) {
+	if err := r.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- r.Serve(ctx) }()
+	underLoad(b, r.Addr().String())
+	cancel()
+	if err := <-served; err != nil {
+		b.Fatal(err)
+	}
 }
 
 const (

@@ -2,9 +2,7 @@ package receiver
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -60,33 +58,28 @@ func TestRulesThatAreWrong(t *testing.T) {
 	}
 }
 
+// BenchmarkRules serves requests of 512 spans from another process, as
+// BenchmarkServe does, so that what rules cost can be seen beside all of the
+// receiving path.
 func BenchmarkRules(b *testing.B) {
-	var ten []string
-	for i := range 10 {
-		ten = append(ten, fmt.Sprintf("drop attribute app.internal.field%d", i))
-	}
+	misses := []string{"drop attribute thread.name", "hash attribute enduser.id", "hash attribute source.address", "cut attribute db.query.text to 500",
+		"cut attribute exception.stacktrace to 4000", "drop attribute process.command_line", "drop attribute url.query", "drop attribute client.address"}
 	for _, x := range []struct {
 		name  string
 		rules []string
-	}{{"none", nil}, {"ten by key", ten}, {"secrets", []string{"preset secrets"}}} {
+	}{
+		{"none", nil},
+		{"ten by key, none hits", append([]string{"drop attribute host.ip", "drop attribute http.request.header.x-a"}, misses...)},
+		{"ten by key, two drop", append([]string{"drop attribute user_agent.original", "drop attribute server.address"}, misses...)},
+		{"ten by key, one drops, one hashes", append([]string{"drop attribute user_agent.original", "hash attribute network.peer.address"}, misses...)},
+		{"secrets", []string{"preset secrets"}},
+	} {
 		b.Run(x.name, func(b *testing.B) {
 			r, err := New(Config{Listen: "127.0.0.1:0", Rules: x.rules}, tenPercent{}, discardSink{}, discardLog)
 			if err != nil {
 				b.Fatal(err)
 			}
-			p := newReplay(b, r, nil, protobufOf(b, 512))
-			cpu := func() int64 {
-				var used syscall.Rusage
-				if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-					b.Fatal(err)
-				}
-				return used.Utime.Nano() + used.Stime.Nano()
-			}
-			before := cpu()
-			for b.Loop() {
-				p.once(b)
-			}
-			b.ReportMetric(float64(cpu()-before)/float64(b.N)/512, "cpu-ns/span")
+			serveUnderLoad(b, r)
 		})
 	}
 }

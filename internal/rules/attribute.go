@@ -48,7 +48,10 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 			return dropped
 		case hashAttribute:
 			e.changed(i, key)
-			hash := hashed(kv)
+			if plain {
+				return e.replacePlain(kv, at)
+			}
+			hash := hashOf(hashed(kv))
 			return e.replace(kv, hash[:])
 		case cutAttribute:
 			if cut == 0 || r.bytes < e.set.rules[cut-1].bytes {
@@ -200,21 +203,43 @@ func (e *editor) replace(kv, by []byte) fate {
 	return edited
 }
 
-// hashed is what stands for a value: the first 64 bits of its SHA-256.
-func hashed(kv []byte) (hash [16]byte) {
-	var of []byte
+// replacePlain is replace with the hash of a value.
+func (e *editor) replacePlain(kv []byte, at places) fate {
+	key := kv[:at.keyEnd]
+	if at.value < at.key {
+		key = kv[at.valueEnd:]
+	}
+	hash := hashOf(textOf(kv[at.value:at.valueEnd]))
+	e.out = append(e.out, key...)
+	e.out = append(e.out, valueTag, byte(len(hash)+2), stringTag, byte(len(hash)))
+	e.out = append(e.out, hash[:]...)
+	return edited
+}
+
+// hashed is what of an attribute is hashed.
+func hashed(kv []byte) (of []byte) {
 	f := otlpwire.NewFields(kv)
 	for f.Next() {
-		if f.Tag != valueTag {
-			continue
-		}
-		of = f.Bytes
-		if inner := otlpwire.NewFields(f.Bytes); inner.Next() && inner.Tag == stringTag && inner.End == len(f.Bytes) {
-			of = inner.Bytes // so that it is equal to what other tools make of the text
+		if f.Tag == valueTag {
+			of = textOf(f.Bytes)
 		}
 	}
-	sum := sha256.Sum256(of)
-	hex.Encode(hash[:], sum[:8])
+	return of
+}
+
+// textOf is the text of a value that is nothing else, so that its hash is equal to
+// what other tools make of the text; else the value.
+func textOf(value []byte) []byte {
+	if inner := otlpwire.NewFields(value); inner.Next() && inner.Tag == stringTag && inner.End == len(value) {
+		return inner.Bytes
+	}
+	return value
+}
+
+// hashOf is what stands for a value: the first 64 bits of its SHA-256.
+func hashOf(value []byte) (hash [16]byte) {
+	sum := sha256.Sum256(value)
+	hex.Encode(hash[:], sum[:len(hash)/2])
 	return hash
 }
 

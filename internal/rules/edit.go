@@ -141,11 +141,13 @@ func (e *editor) message(of level, m []byte) fate {
 		} else if n == deprecatedScopeSpans && of == resourceSpans {
 			child = scopeSpans
 		}
-		if child == none || child == attribute && e.set.ignores(m[from:to]) {
+		if child == none || child == attribute && !skips && e.set.ignores(m[from:to]) {
 			continue
 		}
-		large := child == resourceSpans || child == scopeSpans
-		if large { // what is before it is not moved behind it later on
+		// What is before them is copied before them, and not moved there later on:
+		// of spans, once one is another.
+		large := child == resourceSpans || child == scopeSpans || child == span && changed
+		if large {
 			e.out = append(e.out, m[next:from]...)
 			next = from
 		}

@@ -374,12 +374,13 @@ func BenchmarkApply(b *testing.B) {
 	none := []string{"drop attribute a.b", "drop attribute http.request.header.x-a", "hash attribute enduser.id", "drop attribute client.address",
 		"hash attribute source.address", "drop attribute process.command_line", "cut attribute db.query.text to 500", "drop attribute url.query",
 		"cut attribute exception.stacktrace to 4000", "drop attribute thread.name"}
+	drops := append([]string{"drop attribute user_agent.original", "drop attribute server.address"}, none[2:]...)
 	dst := make([]byte, 0, 2*len(body))
 	for _, x := range []struct {
 		name  string
 		rules []string
 	}{
-		{"ten by key, two hit", ten}, {"ten by key, none hit", none}, {"secrets", []string{"preset secrets"}}, {"traefik", []string{"preset traefik"}},
+		{"ten by key, one drops, one hashes", ten}, {"ten by key, two drop", drops}, {"ten by key, none hit", none}, {"secrets", []string{"preset secrets"}}, {"traefik", []string{"preset traefik"}},
 	} {
 		b.Run(x.name, func(b *testing.B) {
 			set := mustNew(b, x.rules...)
