@@ -37,7 +37,7 @@ func isSecret(key []byte) bool {
 		return false
 	}
 	switch name[len(name)-1] | 0x20 { // what the names end with
-	case 'n', 'e', 'y', 'd', 't', 's', 'r', 'g':
+	case 'n', 'e', 'y', 'd', 't', 's', 'l', 'g':
 	default:
 		return false
 	}

@@ -199,6 +199,18 @@ func TestFewKeysAreSecrets(t *testing.T) {
 			t.Errorf("%s is not taken for a secret", key)
 		}
 	}
+	for name := range secretNames {
+		for _, key := range []string{name, strings.ToUpper(name), "http.request.header." + strings.ReplaceAll(name, "_", "-")} {
+			if !isSecret([]byte(key)) {
+				t.Errorf("%s is not taken for a secret", key)
+			}
+		}
+	}
+	for _, ending := range secretEndings {
+		if !isSecret([]byte("my" + ending)) {
+			t.Errorf("my%s is not taken for a secret", ending)
+		}
+	}
 	for _, key := range []string{
 		"service.name", "http.request.method", "url.full", "url.query", "user.id", "enduser.id", "session.id", "code.function", "db.query.text",
 		"gen_ai.usage.input_tokens", "http.request.header.accept", "token.count", "messaging.message.id", "traefik.router.name", "key", "thread.id", "",
