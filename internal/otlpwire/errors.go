@@ -50,6 +50,8 @@ const (
 	badEscape        problem = "unknown escape in a string"
 	notUTF8          problem = "string that is not UTF-8"
 	wrongJSONType    problem = "value of the wrong type for its key"
+	enumText         problem = "kind or code as a text, of which OTLP's JSON takes the number,"
+	byteOrderMark    problem = "byte order mark, which JSON does not begin with,"
 	badNumber        problem = "number that is out of range or not of the kind its key wants"
 	badHex           problem = "identifier that is not hexadecimal"
 	badBase64        problem = "bytes that are not base64"

@@ -98,10 +98,13 @@ func pdataFromJSON(body []byte) (req ptraceotlp.ExportRequest, err error) {
 // stricterJSON says whether FromJSON may refuse what is JSON and pdata accepts.
 func stricterJSON(e *scanError, body []byte) bool {
 	at := body[e.offset:]
+	if strings.HasPrefix(string(e.what), "key ") {
+		return true // lostJSON
+	}
 	switch e.what {
 	case badNumber, notUTF8, nestedJSON, nestedValues, manyAttributes, manyContainers, manySpans:
 		return true
-	case wrongJSONType: // the name of an enum
+	case enumText:
 		return bytes.HasPrefix(at, []byte(`"SPAN_KIND_`)) || bytes.HasPrefix(at, []byte(`"STATUS_CODE_`)) || bytes.HasPrefix(at, []byte(`"\u`))
 	case badHex: // quotes within the quotes
 		return bytes.HasPrefix(at, []byte(`"\"`)) || bytes.HasPrefix(at, []byte(`"\u0022`))

@@ -1,6 +1,7 @@
 package otlpwire
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"math"
@@ -38,6 +39,10 @@ func (l *Limits) FromJSON(dst, body []byte) ([]byte, error) {
 	t := transcoder{limits: l.withDefaults(), out: dst}
 	t.b = body
 	t.maxDepth = t.limits.MaxDepth
+	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
+		t.fail(byteOrderMark, 0)
+		return nil, t.err
+	}
 	if t.space() != '{' {
 		t.unexpected()
 		return nil, t.err
@@ -141,7 +146,10 @@ func (t *transcoder) value(f *jsonField, depth int) bool {
 		return t.text(f)
 	}
 	at := t.pos
-	if c != '"' && c != '-' && (c < '0' || c > '9') || c == '"' && f.kind == enumKind {
+	if c == '"' && f.kind == enumKind {
+		return t.fail(enumText, at)
+	}
+	if c != '"' && c != '-' && (c < '0' || c > '9') {
 		return t.wrongType()
 	}
 	var text []byte

@@ -57,7 +57,7 @@ func TestFromJSON(t *testing.T) {
 			message(3, text(1, "url"), text(2, "host"), text(3, "id"), text(4, "name"), text(4, "name"), text(4, "")), message(3), message(3)))},
 		{"keys of profiles", jsonSpan(`,"attributes":[{"keyStrindex":1,"value":{"stringValueStrindex":2}}]`), one(message(9, message(2)))},
 		{"unknown keys", `{"resourceSpans":[],"other":{"a":[1,-2.5e3,"x\"y",null,true,false,{"b":{}},[]]}}`, nil},
-		{"keys of another case", `{"ResourceSpans":[{}]}`, nil},
+		{"keys of another case", `{"RESOURCESPANS":[{}],"Resourcespans":[{}]}`, nil},
 		{"snake_case keys in a span", jsonSpan(`,"trace_state":"a","parent_span_id":7,"start_time_unix_nano":{},"name":"n"`), one(text(5, "n"))},
 		{"escaped key", jsonSpan(`,"\u006eame":"n","na\u006de\n":"x"`), one(text(5, "n"))},
 		{"nulls", jsonSpan(`,"name":null,"kind":null,"startTimeUnixNano":null,"attributes":null,"status":null,"flags":null,"parentSpanId":null`),
@@ -156,7 +156,6 @@ func TestFromJSONMalformed(t *testing.T) {
 		{"null", `null`, notJSON},
 		{"array", `[]`, notJSON},
 		{"string", `"{}"`, notJSON},
-		{"byte order mark", "\ufeff{}", notJSON},
 		{"UTF-16 with byte order mark", "\xff\xfe{\x00}\x00", notJSON},
 		{"UTF-16 little endian", "{\x00}\x00", notJSON},
 		{"UTF-16 big endian", "\x00{\x00}", notJSON},
@@ -213,10 +212,15 @@ func TestFromJSONMalformed(t *testing.T) {
 		{"time beyond 64 bits", jsonSpan(`,"startTimeUnixNano":"18446744073709551616"`), badNumber},
 		{"flags beyond 32 bits", jsonSpan(`,"flags":4294967296`), badNumber},
 		{"count below zero", jsonSpan(`,"droppedLinksCount":-1`), badNumber},
-		{"enum name", jsonSpan(`,"kind":"SPAN_KIND_SERVER"`), wrongJSONType},
-		{"enum as string of an integer", jsonSpan(`,"kind":"2"`), wrongJSONType},
+		{"byte order mark", "\ufeff{}", byteOrderMark},
+		{"spans at the top", `{"spans":[]}`, lostJSON[requestJSON]["spans"]},
+		{"an answer of Tempo", `{"trace":{"resourceSpans":[]}}`, lostJSON[requestJSON]["trace"]},
+		{"keys in capitals", `{"resourceSpans":[{"ScopeSpans":[]}]}`, lostJSON[resourceSpansJSON]["ScopeSpans"]},
+		{"spans in capitals", `{"resourceSpans":[{"scopeSpans":[{"Spans":[]}]}]}`, lostJSON[scopeSpansJSON]["Spans"]},
+		{"enum name", jsonSpan(`,"kind":"SPAN_KIND_SERVER"`), enumText},
+		{"enum as string of an integer", jsonSpan(`,"kind":"2"`), enumText},
 		{"enum beyond 32 bits", jsonSpan(`,"kind":2147483648`), badNumber},
-		{"status code name", jsonSpan(`,"status":{"code":"STATUS_CODE_OK"}`), wrongJSONType},
+		{"status code name", jsonSpan(`,"status":{"code":"STATUS_CODE_OK"}`), enumText},
 		{"bool as string", attr(`{"boolValue":"true"}`), wrongJSONType},
 		{"bool as number", attr(`{"boolValue":1}`), wrongJSONType},
 		{"string as number", attr(`{"stringValue":1}`), wrongJSONType},
@@ -416,5 +420,5 @@ func ExampleLimits_FromJSON() {
 	var l Limits
 	_, err := l.FromJSON(nil, []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SPAN_KIND_SERVER"}]}]}]}`))
 	fmt.Println(err, errors.Is(err, ErrMalformed))
-	// Output: malformed request: value of the wrong type for its key at byte 51 true
+	// Output: malformed request: kind or code as a text, of which OTLP's JSON takes the number, at byte 51 true
 }

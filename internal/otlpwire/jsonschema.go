@@ -52,6 +52,11 @@ type jsonField struct {
 var lostJSON = map[jsonMessage]map[string]problem{
 	requestJSON: {
 		"resource_spans":   "key resource_spans, which is resourceSpans in OTLP's JSON,",
+		"ResourceSpans":    "key ResourceSpans, which is resourceSpans in OTLP's JSON,",
+		"scopeSpans":       "key scopeSpans, which is below resourceSpans in OTLP's JSON,",
+		"spans":            "key spans, which is below resourceSpans and scopeSpans in OTLP's JSON,",
+		"trace":            "key trace, which is Tempo's: send what is in it,",
+		"data":             "key data, which is Jaeger's and resourceSpans in OTLP's JSON,",
 		"batches":          "key batches, which is Tempo's and resourceSpans in OTLP's JSON,",
 		"resourceMetrics":  "key resourceMetrics, although this is a request with traces,",
 		"resource_metrics": "key resource_metrics, although this is a request with traces,",
@@ -59,9 +64,14 @@ var lostJSON = map[jsonMessage]map[string]problem{
 		"resource_logs":    "key resource_logs, although this is a request with traces,",
 	},
 	resourceSpansJSON: {
+		"ScopeSpans":                    "key ScopeSpans, which is scopeSpans in OTLP's JSON,",
+		"spans":                         "key spans, which is below scopeSpans in OTLP's JSON,",
 		"scope_spans":                   "key scope_spans, which is scopeSpans in OTLP's JSON,",
 		"instrumentationLibrarySpans":   "key instrumentationLibrarySpans, which is scopeSpans since OTLP 0.15,",
 		"instrumentation_library_spans": "key instrumentation_library_spans, which is scopeSpans since OTLP 0.15,",
+	},
+	scopeSpansJSON: {
+		"Spans": "key Spans, which is spans in OTLP's JSON,",
 	},
 }
 
