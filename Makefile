@@ -8,9 +8,9 @@ BIN       = .cache/appliance
 LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
-RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi
+RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi ./internal/red
 
-FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi receiver sampler archive
+FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
 .PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
 

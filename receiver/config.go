@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"appliance/internal/otlpwire"
+	"appliance/internal/red"
 )
 
 // Config is what an operator may set. A zero field means its default.
@@ -67,6 +68,10 @@ type Config struct {
 	// ClientBurst is how many requests a client that was quiet may send at once.
 	// Default two seconds' worth.
 	ClientBurst int
+
+	// Meter is told of every valid span of requests that are answered 200, after the
+	// rules and before sampling. nil: nothing is measured.
+	Meter *red.Meter
 
 	// Limits of one request's contents.
 	Limits otlpwire.Limits

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"appliance/internal/otlpwire"
+	"appliance/internal/red"
 )
 
 // job is one request being worked on, and what is reused from one to the next.
@@ -13,7 +14,8 @@ type job struct {
 	r       *Receiver
 	loan    loan
 	entry   entry
-	scratch []byte // the Sampler's
+	scratch []byte     // the Sampler's
+	tally   *red.Tally // nil but for keep, and where nothing is measured
 	visit   func(*otlpwire.Span) otlpwire.Verdict
 }
 
@@ -27,6 +29,9 @@ func (j *job) sample(s *otlpwire.Span) otlpwire.Verdict {
 	v, reason, scratch := j.r.sampler.Sample(s, j.scratch)
 	j.scratch = scratch
 	j.entry.decisions[reason]++
+	if j.tally != nil {
+		j.tally.Add(s, v.Keep)
+	}
 	return v
 }
 
@@ -96,9 +101,13 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 	if err != nil {
 		return result{}, err
 	}
+	j.measure(tenant)
 	payload, n, err := j.r.cfg.Limits.Filter(dst, body, j.visit)
 	if err != nil {
 		return result{}, refusedRequest(err)
+	}
+	if err := j.chargeTally(ctx); err != nil {
+		return result{}, err
 	}
 	e.spans = n
 	var res result
@@ -126,6 +135,7 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 	}
 	j.r.ledger.add(e)
 	j.r.sampler.Commit(&e.decisions)
+	j.measured(true)
 	return res, nil
 }
 
@@ -175,6 +185,7 @@ func (j *job) countInvalid(body []byte) {
 }
 
 func (j *job) reset() {
+	j.measured(false)
 	j.loan.close()
 	j.entry = entry{}
 	if cap(j.scratch) > smallestBuffer {

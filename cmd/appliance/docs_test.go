@@ -83,11 +83,7 @@ Of spans only requests answered 200 count; the spans of any other still belong t
 `)
 	a := &appliance{storage: &embedded{}}
 	for _, m := range append(a.metrics(), (&elsewhere{}).metrics()...) {
-		kind := "gauge"
-		if strings.HasSuffix(m.Name, "_total") {
-			kind = "counter"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, kind, strings.Join(m.Labels, ", "), m.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind(), strings.Join(m.Labels, ", "), m.Help)
 	}
 	return b.String()
 }

@@ -147,6 +147,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			},
 		},
 	)
+	families = append(families, a.redMetrics()...)
 	families = append(families, a.disks.metrics()...)
 	families = append(families, a.nomad.metrics()...)
 	families = append(families, a.archiveMetrics()...)

@@ -22,6 +22,7 @@ import (
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
 	"appliance/internal/readapi"
+	"appliance/internal/red"
 	"appliance/internal/spool"
 	"appliance/internal/telemetry"
 	"appliance/receiver"
@@ -76,6 +77,7 @@ type appliance struct {
 	unread   bool // which loss was acknowledged could not be read
 	sampler  *sampler.Sampler
 	pressure pressure
+	meter    *red.Meter // nil where metrics.max_series is 0
 	receiver *receiver.Receiver
 	storage  storage
 	reads    *readapi.Handler // nil where there is nothing to read from
@@ -111,7 +113,10 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	defer a.spool.Close()
 	a.sink = &sinkTo{Spool: a.spool}
 	a.disks = newDisks(a.conf.DataDir, a.archiveURL(), int64(a.conf.Spool.MaxBytes), a.spool.Held)
-	if a.receiver, err = receiver.New(receiverConfig(a.conf), samplerFor{a.sampler}, a.sink, a.logger); err != nil {
+	a.openMeter()
+	receiverConf := receiverConfig(a.conf)
+	receiverConf.Meter = a.meter
+	if a.receiver, err = receiver.New(receiverConf, samplerFor{a.sampler}, a.sink, a.logger); err != nil {
 		return &config.Error{Where: "receiver", Err: err}
 	}
 	if err := a.openArchive(ctx); err != nil {
@@ -162,6 +167,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.nomad.alone(background, a.fenced(a.archiving)) })
 	parts.Go(func() error { return a.sampler.Run(background) })
 	parts.Go(func() error { return a.keepLedger(background) })
+	parts.Go(func() error { return a.keepCounts(background) })
 	parts.Go(func() error { return a.watchConfig(background) })
 	parts.Go(func() error { return a.watchSpool(background) })
 	parts.Go(func() error { return a.watchConditions(background) })
@@ -196,6 +202,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if err := a.ledger.Save(a.counts()); err != nil {
 		a.logger.Error("counts of spans that were not kept are not saved", "err", err)
 	}
+	a.closeMeter()
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeDeadline)
 	defer cancel()
 	if err := a.receiver.Shutdown(closing); err != nil {

@@ -18,6 +18,7 @@ type Config struct {
 	HTTP        HTTP          `yaml:"http"`
 	Tempo       Tempo         `yaml:"tempo"`
 	Archive     Archive       `yaml:"archive"`
+	Metrics     Metrics       `yaml:"metrics"`
 	Nomad       Nomad         `yaml:"nomad"`
 	Log         Log           `yaml:"log"`
 }
@@ -112,6 +113,12 @@ type Archive struct {
 	BytesPerSecond Bytes `yaml:"bytes_per_second" doc:"Bandwidth for copying into the archive. 0 means no limit."`
 }
 
+// Metrics of what is received: rate, errors and duration, and the service graph.
+type Metrics struct {
+	MaxSeries int           `yaml:"max_series" doc:"How many series are made of the spans that are received, one for each service, span name, kind and status, and how many edges of the service graph. What has no room is counted in series named _overflow. 0: nothing is counted."`
+	PairWait  time.Duration `yaml:"pair_wait" doc:"Time for which one side of a call waits for the span of the other side, before it is counted alone in the service graph."`
+}
+
 // Nomad says how to reach the cluster.
 type Nomad struct {
 	Address   string `yaml:"address" secret:"url" doc:"Address of the Nomad API. Empty: NOMAD_ADDR, or the task API inside a task."`
@@ -145,6 +152,7 @@ func Default() Config {
 		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},
 		HTTP:      HTTP{Listen: ":3200"},
 		Archive:   Archive{Enabled: true, Delay: 5 * time.Minute},
+		Metrics:   Metrics{MaxSeries: 5000, PairWait: 10 * time.Second},
 		Log:       Log{Level: "info", Format: "auto"},
 	}
 }

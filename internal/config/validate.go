@@ -15,6 +15,10 @@ import (
 // leastMemory is the lowest memory_limit with which there is room for anything.
 const leastMemory Bytes = 64 << 20
 
+// maxSeries is the highest metrics.max_series: a scrape has about twenty lines
+// for each.
+const maxSeries = 50_000
+
 // validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first, but nothing
 // of keys whose text could not be read: that is said already, and what stands in their place now will not be in force.
 func (l *Loaded) validate() error {
@@ -144,6 +148,12 @@ func (l *Loaded) validate() error {
 	}
 	if c.Archive.Keep < 0 {
 		bad("archive.keep", "%v is negative; 0 means for ever", c.Archive.Keep)
+	}
+	if n := c.Metrics.MaxSeries; n < 0 || n > maxSeries {
+		bad("metrics.max_series", "%d is not between 0 and %d", n, maxSeries)
+	}
+	if w := c.Metrics.PairWait; w < time.Second || w > 10*time.Minute {
+		bad("metrics.pair_wait", "%v is not between 1s and 10m", w)
 	}
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "auto", "text", "json")

@@ -16,7 +16,7 @@ const (
 // malformed is left in the bad fields for spanInvalid.
 func (s *scanner) scanSpan(pos, end int) bool {
 	sp := &s.span
-	*sp = Span{Service: s.service}
+	*sp = Span{Service: s.service, Bytes: end - pos}
 	s.states, s.stateFrom, s.stateTo = 0, 0, 0
 	s.badText, s.badTraceID, s.badSpanID, s.badParentID, s.badLink = false, false, false, false, false
 	prioritised := false // the first sampling.priority counts
@@ -56,9 +56,16 @@ func (s *scanner) scanSpan(pos, end int) bool {
 			if !ok {
 				return false
 			}
-			if !prioritised && string(s.b[keyFrom:keyTo]) == "sampling.priority" {
-				prioritised = true
-				sp.Priority, sp.HasPriority = s.priority(value)
+			switch key := s.b[keyFrom:keyTo]; len(key) {
+			case len("sampling.priority"):
+				if !prioritised && string(key) == "sampling.priority" {
+					prioritised = true
+					sp.Priority, sp.HasPriority = s.priority(value)
+				}
+			case len("db.system"), len("peer.service"), len("net.peer.name"), len("server.address"):
+				if value.kind == textValue {
+					sp.called(key, s.b[value.from:value.to:value.to])
+				}
 			}
 		case 10<<3 | wireVarint, 12<<3 | wireVarint, 14<<3 | wireVarint:
 		case 11<<3 | wireBytes:
@@ -83,6 +90,24 @@ func (s *scanner) scanSpan(pos, end int) bool {
 		pos = to
 	}
 	return true
+}
+
+// called notes an attribute that names whom the span called.
+func (sp *Span) called(key, value []byte) {
+	var field *[]byte
+	switch string(key) {
+	case "peer.service":
+		field = &sp.PeerService
+	case "server.address", "net.peer.name":
+		field = &sp.ServerAddress
+	case "db.system.name", "db.system":
+		field = &sp.DBSystem
+	default:
+		return
+	}
+	if *field == nil {
+		*field = value
+	}
 }
 
 func (s *scanner) spanInvalid() Invalid {

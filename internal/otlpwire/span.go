@@ -20,6 +20,15 @@ type Span struct {
 	Priority    float64 // span attribute sampling.priority: int, double or decimal string; never NaN
 	HasPriority bool
 
+	// Text attributes that name whom a client's span called; nil when absent. Of
+	// several keys that mean the same, and of one that is there twice, the first
+	// counts.
+	PeerService   []byte // peer.service
+	ServerAddress []byte // server.address, or net.peer.name of older conventions
+	DBSystem      []byte // db.system.name, or db.system of older conventions
+
+	Bytes int // length of the span's message, without its tag and length
+
 	Invalid Invalid // why the span cannot be used; 0 is usable
 }
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package red
+
+const raceEnabled = true
