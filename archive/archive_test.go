@@ -100,7 +100,7 @@ func planPrune(t *testing.T, b *bench, src Source) *PrunePlan {
 	t.Helper()
 	a := Open(b.store)
 	a.now = func() time.Time { return theTime }
-	p, err := a.PlanPrune(t.Context(), 24*time.Hour, src)
+	p, err := a.PlanPrune(t.Context(), Keep{Age: 24 * time.Hour}, src)
 	must(t, err)
 	return p
 }
@@ -201,7 +201,7 @@ func TestArchivedAgainAfterPrune(t *testing.T) {
 	b.whole(levelZero...)
 	must(t, func() error {
 		a := Open(b.store)
-		p, err := a.PlanPrune(t.Context(), 10*365*24*time.Hour, nil)
+		p, err := a.PlanPrune(t.Context(), Keep{Age: 10 * 365 * 24 * time.Hour}, nil)
 		if err == nil {
 			_, err = p.Run(t.Context(), nil)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"appliance/archive/store"
@@ -13,25 +14,44 @@ import (
 // PrunePlan says what Run deletes from the archive for good.
 type PrunePlan struct {
 	Blocks []Block     `json:"blocks"` // with the rest of what an interrupted prune left
-	Kept   []KeptBlock `json:"kept"`   // old enough, and kept nevertheless
+	Kept   []KeptBlock `json:"kept"`   // old enough, or in the way of fewer bytes, and kept nevertheless
 	Bytes  int64       `json:"bytes"`
-	keep   time.Duration
+	Left   int64       `json:"left_bytes"` // of what is archived and not planned
 	inv    *inventory
 	a      *Archive
 }
 
-// KeptBlock is a block that is older than asked for, and why it is not pruned.
+// Keep says how much of an archive is kept.
+type Keep struct {
+	Age   time.Duration // of a block's last span; 0: any
+	Bytes int64         // of all blocks together, of which the oldest go first; 0: any
+}
+
+// String says it as in a log line.
+func (k Keep) String() string {
+	switch {
+	case k.Bytes == 0:
+		return "older than " + k.Age.String()
+	case k.Age == 0:
+		return "beyond " + sizeText(k.Bytes)
+	}
+	return "older than " + k.Age.String() + " or beyond " + sizeText(k.Bytes)
+}
+
+// KeptBlock is a block that is older than asked for, or one of the oldest, and
+// why it is not pruned.
 type KeptBlock struct {
 	Block
 	Reason string `json:"reason"`
 }
 
-// PlanPrune plans to delete the blocks whose last span is older than keep, except for those that are pinned, damaged,
-// or were never verified with their data, and those that are still in the source, which may be nil: an archiver would
-// only copy them again.
-func (a *Archive) PlanPrune(ctx context.Context, keep time.Duration, src Source) (*PrunePlan, error) {
-	if keep <= 0 {
-		return nil, fmt.Errorf("prune blocks older than %s: the time to keep must be positive", keep)
+// PlanPrune plans to delete the blocks that are older than Age, and of the others the oldest until what is left has
+// at most so many Bytes; except for those that are pinned, damaged, or were never verified with their data, and those
+// that are still in the source, which may be nil: an archiver would only copy them again. A block that is kept
+// nevertheless counts among the bytes, so that younger ones go in its place.
+func (a *Archive) PlanPrune(ctx context.Context, keep Keep, src Source) (*PrunePlan, error) {
+	if keep.Age < 0 || keep.Bytes < 0 || keep == (Keep{}) {
+		return nil, fmt.Errorf("prune blocks %s: the age or the bytes to keep must be positive", keep)
 	}
 	inv, err := takeInventory(ctx, a.store)
 	if err != nil {
@@ -40,23 +60,9 @@ func (a *Archive) PlanPrune(ctx context.Context, keep time.Duration, src Source)
 	if inv.catalogErr != nil {
 		return nil, fmt.Errorf("prune nothing, since the catalog is damaged; verify the archive first: %w", inv.catalogErr)
 	}
-	p := &PrunePlan{Blocks: []Block{}, Kept: []KeptBlock{}, keep: keep, inv: inv, a: a}
-	horizon := a.now().Add(-keep)
-	for i := range inv.archived {
-		b := inv.block(&inv.archived[i])
-		if !b.ageFrom(a.now()).Before(horizon) {
-			continue
-		}
-		reason, err := keepReason(ctx, b, src)
-		if err != nil {
-			return nil, err
-		}
-		if reason != "" {
-			p.Kept = append(p.Kept, KeptBlock{b, reason})
-			continue
-		}
-		p.Blocks = append(p.Blocks, b)
-		p.Bytes += b.Bytes
+	p := &PrunePlan{Blocks: []Block{}, Kept: []KeptBlock{}, Left: inv.bytes(), inv: inv, a: a}
+	if err := p.choose(ctx, keep, src); err != nil {
+		return nil, err
 	}
 	for _, r := range inv.incomplete {
 		if !inv.marks.has(markPrune, r) {
@@ -74,6 +80,37 @@ func (a *Archive) PlanPrune(ctx context.Context, keep time.Duration, src Source)
 		}
 	}
 	return p, nil
+}
+
+// choose plans archived blocks, the oldest first.
+func (p *PrunePlan) choose(ctx context.Context, keep Keep, src Source) error {
+	now := p.a.now()
+	horizon := now.Add(-keep.Age)
+	blocks := make([]Block, 0, len(p.inv.archived))
+	for i := range p.inv.archived {
+		blocks = append(blocks, p.inv.block(&p.inv.archived[i]))
+	}
+	if keep.Bytes > 0 { // the order in which a list has them is as good for an age
+		slices.SortStableFunc(blocks, func(a, b Block) int { return a.ageFrom(now).Compare(b.ageFrom(now)) })
+	}
+	for _, b := range blocks {
+		old := keep.Age > 0 && b.ageFrom(now).Before(horizon)
+		if !old && (keep.Bytes == 0 || p.Left <= keep.Bytes) {
+			continue
+		}
+		reason, err := keepReason(ctx, b, src)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			p.Kept = append(p.Kept, KeptBlock{b, reason})
+			continue
+		}
+		p.Blocks = append(p.Blocks, b)
+		p.Bytes += b.Bytes
+		p.Left -= b.Bytes
+	}
+	return nil
 }
 
 func keepReason(ctx context.Context, b Block, src Source) (string, error) {

@@ -11,16 +11,17 @@ import (
 // and nothing is urgent about it; but a machine that sleeps every night has to come to it in a day.
 const pruneTrial = 6 * time.Hour
 
-// Pruner prunes an archive now and then by its age. While the clock is in doubt it prunes nothing.
+// Pruner prunes an archive now and then. While the clock is in doubt nothing is pruned by its age: which blocks are the
+// oldest does not depend on it.
 type Pruner struct {
 	archive *Archive
 	source  Source
-	keep    time.Duration
+	keep    Keep
 	clock   *clock // nil before the first Prune
 }
 
-// NewPruner returns a Pruner of what is older than keep; see PlanPrune for what it spares. The source may be nil.
-func NewPruner(s store.Store, src Source, keep time.Duration) *Pruner {
+// NewPruner returns a Pruner of what is not kept; see PlanPrune for what it spares. The source may be nil.
+func NewPruner(s store.Store, src Source, keep Keep) *Pruner {
 	return &Pruner{archive: Open(s), source: src, keep: keep}
 }
 
@@ -39,6 +40,16 @@ func (p *Pruner) Prune(ctx context.Context) (pruned int, doubt string, err error
 		return 0, "", err
 	}
 	doubt = p.clock.look()
+	if doubt != "" && len(plan.Blocks) > 0 && p.keep.Bytes > 0 {
+		if plan, err = p.archive.PlanPrune(ctx, Keep{Bytes: p.keep.Bytes}, p.source); err != nil {
+			return 0, "", err
+		}
+		pruned, err = plan.Run(ctx, nil)
+		if p.keep.Age == 0 {
+			doubt = ""
+		}
+		return pruned, doubt, err
+	}
 	if len(plan.Blocks) == 0 {
 		return 0, "", nil
 	}

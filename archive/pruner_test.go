@@ -19,7 +19,7 @@ func pruning(t *testing.T, source func(*bench) Source, run func(t *testing.T, p 
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var offset time.Duration // of the wall clock
-		p := NewPruner(b.store, src, 24*time.Hour)
+		p := NewPruner(b.store, src, Keep{Age: 24 * time.Hour})
 		p.archive.now = func() time.Time { return theTime.Add(time.Since(began) + offset) }
 		run(t, p, &offset)
 	})
@@ -49,7 +49,7 @@ func TestPrunerDoubtsTheClock(t *testing.T) {
 	for name, ahead := range map[string]bool{"at the start": true, "later": false} {
 		t.Run(name, func(t *testing.T) {
 			pruning(t, noSource, func(t *testing.T, p *Pruner, offset *time.Duration) {
-				p.keep = 90 * 24 * time.Hour
+				p.keep.Age = 90 * 24 * time.Hour
 				if !ahead {
 					if n, doubt := p.must(t); n != 0 || doubt != "" { // nothing is as old
 						t.Fatalf("pruned %d, in doubt %q", n, doubt)
@@ -74,7 +74,7 @@ func TestPrunerDoubtsTheClock(t *testing.T) {
 func TestPrunerDoubtsAPlanOfAWrongClock(t *testing.T) {
 	t.Parallel()
 	pruning(t, noSource, func(t *testing.T, p *Pruner, offset *time.Duration) {
-		p.keep = 90 * 24 * time.Hour
+		p.keep.Age = 90 * 24 * time.Hour
 		right := p.archive.now
 		asked := 0
 		p.archive.now = func() time.Time {

@@ -145,7 +145,7 @@ func TestDamagedCatalog(t *testing.T) {
 		if blocks := b.list(Filter{State: StateArchived}); len(blocks) != 3 {
 			t.Errorf("byte %d: %+v", at, blocks)
 		}
-		if _, err := Open(b.store).PlanPrune(t.Context(), 1, nil); err == nil {
+		if _, err := Open(b.store).PlanPrune(t.Context(), Keep{Age: 1}, nil); err == nil {
 			t.Errorf("byte %d: prunes by a damaged catalog", at)
 		}
 		if rep := b.verify(); rep.CatalogError == "" || !rep.Damaged() {

@@ -22,34 +22,31 @@ type pruneResult struct {
 }
 
 func newArchivePruneCommand(f *archiveFlags) *cobra.Command {
-	var keep string
+	var keep, keepBytes string
 	var dryRun, yes bool
 	c := &cobra.Command{
-		Use:   "prune --keep TIME",
+		Use:   "prune",
 		Short: "Delete old blocks from the archive, for good",
-		Long: `Delete the blocks from the archive whose last span is older than --keep, for good. What is to be done is shown first, then asked.
+		Long: `Delete the blocks from the archive whose last span is older than --keep, and the oldest of the others until what is left
+takes at most --keep-bytes, for good. One of the two may be left out. What is to be done is shown first, then asked.
 
 Kept nevertheless are blocks that are pinned, that are damaged, whose data was never verified (see archive verify --read-data),
 and that the source still has.`,
 		Example: `  appliance archive prune --keep 90d --dry-run
-  appliance archive prune --keep 90d --yes`,
+  appliance archive prune --keep 90d --yes
+  appliance archive prune --keep-bytes 500GB --dry-run`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&keep, "keep", "", "how old what is kept may be, such as 90d (default: archive.keep)")
+	c.Flags().StringVar(&keepBytes, "keep-bytes", "", "how much may be kept, such as 500GB (default: archive.keep_bytes)")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return f.command(c, usesSource, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
-		age := a.conf.Archive.Keep
-		if keep != "" {
-			var err error
-			if age, err = config.ParseDuration(keep); err != nil || age <= 0 {
-				return wrongUsage(c, fmt.Errorf("--keep %q is no time to keep blocks for, such as 90d", keep))
-			}
+		kept, err := keepOf(a.conf.Archive, keep, keepBytes)
+		if err != nil {
+			return wrongUsage(c, err)
 		}
-		if age == 0 {
-			return wrongUsage(c, errors.New("--keep is missing, and archive.keep is not set: how old may blocks be?"))
-		}
-		plan, err := a.PlanPrune(ctx, age, a.source)
+		plan, err := a.PlanPrune(ctx, kept, a.source)
 		if err != nil {
 			return err
 		}
@@ -85,6 +82,32 @@ and that the source still has.`,
 		_, err = fmt.Fprintf(out, "pruned %s\n", several(pruned, "block"))
 		return err
 	})
+}
+
+// keepOf is what the flags say, or where there is none of them the configuration.
+func keepOf(conf config.Archive, age, bytes string) (archive.Keep, error) {
+	if age == "" && bytes == "" {
+		keep := archive.Keep{Age: conf.Keep, Bytes: int64(conf.KeepBytes)}
+		if keep == (archive.Keep{}) {
+			return keep, errors.New("--keep and --keep-bytes are missing, and archive.keep and archive.keep_bytes are not set: how old or how large may it be?")
+		}
+		return keep, nil
+	}
+	var keep archive.Keep
+	if age != "" {
+		var err error
+		if keep.Age, err = config.ParseDuration(age); err != nil || keep.Age <= 0 {
+			return keep, fmt.Errorf("--keep %q is no time to keep blocks for, such as 90d", age)
+		}
+	}
+	if bytes != "" {
+		var n config.Bytes
+		if err := n.UnmarshalText([]byte(bytes)); err != nil || n <= 0 {
+			return keep, fmt.Errorf("--keep-bytes %q is not a size to keep, such as 500GB", bytes)
+		}
+		keep.Bytes = int64(n)
+	}
+	return keep, nil
 }
 
 func writePrunePlan(w io.Writer, p *archive.PrunePlan) error {

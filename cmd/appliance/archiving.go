@@ -16,7 +16,10 @@ import (
 	"appliance/internal/querier"
 )
 
-const pruneEvery = time.Hour
+const (
+	pruneEvery      = time.Hour
+	pruneBytesEvery = 10 * time.Minute // an archive grows by what comes meanwhile
+)
 
 // archiving is the archive's part of serve. Its zero value archives nothing.
 type archiving struct {
@@ -157,15 +160,19 @@ func (a *appliance) archiveStatus() *archiveStatus {
 	return s
 }
 
-// pruneArchive deletes blocks that are older than archive.keep from the archive, if that is set, but none that the source
-// still has.
+// pruneArchive deletes from the archive what is older than archive.keep or beyond archive.keep_bytes, where one of them is
+// set, but nothing that the source still has.
 func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) error {
-	keep := a.conf.Archive.Keep
-	if keep == 0 {
+	keep := archive.Keep{Age: a.conf.Archive.Keep, Bytes: int64(a.conf.Archive.KeepBytes)}
+	if keep == (archive.Keep{}) {
 		<-ctx.Done()
 		return nil
 	}
-	tick := time.NewTicker(pruneEvery)
+	every := pruneEvery
+	if keep.Bytes > 0 {
+		every = pruneBytesEvery
+	}
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	pruner := archive.NewPruner(a.archive.store, source, keep)
 	defer a.archive.unpruned.Store(nil) // another replica may prune now
@@ -179,11 +186,11 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			a.logger.Error("the archive is not pruned; trying again in an hour", "err", err)
+			a.logger.Error("the archive is not pruned; trying again", "in", every.String(), "err", err)
 		case doubt != "":
-			a.logger.Warn("the archive is not pruned; trying again in an hour", "doubt", doubt)
+			a.logger.Warn("the archive is not pruned; trying again", "in", every.String(), "doubt", doubt)
 		case pruned > 0:
-			a.logger.Info("pruned the archive", "blocks", pruned, "older_than", keep.String())
+			a.logger.Info("pruned the archive", "blocks", pruned, "what", keep.String())
 		}
 		select {
 		case <-ctx.Done():

@@ -109,6 +109,7 @@ type Archive struct {
 	Delay   time.Duration `yaml:"delay" doc:"Time after its newest span came for which a block of our own is not archived yet. One that is still to be merged waits for that too."`
 	Keep    time.Duration `yaml:"keep" doc:"Time after which a block is pruned from the archive, unless it is pinned. 0 means never."`
 
+	KeepBytes      Bytes `yaml:"keep_bytes" doc:"Size of the archive above which its oldest blocks are pruned, unless they are pinned or still in the source. 0 means never."`
 	MaxBytes       Bytes `yaml:"max_bytes" doc:"Size of the archive above which nothing more is archived, and so nothing purged. 0 means no limit."`
 	BytesPerSecond Bytes `yaml:"bytes_per_second" doc:"Bandwidth for copying into the archive. 0 means no limit."`
 }

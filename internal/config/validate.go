@@ -155,6 +155,9 @@ func (l *Loaded) validate() error {
 	if w := c.Metrics.PairWait; w < time.Second || w > 10*time.Minute {
 		bad("metrics.pair_wait", "%v is not between 1s and 10m", w)
 	}
+	if keep, most := c.Archive.KeepBytes, c.Archive.MaxBytes; most > 0 && keep > most && l.Known("archive.max_bytes") {
+		bad("archive.keep_bytes", "%v is more than archive.max_bytes (%v), at which nothing more is archived: nothing would ever be pruned by it", keep, most)
+	}
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", c.Log.Format, "auto", "text", "json")
 	return errors.Join(errs...)
