@@ -12,7 +12,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad store-test torture mutants bench-peer bench-block docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-block docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -44,6 +44,9 @@ e2e: build ## real Traefik, SDKs, telemetrygen, Tempo; .ci/peers/build makes the
 e2e-blocks: ## blocks of ours beside a real Tempo's, and what that answered; BLOCKS=long CONFORMANCE=all for hours
 	.ci/peers/build tempo node
 	cd e2e && go test -count=1 -timeout 10h ./blocks ./conformance
+
+e2e-monitoring: build ## what Prometheus, Grafana and Compose get, with Debian's Prometheus, as root
+	APPLIANCE_BIN=$(CURDIR)/$(BIN) .ci/monitoring-test
 
 store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
 	.ci/store-test
