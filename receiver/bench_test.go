@@ -152,9 +152,15 @@ func BenchmarkServe(b *testing.B) {
 		defer s.Close()
 		underLoad(b, l.Addr().String())
 	})
-	b.Run("receiver", func(b *testing.B) {
-		serveUnderLoad(b, newBare(b, tenPercent{}))
-	})
+	for name, meter := range map[string]*red.Meter{"receiver": nil, "receiver, measuring": newMeter(b)} {
+		b.Run(name, func(b *testing.B) {
+			r, err := New(Config{Listen: "127.0.0.1:0", Meter: meter}, tenPercent{}, discardSink{}, discardLog)
+			if err != nil {
+				b.Fatal(err)
+			}
+			serveUnderLoad(b, r)
+		})
+	}
 }
 
 func serveUnderLoad(b *testing.B, r *Receiver) {
@@ -177,7 +183,10 @@ func serveUnderLoad(b *testing.B, r *Receiver) {
 // clients, and the others of the servers that they call.
 func BenchmarkMeasure(b *testing.B) {
 	meter := newMeter(b)
-	body := calls(b, loadSpans)
+	body, err := calls(loadSpans)
+	if err != nil {
+		b.Fatal(err)
+	}
 	plain := newReplay(b, newBare(b, tenPercent{}), nil, body)
 	r, err := New(Config{Listen: "127.0.0.1:0", Meter: meter}, tenPercent{}, discardSink{}, discardLog)
 	if err != nil {
@@ -211,8 +220,7 @@ func newMeter(t testing.TB) *red.Meter {
 
 // calls makes a request of n spans: of two services in turn, the second of which
 // is called by the first.
-func calls(t testing.TB, n int) []byte {
-	t.Helper()
+func calls(n int) ([]byte, error) {
 	req := traces(n)
 	all := req.Traces().ResourceSpans().At(0)
 	called := req.Traces().ResourceSpans().AppendEmpty()
@@ -233,11 +241,7 @@ func calls(t testing.TB, n int) []byte {
 		s.CopyTo(servers.AppendEmpty())
 		return true
 	})
-	body, err := req.MarshalProto()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
+	return req.MarshalProto()
 }
 
 const (
@@ -296,7 +300,7 @@ func cpuTime(t testing.TB) time.Duration {
 // generateLoad runs in a process of its own: for each number on stdin it sends
 // as many requests, one after another, and says when they are answered.
 func generateLoad(addr string) {
-	body, err := traces(loadSpans).MarshalProto()
+	body, err := calls(loadSpans)
 	if err == nil {
 		err = sendLoad(addr, append([]byte(head(fmt.Sprintf("Content-Length: %d", len(body)))), body...))
 	}

@@ -92,6 +92,7 @@ Start it with: appliance serve`,
 	root.AddCommand(
 		newServeCommand(),
 		newStatusCommand(),
+		newUsageCommand(),
 		newHealthCommand(),
 		newConfigCommand(),
 		newArchiveCommand(),

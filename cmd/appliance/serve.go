@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -78,6 +79,7 @@ type appliance struct {
 	sampler  *sampler.Sampler
 	pressure pressure
 	meter    *red.Meter // nil where metrics.max_series is 0
+	usages   sync.Mutex // held while the archive is read for its usage
 	receiver *receiver.Receiver
 	storage  storage
 	reads    *readapi.Handler // nil where there is nothing to read from
@@ -294,6 +296,7 @@ func (a *appliance) adminServer() (*http.Server, error) {
 		fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("GET "+statusPath, a.serveStatus)
+	mux.HandleFunc("GET "+usagePath, a.serveUsage)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, statusPage(a.status()))

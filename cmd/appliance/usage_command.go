@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"appliance/archive"
+)
+
+func newUsageCommand() *cobra.Command {
+	var target, output string
+	var withArchive bool
+	var blocks, top int
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "Show what fills the disk, by service and operation, and what would halve it",
+		Long: `Ask a running appliance which services and operations fill its disk: the spans that were kept in the last day, and with
+--archive those in the archive. Each part ends with what would about halve it: a rule, or a sampling.
+
+Of the archive some blocks are read, spread over the time that it has; the others are taken to be like them. That takes up to
+20 seconds of one processor.`,
+		Example: `  appliance usage
+  appliance usage --archive --blocks 100 -o json`,
+		Args: cobra.NoArgs,
+	}
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case output != "text" && output != "json":
+			return wrongUsage(cmd, fmt.Errorf("-o %q is neither text nor json", output))
+		case blocks < 1 || blocks > usageMost:
+			return wrongUsage(cmd, fmt.Errorf("--blocks %d is not between 1 and %d", blocks, usageMost))
+		case top < 1:
+			return wrongUsage(cmd, fmt.Errorf("--top %d is not above 0", top))
+		}
+		if target == "" {
+			conf, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			target = "http://" + reachable(conf.HTTP.Listen)
+		}
+		target = strings.TrimSuffix(target, "/") + usagePath
+		if withArchive {
+			target += fmt.Sprintf("?archive=%d", blocks)
+		}
+		body, u, err := fetchUsage(cmd.Context(), target)
+		if err != nil {
+			return err
+		}
+		if output == "json" {
+			_, err = cmd.OutOrStdout().Write(body)
+			return err
+		}
+		return writeUsage(cmd.OutOrStdout(), u, top)
+	}
+	c.Flags().StringVar(&target, "url", "", "base URL of the appliance (default: http.listen on this machine)")
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	c.Flags().BoolVar(&withArchive, "archive", false, "read the archive too")
+	c.Flags().IntVar(&blocks, "blocks", usageBlocks, "how many blocks of the archive are read")
+	c.Flags().IntVar(&top, "top", 20, "how many operations are shown as text")
+	return addConfigFlags(c)
+}
+
+func fetchUsage(ctx context.Context, target string) ([]byte, usage, error) {
+	var u usage
+	ctx, cancel := context.WithTimeout(ctx, usageBudget+10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil || req.URL.Host == "" {
+		return nil, u, &usageError{fmt.Errorf("--url %q is not a URL such as http://localhost:3200", target), "Try: appliance usage --help"}
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, u, fmt.Errorf("no appliance answers at %s: %w; start one with: appliance serve", target, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxUsage))
+	if err != nil {
+		return nil, u, fmt.Errorf("read the usage: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, u, fmt.Errorf("%s answers %s: %s", target, resp.Status, strings.TrimSpace(string(body)))
+	}
+	if err := json.Unmarshal(body, &u); err != nil {
+		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", target, err)
+	}
+	return body, u, nil
+}
+
+func writeUsage(w io.Writer, u usage, top int) error {
+	if d := u.LastDay; d == nil {
+		fmt.Fprintln(w, "spans are not counted: metrics.max_series is 0")
+	} else {
+		fmt.Fprintf(w, "kept since %s: %s spans, %s of OTLP", d.From.UTC().Format(time.RFC3339), humanize.Comma(d.Spans), sizeText(d.OTLPBytes))
+		if d.DiskBytes > 0 {
+			fmt.Fprintf(w, "; the blocks on this disk take %s", sizeText(d.DiskBytes))
+		}
+		fmt.Fprintln(w)
+		if err := writeOperations(w, d.Operations, d.Halve, top); err != nil {
+			return err
+		}
+	}
+	if u.Archive == nil {
+		return nil
+	}
+	fmt.Fprintf(w, "\narchive: %s in %s, of which %d were read", sizeText(u.Archive.Bytes), several(u.Archive.Blocks, "block"), u.Archive.Read)
+	if u.Archive.Unreadable > 0 {
+		fmt.Fprintf(w, " and %d could not be read", u.Archive.Unreadable)
+	}
+	fmt.Fprintln(w)
+	return writeOperations(w, u.Archive.Operations, u.Archive.Halve, top)
+}
+
+func writeOperations(w io.Writer, operations []archive.OperationUsage, halve []string, top int) error {
+	var total int64
+	for _, o := range operations {
+		total += o.Bytes
+	}
+	t := newTable(w)
+	row(t, "SERVICE", "OPERATION", "SPANS", "SIZE", "SHARE")
+	for i, o := range operations {
+		if i == top {
+			break
+		}
+		row(t, fmt.Sprintf("%.60q", o.Service), fmt.Sprintf("%.80q", o.Operation), humanize.Comma(o.Spans), sizeText(o.Bytes), fmt.Sprintf("%d %%", 100*o.Bytes/max(1, total)))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if n := len(operations) - top; n > 0 {
+		fmt.Fprintf(w, "and %s more\n", several(n, "operation"))
+	}
+	for i, h := range halve {
+		word := "to halve it:"
+		if i > 0 {
+			word = "or:"
+		}
+		fmt.Fprintln(w, word, h)
+	}
+	return nil
+}
