@@ -69,6 +69,15 @@ const (
 // Open goes on with what is in the directory. With an error it begins at zero, as
 // far as that says, and the meter can be used.
 func Open(o Options) (*Meter, error) {
+	m := newMeter(o)
+	if err := durable.MkdirAll(m.fs, m.dir, 0o750); err != nil {
+		return m, fmt.Errorf("make %s: %w", m.dir, err)
+	}
+	return m, m.load()
+}
+
+// newMeter is a meter that begins at zero.
+func newMeter(o Options) *Meter {
 	m := &Meter{
 		dir: o.Dir, fs: o.FS, log: o.Logger, maxSeries: o.MaxSeries, verdict: o.Verdict,
 		hash: hasher{maphash.MakeSeed()}, overflowName: []byte(Overflow),
@@ -83,10 +92,7 @@ func Open(o Options) (*Meter, error) {
 	m.table.Store(m.emptyTable())
 	m.graph.init(m.hash, o.MaxSeries, max(1, int64(o.PairWait/time.Second)))
 	m.day.began = m.now()
-	if err := durable.MkdirAll(m.fs, m.dir, 0o750); err != nil {
-		return m, fmt.Errorf("make %s: %w", m.dir, err)
-	}
-	return m, m.load()
+	return m
 }
 
 func (m *Meter) emptyTable() *table[counters] {

@@ -106,7 +106,7 @@ func FuzzFiles(f *testing.F) {
 	dayText := m.appendDay(nil)
 	f.Add(state[len(stateFormat):len(state)-4], dayText[len(dayFormat):len(dayText)-4])
 	f.Fuzz(func(t *testing.T, state, dayText []byte) {
-		m := open(t, func(o *Options) { o.MaxSeries = 20 })
+		m := newMeter(Options{MaxSeries: 20, PairWait: time.Second})
 		err := m.readState(seal(append([]byte(stateFormat), state...)))
 		if err != nil && len(all(m)) > 0 {
 			t.Errorf("with the error %v there are %d series", err, len(all(m)))
