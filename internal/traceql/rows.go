@@ -6,6 +6,7 @@ type rows struct {
 	e      *evaluation
 	fields map[Field]*fieldRows
 	err    error
+	one    *OneSpan // instead of e, for a span alone
 }
 
 // fieldRows finds the rows of spans in one column.
@@ -59,6 +60,9 @@ func phantom(f Field) (Value, bool) {
 // values appends the field's values for a span: for events and links those of
 // the first that has any.
 func (r *rows) values(f Field, span int, dst []Value) []Value {
+	if r.one != nil {
+		return r.one.Values(f, dst)
+	}
 	if unscoped(f) {
 		n := len(dst)
 		of := r.open(spanField(f))
@@ -77,6 +81,9 @@ func (r *rows) all(f Field, span int, dst []Value) []Value {
 
 // match says whether a predicate is true for a span, of events and links for any.
 func (r *rows) match(f Field, p *Predicate, span int) bool {
+	if r.one != nil {
+		return r.one.match(f, p)
+	}
 	if p.asksAbsence() {
 		return !r.match(f, presence(), span)
 	}
