@@ -13,9 +13,13 @@ import (
 type Entry struct {
 	Position
 	Record
+	// Undecided says that a Sieve has not decided on it yet: it is as it was
+	// appended, and spans of it may be left out later.
+	Undecided bool
 }
 
-// ReadAt reads one record that is not deleted yet, also if it is released. The
+// ReadAt reads one record that is not deleted yet, also if it is released: what
+// a Sieve hands out of it, all of it while that has not decided. The
 // payload is in buf, which is grown if needed. ErrGone and ErrDamaged say that
 // it cannot be read any more; any other error is the filesystem's, and may pass.
 func (s *Spool) ReadAt(pos Position, buf []byte) (Entry, error) {
@@ -28,7 +32,11 @@ func (s *Spool) ReadAt(pos Position, buf []byte) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return s.readEntry(f, g, p, buf)
+	e, err := s.readEntry(f, g, p, buf)
+	if err != nil {
+		return e, err
+	}
+	return s.sifted(e)
 }
 
 // acquire opens a segment; the caller calls release.
@@ -89,7 +97,7 @@ func (s *Spool) readEntry(f io.ReaderAt, g *segment, p piece, buf []byte) (Entry
 		s.note(f, g, damageOf(g, p))
 		return Entry{}, fmt.Errorf("read %s: %w", pos, ErrDamaged)
 	}
-	return Entry{pos, Record{Tenant: p.tenant, Spans: int(p.spans), Time: p.when(), Payload: buf}}, nil
+	return Entry{Position: pos, Record: Record{Tenant: p.tenant, Spans: int(p.spans), Time: p.when(), Payload: buf}}, nil
 }
 
 func readPayload(f io.ReaderAt, off int64, buf []byte, sum uint32) (whole bool, err error) {

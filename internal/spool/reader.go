@@ -16,6 +16,10 @@ type Reader struct {
 	read  uint64   // segments up to this id are behind us
 	g     *segment // the one we are in, acquired; or nil
 	walk  walker   // in g
+	from  Position // where it begins
+
+	passed  bool     // only what a Sieve has decided, as it decided
+	blocked Position // the record at the gate, where there is one
 }
 
 // NewReader returns a Reader that begins with the oldest record that is not
@@ -61,6 +65,13 @@ func (r *Reader) NextUpTo(ctx context.Context, buf []byte, most int) (Entry, err
 		e, err := r.spool.readEntry(r.walk.win.file, r.g, p, buf)
 		if errors.Is(err, ErrDamaged) {
 			continue
+		}
+		if err == nil && r.passed {
+			if e, err = r.spool.sifted(e); err == nil && e.Spans == 0 && p.spans > 0 {
+				r.spool.markReleased(r.g, p, int64(p.spans))
+				_ = r.spool.Release() // for the checkpoint, which the next one makes up for
+				continue
+			}
 		}
 		if err != nil {
 			r.walk.at = here
@@ -134,6 +145,7 @@ func (s *Spool) Pending(from Position) iter.Seq2[Info, error] {
 
 // next returns the next frame that is not done, or io.EOF if there is none yet.
 func (r *Reader) next() (piece, error) {
+	r.blocked = Position{}
 	for {
 		if r.g == nil {
 			if err := r.enter(); err != nil {
@@ -150,7 +162,12 @@ func (r *Reader) next() (piece, error) {
 			return piece{}, fmt.Errorf("read %s: %w", Position{r.g.id, r.walk.at.offset}, err)
 		case p.damaged:
 			r.spool.note(r.walk.win.file, r.g, damageOf(r.g, p))
+		case r.g.id == r.from.Segment && p.Offset < r.from.Offset:
 		case !r.spool.isDone(r.g, p):
+			if pos := (Position{r.g.id, p.Offset}); r.passed && r.spool.isBehind(pos) {
+				r.walk.at, r.blocked = mark{p.Offset, p.index, p.before}, pos
+				return piece{}, io.EOF
+			}
 			return p, nil
 		}
 	}
@@ -201,6 +218,9 @@ func (s *Spool) wait(ctx context.Context, r *Reader) error {
 	s.mu.Lock()
 	next, _ := s.find(r.read + 1)
 	more := next != nil && (next != r.g || next.sealed || next.end.offset > r.walk.end.offset)
+	if r.blocked != (Position{}) {
+		more = !s.sift.behind(r.blocked)
+	}
 	if more || s.closed {
 		s.mu.Unlock()
 		if !more {
@@ -219,6 +239,12 @@ func (s *Spool) wait(ctx context.Context, r *Reader) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (s *Spool) isBehind(pos Position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sift.behind(pos)
 }
 
 // isDone says that a record is released or lost.

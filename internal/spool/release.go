@@ -56,13 +56,19 @@ func (s *Spool) releaseFrom(positions []Position) error {
 		case err != nil:
 			return err
 		default:
-			s.markReleased(g, p)
+			left, err := s.leftOf(pos)
+			if err != nil {
+				return err
+			}
+			s.markReleased(g, p, left)
 		}
 	}
 	return nil
 }
 
-func (s *Spool) markReleased(g *segment, p piece) {
+// markReleased counts a record as released, of which a Sieve has left out some
+// spans.
+func (s *Spool) markReleased(g *segment, p piece, left int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.Offset < g.low.offset || g.done.has(p.index) {
@@ -71,4 +77,7 @@ func (s *Spool) markReleased(g *segment, p piece) {
 	g.done.set(p.index)
 	g.gone.add(p.tenant, p.counts())
 	g.dirty = true
+	if left > 0 {
+		s.sift.sums.Pending[p.tenant] -= left
+	}
 }

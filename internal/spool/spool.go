@@ -34,6 +34,7 @@ type Spool struct {
 	lastErr    error
 	closed     bool
 	unsaved    bool // the state file could not be written
+	sift       sieving
 	unlisted   bool // the quarantine could not be listed
 	uncopied   bool // the copy of the state file could not be written
 

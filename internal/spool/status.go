@@ -23,11 +23,15 @@ type Status struct {
 	// Torn counts what crashes left half-written and was cut off.
 	Torn Torn `json:"torn"`
 	// Oldest is the time of the oldest pending record, zero when there is none.
-	Oldest             time.Time       `json:"oldest,omitzero"`
-	Segments           []SegmentStatus `json:"segments"`
-	UnreadableSegments int             `json:"unreadable_segments"`
-	QuarantinedFiles   int             `json:"quarantined_files"`
-	QuarantinedBytes   int64           `json:"quarantined_bytes"`
+	Oldest   time.Time       `json:"oldest,omitzero"`
+	Segments []SegmentStatus `json:"segments"`
+	// Sifted is what a Sieve has left out. It is counted above too: what is left
+	// out is pending until its record is released.
+	Sifted             *Sifted `json:"sifted,omitempty"`
+	Undecided          Counts  `json:"undecided,omitzero"` // of the pending: no rule has decided yet
+	UnreadableSegments int     `json:"unreadable_segments"`
+	QuarantinedFiles   int     `json:"quarantined_files"`
+	QuarantinedBytes   int64   `json:"quarantined_bytes"`
 
 	LastError string `json:"last_error,omitempty"`
 
@@ -60,6 +64,7 @@ func (s *Spool) Status() Status {
 	defer s.stuck.mu.RUnlock()
 	held, files := s.quarantined()
 	oldest := s.oldest()
+	undecided := s.Undecided()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Status{
@@ -71,6 +76,10 @@ func (s *Spool) Status() Status {
 		QuarantinedFiles:   len(files),
 		QuarantinedBytes:   held,
 		Activity:           &Activity{Appended: s.appended, Syncs: s.syncs.Load()},
+	}
+	if s.sift.sieve != nil {
+		sums := s.sift.sums.clone()
+		st.Sifted, st.Undecided = &sums, undecided
 	}
 	if s.lastErr != nil {
 		st.LastError = s.lastErr.Error()

@@ -5,7 +5,7 @@ package traceql
 // OneSpan by one.
 type SpanFilter struct{ node expr }
 
-// CompileSpanFilter compiles an expression that PerSpanProblem has no objection
+// CompileSpanFilter compiles an expression that SpanProblem has no objection
 // to. Its error is an *Error.
 func CompileSpanFilter(x FieldExpr) (*SpanFilter, error) {
 	node, err := compileTruth(x)
@@ -27,7 +27,7 @@ func (f *SpanFilter) Match(s *OneSpan) bool {
 func SpanProblem(x FieldExpr, fits func(Intrinsic) bool) error {
 	var err error
 	inner := map[Level]int{}
-	walkFields(x, func(a *Attribute) {
+	EachAttribute(x, func(a *Attribute) {
 		f := fieldOf(a)
 		if f.inner() {
 			inner[f.Level()]++
@@ -45,46 +45,17 @@ func SpanProblem(x FieldExpr, fits func(Intrinsic) bool) error {
 	return err
 }
 
-// MentionedIntrinsics calls yield with each intrinsic in an expression.
-func MentionedIntrinsics(x FieldExpr, yield func(Intrinsic)) {
-	walkFields(x, func(a *Attribute) {
-		if a.Intrinsic != IntrinsicNone {
-			yield(a.Intrinsic)
-		}
-	})
-}
-
-func walkFields(x FieldExpr, yield func(*Attribute)) {
+// EachAttribute calls yield with each attribute and intrinsic in an expression.
+func EachAttribute(x FieldExpr, yield func(*Attribute)) {
 	switch x := x.(type) {
 	case *Attribute:
 		yield(x)
 	case *Unary:
-		walkFields(x.X, yield)
+		EachAttribute(x.X, yield)
 	case *Binary:
-		walkFields(x.LHS, yield)
-		walkFields(x.RHS, yield)
+		EachAttribute(x.LHS, yield)
+		EachAttribute(x.RHS, yield)
 	}
-}
-
-// ConditionOn returns the comparison of an expression that is one of a single
-// intrinsic with a constant, as a function of that intrinsic's value.
-func ConditionOn(x FieldExpr) (Intrinsic, func(Value) bool, bool) {
-	b, ok := x.(*Binary)
-	if !ok {
-		return 0, nil, false
-	}
-	attr, op, lit := comparison(b)
-	if attr == nil || attr.Intrinsic == IntrinsicNone {
-		return 0, nil, false
-	}
-	p, err := newPredicate(fieldOf(attr), op, lit)
-	if err != nil {
-		return 0, nil, false
-	}
-	if p.asksAbsence() {
-		return attr.Intrinsic, func(v Value) bool { return v.Type == TypeNil }, true
-	}
-	return attr.Intrinsic, p.Match, true
 }
 
 // FieldOf is the field that an attribute names. The error is that of a text
@@ -102,4 +73,10 @@ func FieldOf(text string) (Field, error) {
 		}
 	}
 	return Field{}, errorAt(Pos{1, 1}, "%q is not an attribute", text)
+}
+
+// CompareWith returns the comparison of a number with a literal: value op lit.
+func CompareWith(op Op, lit *Literal) func(Value) bool {
+	right := literalValue(lit)
+	return func(v Value) bool { return compareValues(op, v, right) }
 }

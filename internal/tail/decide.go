@@ -1,0 +1,371 @@
+package tail
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"appliance/internal/otlpwire"
+	"appliance/internal/spool"
+)
+
+// writing is a frame that is to be written: what it says holds already.
+type writing struct {
+	segment string
+	frame   *frame
+	gate    spool.Position
+	groups  int
+}
+
+const (
+	atOnceBytes = 32 << 20         // of records that are decided by one write
+	patience    = 2 * time.Second  // with those who write while something is due
+	farBehind   = 10 * time.Second // at most is waited for more of a trace
+)
+
+// advance decides on the groups that are due. more says that there may be
+// records that are not observed yet: a verdict is on all that came before it.
+func (l *Line) advance(ctx context.Context, now time.Time, more bool) error {
+	if l.unsaved != nil {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	for ctx.Err() == nil {
+		n, bytes := 0, 0
+		for n < len(l.groups) && bytes < atOnceBytes && l.groups[n].segment == l.groups[0].segment {
+			over := now.Sub(l.due(l.groups[n]))
+			if over < 0 || more && over < patience {
+				break
+			}
+			bytes += l.groups[n].bytes
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := l.decide(l.groups[:n], 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide decides on the oldest groups, which are of one segment, and lets them
+// pass.
+func (l *Line) decide(groups []*group, flags uint64) error {
+	if l.unsaved != nil {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	name, ok := l.o.Spool.SegmentName(groups[0].segment)
+	last := groups[len(groups)-1]
+	gate := last.last
+	gate.Offset++
+	f := &frame{time: time.Now().UnixNano()}
+	b := &builder{Line: l, frame: f, outcome: map[verdictKey]int{}, tenant: map[string]int{}}
+	for _, g := range groups {
+		b.judge(g, flags)
+	}
+	l.unsaved = &writing{name, f, gate, len(groups)}
+	if !ok { // the segment is gone, and what was in it is counted
+		f.records = nil
+		l.passed()
+		return nil
+	}
+	if err := b.sift(last.last); err != nil {
+		return err
+	}
+	return l.save()
+}
+
+// save writes what is decided, and lets it pass.
+func (l *Line) save() error {
+	w := l.unsaved
+	if err := l.journal.write(w.segment, w.frame); err != nil {
+		return err
+	}
+	if err := l.known.add(w.segment, w.frame); err != nil {
+		return err
+	}
+	l.passed()
+	return nil
+}
+
+// passed opens the gate for what was written.
+func (l *Line) passed() {
+	w, now := l.unsaved, time.Now()
+	left := map[spool.LeftOut]int64{}
+	var spans int64
+	for _, o := range w.frame.records {
+		for _, x := range o.left {
+			left[spool.LeftOut{Tenant: w.frame.tenants[o.tenant], Rule: w.frame.outcomes[x.outcome].rule}] += x.spans
+		}
+		spans += o.kept()
+	}
+	var all []spool.LeftOut
+	for k, n := range left {
+		k.Spans = n
+		all = append(all, k)
+	}
+	l.gate = w.gate
+	done := l.groups[:w.groups]
+	l.groups = l.groups[w.groups:]
+	l.counts.passed(done, w.frame)
+	l.o.Spool.Pass(w.gate, all...)
+	if w.segment != "" {
+		l.touch(w.segment, now)
+	}
+	l.unsaved = nil
+	l.age(now)
+}
+
+// age forgets the verdicts that are too old, or too many.
+func (l *Line) age(now time.Time) {
+	if n := len(l.marks); n == 0 || now.Sub(l.marks[n-1].at) > time.Second {
+		l.marks = append(l.marks, mark{at: now})
+	}
+	l.marks[len(l.marks)-1].to = l.late.next
+	// What was late when it came finds its verdict when it passes.
+	over := l.o.Remember + l.o.Wait + farBehind
+	for len(l.marks) > 0 && now.Sub(l.marks[0].at) > over {
+		l.late.dropTo(l.marks[0].to)
+		l.marks = l.marks[1:]
+	}
+	if n := l.late.len() - l.o.MaxTraces; n > 0 {
+		l.late.dropTo(l.late.first + uint64(n))
+		l.counts.addForgotten(int64(n))
+	}
+	l.setOpen()
+}
+
+// builder makes a frame.
+type builder struct {
+	*Line
+	frame   *frame
+	outcome map[verdictKey]int
+	tenant  map[string]int
+}
+
+type verdictKey struct {
+	rule      uint16
+	threshold uint32
+}
+
+// judge gives each trace of a group its verdict.
+func (b *builder) judge(g *group, flags uint64) {
+	first := b.open.first
+	n := int(g.traces - first)
+	by := make([]int16, n) // the rule of each
+	offered := map[*rate]float64{}
+	rates := make([]*rate, 0)
+	for i := range n {
+		t := b.open.at(first + uint64(i))
+		r := b.rules.first(t)
+		by[i] = int16(r)
+		if r != noRule && b.rules.list[r].Keep.SpansPerSecond > 0 {
+			x := b.rate(r, t.group)
+			if _, ok := offered[x]; !ok {
+				rates = append(rates, x)
+			}
+			offered[x] += float64(t.spans)
+		}
+	}
+	thresholds := map[*rate]uint64{}
+	for _, x := range rates {
+		thresholds[x] = b.thresholdOf(x.probability(g.until, offered[x]))
+	}
+	kept := map[*rate]float64{}
+	for i := range n {
+		t := b.open.at(first + uint64(i))
+		v := verdictOf{id: t.id, tenant: t.tenant}
+		name := ""
+		if r := int(by[i]); r != noRule {
+			rule := &b.rules.list[r]
+			name = rule.Name
+			v.threshold = pack(rule.threshold)
+			if rule.Keep.SpansPerSecond > 0 {
+				x := b.rate(r, t.group)
+				v.threshold = pack(thresholds[x])
+				if randomness(t.id) >= unpack(v.threshold) {
+					kept[x] += float64(t.spans)
+				}
+			}
+		}
+		v.rule = b.names.of(name)
+		d := decided{id: t.id, spans: uint64(t.spans), flags: flags}
+		if t.flags&hasRoot == 0 {
+			d.flags |= rootMissing
+		}
+		d.tenant, d.outcome = b.tenantOf(b.tenants.list[t.tenant]), b.outcomeOf(&v)
+		b.frame.traces = append(b.frame.traces, d)
+		b.late.add(func(to *verdictOf) { *to = v })
+	}
+	for x, n := range kept {
+		x.kept(n)
+	}
+	b.open.dropTo(g.traces)
+}
+
+// randomness of a trace, where no rv says another.
+func randomness(id [16]byte) uint64 { return binary.BigEndian.Uint64(id[8:]) & (1<<56 - 1) }
+
+// thresholdOf is that of a probability above 0.
+func (l *Line) thresholdOf(p float64) uint64 {
+	const least = 1.0 / (1 << 30)
+	t, err := l.o.Threshold(max(p, least))
+	if err != nil {
+		return keepAll
+	}
+	return t
+}
+
+// rate is that of a rule for traces of a group.
+func (l *Line) rate(r int, group uint32) *rate {
+	rule := &l.rules.list[r]
+	k := rateOf{rule: r}
+	if len(rule.per) > 0 {
+		var values []string
+		for _, i := range rule.per {
+			values = append(values, l.values.list[group][i])
+		}
+		k.values = strings.Join(values, "\x01")
+	}
+	x := l.rates[k]
+	if x == nil {
+		x = &rate{perSecond: rule.Keep.SpansPerSecond}
+		l.rates[k] = x
+	}
+	return x
+}
+
+func (b *builder) tenantOf(name string) int {
+	i, ok := b.tenant[name]
+	if !ok {
+		i = len(b.frame.tenants)
+		b.frame.tenants = append(b.frame.tenants, name)
+		b.tenant[name] = i
+	}
+	return i
+}
+
+func (b *builder) outcomeOf(v *verdictOf) int {
+	k := verdictKey{v.rule, v.threshold}
+	i, ok := b.outcome[k]
+	if !ok {
+		i = len(b.frame.outcomes)
+		b.frame.outcomes = append(b.frame.outcomes, verdict{b.names.list[v.rule], unpack(v.threshold)})
+		b.outcome[k] = i
+	}
+	return i
+}
+
+// sift reads the records up to one, and enters what is left of each.
+func (b *builder) sift(last spool.Position) error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // all of them are there
+	var buf []byte
+	failures := 0
+	for {
+		e, err := b.behind.NextUpTo(now, buf, spool.MaxPayload)
+		switch {
+		case errors.Is(err, context.Canceled), errors.Is(err, spool.ErrClosed):
+			return nil // the last ones are damaged
+		case err != nil:
+			if failures++; failures < readTries {
+				continue
+			}
+			// It stays in the spool, and is handed out whole should it be readable again.
+			b.trouble("a record of the spool cannot be read, and is not decided on", err)
+			b.behind.Skip()
+			failures = 0
+			continue
+		}
+		failures = 0
+		buf = e.Payload[:0]
+		if e.Position.Compare(last) <= 0 {
+			b.frame.records = append(b.frame.records, b.outcomeFor(e))
+		}
+		if e.Position.Compare(last) >= 0 {
+			return nil
+		}
+	}
+}
+
+// wire scans the records, which went through the receiver's limits or earlier
+// ones.
+var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 1 << 30}
+
+// outcomeFor says what is left of a record.
+func (b *builder) outcomeFor(e spool.Entry) outcome {
+	o := outcome{offset: e.Offset, tenant: b.tenantOf(e.Tenant), spans: int64(e.Spans)}
+	tenant := b.tenants.of(e.Tenant)
+	left := map[int]int64{}
+	var (
+		known  key
+		v      verdictOf
+		number int
+		state  []byte
+	)
+	_, err := wire.Walk(e.Payload, func(s *otlpwire.Span) {
+		if s.Invalid != 0 {
+			return
+		}
+		if k := (key{[16]byte(s.TraceID), tenant}); k != known || len(o.runs) == 0 {
+			known = k
+			v = b.verdictOn(k)
+			number = b.outcomeOf(&v)
+		}
+		if n := len(o.runs); n > 0 && o.runs[n-1].outcome == number {
+			o.runs[n-1].spans++
+		} else {
+			o.runs = append(o.runs, run{number, 1})
+		}
+		keep := false
+		switch t := unpack(v.threshold); t {
+		case keepAll:
+			keep = true
+		case keepNone:
+		default:
+			var out otlpwire.Verdict
+			out, state = b.thin(t, s, state)
+			keep = out.Keep
+		}
+		if !keep {
+			left[number]++
+		}
+	})
+	if err != nil { // whoever gets it finds the same
+		b.trouble("a record of the spool is not what the receiver wrote", fmt.Errorf("scan record %s: %w", e.Position, err))
+		o.runs = nil
+		return o
+	}
+	for i, n := range left {
+		o.left = append(o.left, leftOut{i, n})
+	}
+	slices.SortFunc(o.left, func(a, b leftOut) int { return cmp.Compare(a.outcome, b.outcome) })
+	return o
+}
+
+// verdictOn is the verdict on a trace. One that is forgotten keeps it.
+func (b *builder) verdictOn(k key) verdictOf {
+	if v := b.late.find(k); v != nil {
+		return *v
+	}
+	b.counts.addForgotten(1)
+	return verdictOf{id: k.id, tenant: k.tenant, rule: b.names.of("")}
+}
+
+// thin is Options.Thin for a span whatever its sampling.priority, which the
+// sampler has honoured.
+func (l *Line) thin(threshold uint64, s *otlpwire.Span, buf []byte) (otlpwire.Verdict, []byte) {
+	plain := *s
+	plain.HasPriority = false
+	return l.o.Thin(threshold, &plain, buf)
+}

@@ -1,0 +1,237 @@
+package tail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"appliance/internal/durable"
+	"appliance/internal/spool"
+)
+
+const sumsName = "sums.json"
+
+// sums are what files left out that are gone, or are about to be.
+type sums struct {
+	Tenants map[string]int64 `json:"tenants"`
+	Rules   map[string]int64 `json:"rules"`
+	Folded  []string         `json:"folded,omitempty"`
+}
+
+// file is what is known of a file of verdicts.
+type file struct{ touched time.Time }
+
+// anything says whether there are verdicts of earlier runs.
+func (l *Line) anything() (bool, error) {
+	entries, err := l.o.FS.ReadDir(l.o.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for verdicts: %w", err)
+	}
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == sumsName || strings.HasSuffix(e.Name(), suffix)
+	}), nil
+}
+
+// load reads what earlier runs decided: how far, what was left out, and the
+// verdicts that are remembered.
+func (l *Line) load() error {
+	total, err := l.readSums()
+	if err != nil {
+		return err
+	}
+	entries, err := l.o.FS.ReadDir(l.o.Dir)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, name := range l.o.Spool.SegmentNames() {
+		there[name] = true
+	}
+	left := spool.Sifted{Pending: map[string]int64{}, Tenants: total.Tenants, Rules: total.Rules}
+	newest, now := int64(0), time.Now()
+	var segments []string
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || slices.Contains(total.Folded, name) {
+			continue
+		}
+		s, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) { newest = max(newest, f.time) })
+		if err != nil {
+			return err
+		}
+		s.each(func(tenant, rule string, spans int64) {
+			left.Tenants[tenant] += spans
+			left.Rules[rule] += spans
+		})
+		segments = append(segments, name)
+		l.files[name] = &file{now}
+		if n := len(s.records); n > 0 && there[name] {
+			if id, ok := segmentID(name); ok {
+				last := spool.Position{Segment: id, Offset: s.records[n-1].offset + 1}
+				if last.Compare(l.gate) > 0 {
+					l.gate = last
+				}
+			}
+		}
+	}
+	if err := l.recall(segments, newest); err != nil {
+		return err
+	}
+	if len(l.o.Rules) == 0 { // nothing waits
+		l.gate = spool.Position{Segment: math.MaxUint64, Offset: math.MaxInt64}
+	}
+	return l.pending(left)
+}
+
+// pending counts what is left out of records that are not released, and puts
+// the sieve in its place.
+func (l *Line) pending(left spool.Sifted) error {
+	for info, err := range l.o.Spool.Pending(spool.Position{}) {
+		if err != nil {
+			// It is counted as proven until then, and the account balances.
+			l.trouble("not all records of the spool can be looked for in the verdicts", err)
+			break
+		}
+		if info.Compare(l.gate) >= 0 {
+			break
+		}
+		n, err := l.Left(info.Position)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			left.Pending[info.Tenant] += n
+		}
+	}
+	l.o.Spool.SetSieve(l, l.gate, left)
+	return nil
+}
+
+// recall remembers verdicts that are not too old. A clock that jumped while
+// nothing ran makes none of them older than the others.
+func (l *Line) recall(segments []string, newest int64) error {
+	slices.Sort(segments) // by their numbers
+	for _, name := range segments {
+		_, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) {
+			if newest-f.time > int64(l.o.Remember) {
+				return
+			}
+			for _, t := range f.traces {
+				v := verdictOf{
+					id: t.id, tenant: l.tenants.of(f.tenants[t.tenant]),
+					rule: l.names.of(f.outcomes[t.outcome].rule), threshold: pack(f.outcomes[t.outcome].threshold),
+				}
+				if have := l.late.find(v.of()); have != nil {
+					*have = v
+					continue
+				}
+				l.late.add(func(to *verdictOf) { *to = v })
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l.marks = append(l.marks, mark{time.Now(), l.late.next})
+	l.setOpen()
+	return nil
+}
+
+// segmentID is the number in the name of a segment.
+func segmentID(name string) (uint64, bool) {
+	id, _, _ := strings.Cut(name, "-")
+	n, err := strconv.ParseUint(id, 16, 64)
+	return n, err == nil
+}
+
+func (l *Line) readSums() (sums, error) {
+	s := sums{Tenants: map[string]int64{}, Rules: map[string]int64{}}
+	b, err := durable.ReadFile(l.o.FS, filepath.Join(l.o.Dir, sumsName), maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("read %s: %w; move it away, and counts of what the rules left out begin again", filepath.Join(l.o.Dir, sumsName), err)
+	}
+	return s, nil
+}
+
+// touch notes that something was written for a segment.
+func (l *Line) touch(segment string, now time.Time) { l.files[segment] = &file{now} }
+
+// fold removes the files of segments that are gone, once their verdicts are too
+// old.
+func (l *Line) fold(now time.Time) {
+	if now.Sub(l.folded) < foldEvery {
+		return
+	}
+	l.folded = now
+	l.journal.makeRoom()
+	if err := l.tryFold(now); err != nil {
+		l.trouble("old verdicts cannot be removed; trying again", err)
+	}
+}
+
+func (l *Line) tryFold(now time.Time) error {
+	there := l.o.Spool.SegmentNames()
+	total, err := l.readSums()
+	if err != nil {
+		return err
+	}
+	var gone []string
+	for _, name := range total.Folded {
+		if err := durable.Remove(l.o.FS, l.known.path(name)); err != nil {
+			return err
+		}
+	}
+	for name, f := range l.files {
+		if now.Sub(f.touched) > l.o.Remember+l.o.Wait+farBehind && !slices.Contains(there, name) {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 && len(total.Folded) == 0 {
+		return nil
+	}
+	slices.Sort(gone)
+	for _, name := range gone {
+		s, _, err := readSegment(l.o.FS, l.known.path(name), nil)
+		if err != nil {
+			return err
+		}
+		s.each(func(tenant, rule string, spans int64) {
+			total.Tenants[tenant] += spans
+			total.Rules[rule] += spans
+		})
+	}
+	total.Folded = gone
+	text, err := json.Marshal(total)
+	if err != nil {
+		return fmt.Errorf("encode sums of verdicts: %w", err)
+	}
+	if err := durable.WriteFile(l.o.FS, filepath.Join(l.o.Dir, sumsName), append(text, '\n'), fileMode); err != nil {
+		return err
+	}
+	for _, name := range gone {
+		if l.journal.name == name {
+			l.journal.close()
+		}
+		if err := durable.Remove(l.o.FS, l.known.path(name)); err != nil {
+			return err
+		}
+		delete(l.files, name)
+	}
+	return nil
+}
