@@ -12,6 +12,7 @@ type Config struct {
 	MemoryLimit Bytes         `yaml:"memory_limit" doc:"Memory that the process should take at most. 0: nine tenths of the limit of its cgroup, or no limit where it has none."`
 	Receiver    Receiver      `yaml:"receiver"`
 	Sampler     Sampler       `yaml:"sampler"`
+	Tail        Tail          `yaml:"tail"`
 	Spool       Spool         `yaml:"spool"`
 	Blocks      Blocks        `yaml:"blocks"`
 	Forwarder   Forwarder     `yaml:"forwarder"`
@@ -148,6 +149,7 @@ func Default() Config {
 			IdleTimeout:       2 * time.Minute,
 		},
 		Sampler:   Sampler{Probability: 1, Mode: "equalizing", Precision: 4, Window: 10 * time.Second, PressureThreshold: 0.8},
+		Tail:      Tail{DecisionWait: 30 * time.Second, Remember: 10 * time.Minute},
 		Spool:     Spool{MaxBytes: 4 << 30},
 		Blocks:    Blocks{MaxWait: 10 * time.Second, MergeAfter: 5 * time.Minute, MaxBytes: 512 << 20},
 		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},

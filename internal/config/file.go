@@ -86,6 +86,10 @@ func (f *file) mapping(group string, n ast.Node) []error {
 func (f *file) value(k Key, n ast.Node) error {
 	var errs []error
 	switch k.Type {
+	case tailRulesType:
+		rules, err := f.tailRules(k, n)
+		errs = append(errs, err)
+		f.into.Tail.Rules = rules
 	case "list":
 		seq, ok := n.(*ast.SequenceNode)
 		if !ok {

@@ -60,6 +60,8 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[Bytes]():
 		return "size"
+	case reflect.TypeFor[[]TailRule]():
+		return tailRulesType
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -82,6 +84,9 @@ func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().F
 // set reads text into the key's field, as it stands in a variable or a flag: lists and maps with commas.
 func (k Key) set(c *Config, text string) error {
 	f := k.field(c)
+	if k.Type == tailRulesType {
+		return k.setTailRules(c, text)
+	}
 	switch f.Kind() {
 	case reflect.Slice:
 		return k.setList(c, splitList(text))

@@ -71,6 +71,8 @@ func (k Key) Text(c *Config) string {
 			items[i] = quote(s)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
+	case []TailRule:
+		return tailRulesText(v)
 	case map[string]float64:
 		var items []string
 		for _, name := range slices.Sorted(maps.Keys(v)) {

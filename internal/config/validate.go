@@ -116,6 +116,12 @@ func (l *Loaded) validate() error {
 	if c.Sampler.PressureSpansPerSecond < 0 {
 		bad("sampler.pressure_spans_per_second", "%v is negative; 0 means that sampling does not depend on the spool", c.Sampler.PressureSpansPerSecond)
 	}
+	if w := c.Tail.DecisionWait; w < 100*time.Millisecond || w > time.Hour {
+		bad("tail.decision_wait", "%v is not between 100ms and 1h; 30s suits nearly everyone", w)
+	}
+	if r := c.Tail.Remember; r < time.Second || r > 24*time.Hour {
+		bad("tail.remember", "%v is not between 1s and 24h; 10m suits nearly everyone", r)
+	}
 	if c.Forwarder.DrainDeadline < 0 {
 		bad("forwarder.drain_deadline", "%v is negative; 0 means that a stop does not wait", c.Forwarder.DrainDeadline)
 	}
