@@ -41,7 +41,7 @@ type batcher struct {
 }
 
 func newBatcher(log *spool.Spool, size int, linger time.Duration, large large) *batcher {
-	return &batcher{reader: log.NewReader(), size: size, linger: linger, large: large, free: make(chan []byte, 4)}
+	return &batcher{reader: log.Passed(), size: size, linger: linger, large: large, free: make(chan []byte, 4)}
 }
 
 func (r *batcher) close() { r.reader.Close() }

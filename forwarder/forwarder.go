@@ -67,17 +67,18 @@ func (f *Forwarder) Run(ctx context.Context) error {
 
 var errUnsettled = errors.New("tempo has acknowledged them, and they are kept for as long as it may have them in memory only")
 
-// Drain returns nil once nothing is pending in the spool, and an error once
+// Drain returns nil once nothing is pending in the spool that is decided, and an
+// error once
 // Tempo has acknowledged all that it takes now, which takes longer to settle
 // than a stop should, or when ctx is done.
 func (f *Forwarder) Drain(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		switch pending := f.o.Spool.Status().Pending; {
-		case pending.Records == 0:
+		switch st := f.o.Spool.Status(); {
+		case st.Pending.Records <= st.Undecided.Records:
 			return nil
-		case f.stats.unproven.Load()+f.lanes.delayed() >= pending.Spans:
+		case f.stats.unproven.Load()+f.lanes.delayed() >= st.Decided():
 			return errUnsettled
 		}
 		select {

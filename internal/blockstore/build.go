@@ -44,22 +44,21 @@ func (s *Store) build(ctx context.Context) {
 	}
 }
 
-// nextPart waits for a closed part; nil when ctx is done.
+// nextPart waits for a closed part that is decided; nil when ctx is done.
 func (s *Store) nextPart(ctx context.Context) *part {
 	for {
 		s.mu.Lock()
 		cut := s.cut
-		if len(s.full) > 0 {
-			p := s.full[0]
-			s.full = s.full[1:]
-			s.mu.Unlock()
+		p, moved := s.takeDecided()
+		s.mu.Unlock()
+		if p != nil {
 			return p
 		}
-		s.mu.Unlock()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-cut:
+		case <-moved:
 		}
 	}
 }
@@ -72,15 +71,22 @@ func (s *Store) again(p *part, err error) {
 	p.failed++
 	parts := []*part{p}
 	if n := p.Size().Records; p.failed >= splitAfter && n > 1 && !diskRefuses(err) {
-		first, rest := p.Split(n / 2)
-		parts = []*part{{Part: first, closed: true}, {Part: rest, closed: true}}
-		t := s.of(p.Tenant())
-		at := slices.Index(t.parts, p)
-		t.parts = slices.Replace(t.parts, at, at+1, parts...)
-		s.retire(&p.held, func() {}) // who reads it may go on
+		parts = s.halve(p, n/2)
 	}
 	s.full = append(s.full, parts...)
 	s.grown()
+}
+
+// halve puts two closed parts in the place of one, the first with n records.
+// s.mu is held.
+func (s *Store) halve(p *part, n int) []*part {
+	first, rest := p.Split(n)
+	parts := []*part{{Part: first, closed: true}, {Part: rest, closed: true}}
+	t := s.of(p.Tenant())
+	at := slices.Index(t.parts, p)
+	t.parts = slices.Replace(t.parts, at, at+1, parts...)
+	s.retire(&p.held, func() {}) // who reads it may go on
+	return parts
 }
 
 // buildPart makes a block of a part, proves it, and gives its records up.

@@ -7,8 +7,8 @@ import (
 
 const drainEvery = 20 * time.Millisecond
 
-// Drain returns once everything in the spool is in blocks, or ctx is done. It
-// cuts what there is at once, so it is for the end of a run.
+// Drain returns once everything in the spool is in blocks that is decided, or
+// ctx is done. It cuts what there is at once, so it is for the end of a run.
 func (s *Store) Drain(ctx context.Context) error {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
@@ -19,7 +19,7 @@ func (s *Store) Drain(ctx context.Context) error {
 			s.interrupt()
 		}
 		s.mu.Unlock()
-		if s.opt.Spool.Status().Pending.Records == 0 {
+		if st := s.opt.Spool.Status(); st.Pending.Records <= st.Undecided.Records {
 			return nil
 		}
 		select {

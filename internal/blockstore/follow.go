@@ -106,7 +106,7 @@ func (s *Store) closeDue(now time.Time) (next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next = now.Add(idle)
-	behind := len(s.full) > 0
+	behind := s.behind()
 	for _, t := range s.tenants {
 		n := len(t.parts)
 		if n == 0 || t.parts[n-1].closed {

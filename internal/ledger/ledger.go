@@ -118,6 +118,7 @@ type Account struct {
 	Rejected    map[string]int64 `json:"rejected"`
 	RuledOut    map[string]int64 `json:"ruled_out"` // by rules at the door
 	Pending     int64            `json:"pending"`   // in the spool
+	Undecided   int64            `json:"undecided"` // of them, spans of traces on which no tail rule has decided yet
 	Stuck       int64            `json:"stuck"`     // set aside, since Tempo does not take them while it takes others
 	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
 	Discarded   map[string]int64 `json:"discarded"` // by Tempo, or by an operator
@@ -147,7 +148,10 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 		RuledOut: add(l.earlier.RuledOut, run.RuledOut), Pending: st.Pending.Spans, Stuck: st.Stuck.Spans, Damaged: st.Lost.Spans, Discarded: map[string]int64{}, Tenants: map[string]Tenant{},
 	}
 	a.Unaccounted = max(0, l.earlier.Kept+run.Kept-total(st))
-	a.Kept = total(st) + a.Unaccounted
+	out := sifted(st)
+	a.SampledOut = add(a.SampledOut, out.Rules)
+	a.Undecided = min(st.Undecided.Spans, st.Pending.Spans)
+	a.Kept = total(st) + a.Unaccounted - sum(out.Tenants)
 	a.Received = a.Kept + sum(a.SampledOut) + sum(a.Rejected) + sum(a.RuledOut)
 	tenants := map[string]bool{}
 	for _, tally := range []spool.Tally{st.Pending, st.Stuck, st.Released, st.Lost} {
@@ -158,6 +162,8 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 	for name := range tenants {
 		pending, released, lost := st.Pending.Tenants[name].Spans, st.Released.Tenants[name].Spans, st.Lost.Tenants[name].Spans
 		stuck := st.Stuck.Tenants[name].Spans
+		pending -= out.Pending[name]
+		released -= out.Tenants[name] - out.Pending[name]
 		discarded := atMost(l.discarded[name], released) // the rest was released after st was read
 		a.Discarded = add(a.Discarded, discarded)
 		a.Tenants[name] = Tenant{
@@ -165,9 +171,24 @@ func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 			Proven: released - sum(discarded), Discarded: discarded,
 		}
 	}
-	a.Proven = st.Released.Spans - sum(a.Discarded)
+	a.Pending -= sum(out.Pending)
+	a.Proven = st.Released.Spans - (sum(out.Tenants) - sum(out.Pending)) - sum(a.Discarded)
 	a.acknowledge(l.acknowledged)
 	return a
+}
+
+// sifted is what tail sampling has left out. Of damaged records it may be that
+// they count as pending no more, so it is never more than there is.
+func sifted(st spool.Status) spool.Sifted {
+	if st.Sifted == nil {
+		return spool.Sifted{}
+	}
+	out := *st.Sifted
+	out.Pending = map[string]int64{}
+	for tenant, n := range st.Sifted.Pending {
+		out.Pending[tenant] = max(0, min(n, st.Pending.Tenants[tenant].Spans))
+	}
+	return out
 }
 
 // atMost is counts whose sum is no more than most.

@@ -110,6 +110,16 @@ func (p *Part) Positions() []spool.Position {
 	return out
 }
 
+// Last is the position of its last record; the zero Position if there is none.
+func (p *Part) Last() spool.Position {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if len(p.entries) == 0 {
+		return spool.Position{}
+	}
+	return p.entries[len(p.entries)-1].position
+}
+
 // Records yields the records from the nth on, 0 for all, also those that are
 // added meanwhile. A payload is valid until the next one is asked for. The
 // error is that of the spool, with the record's position; what follows is

@@ -25,6 +25,18 @@ type Sifted struct {
 	Rules   map[string]int64 `json:"rules,omitempty"`
 }
 
+// Decided is how many of the pending spans wait only to leave: those that are
+// undecided, or left out, do not.
+func (st *Status) Decided() int64 {
+	n := st.Pending.Spans - st.Undecided.Spans
+	if st.Sifted != nil {
+		for _, left := range st.Sifted.Pending {
+			n -= left
+		}
+	}
+	return n
+}
+
 // LeftOut is spans that a rule leaves out.
 type LeftOut struct {
 	Tenant, Rule string
