@@ -40,6 +40,9 @@ func checkKeys(conf config.Loaded) error {
 	if err := tryReceiver(receiver.Config{Rules: conf.Receiver.Rules}); err != nil {
 		errs = append(errs, conf.At("receiver.rules", errors.Unwrap(err)))
 	}
+	if conf.Known("tail.rules") {
+		errs = append(errs, checkTail(conf))
+	}
 	for _, origin := range conf.Receiver.CORS.AllowedOrigins {
 		if err := tryReceiver(receiver.Config{AllowedOrigins: []string{origin}}); err != nil {
 			errs = append(errs, conf.At("receiver.cors.allowed_origins", errors.Unwrap(err)))

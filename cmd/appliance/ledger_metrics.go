@@ -57,14 +57,15 @@ func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 	return []telemetry.Metric{
 		received,
 		number("appliance_kept_spans_total", "Spans kept over all runs: pending, stuck, proven, discarded, damaged, unaccounted for and acknowledged as lost.", func(l ledger.Account) int64 { return l.Kept }),
-		byReason("appliance_sampled_out_spans_total", "Spans that the sampler dropped over all runs, by reason.", sampledOutReasons(), func(l ledger.Account) map[string]int64 { return l.SampledOut }),
+		byReason("appliance_sampled_out_spans_total", "Spans that the sampler dropped over all runs, by reason, and that tail sampling left out, by the name of the rule.", sampledOutReasons(), func(l ledger.Account) map[string]int64 { return l.SampledOut }),
 		byReason("appliance_rejected_spans_total", "Spans answered as partial_success over all runs, by reason.", rejectedReasons(), func(l ledger.Account) map[string]int64 { return l.Rejected }),
 		family("appliance_ruled_out_spans_total", "Spans that a rule of receiver.rules dropped over all runs, by rule.", []string{"rule"}, func(l ledger.Account, e emit) {
 			for rule, n := range l.RuledOut {
 				e(float64(n), rule)
 			}
 		}),
-		number("appliance_pending_spans", "Spans in the spool.", func(l ledger.Account) int64 { return l.Pending }),
+		number("appliance_pending_spans", "Spans in the spool, without those that tail sampling leaves out.", func(l ledger.Account) int64 { return l.Pending }),
+		number("appliance_undecided_spans", "Pending spans of traces on which no rule of tail.rules has decided yet.", func(l ledger.Account) int64 { return l.Undecided }),
 		number("appliance_forwarder_stuck_spans", "Spans that Tempo does not take while it takes others. They are set aside and tried again from time to time; see: appliance spool stuck list.", func(l ledger.Account) int64 { return l.Stuck }),
 		number("appliance_proven_spans_total", "Spans that left the spool as safe over all runs: read back from a block, or acknowledged by a Tempo elsewhere and not lost in the time that it takes to write them.", func(l ledger.Account) int64 { return l.Proven }),
 		family("appliance_discarded_spans_total", "Spans that Tempo discarded, by its reason, or an operator (reason operator).", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {

@@ -126,6 +126,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			},
 		},
 	}
+	families = append(families, a.tailMetrics()...)
 	families = append(families, ledgerMetrics(a.account)...)
 	families = append(families,
 		spooled("appliance_spool_bytes", "Disk space of the spool.", func(s spool.Status) float64 { return float64(s.Bytes) }),

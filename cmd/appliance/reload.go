@@ -18,7 +18,7 @@ import (
 // configPoll is how often the configuration file is looked at.
 const configPoll = 2 * time.Second
 
-// watchConfig takes the sampler's configuration anew on SIGHUP and when the file changes. What is not valid is refused
+// watchConfig takes the sampler's configuration and tail.rules anew on SIGHUP and when the file changes. What is not valid is refused
 // as a whole and the last good one stays.
 func (a *appliance) watchConfig(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
@@ -47,7 +47,7 @@ func (a *appliance) followConfig(ctx context.Context, hup <-chan os.Signal, tick
 	}
 }
 
-// reloadConfig takes the sampler's keys over and says which others differ from what runs. That nothing differs is news to
+// reloadConfig takes the sampler's keys and the rules of tail sampling over and says which others differ from what runs. That nothing differs is news to
 // whoever sent a signal, and not where a file was merely touched, hence its level.
 func (a *appliance) reloadConfig(unchanged slog.Level) {
 	conf, err := a.reload()
@@ -63,15 +63,24 @@ func (a *appliance) reloadConfig(unchanged slog.Level) {
 			p.configured, p.relief = c, relief
 		})
 	}
+	var rules bool
+	if err == nil {
+		rules, err = a.reloadTail(conf)
+	}
 	if err != nil {
 		a.logger.Error("configuration not taken over; the last good one stays", "err", err)
 		return
 	}
-	later := slices.DeleteFunc(config.Changed(&a.conf.Config, &conf.Config), func(path string) bool { return strings.HasPrefix(path, "sampler.") })
+	later := slices.DeleteFunc(config.Changed(&a.conf.Config, &conf.Config), func(path string) bool {
+		return strings.HasPrefix(path, "sampler.") || strings.HasPrefix(path, "tail.") && a.reloadsTail()
+	})
+	if rules {
+		a.logger.Info("rules of tail sampling taken over", "rules", len(conf.Tail.Rules), "decision_wait", conf.Tail.DecisionWait.String())
+	}
 	switch {
 	case differs:
 		a.logger.Info("sampler configuration taken over", "sampling", samplingText(c.Probability, c.TargetSpansPerSecond))
-	case len(later) == 0:
+	case len(later) == 0 && !rules:
 		a.logger.Log(context.Background(), unchanged, "configuration read again; nothing differs from what runs")
 	}
 	if len(later) > 0 {

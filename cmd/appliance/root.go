@@ -99,6 +99,7 @@ Start it with: appliance serve`,
 		newSpoolCommand(),
 		newReceiverCommand(),
 		newSamplerCommand(),
+		newTailCommand(),
 		newNomadCommand(),
 		newVersionCommand(),
 	)

@@ -25,6 +25,7 @@ import (
 	"appliance/internal/readapi"
 	"appliance/internal/red"
 	"appliance/internal/spool"
+	"appliance/internal/tail"
 	"appliance/internal/telemetry"
 	"appliance/receiver"
 	"appliance/sampler"
@@ -72,7 +73,9 @@ type appliance struct {
 	began  time.Time
 
 	spool    *spool.Spool
-	sink     *sinkTo // what the receiver keeps batches in: the spool
+	tail     *tail.Line    // nil where tail sampling is off
+	tailing  tail.Settings // in force
+	sink     *sinkTo       // what the receiver keeps batches in: the spool
 	disks    *disks
 	ledger   *ledger.Ledger
 	unread   bool // which loss was acknowledged could not be read
@@ -113,6 +116,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return err
 	}
 	defer a.spool.Close()
+	if err := a.openTail(); err != nil {
+		return err
+	}
 	a.sink = &sinkTo{Spool: a.spool}
 	a.disks = newDisks(a.conf.DataDir, a.archiveURL(), int64(a.conf.Spool.MaxBytes), a.spool.Held)
 	a.openMeter()
@@ -168,6 +174,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.runArchiver(background) })
 	parts.Go(func() error { return a.nomad.alone(background, a.fenced(a.archiving)) })
 	parts.Go(func() error { return a.sampler.Run(background) })
+	if a.tail != nil {
+		parts.Go(func() error { return a.tail.Run(background) })
+	}
 	parts.Go(func() error { return a.keepLedger(background) })
 	parts.Go(func() error { return a.keepCounts(background) })
 	parts.Go(func() error { return a.watchConfig(background) })

@@ -18,6 +18,7 @@ import (
 	"appliance/forwarder"
 	"appliance/internal/blockstore"
 	"appliance/internal/ledger"
+	"appliance/internal/tail"
 )
 
 const (
@@ -39,6 +40,7 @@ type status struct {
 	Store     *blockstore.Status `json:"store,omitempty"`     // absent with a Tempo elsewhere
 	Forwarder *forwarderStatus   `json:"forwarder,omitempty"` // absent without one
 	Sampler   samplerStatus      `json:"sampler"`
+	Tail      *tail.Status       `json:"tail,omitempty"` // absent where tail sampling is off
 	Disks     []diskStatus       `json:"disks"`
 	Archive   *archiveStatus     `json:"archive,omitempty"` // absent where nothing is archived
 }
@@ -99,6 +101,10 @@ func (a *appliance) status() status {
 			s.Archive = &archiveStatus{}
 		}
 		s.Archive.NotPruned = *why
+	}
+	if a.tail != nil {
+		t := a.tail.Status()
+		s.Tail = &t
 	}
 	a.storage.status(&s)
 	return s

@@ -11,6 +11,7 @@ import (
 
 	"appliance/archive"
 	"appliance/internal/blockstore"
+	"appliance/internal/tail"
 )
 
 // statusText is a status for a person. last, of a second before, gives rates; nil for none.
@@ -52,6 +53,9 @@ func statusText(s status, last *status) string {
 	span("rejected", sumOf(l.Rejected), sumOf(w.Rejected), reasons(l.Rejected))
 	span("kept", l.Kept, w.Kept, "")
 	span("  pending", l.Pending, w.Pending, pendingText(s))
+	if s.Tail != nil {
+		span("    undecided", l.Undecided, w.Undecided, several(int(s.Tail.Traces), "trace")+" that no tail rule has decided on yet")
+	}
 	if l.Stuck != 0 {
 		span("  stuck", l.Stuck, w.Stuck, "tempo does not take them; see `appliance spool stuck list`")
 	}
@@ -75,6 +79,9 @@ func statusText(s status, last *status) string {
 	row("spool", "%s", spoolText(s.Spool))
 	if len(s.Disks) > 0 {
 		row("disk", "%s", disksText(s.Disks))
+	}
+	if s.Tail != nil {
+		row("tail", "%s", tailText(s.Tail))
 	}
 	if s.Store != nil {
 		row("blocks", "%s", storeText(s.Store))
@@ -196,6 +203,21 @@ func storeText(s *blockstore.Status) string {
 	}
 	if s.LastError != "" {
 		text += "; last error: " + s.LastError
+	}
+	return text
+}
+
+// tailText is what tail sampling remembers, and what it could not do as asked.
+func tailText(t *tail.Status) string {
+	text := fmt.Sprintf("%s verdicts remembered, %s of memory, %s late", humanize.Comma(t.Verdicts), humanize.IBytes(uint64(t.Bytes)), several(int(t.Late), "span"))
+	if t.Early > 0 {
+		text += fmt.Sprintf("; %s decided early, since there were too many", several(int(t.Early), "trace"))
+	}
+	if t.Forgotten > 0 {
+		text += fmt.Sprintf("; %s forgotten early", several(int(t.Forgotten), "verdict"))
+	}
+	if t.LastError != "" {
+		text += "; last error: " + t.LastError
 	}
 	return text
 }
