@@ -123,7 +123,8 @@ func (p *Part) Last() spool.Position {
 // Records yields the records from the nth on, 0 for all, also those that are
 // added meanwhile. A payload is valid until the next one is asked for. The
 // error is that of the spool, with the record's position; what follows is
-// yielded after it.
+// yielded after it. Spans on which tail sampling has not decided are marked:
+// UndecidedKey.
 func (p *Part) Records(ctx context.Context, from int) iter.Seq2[spool.Entry, error] {
 	return func(yield func(spool.Entry, error) bool) {
 		var buf []byte
@@ -145,6 +146,9 @@ func (p *Part) Records(ctx context.Context, from int) iter.Seq2[spool.Entry, err
 				err = fmt.Errorf("read record %s: %w", at, err)
 			} else {
 				buf = e.Payload[:0]
+				if e.Undecided {
+					e.Payload = marked(e.Payload)
+				}
 			}
 			if !yield(e, err) {
 				return
@@ -180,6 +184,9 @@ func (p *Part) TraceIn(ctx context.Context, id [16]byte, from, to int, dst []byt
 			return dst, found, fmt.Errorf("read the spans of record %s: %w", at, err)
 		}
 		if n.Kept > 0 {
+			if e.Undecided {
+				only = marked(only)
+			}
 			dst = append(dst, only...)
 			found += n.Kept
 		}
