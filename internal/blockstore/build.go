@@ -100,6 +100,10 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 	if err != nil {
 		return err
 	}
+	if spans == 0 { // left out by tail sampling, or damaged, and counted so by the spool
+		s.publish(p, nil)
+		return nil
+	}
 	ranges, err := rangesOf(p.Positions(), s.opt.Spool.SegmentName)
 	if err != nil {
 		return err

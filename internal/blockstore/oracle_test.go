@@ -26,10 +26,12 @@ type oracle struct {
 	next   uint64
 	traces uint64
 	acked  map[string]map[uint64]bool // by tenant and span id
+
+	traceIDs map[uint64]uint64 // of spans
 }
 
 func newOracle(seed uint64) *oracle {
-	return &oracle{rng: rand.New(rand.NewPCG(seed, 1)), traces: 10, acked: map[string]map[uint64]bool{}}
+	return &oracle{rng: rand.New(rand.NewPCG(seed, 1)), traces: 10, acked: map[string]map[uint64]bool{}, traceIDs: map[uint64]uint64{}}
 }
 
 // record makes one of a few spans of traces that other records have as well.
@@ -43,6 +45,7 @@ func (o *oracle) record(tenant string) (spool.Record, []uint64) {
 		trace := o.next/100*10 + o.rng.Uint64N(o.traces)
 		scope = protowire.AppendBytes(protowire.AppendTag(scope, 2, protowire.BytesType), span(trace, o.next))
 		ids = append(ids, o.next)
+		o.traceIDs[o.next] = trace
 	}
 	resource := protowire.AppendBytes(protowire.AppendTag(nil, 2, protowire.BytesType), scope)
 	payload := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), resource)
