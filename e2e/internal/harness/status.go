@@ -57,6 +57,7 @@ type Ledger struct {
 	RuledOut    map[string]int64 `json:"ruled_out"`
 	Rejected    map[string]int64 `json:"rejected"`
 	Pending     int64            `json:"pending"`
+	Undecided   int64            `json:"undecided"`
 	Proven      int64            `json:"proven"`
 	Discarded   map[string]int64 `json:"discarded"`
 	Damaged     int64            `json:"damaged"`
