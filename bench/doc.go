@@ -4,6 +4,7 @@
 //	.ci/peers/build otelcol
 //	CGO_ENABLED=0 go build -o .cache/appliance ./cmd/appliance
 //	cd bench && go run .
+//	cd bench && go run . tail -spans 1000000
 //
 // Rounds alternate between the servers, so that what else happens on the machine hits all of them. Work is measured as CPU time of the
 // server's process, so that neither the load generator nor the backend counts, each of which is a process of its own. A run in which

@@ -33,6 +33,8 @@ func run(ctx context.Context, args []string) error {
 			return serveDiscard(ctx, args[1:])
 		case "load":
 			return generateLoad(ctx, args[1:], os.Stdout)
+		case "tail":
+			return compareTail(ctx, args[1:])
 		}
 	}
 	return compare(ctx, args)
