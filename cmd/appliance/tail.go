@@ -29,7 +29,7 @@ func tailSettings(conf config.Loaded) tail.Settings {
 	return s
 }
 
-// checkTail says what is wrong with the rules.
+// checkTail says what is wrong with each rule.
 func checkTail(conf config.Loaded) error {
 	var errs []error
 	for _, reason := range sampledOutReasons() {
@@ -39,10 +39,16 @@ func checkTail(conf config.Loaded) error {
 			}
 		}
 	}
-	if err := errors.Join(append(errs, tail.Check(tailSettings(conf).Rules))...); err != nil {
-		return conf.At("tail.rules", err)
+	err := tail.Check(tailSettings(conf).Rules)
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		errs = append(errs, joined.Unwrap()...)
+	} else if err != nil {
+		errs = append(errs, err)
 	}
-	return nil
+	for i, err := range errs {
+		errs[i] = conf.At("tail.rules", err)
+	}
+	return errors.Join(errs...)
 }
 
 // tailThreshold is the threshold of a probability, as precise as the sampler's.

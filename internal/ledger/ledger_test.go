@@ -340,3 +340,30 @@ func TestSaveAfterAnError(t *testing.T) {
 		t.Errorf("%d rejected, want 1", n)
 	}
 }
+
+// TestTailSampling counts what tail sampling left out as sampled out, whether
+// its records are still in the spool or not.
+func TestTailSampling(t *testing.T) {
+	st := spool.Status{
+		Pending: tally{"a": 50, "b": 10}.of(), Released: tally{"a": 100, "b": 5}.of(), Lost: tally{"a": 3}.of(),
+		Undecided: spool.Counts{Records: 1, Spans: 20},
+		Sifted: &spool.Sifted{
+			Pending: map[string]int64{"a": 12, "b": 99}, // of b more than there is: a record was damaged
+			Tenants: map[string]int64{"a": 82, "b": 12},
+			Rules:   map[string]int64{"health": 60, "rest": 34},
+		},
+	}
+	l, err := Open(crashfs.New(), path, st)
+	must(t, err)
+	a := l.Balance(Counts{SampledOut: map[string]int64{"probability": 7}}, st)
+	if err := balanced(Account{
+		Received: a.Received, Kept: a.Kept, SampledOut: a.SampledOut, Pending: a.Pending, Proven: a.Proven, Damaged: a.Damaged,
+		Tenants: a.Tenants,
+	}); err != nil {
+		t.Error(err)
+	}
+	if a.Received != 168+7 || a.Kept != 168-94 || a.SampledOut["health"] != 60 || a.SampledOut["probability"] != 7 || a.Undecided != 20 ||
+		a.Pending != 38+0 || a.Tenants["a"].Pending != 38 || a.Tenants["a"].Proven != 30 {
+		t.Errorf("%+v", a)
+	}
+}
