@@ -12,7 +12,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-block docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -66,6 +66,10 @@ e2e-nomad: ## the image and the binary in a real Nomad, as root; .ci/docker brin
 bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
+
+bench-store: build ## from the socket to merged and archived, beside a real Tempo; BENCH_ARGS="-rates 10000,50000,100000 -for 60s" for the table
+	.ci/peers/build tempo
+	cd bench && go run . store -appliance $(CURDIR)/$(BIN) -tempo $(CURDIR)/.cache/peers/bin/tempo $(BENCH_ARGS)
 
 bench-block: ## what a block costs in CPU, memory and bytes, beside Tempo's CreateBlock; BENCH_ARGS="-spans 50000" for a part
 	.ci/peers/build tempo

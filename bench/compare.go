@@ -46,7 +46,7 @@ func compare(ctx context.Context, args []string) (err error) {
 		r.printWorkload(os.Stdout, result)
 	}
 	r.printVerdict(os.Stdout)
-	return errors.Join(r.write(o.out), r.err())
+	return errors.Join(writeJSON(o.out, r), r.err())
 }
 
 func measureWorkload(ctx context.Context, o options, w workload, dir string) (result workloadResult, err error) {
@@ -161,8 +161,6 @@ func load(ctx context.Context, args ...string) (outcome, error) {
 	if err != nil {
 		return got, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, self, append([]string{"load"}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

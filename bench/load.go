@@ -24,6 +24,7 @@ type outcome struct {
 	Bad       map[string]int64 // anything but a 200 that took all spans
 	Seconds   float64
 	Latencies []time.Duration // from the time a request was due
+	Taken     []int64         `json:",omitempty"` // unique requests of which all spans were taken
 }
 
 // outstanding bounds the requests under way at a fixed rate; beyond, the server is not keeping up and the run says so.
@@ -34,6 +35,7 @@ func generateLoad(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	url := flags.String("url", "", "where to send to")
 	file := flags.String("requests", "", "file with requests")
+	unique := flags.Int64("unique", -1, "instead of a file: send requests of unique spans, from this one on")
 	once := flags.Bool("once", false, "send each request once")
 	clients := flags.Int("clients", 8, "connections")
 	rate := flags.Float64("rate", 0, "requests a second; 0: as fast as the connections go")
@@ -41,11 +43,10 @@ func generateLoad(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r, err := readRequests(*file)
+	g, err := chooseGenerator(*url, *file, *unique, *clients)
 	if err != nil {
 		return err
 	}
-	g := newGenerator(*url, r, *clients)
 	started := time.Now()
 	switch {
 	case *once:
@@ -65,6 +66,9 @@ type generator struct {
 	r    requests
 	all  []*http.Client // by turns
 	next atomic.Int64
+	// body is the nth request; it may be written over dst.
+	body func(dst []byte, n int64) []byte
+	pool sync.Pool // of bodies
 
 	mu     sync.Mutex
 	result outcome
@@ -73,8 +77,29 @@ type generator struct {
 func newGenerator(url string, r requests, clients int) *generator {
 	return &generator{
 		url: url, r: r, all: newClients(r, clients),
+		body:   func(_ []byte, n int64) []byte { return r.Bodies[int(n)%len(r.Bodies)] },
 		result: outcome{Bad: map[string]int64{}},
 	}
+}
+
+// chooseGenerator is one for the requests of a file, or for unique ones.
+func chooseGenerator(url, file string, unique int64, clients int) (*generator, error) {
+	if unique < 0 {
+		r, err := readRequests(file)
+		if err != nil {
+			return nil, err
+		}
+		return newGenerator(url, r, clients), nil
+	}
+	u, err := newUniques()
+	if err != nil {
+		return nil, err
+	}
+	g := newGenerator(url, requests{Type: typeProtobuf, Spans: uniqueSpans}, clients)
+	g.next.Store(unique)
+	g.body = func(dst []byte, n int64) []byte { return u.body(dst, n, time.Now()) }
+	g.result.Taken = []int64{}
+	return g, nil
 }
 
 // newClients are one for HTTP/1.1, which has a pool of connections, and one a connection for HTTP/2, which would have one.
@@ -128,6 +153,7 @@ func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duratio
 	started := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	first := g.next.Load()
 	for i := int64(0); ; i++ {
 		due := started.Add(time.Duration(float64(i) / rate * float64(time.Second)))
 		if due.Sub(started) >= d {
@@ -142,7 +168,7 @@ func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duratio
 		select {
 		case free <- struct{}{}:
 			all.Go(func() {
-				g.send(ctx, i, due)
+				g.send(ctx, first+i, due)
 				<-free
 			})
 		default:
@@ -152,8 +178,25 @@ func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duratio
 }
 
 func (g *generator) send(ctx context.Context, i int64, due time.Time) {
-	trouble := g.exchange(ctx, g.all[int(i)%len(g.all)], g.r.Bodies[int(i)%len(g.r.Bodies)])
+	room, _ := g.pool.Get().([]byte)
+	body := g.body(room, i)
+	trouble := g.exchange(ctx, g.all[int(i)%len(g.all)], body)
+	if trouble == "" && g.result.Taken != nil { // else the connection may still be reading it
+		g.pool.Put(body) //nolint:staticcheck // a slice's header is little beside its bytes
+	}
 	g.note(g.r.Spans, trouble, time.Since(due))
+	if trouble == "" {
+		g.taken(i)
+	}
+}
+
+// taken notes that a unique request was.
+func (g *generator) taken(i int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.result.Taken != nil {
+		g.result.Taken = append(g.result.Taken, i)
+	}
 }
 
 func (g *generator) note(spans int, trouble string, took time.Duration) {

@@ -35,6 +35,8 @@ func run(ctx context.Context, args []string) error {
 			return generateLoad(ctx, args[1:], os.Stdout)
 		case "tail":
 			return compareTail(ctx, args[1:])
+		case "store":
+			return benchStore(ctx, args[1:])
 		}
 	}
 	return compare(ctx, args)

@@ -102,7 +102,7 @@ func (r *report) err() error {
 	return nil
 }
 
-func (r *report) write(path string) error {
+func writeJSON(path string, r any) error {
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

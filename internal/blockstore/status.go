@@ -20,6 +20,7 @@ type Status struct {
 	Blocks     int       `json:"blocks"`          // in place
 	Bytes      int64     `json:"bytes"`           // of their data files
 	Oldest     time.Time `json:"oldest,omitzero"` // span in them
+	ToMerge    int       `json:"blocks_to_merge"` // of these; they are archived only once they are merged
 	LiveSpans  int64     `json:"live_spans"`      // in no block yet
 	Cut        int64     `json:"blocks_cut"`      // by this process, as the following
 	Spans      int64     `json:"spans_cut"`
@@ -43,6 +44,9 @@ func (s *Store) Status() Status {
 		for _, b := range t.blocks {
 			st.Blocks++
 			st.Bytes += b.Meta.Size
+			if !b.merged() {
+				st.ToMerge++
+			}
 			if st.Oldest.IsZero() || b.Meta.StartTime.Before(st.Oldest) {
 				st.Oldest = b.Meta.StartTime
 			}
