@@ -50,7 +50,7 @@ func BenchmarkStore(b *testing.B) {
 		}
 		built := cpu(b)
 		build += built - start
-		if err := s.mergeBlocks(b.Context(), &plan{tenant: "a", sources: slices.Clone(s.of("a").blocks)}); err != nil {
+		if _, err := s.mergeBlocks(b.Context(), &plan{tenant: "a", sources: slices.Clone(s.of("a").blocks)}); err != nil {
 			b.Fatal(err)
 		}
 		merge += cpu(b) - built

@@ -91,7 +91,7 @@ func (s *Store) halve(p *part, n int) []*part {
 
 // buildPart makes a block of a part, proves it, and gives its records up.
 func (s *Store) buildPart(ctx context.Context, p *part) error {
-	w, err := s.newWriter(p.Tenant(), 0)
+	w, err := s.newWriter(p.Tenant(), levelCut, false)
 	if err != nil {
 		return err
 	}

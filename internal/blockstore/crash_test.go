@@ -13,13 +13,16 @@ import (
 
 const crashPoints = 12 // of each kind
 
+// crashes are how a life ends.
+var crashes = map[string]func(*crashfs.FS, *rand.Rand) *crashfs.FS{
+	"kill":      func(f *crashfs.FS, _ *rand.Rand) *crashfs.FS { return f.Kill() },
+	"power cut": func(f *crashfs.FS, r *rand.Rand) *crashfs.FS { return f.PowerCut(crashfs.Scramble, r) },
+}
+
 // TestCrash ends the machine or the process at one step after the other, and
 // counts what the next start finds: each span that was acknowledged, once.
 func TestCrash(t *testing.T) {
-	for name, end := range map[string]func(*crashfs.FS, *rand.Rand) *crashfs.FS{
-		"kill":      func(f *crashfs.FS, _ *rand.Rand) *crashfs.FS { return f.Kill() },
-		"power cut": func(f *crashfs.FS, r *rand.Rand) *crashfs.FS { return f.PowerCut(crashfs.Scramble, r) },
-	} {
+	for name, end := range crashes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			steps := 0 // of a life without a crash

@@ -33,8 +33,11 @@ func (b *Block) final(before time.Time) bool {
 	return b.Lineage == nil || b.merged() && !b.cut().After(before)
 }
 
-// merged says that a block stays as it is: it was merged, or we did not make it.
-func (b *Block) merged() bool { return b.Lineage == nil || b.Meta.CompactionLevel > 0 }
+// merged says that a block stays as it is: no merge follows, or we did not make
+// it.
+func (b *Block) merged() bool {
+	return b.Lineage == nil || b.Meta.CompactionLevel > levelCut && !b.Lineage.Again
+}
 
 func loadBlock(fsys durable.FS, dir string) (*Block, error) {
 	text, err := durable.ReadFile(fsys, filepath.Join(dir, block.MetaName), maxMeta)

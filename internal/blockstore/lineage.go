@@ -27,6 +27,11 @@ type Lineage struct {
 	Version int `json:"version"`
 	// Cut is when the youngest of its records were cut off from those that come.
 	Cut time.Time `json:"cut"`
+	// FirstCut is that of the oldest ones, of a block that was merged. It is not
+	// known of traces that wait: these may be much older.
+	FirstCut time.Time `json:"first_cut,omitzero"`
+	// Again says that a merged block is to be merged once more.
+	Again bool `json:"merge_again,omitempty"`
 	// Merged are the blocks that it was made of, none for one made from the spool.
 	Merged []string `json:"merged,omitempty"`
 	// Ranges are the records of its tenant whose spans are in it, as long as the

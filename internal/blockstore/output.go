@@ -17,6 +17,7 @@ type output struct {
 	store  *Store
 	tenant string
 	level  int
+	stays  bool          // no merge follows
 	merger *block.Merger // nil until there is a trace
 	dir    string        // in staging, of its own
 	over   *writer       // nil until a trace is too large
@@ -27,10 +28,9 @@ func (o *output) add(sources ...*block.MergeSource) error {
 	if o.merger == nil {
 		id := uuid.NewString()
 		o.dir = o.store.path(stagingName, id)
-		m, err := block.NewMerger(block.BuilderOptions{
-			FS: o.store.fs, Dir: o.dir, Tenant: o.tenant, BlockID: id, CompactionLevel: o.level, Overflow: o.overflow, DigestKey: digestKey,
-			Memory: &o.store.memory,
-		})
+		opts := o.store.shape(o.tenant, id, o.dir, o.level, o.stays)
+		opts.Overflow = o.overflow
+		m, err := block.NewMerger(opts)
 		if err != nil {
 			return fmt.Errorf("begin a block: %w", err)
 		}
@@ -42,7 +42,7 @@ func (o *output) add(sources ...*block.MergeSource) error {
 // overflow takes what the block cannot have of a single trace.
 func (o *output) overflow(record []byte) error {
 	if o.over == nil {
-		over, err := o.store.newWriter(o.tenant, o.level)
+		over, err := o.store.newWriter(o.tenant, o.level, o.stays)
 		if err != nil {
 			return err
 		}

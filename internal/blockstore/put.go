@@ -10,7 +10,7 @@ import (
 // there. When it returns nil the spans are in a proven block. After an error
 // they are in none, but for a crash of the disk's.
 func (s *Store) Put(ctx context.Context, tenant string, record []byte) error {
-	w, err := s.newWriter(tenant, 0)
+	w, err := s.newWriter(tenant, levelCut, false)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,8 @@ type Options struct {
 	CutSpans int
 	CutBytes int64
 	// MergeAfter is how long a block is left alone before it is merged with the
-	// others of its time. Default 5 minutes.
+	// others of its time, and how much time a merged block is to have. Default 5
+	// minutes.
 	MergeAfter time.Duration
 	// MergedBytes is about how large a merged block becomes, in bytes of its
 	// data file. Default 512 MiB.
@@ -84,7 +85,8 @@ type Store struct {
 	log *slog.Logger
 	fs  durable.FS
 	// memory has the buffers of blocks, for the next ones.
-	memory block.Memory
+	memory      block.Memory
+	mergeMemory int64 // of the sources of a merge
 
 	mu      sync.Mutex
 	tenants map[string]*tenant
@@ -112,7 +114,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+		mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
 		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {

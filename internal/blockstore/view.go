@@ -124,6 +124,14 @@ func (b *Block) cut() time.Time {
 	return b.Lineage.Cut
 }
 
+// firstCut is when its oldest record was cut, as far as that is known.
+func (b *Block) firstCut() time.Time {
+	if b.Lineage != nil && !b.Lineage.FirstCut.IsZero() {
+		return b.Lineage.FirstCut
+	}
+	return b.cut()
+}
+
 func newestFirst(a, b *Block) int {
 	return cmp.Or(b.Meta.EndTime.Compare(a.Meta.EndTime), cmp.Compare(a.Meta.BlockID, b.Meta.BlockID))
 }

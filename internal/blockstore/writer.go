@@ -21,6 +21,7 @@ type writer struct {
 	store   *Store
 	tenant  string
 	level   int
+	stays   bool // no merge follows
 	builder *block.Builder
 	dir     string  // in staging, of its own
 	used    bool    // something was added
@@ -35,12 +36,12 @@ type proven struct {
 	stats   block.Stats
 }
 
-func (s *Store) newWriter(tenant string, level int) (*writer, error) {
+func (s *Store) newWriter(tenant string, level int, stays bool) (*writer, error) {
 	id := uuid.NewString()
-	w := &writer{store: s, tenant: tenant, level: level, dir: s.path(stagingName, id)}
-	b, err := block.NewBuilder(block.BuilderOptions{
-		FS: s.fs, Dir: w.dir, Tenant: tenant, BlockID: id, CompactionLevel: level, Overflow: w.overflow, DigestKey: digestKey, Memory: &s.memory,
-	})
+	w := &writer{store: s, tenant: tenant, level: level, stays: stays, dir: s.path(stagingName, id)}
+	opts := s.shape(tenant, id, w.dir, level, stays)
+	opts.Overflow = w.overflow
+	b, err := block.NewBuilder(opts)
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)
 	}
@@ -51,7 +52,7 @@ func (s *Store) newWriter(tenant string, level int) (*writer, error) {
 // overflow takes what the block cannot have of a single trace.
 func (w *writer) overflow(record []byte) error {
 	if w.over == nil {
-		over, err := w.store.newWriter(w.tenant, w.level)
+		over, err := w.store.newWriter(w.tenant, w.level, w.stays)
 		if err != nil {
 			return err
 		}
