@@ -187,13 +187,9 @@ func (w *blockWriter) flushRowGroup() error {
 func (w *blockWriter) sidecars() (int, error) {
 	filters := newBlooms(int(w.stats.Traces))
 	for ids := w.ids; len(ids) > 0; ids = ids[16:] {
-		filters.add(ids[:16])
+		filters.add((*[16]byte)(ids))
 	}
-	for i := range filters {
-		data, err := filters.encode(i)
-		if err != nil {
-			return 0, err
-		}
+	for i, data := range filters.shards {
 		if err := w.file(BloomName(i), data); err != nil {
 			return 0, err
 		}
@@ -204,7 +200,7 @@ func (w *blockWriter) sidecars() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("encode the index: %w", err)
 	}
-	return len(filters), w.file(IndexName, index)
+	return len(filters.shards), w.file(IndexName, index)
 }
 
 // file writes a file and syncs it, not its name.

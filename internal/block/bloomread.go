@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/willf/bloom"
 )
 
 const (
@@ -42,13 +40,14 @@ func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, er
 	if err != nil {
 		return false, err
 	}
-	for _, location := range bloom.Locations(id[:], f.hashes) {
-		bit := location % f.bits
-		var word [8]byte
-		if err := readExactly(ctx, src, name, word[:], bloomHeader+int64(bit/64)*8); err != nil {
+	h := bloomHashes(&id)
+	for i := range f.hashes {
+		bit := bloomPlace(&h, i) % f.bits
+		var octet [1]byte
+		if err := readExactly(ctx, src, name, octet[:], bloomHeader+int64(bloomByte(bit))); err != nil {
 			return false, err
 		}
-		if binary.BigEndian.Uint64(word[:])>>(bit%64)&1 == 0 {
+		if octet[0]>>(bit%8)&1 == 0 {
 			return false, nil
 		}
 	}
@@ -58,7 +57,7 @@ func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, er
 // bloomFile is a shard: what its header says, and its words if they were read.
 type bloomFile struct {
 	bits   uint64
-	hashes uint
+	hashes uint64
 	words  []byte
 }
 
@@ -68,14 +67,15 @@ func parseBloom(name string, header []byte, size int64) (bloomFile, error) {
 	if bits == 0 || bits > maxBloomBits || bits > words*64 || hashes == 0 || hashes > maxHashes || bits != binary.BigEndian.Uint64(header[16:]) {
 		return bloomFile{}, fmt.Errorf("%w: %s has %d bits and %d hashes in %d bytes", ErrDamaged, name, bits, hashes, size)
 	}
-	return bloomFile{bits: bits, hashes: uint(hashes)}, nil
+	return bloomFile{bits: bits, hashes: hashes}, nil
 }
 
 // has says whether a trace can be in the shard. The words must have been read.
 func (f *bloomFile) has(id *[16]byte) bool {
-	for _, location := range bloom.Locations(id[:], f.hashes) {
-		bit := location % f.bits
-		if binary.BigEndian.Uint64(f.words[bit/64*8:])>>(bit%64)&1 == 0 {
+	h := bloomHashes(id)
+	for i := range f.hashes {
+		bit := bloomPlace(&h, i) % f.bits
+		if f.words[bloomByte(bit)]>>(bit%8)&1 == 0 {
 			return false
 		}
 	}

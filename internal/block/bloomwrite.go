@@ -1,11 +1,8 @@
 package block
 
 import (
-	"bytes"
-	"fmt"
-	"hash/fnv"
-
-	"github.com/willf/bloom"
+	"encoding/binary"
+	"math"
 )
 
 // The shape of bloom filters in Tempo's blocks.
@@ -16,34 +13,45 @@ const (
 )
 
 // blooms are the filters of a block, which Tempo asks whether a trace may be
-// in it.
-type blooms []*bloom.BloomFilter
+// in it: the bytes of their files.
+type blooms struct {
+	hashes uint64
+	shards [][]byte
+}
 
 // newBlooms makes filters for so many traces.
 func newBlooms(traces int) blooms {
-	bits, hashes := bloom.EstimateParameters(uint(max(1, traces)), bloomFalse)
-	shards := min(max(1, (bits+bloomShardBits-1)/bloomShardBits), maxBloomShards)
-	b := make(blooms, shards)
-	for i := range b {
-		b[i] = bloom.New(bloomShardBits, hashes)
+	n := float64(max(1, traces))
+	bits := math.Ceil(-n * math.Log(bloomFalse) / (math.Ln2 * math.Ln2))
+	shards := min(max(1, int(math.Ceil(bits/bloomShardBits))), maxBloomShards)
+	b := blooms{hashes: uint64(math.Ceil(math.Ln2 * bits / n)), shards: make([][]byte, shards)}
+	for i := range b.shards {
+		s := binary.BigEndian.AppendUint64(make([]byte, 0, bloomHeader+bloomShardBits/8), bloomShardBits)
+		s = binary.BigEndian.AppendUint64(s, b.hashes)
+		s = binary.BigEndian.AppendUint64(s, bloomShardBits)
+		b.shards[i] = s[:cap(s)]
 	}
 	return b
 }
 
-func (b blooms) add(id []byte) { b[bloomShardOf(id, len(b))].Add(id) }
-
-// encode returns the bytes of a filter's file.
-func (b blooms) encode(shard int) ([]byte, error) {
-	var buf bytes.Buffer
-	if _, err := b[shard].WriteTo(&buf); err != nil {
-		return nil, fmt.Errorf("encode bloom filter %d: %w", shard, err)
+func (b *blooms) add(id *[16]byte) {
+	words := b.shards[bloomShardOf(id[:], len(b.shards))][bloomHeader:]
+	h := bloomHashes(id)
+	for i := range b.hashes {
+		bit := bloomPlace(&h, i) % bloomShardBits
+		words[bloomByte(bit)] |= 1 << (bit % 8)
 	}
-	return buf.Bytes(), nil
 }
 
-// bloomShardOf is Tempo's choice of the filter that holds a trace.
+// bloomByte is which byte has a bit, of words of 64 bits, big-endian.
+func bloomByte(bit uint64) uint64 { return bit/8 ^ 7 }
+
+// bloomShardOf is Tempo's choice of the filter that holds a trace: FNV-1 of 32
+// bits.
 func bloomShardOf(id []byte, shards int) int {
-	h := fnv.New32()
-	_, _ = h.Write(id) // never fails
-	return int(h.Sum32() % uint32(shards))
+	h := uint32(2166136261)
+	for _, b := range id {
+		h = h*16777619 ^ uint32(b)
+	}
+	return int(h % uint32(shards))
 }

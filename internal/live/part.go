@@ -54,8 +54,8 @@ func (p *Part) Tenant() string { return p.tenant }
 func (p *Part) Add(e spool.Entry) error {
 	var ids []uint32
 	last := uint32(0)
-	_, err := (&otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}).Walk(e.Payload, func(s *otlpwire.Span) {
-		if h := hash(s.TraceID); len(ids) == 0 || h != last {
+	err := traceIDs(e.Payload, func(id []byte) {
+		if h := hash(id); len(ids) == 0 || h != last {
 			last = h
 			ids = append(ids, h)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
 )
 
@@ -157,6 +158,14 @@ func FuzzAdd(f *testing.F) {
 		_ = p.Add(spool.Entry{Record: spool.Record{Payload: payload}})
 		if p.Size().Records != 1 { // whatever it is, it is not lost
 			t.Error("the record is not in the part")
+		}
+		var want, got []string
+		_, err := (&otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}).Walk(payload, func(s *otlpwire.Span) { want = append(want, string(s.TraceID)) })
+		if err != nil {
+			return // the receiver keeps none such
+		}
+		if err := traceIDs(payload, func(id []byte) { got = append(got, string(id)) }); err != nil || !slices.Equal(got, want) {
+			t.Errorf("trace ids are %x, not %x: %v", got, want, err)
 		}
 	})
 }
