@@ -33,6 +33,9 @@ type Report struct {
 // bloom filter each.
 func (b *Block) Verify(ctx context.Context, key uint64) (Report, error) {
 	r := Report{RowGroups: b.RowGroups()}
+	if err := b.file.VerifyHead(ctx); err != nil {
+		return r, damaged(err)
+	}
 	if err := b.verifyMeta(ctx); err != nil {
 		return r, err
 	}

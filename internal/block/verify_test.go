@@ -104,6 +104,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"and index says":         func(m memory) { m[IndexName] = []byte(`{"rowGroups":["AAAA"]}`) },
 		"bits and":               func(m memory) { m["bloom-0"] = bytes.Repeat([]byte{0xff}, 1000) },
 		"is not in its bloom":    func(m memory) { clear(m["bloom-0"][24:]) },
+		"it begins with":         func(m memory) { m[DataName][1]++ },
 		"parquet file is":        func(m memory) { clear(m[DataName]) },
 		"file does not exist":    func(m memory) { delete(m, "bloom-0") },
 		"meta.json: file":        func(m memory) { delete(m, MetaName) },

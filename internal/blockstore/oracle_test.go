@@ -112,6 +112,11 @@ func (o *oracle) check(t testing.TB, s *Store, tenant string) {
 func read(s *Store, tenant string) (map[uint64]int, error) {
 	v := s.View(tenant)
 	defer v.Close()
+	return readView(s, v)
+}
+
+// readView counts the spans of a view, by their ids.
+func readView(s *Store, v *View) (map[uint64]int, error) {
 	found := map[uint64]int{}
 	count := func(data []byte) error {
 		_, err := new(otlpwire.Limits).Walk(data, func(sp *otlpwire.Span) {

@@ -18,6 +18,9 @@ import (
 // start.
 func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made []*proven) ([]*Block, func() error, error) {
 	if err := durable.MkdirAll(s.fs, s.path(tenant), dirMode); err != nil {
+		// A sync that failed is not to be believed later: next time it is made, if
+		// it has nothing yet.
+		_ = s.fs.Remove(s.path(tenant))
 		return nil, nil, fmt.Errorf("make the directory of tenant %s: %w", tenant, err)
 	}
 	c := &commit{Tenant: tenant, path: s.path(commitsName, made[0].meta.BlockID+commitSuffix)}
@@ -64,18 +67,31 @@ func (s *Store) placeOutputs(c *commit) error {
 		return err
 	}
 	for _, id := range c.Outputs {
-		to := s.path(c.Tenant, id)
-		err := durable.Rename(s.fs, s.path(stagingName, id, c.Tenant, id), to)
-		if errors.Is(err, fs.ErrNotExist) {
-			if _, err = s.fs.ReadDir(to); err == nil {
-				err = s.fs.SyncDir(filepath.Dir(to))
-			}
-		}
-		if err != nil {
+		if err := s.placeOutput(s.path(stagingName, id, c.Tenant, id), s.path(c.Tenant, id)); err != nil {
 			return fmt.Errorf("place block %s: %w", id, err)
 		}
 	}
 	return nil
+}
+
+// placeOutput gives a block its name. Where it has that already, the sync of the
+// name may have failed, and one that succeeds after that says nothing. So the
+// block goes back and gets its name again.
+func (s *Store) placeOutput(from, to string) error {
+	err := durable.Rename(s.fs, from, to)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := s.fs.ReadDir(to); err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(s.fs, filepath.Dir(from), dirMode); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(to, from); err != nil {
+		return err
+	}
+	return durable.Rename(s.fs, from, to)
 }
 
 // finishCommit removes the sources of a commit, and then itself. Some may be

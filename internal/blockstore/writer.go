@@ -105,11 +105,20 @@ func (w *writer) prove(ctx context.Context, lineage Lineage) (*proven, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
-	if report.Digest != stats.Digest {
-		return nil, fmt.Errorf("prove block %s: its %d spans are not the %d that were written", meta.BlockID, report.Spans, stats.Spans)
+	if err := proveBuild(stats, report); err != nil {
+		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
 	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = stats.Spans, stats.Copies, stats.Digest
 	return p, writeLineage(w.store.fs, p.dir, p.lineage)
+}
+
+// proveBuild compares what was read back with what was to be written.
+func proveBuild(stats block.Stats, report block.Report) error {
+	if report.Digest != stats.Digest || report.Spans != stats.Spans || stats.Added != stats.Spans+stats.Copies+stats.Overflowed {
+		return fmt.Errorf("its %d spans are not the %d that were written, of %d without %d copies and %d of large traces",
+			report.Spans, stats.Spans, stats.Added, stats.Copies, stats.Overflowed)
+	}
+	return nil
 }
 
 // discard removes what is left in staging.

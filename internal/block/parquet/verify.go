@@ -27,6 +27,19 @@ func (c *Chunk) Verify(ctx context.Context) (pages int64, err error) {
 	}
 }
 
+// VerifyHead says whether the file begins as one of Parquet does. Nothing here
+// reads that, and other readers refuse a file without.
+func (f *File) VerifyHead(ctx context.Context) error {
+	var head [len(Magic)]byte
+	if err := readFull(ctx, f.r, head[:], 0); err != nil {
+		return damaged("head", err)
+	}
+	if string(head[:]) != Magic {
+		return damaged("head", fmt.Errorf("it begins with %q, not %q", head[:], Magic))
+	}
+	return nil
+}
+
 // Verifier reads the pages of a chunk as Pages does, and holds them against what
 // is said of them. The zero Verifier is to be started.
 type Verifier struct {

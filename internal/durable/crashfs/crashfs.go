@@ -53,15 +53,16 @@ type Op struct {
 // FS is the filesystem of one life of the machine or process; Kill and PowerCut
 // give the one that the next life finds.
 type FS struct {
-	mu       sync.Mutex
-	root     *dir
-	steps    int
-	crashAt  int
-	crashed  bool
-	fault    func(Op) error
-	slow     func(Op)
-	capacity int64 // 0: no limit
-	used     int64
+	mu        sync.Mutex
+	root      *dir
+	steps     int
+	crashAt   int
+	crashed   bool
+	loseNames bool
+	fault     func(Op) error
+	slow      func(Op)
+	capacity  int64 // 0: no limit
+	used      int64
 }
 
 var _ durable.FS = (*FS)(nil)
@@ -79,6 +80,10 @@ func (f *FS) CrashAt(step int) { f.mu.Lock(); defer f.mu.Unlock(); f.crashAt = s
 // Fail asks fault at each step; an error of it is what the call returns. A
 // failing Write has then written its first half.
 func (f *FS) Fail(fault func(Op) error) { f.mu.Lock(); defer f.mu.Unlock(); f.fault = fault }
+
+// LoseNames lets a failing SyncDir lose what has changed in the directory, as a
+// failing Sync loses what was written.
+func (f *FS) LoseNames() { f.mu.Lock(); defer f.mu.Unlock(); f.loseNames = true }
 
 // Slow calls delay at each step before it happens; others can go on meanwhile.
 func (f *FS) Slow(delay func(Op)) { f.mu.Lock(); defer f.mu.Unlock(); f.slow = delay }
@@ -277,11 +282,16 @@ func (f *FS) SyncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.step(SyncDir, name); err != nil {
+	switch dying, err := f.step(SyncDir, name); {
+	case err == nil:
+		d.sync()
+		return nil
+	case f.loseNames && !dying && !f.crashed:
+		d.pending = nil // lost, yet still shown to readers
+		return err
+	default:
 		return err
 	}
-	d.sync()
-	return nil
 }
 
 // ReadDir lists a directory.
