@@ -152,6 +152,14 @@ func (a *Archiver) RunOnce(ctx context.Context, progress func(Progress)) (Outcom
 
 // pass looks at the source and copies what is due. After limit, if that is not 0, it begins with no other block.
 func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
+	out, err := a.tryPass(ctx, progress, limit)
+	if err != nil {
+		a.noteWaiting(ctx)
+	}
+	return out, err
+}
+
+func (a *Archiver) tryPass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
 	a.doubt = ""
 	if err := a.proveApart(ctx); err != nil {
 		return Outcome{}, err
