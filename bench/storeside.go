@@ -204,14 +204,18 @@ func startTempo(ctx context.Context, o storeOptions, dir string) (*storeSide, er
 }
 
 // tempoBlocks lists a Tempo's blocks, and says whether something is in its
-// ingester or still to be deleted.
+// ingester or still to be deleted. The ingester always has a block that has no
+// spans yet.
 func tempoBlocks(dir string) (all string, busy bool, err error) {
-	for _, pattern := range []string{"wal/*+*", "wal/blocks/*/*", "blocks/*/*/meta.compacted.json"} {
+	for _, pattern := range []string{"wal/*+*/*", "wal/blocks/*/*", "blocks/*/*/meta.compacted.json"} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return "", false, err
 		}
-		busy = busy || len(found) > 0
+		for _, name := range found {
+			info, err := os.Stat(name)
+			busy = busy || err == nil && info.Size() > 0
+		}
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "blocks/*/*/meta.json"))
 	return fmt.Sprint(found), busy, err
