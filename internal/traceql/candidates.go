@@ -7,7 +7,8 @@ package traceql
 // second pass. A query has to find here what it finds there, so we do the same.
 //
 // If the query is one filter without ||, all comparisons must be met, those of
-// unscoped attributes excepted; otherwise any of them.
+// unscoped attributes excepted, of which one must be if there are no others.
+// Otherwise any comparison must be met.
 
 // candidates marks the spans that get to the second pass. It is nil if the
 // filter is true for none but those anyway, or if all do.
@@ -29,7 +30,7 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 	}
 	met := NewBitmap(e.spans)
 	for _, c := range p.conditions {
-		spans, err := e.match(c.field, c.predicate(), nil)
+		spans, err := e.matchAnywhere(c.field, c.predicate())
 		if err != nil {
 			return nil, err
 		}
@@ -39,8 +40,32 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 	return met, nil
 }
 
+// matchAnywhere is match, but an unscoped field is the span's and the resource's:
+// that the span has the key does not hide the resource's.
+func (e *evaluation) matchAnywhere(f Field, p *Predicate) (*Bitmap, error) {
+	if !unscoped(f) || p.asksAbsence() {
+		return e.match(f, p, nil)
+	}
+	spans, err := e.matchOne(spanField(f), p, nil)
+	if err != nil {
+		return nil, err
+	}
+	more, err := e.matchOne(resourceField(f), p, nil)
+	if err == nil {
+		spans.Or(more)
+	}
+	return spans, err
+}
+
 func (p *plan) allMet(e *evaluation, f *filter) (*Bitmap, error) {
 	met := fullBitmap(e.spans)
+	exempt := true
+	for _, c := range f.cond.list {
+		exempt = exempt && unscoped(c.field) && !c.predicate().asksAbsence()
+	}
+	if exempt && len(f.cond.list) > 0 {
+		return p.anyMet(e)
+	}
 	for _, c := range f.cond.list {
 		if unscoped(c.field) || c.predicate().asksAbsence() {
 			continue

@@ -5,6 +5,9 @@ package traceql
 type condition struct {
 	field Field
 	pred  *Predicate
+	// loose says that the comparison may be true for values that it does not
+	// find itself (siblings.go).
+	loose bool
 }
 
 // conditions collects the conditions of an expression.
@@ -74,7 +77,7 @@ func (c *conditions) mention(x FieldExpr) {
 		c.mention(x.X)
 	case *Binary:
 		if attr, op, lit := comparison(x); attr != nil && op == OpEq && lit.Kind == TypeNil {
-			c.list = append(c.list, condition{fieldOf(attr), &Predicate{Op: OpEq}})
+			c.list = append(c.list, condition{field: fieldOf(attr), pred: &Predicate{Op: OpEq}})
 			return
 		}
 		c.mention(x.LHS)

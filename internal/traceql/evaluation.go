@@ -151,10 +151,11 @@ func (e *evaluation) addChildless(l Level, spans *Bitmap) error {
 }
 
 // matchesPhantom says whether a span without events or links matches. Regular
-// expressions see only what is there, and no identifier of a link is equal to
-// that of none.
+// expressions see no event's name where there is none, and no identifier of a link
+// is equal to that of none.
 func (p *Predicate) matchesPhantom(f Field, v Value) bool {
-	if p.regex != nil || p.Op == OpEq && f.Level() == LevelLink {
+	link := f.Level() == LevelLink
+	if p.regex != nil && !link || p.Op == OpEq && link {
 		return false
 	}
 	return p.Match(v)

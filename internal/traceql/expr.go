@@ -64,7 +64,7 @@ func compileExpr(x FieldExpr) (expr, error) {
 func compileBinary(x *Binary) (expr, error) {
 	if attr, op, lit := comparison(x); attr != nil {
 		p, err := newPredicate(fieldOf(attr), op, lit)
-		return matchExpr{fieldOf(attr), p}, err
+		return matchExpr{field: fieldOf(attr), pred: p}, err
 	}
 	if x.Op == OpAnd || x.Op == OpOr {
 		l, err := compileTruth(x.LHS)
@@ -108,7 +108,7 @@ func compileBinary(x *Binary) (expr, error) {
 // event, link or element of an array has true; with a ! if any has false.
 func compileTruth(x FieldExpr) (expr, error) {
 	if f, p, ok := attributeTruth(x); ok {
-		return matchExpr{f, p}, nil
+		return matchExpr{field: f, pred: p}, nil
 	}
 	return compileExpr(x)
 }
@@ -292,18 +292,9 @@ func computeInts(op Op, a, b int64) (int64, bool) {
 	}
 }
 
-// power is base^exponent, modulo 2^64.
+// power is base^exponent, modulo 2^64. It is 1 where the exponent is negative, as
+// in Tempo.
 func power(base, exponent int64) int64 {
-	if exponent < 0 {
-		switch base {
-		case 1:
-			return 1
-		case -1:
-			return 1 - 2*(exponent&1)
-		default:
-			return 0
-		}
-	}
 	result := int64(1)
 	for ; exponent > 0; exponent >>= 1 {
 		if exponent&1 == 1 {

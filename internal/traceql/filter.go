@@ -53,7 +53,7 @@ func (f *filter) never(e *evaluation) bool {
 		return false
 	}
 	for _, c := range f.cond.list {
-		if _, ok := phantom(c.field); ok {
+		if _, ok := phantom(c.field); ok || c.loose {
 			continue
 		}
 		if unscoped(c.field) {
@@ -105,7 +105,7 @@ func compileMask(x FieldExpr) (mask, error) {
 		return constMask(literalValue(lit).IsTrue()), nil
 	}
 	if f, p, ok := attributeTruth(x); ok {
-		return fieldMask{f, p}, nil
+		return fieldMask{field: f, pred: p}, nil
 	}
 	switch x := x.(type) {
 	case *Unary:
@@ -130,7 +130,7 @@ func compileMask(x FieldExpr) (mask, error) {
 		}
 		if attr, op, lit := comparison(x); attr != nil {
 			p, err := newPredicate(fieldOf(attr), op, lit)
-			return fieldMask{fieldOf(attr), p}, err
+			return fieldMask{field: fieldOf(attr), pred: p}, err
 		}
 	}
 	compiled, err := compileExpr(x)

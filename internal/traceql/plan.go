@@ -9,6 +9,9 @@ type plan struct {
 	// meets one.
 	all, open bool
 	shown     []shownField // in the order in which the query names them
+	// filters and exprs are all that is in the stages.
+	filters []*filter
+	exprs   []expr
 }
 
 // shownField is a field that a span is returned with: the values for which one
@@ -67,6 +70,7 @@ func compilePipeline(q *Pipeline) (*plan, error) {
 		p.all = false
 	}
 	p.open = p.open || len(p.conditions) == 0
+	p.meetSiblings()
 	return p, nil
 }
 
@@ -105,6 +109,7 @@ func (c *compiler) filter(s *Filter) (stage, error) {
 		return nil, err
 	}
 	c.filters++
+	c.plan.filters = append(c.plan.filters, f)
 	c.add(&f.cond)
 	if len(f.cond.list) == 0 {
 		c.plan.open = true
@@ -140,7 +145,9 @@ func (c *compiler) other(x FieldExpr) (expr, error) {
 	}
 	c.others = true
 	c.add(&cond)
-	return compileExpr(x)
+	compiled, err := compileExpr(x)
+	c.plan.exprs = append(c.plan.exprs, compiled)
+	return compiled, err
 }
 
 // show adds a field to those that are returned. A nil predicate stands for any

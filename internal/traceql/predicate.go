@@ -21,6 +21,9 @@ type Predicate struct {
 	// unsigned makes comparisons with numbers below zero false, as on an
 	// unsigned column.
 	unsigned bool
+	// siblings find values of other types that the predicate then looks at too
+	// (siblings.go).
+	siblings []*Predicate
 	// seesOdd makes the predicate look at Vector.Odd.
 	seesOdd bool
 }
@@ -70,7 +73,7 @@ func (p *Predicate) MatchesType(t Type) bool {
 		return true
 	case t == p.Value.Type:
 		return true
-	case p.loose:
+	case p.loose, len(p.siblings) > 0:
 		return Value{Type: t}.numeric() && p.Value.numeric()
 	default:
 		return false
@@ -87,11 +90,24 @@ func (p *Predicate) Match(v Value) bool {
 		return true
 	case p.regex != nil:
 		return p.MatchString(v.Str)
-	case p.unsigned && p.impossible():
+	case p.unsigned && p.impossible(), !p.finds(v):
 		return false
 	default:
 		return compareValues(p.Op, v, p.Value)
 	}
+}
+
+// finds says whether the predicate or a sibling finds the value.
+func (p *Predicate) finds(v Value) bool {
+	if v.Type == p.Value.Type || p.loose {
+		return true
+	}
+	for _, s := range p.siblings {
+		if s.Match(v) {
+			return true
+		}
+	}
+	return false
 }
 
 // SeesOdd says whether the predicate looks at Vector.Odd.

@@ -29,7 +29,11 @@ func (q *Query) String() string {
 }
 
 // printer prints parts of a query one behind the other, in linear time.
-type printer struct{ strings.Builder }
+type printer struct {
+	strings.Builder
+	// label prints the name of a result: see label.
+	label bool
+}
 
 func print(x node) string {
 	var p printer
@@ -37,10 +41,29 @@ func print(x node) string {
 	return p.String()
 }
 
-func (p *printer) put(x node) { x.print(p) }
+// label prints a stage as Tempo names its result in an answer: constants are
+// computed, and neither keys nor texts are escaped. It may not be a query.
+func label(x node) string {
+	p := printer{label: true}
+	p.put(x)
+	return p.String()
+}
+
+func (p *printer) put(x node) { p.computed(x).print(p) }
+
+// computed is x, or in a label the constant that it is.
+func (p *printer) computed(x node) node {
+	if f, ok := x.(FieldExpr); ok && p.label {
+		if lit, ok := constant(f); ok {
+			return lit
+		}
+	}
+	return x
+}
 
 // operand puts what has operators of its own into parentheses.
 func (p *printer) operand(x node) {
+	x = p.computed(x)
 	switch x.(type) {
 	case *Filter, *Aggregate, *Attribute, *Literal:
 		p.put(x)
@@ -160,6 +183,10 @@ func (x *TopK) print(p *printer) {
 // An attribute is quoted where its key has other characters than a bare key
 // may have.
 func (x *Attribute) print(p *printer) {
+	if p.label {
+		p.WriteString(x.Label())
+		return
+	}
 	p.WriteString(x.prefix())
 	switch {
 	case x.Intrinsic != IntrinsicNone:
@@ -192,7 +219,13 @@ func (x *Attribute) prefix() string {
 	}
 }
 
-func (x *Literal) print(p *printer) { p.WriteString(x.text()) }
+func (x *Literal) print(p *printer) {
+	if p.label && x.Kind == TypeString {
+		p.WriteString("`" + x.Str + "`")
+		return
+	}
+	p.WriteString(x.text())
+}
 
 func (x *Literal) text() string {
 	switch x.Kind {

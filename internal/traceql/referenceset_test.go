@@ -19,6 +19,13 @@ func (r *reference) filter(f *Filter, s *plainSpan) bool {
 	if !r.all {
 		return r.every || r.met(s)
 	}
+	exempt := len(one.conds) > 0
+	for _, c := range one.conds {
+		exempt = exempt && unscoped(c.field) && !(c.op == OpEq && c.lit.Kind == TypeNil)
+	}
+	if exempt {
+		return one.met(s)
+	}
 	rows := map[Level][]bool{}
 	counts := map[Level]int{}
 	for _, c := range one.conds {
@@ -51,8 +58,14 @@ func (r *reference) filter(f *Filter, s *plainSpan) bool {
 
 func (r *reference) met(s *plainSpan) bool {
 	for _, c := range r.conds {
-		if refMatch(s, c.field, c.op, c.lit) {
-			return true
+		fields := []Field{c.field}
+		if unscoped(c.field) && !(c.op == OpEq && c.lit.Kind == TypeNil) {
+			fields = []Field{spanField(c.field), resourceField(c.field)}
+		}
+		for _, f := range fields {
+			if refMatch(s, f, c.op, c.lit) {
+				return true
+			}
 		}
 	}
 	return false
@@ -106,7 +119,7 @@ func (r *reference) stage(stage Stage, set refSet) []refSet {
 			if !ok {
 				i = len(out)
 				index[v] = i
-				out = append(out, refSet{attrs: append(slices.Clone(set.attrs), x.String()+"="+fmt.Sprint(v))})
+				out = append(out, refSet{attrs: append(slices.Clone(set.attrs), label(x)+"="+fmt.Sprint(v))})
 			}
 			out[i].spans = append(out[i].spans, s)
 		}
@@ -120,7 +133,7 @@ func (r *reference) stage(stage Stage, set refSet) []refSet {
 		if !ok || !refHolds(x.Op, v, lit) {
 			return nil
 		}
-		return []refSet{{set.spans, append(slices.Clone(set.attrs), x.Agg.String()+"="+fmt.Sprint(v))}}
+		return []refSet{{set.spans, append(slices.Clone(set.attrs), label(x.Agg)+"="+fmt.Sprint(v))}}
 	default:
 		return []refSet{set}
 	}

@@ -145,7 +145,7 @@ func refRows(s *plainSpan, f Field, op Op, lit *Literal) (out []bool) {
 		}
 		return out
 	}
-	if childless && (op == OpRegex || op == OpNotRegex || op == OpEq && f.Level() == LevelLink) {
+	if childless && ((op == OpRegex || op == OpNotRegex) && f.Level() == LevelEvent || op == OpEq && f.Level() == LevelLink) {
 		return nil
 	}
 	var odd []Value
@@ -213,8 +213,10 @@ func refHolds(op Op, a, b Value) bool {
 		return false
 	case a.Type == TypeString:
 		less, equal = a.Str < b.Str, a.Str == b.Str
+	case op != OpEq && op != OpNotEq:
+		return false
 	default:
-		less, equal = a.Num < b.Num, a.Num == b.Num
+		equal = a.Num == b.Num
 	}
 	return map[Op]bool{OpEq: equal, OpNotEq: !equal, OpLess: less, OpLessEq: less || equal,
 		OpGreater: !less && !equal, OpGreaterEq: !less}[op]
@@ -306,11 +308,8 @@ func refCompute(op Op, a, b Value) []Value {
 			}
 			return []Value{IntValue(x % y)}
 		}
-		if x < 0 {
-			return []Value{IntValue(map[int64]int64{1: 1, -1: 1 - 2*(x&1)}[y])}
-		}
 		n := int64(1)
-		for range min(x, 100) {
+		for range max(0, min(x, 100)) {
 			n *= y
 		}
 		return []Value{IntValue(n)}

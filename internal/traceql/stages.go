@@ -73,7 +73,7 @@ type groupStage struct {
 
 func (c *compiler) group(s *Group) (stage, error) {
 	x, err := c.other(s.Expr)
-	return groupStage{s.String(), x}, err
+	return groupStage{label(s), x}, err
 }
 
 func (s groupStage) run(t *trace, in []spanset) ([]spanset, error) {
@@ -124,7 +124,7 @@ type scalarStage struct {
 }
 
 func (c *compiler) scalar(s *ScalarFilter) (stage, error) {
-	out := scalarStage{name: s.Agg.String(), fn: s.Agg.Func, op: s.Op, value: literalValue(s.Value)}
+	out := scalarStage{name: label(s.Agg), fn: s.Agg.Func, op: s.Op, value: literalValue(s.Value)}
 	if s.Agg.Expr == nil {
 		return out, nil
 	}

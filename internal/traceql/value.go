@@ -111,6 +111,8 @@ func compareValues(op Op, a, b Value) bool {
 		return false
 	case a.Type == TypeString:
 		return holds(op, strings.Compare(a.Str, b.Str))
+	case op != OpEq && op != OpNotEq: // the others have no order
+		return false
 	default:
 		return holds(op, cmp.Compare(a.Num, b.Num))
 	}
