@@ -6,9 +6,8 @@ package traceql
 // not: { !(span.a = 1) } finds nothing, since no span without a = 1 gets to the
 // second pass. A query has to find here what it finds there, so we do the same.
 //
-// If the query is one filter without ||, all comparisons must be met, those of
-// unscoped attributes excepted, of which one must be if there are no others.
-// Otherwise any comparison must be met.
+// If the query is one filter, without || and without attributes that have no scope,
+// all comparisons must be met; otherwise any of them.
 
 // candidates marks the spans that get to the second pass. It is nil if the
 // filter is true for none but those anyway, or if all do.
@@ -30,7 +29,7 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 	}
 	met := NewBitmap(e.spans)
 	for _, c := range p.conditions {
-		spans, err := e.matchAnywhere(c.field, c.predicate())
+		spans, err := p.metBy(e, c)
 		if err != nil {
 			return nil, err
 		}
@@ -40,37 +39,38 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 	return met, nil
 }
 
-// matchAnywhere is match, but an unscoped field is the span's and the resource's:
-// that the span has the key does not hide the resource's.
-func (e *evaluation) matchAnywhere(f Field, p *Predicate) (*Bitmap, error) {
-	if !unscoped(f) || p.asksAbsence() {
-		return e.match(f, p, nil)
+// metBy marks the spans of which a condition's field has a value that was found. One
+// without a scope is the span's and the resource's: that the span has the key does
+// not hide the resource's.
+func (p *plan) metBy(e *evaluation, c condition) (*Bitmap, error) {
+	pred := c.predicate()
+	if pred.asksAbsence() {
+		return e.match(c.field, pred, nil)
 	}
-	spans, err := e.matchOne(spanField(f), p, nil)
-	if err != nil {
-		return nil, err
+	fields := []Field{c.field}
+	if unscoped(c.field) {
+		fields = []Field{spanField(c.field), resourceField(c.field)}
 	}
-	more, err := e.matchOne(resourceField(f), p, nil)
-	if err == nil {
-		spans.Or(more)
+	met := NewBitmap(e.spans)
+	for _, f := range fields {
+		for _, finder := range p.finders(f, pred) {
+			spans, err := e.matchOne(f, finder, nil)
+			if err != nil {
+				return nil, err
+			}
+			met.Or(spans)
+		}
 	}
-	return spans, err
+	return met, nil
 }
 
 func (p *plan) allMet(e *evaluation, f *filter) (*Bitmap, error) {
 	met := fullBitmap(e.spans)
-	exempt := true
 	for _, c := range f.cond.list {
-		exempt = exempt && unscoped(c.field) && !c.predicate().asksAbsence()
-	}
-	if exempt && len(f.cond.list) > 0 {
-		return p.anyMet(e)
-	}
-	for _, c := range f.cond.list {
-		if unscoped(c.field) || c.predicate().asksAbsence() {
+		if c.predicate().asksAbsence() {
 			continue
 		}
-		spans, err := e.match(c.field, c.predicate(), nil)
+		spans, err := p.metBy(e, c)
 		if err != nil {
 			return nil, err
 		}

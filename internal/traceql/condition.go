@@ -6,7 +6,7 @@ type condition struct {
 	field Field
 	pred  *Predicate
 	// loose says that the comparison may be true for values that it does not
-	// find itself (siblings.go).
+	// find itself (finders.go).
 	loose bool
 }
 
@@ -19,6 +19,16 @@ type conditions struct {
 	// false: it has a negation, or something else than comparisons of fields
 	// with values.
 	opaque bool
+}
+
+// anyUnscoped says whether an attribute without a scope is among the conditions.
+func (c *conditions) anyUnscoped() bool {
+	for _, one := range c.list {
+		if unscoped(one.field) {
+			return true
+		}
+	}
+	return false
 }
 
 // add walks through an expression whose value is a truth value.

@@ -70,7 +70,7 @@ func compilePipeline(q *Pipeline) (*plan, error) {
 		p.all = false
 	}
 	p.open = p.open || len(p.conditions) == 0
-	p.meetSiblings()
+	p.widen()
 	return p, nil
 }
 
@@ -114,7 +114,7 @@ func (c *compiler) filter(s *Filter) (stage, error) {
 	if len(f.cond.list) == 0 {
 		c.plan.open = true
 	}
-	if f.cond.or {
+	if f.cond.or || f.cond.anyUnscoped() {
 		c.plan.all = false
 	}
 	return filterStage{f}, nil

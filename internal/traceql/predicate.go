@@ -22,7 +22,7 @@ type Predicate struct {
 	// unsigned column.
 	unsigned bool
 	// siblings find values of other types that the predicate then looks at too
-	// (siblings.go).
+	// (finders.go).
 	siblings []*Predicate
 	// seesOdd makes the predicate look at Vector.Odd.
 	seesOdd bool

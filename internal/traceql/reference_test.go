@@ -43,6 +43,9 @@ func newReference(p *Pipeline) *reference {
 				r.collect(s.Expr)
 			}
 			r.every = r.every || len(r.conds) == before
+			for _, c := range r.conds[before:] {
+				r.all = r.all && !unscoped(c.field)
+			}
 		case *Group:
 			r.all = false
 			r.other(s.Expr)
@@ -155,7 +158,7 @@ func refConstant(x FieldExpr) *Literal {
 			return nil
 		}
 	}
-	v := refEval(x, nil)
+	v := (&reference{}).eval(x, nil)
 	if len(v) != 1 {
 		return &Literal{Kind: TypeNil}
 	}

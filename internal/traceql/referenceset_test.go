@@ -12,30 +12,23 @@ func (r *reference) filter(f *Filter, s *plainSpan) bool {
 	one := &reference{all: true}
 	if f.Expr != nil {
 		one.collect(f.Expr)
-		if !refTrue(f.Expr, s) {
+		if !r.isTrue(f.Expr, s) {
 			return false
 		}
 	}
 	if !r.all {
 		return r.every || r.met(s)
 	}
-	exempt := len(one.conds) > 0
-	for _, c := range one.conds {
-		exempt = exempt && unscoped(c.field) && !(c.op == OpEq && c.lit.Kind == TypeNil)
-	}
-	if exempt {
-		return one.met(s)
-	}
 	rows := map[Level][]bool{}
 	counts := map[Level]int{}
 	for _, c := range one.conds {
 		absent := c.op == OpEq && c.lit.Kind == TypeNil
-		if !absent && !unscoped(c.field) && !refMatch(s, c.field, c.op, c.lit) {
+		if !absent && !r.found(s, c) {
 			return false
 		}
 		if l := c.field.Level(); (l == LevelEvent || l == LevelLink) && !absent {
 			counts[l]++
-			match := refRows(s, c.field, c.op, c.lit)
+			match := r.rows(s, c.field, c.op, c.lit)
 			if n := map[Level]int{LevelEvent: len(s.events), LevelLink: len(s.links)}[l]; len(match) != n || n == 0 {
 				match = nil
 			}
@@ -57,13 +50,55 @@ func (r *reference) filter(f *Filter, s *plainSpan) bool {
 }
 
 func (r *reference) met(s *plainSpan) bool {
-	for _, c := range r.conds {
-		fields := []Field{c.field}
-		if unscoped(c.field) && !(c.op == OpEq && c.lit.Kind == TypeNil) {
-			fields = []Field{spanField(c.field), resourceField(c.field)}
+	return slices.ContainsFunc(r.conds, func(c refCond) bool { return r.found(s, c) })
+}
+
+// found says whether any value of a condition's field is found for a span.
+func (r *reference) found(s *plainSpan, c refCond) bool {
+	if c.op == OpEq && c.lit.Kind == TypeNil {
+		return r.match(s, c.field, c.op, c.lit)
+	}
+	for _, f := range scoped(c.field) {
+		for _, finder := range r.finders(f, c) {
+			if r.match(s, f, finder.op, finder.lit) {
+				return true
+			}
 		}
-		for _, f := range fields {
-			if refMatch(s, f, c.op, c.lit) {
+	}
+	return false
+}
+
+func scoped(f Field) []Field {
+	if unscoped(f) {
+		return []Field{spanField(f), resourceField(f)}
+	}
+	return []Field{f}
+}
+
+// finders are the conditions that find values of a field.
+func (r *reference) finders(f Field, own refCond) []refCond {
+	if !listed(f) {
+		return []refCond{own}
+	}
+	var out []refCond
+	for _, c := range r.conds {
+		for _, of := range scoped(c.field) {
+			if of.Scope == f.Scope && listed(of) && (c.op != OpEq || c.lit.Kind != TypeNil) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// finds says whether the conditions find a value of an attribute.
+func (r *reference) finds(f Field, v Value) bool {
+	for _, f := range scoped(f) {
+		if !listed(f) {
+			continue
+		}
+		for _, c := range r.finders(f, refCond{}) {
+			if c.op == OpNone || c.lit.Kind == TypeNil || c.lit.Kind == v.Type && r.compare(f, c.op, v, c.lit) {
 				return true
 			}
 		}
@@ -106,7 +141,7 @@ func (r *reference) stage(stage Stage, set refSet) []refSet {
 		index := map[Value]int{}
 		for _, s := range set.spans {
 			v := StringValue("nil")
-			if values := refEval(x.Expr, s); len(values) == 1 {
+			if values := r.eval(x.Expr, s); len(values) == 1 {
 				v = values[0]
 			} else if len(values) > 1 {
 				var parts []string
@@ -125,7 +160,7 @@ func (r *reference) stage(stage Stage, set refSet) []refSet {
 		}
 		return out
 	case *ScalarFilter:
-		v, ok := refAggregate(x.Agg, set.spans)
+		v, ok := r.aggregate(x.Agg, set.spans)
 		lit := Value{Type: x.Value.Kind, Num: x.Value.Int}
 		if x.Value.Kind == TypeFloat {
 			lit = FloatValue(x.Value.Float)
@@ -139,13 +174,13 @@ func (r *reference) stage(stage Stage, set refSet) []refSet {
 	}
 }
 
-func refAggregate(a *Aggregate, spans []*plainSpan) (Value, bool) {
+func (r *reference) aggregate(a *Aggregate, spans []*plainSpan) (Value, bool) {
 	if a.Func == AggregateCount {
 		return IntValue(int64(len(spans))), true
 	}
 	var values []Value
 	for _, s := range spans {
-		for _, v := range refEval(a.Expr, s) {
+		for _, v := range r.eval(a.Expr, s) {
 			if isNumber(v) {
 				values = append(values, v)
 			}

@@ -121,16 +121,16 @@ func refValues(s *plainSpan, f Field) (perRow [][]Value) {
 }
 
 // refMatch says whether a comparison with a literal is true for any value.
-func refMatch(s *plainSpan, f Field, op Op, lit *Literal) bool {
+func (r *reference) match(s *plainSpan, f Field, op Op, lit *Literal) bool {
 	any := false
-	for _, row := range refRows(s, f, op, lit) {
+	for _, row := range r.rows(s, f, op, lit) {
 		any = any || row
 	}
 	return any
 }
 
 // refRows says it for each event, link, or the span alone.
-func refRows(s *plainSpan, f Field, op Op, lit *Literal) (out []bool) {
+func (r *reference) rows(s *plainSpan, f Field, op Op, lit *Literal) (out []bool) {
 	rows := refValues(s, f)
 	childless := f.Intrinsic != IntrinsicNone &&
 		(f.Level() == LevelEvent && len(s.events) == 0 || f.Level() == LevelLink && len(s.links) == 0)
@@ -173,16 +173,16 @@ func refRows(s *plainSpan, f Field, op Op, lit *Literal) (out []bool) {
 		}
 		match := false
 		for _, v := range row {
-			match = match || refCompare(f, op, v, lit)
+			match = match || r.compare(f, op, v, lit)
 		}
 		out = append(out, match)
 	}
 	return out
 }
 
-func refCompare(f Field, op Op, v Value, lit *Literal) bool {
+func (r *reference) compare(f Field, op Op, v Value, lit *Literal) bool {
 	number := func(t Type) bool { return t == TypeInt || t == TypeFloat || t == TypeDuration }
-	if v.Type != lit.Kind && !(f.Intrinsic != IntrinsicNone && number(v.Type) && number(lit.Kind)) {
+	if v.Type != lit.Kind && !(number(v.Type) && number(lit.Kind) && (f.Intrinsic != IntrinsicNone || r.finds(f, v))) {
 		return false
 	}
 	if op == OpRegex || op == OpNotRegex {
@@ -223,7 +223,7 @@ func refHolds(op Op, a, b Value) bool {
 }
 
 // refEval computes an expression for a span.
-func refEval(x FieldExpr, s *plainSpan) []Value {
+func (r *reference) eval(x FieldExpr, s *plainSpan) []Value {
 	switch x := x.(type) {
 	case *Literal:
 		switch x.Kind {
@@ -241,7 +241,7 @@ func refEval(x FieldExpr, s *plainSpan) []Value {
 		}
 		return nil
 	case *Unary:
-		v := refEval(x.X, s)
+		v := r.eval(x.X, s)
 		if len(v) != 1 {
 			return nil
 		}
@@ -257,26 +257,26 @@ func refEval(x FieldExpr, s *plainSpan) []Value {
 	}
 	b := x.(*Binary)
 	if b.Op == OpAnd || b.Op == OpOr {
-		l, r := refTrue(b.LHS, s), refTrue(b.RHS, s)
+		left, right := r.isTrue(b.LHS, s), r.isTrue(b.RHS, s)
 		if b.Op == OpAnd {
-			return []Value{BoolValue(l && r)}
+			return []Value{BoolValue(left && right)}
 		}
-		return []Value{BoolValue(l || r)}
+		return []Value{BoolValue(left || right)}
 	}
 	if s != nil {
 		if a, op, lit := refComparison(b); a != nil {
-			return []Value{BoolValue(refMatch(s, fieldOf(a), op, lit))}
+			return []Value{BoolValue(r.match(s, fieldOf(a), op, lit))}
 		}
 	}
-	l, r := refEval(b.LHS, s), refEval(b.RHS, s)
+	left, right := r.eval(b.LHS, s), r.eval(b.RHS, s)
 	if b.Op.Arithmetic() {
-		if len(l) != 1 || len(r) != 1 || !isNumber(l[0]) || !isNumber(r[0]) {
+		if len(left) != 1 || len(right) != 1 || !isNumber(left[0]) || !isNumber(right[0]) {
 			return []Value{BoolValue(false)}
 		}
-		return refCompute(b.Op, l[0], r[0])
+		return refCompute(b.Op, left[0], right[0])
 	}
-	for _, v := range l {
-		for _, w := range r {
+	for _, v := range left {
+		for _, w := range right {
 			if refHolds(b.Op, v, w) {
 				return []Value{BoolValue(true)}
 			}
@@ -319,16 +319,16 @@ func refCompute(op Op, a, b Value) []Value {
 		OpMod: math.Mod(x, y), OpPow: math.Pow(x, y)}[op])}
 }
 
-func refTrue(x FieldExpr, s *plainSpan) bool {
+func (r *reference) isTrue(x FieldExpr, s *plainSpan) bool {
 	if a, ok := x.(*Attribute); ok {
-		return refMatch(s, fieldOf(a), OpEq, &Literal{Kind: TypeBool, Int: 1})
+		return r.match(s, fieldOf(a), OpEq, &Literal{Kind: TypeBool, Int: 1})
 	}
 	if u, ok := x.(*Unary); ok && u.Op == OpNot {
 		if a, ok := u.X.(*Attribute); ok {
-			return refMatch(s, fieldOf(a), OpEq, &Literal{Kind: TypeBool})
+			return r.match(s, fieldOf(a), OpEq, &Literal{Kind: TypeBool})
 		}
 	}
-	for _, v := range refEval(x, s) {
+	for _, v := range r.eval(x, s) {
 		if v == BoolValue(true) {
 			return true
 		}
