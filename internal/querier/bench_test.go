@@ -46,7 +46,7 @@ func BenchmarkQuery(b *testing.B) {
 			}
 		})
 		for _, text := range []string{
-			"{}", "{ status = error }", "{ name =~ `.*a.*` }", "{ span.nothing = `x` }", "{ } >> { status = error }", "{ } | count() > 3",
+			"{}", "{ status = error }", "{ span.customer.id = 12345 }", "{ span.url.path =~ `/api/v2/orders/.*777` }", "{ name =~ `.*a.*` }", "{ span.nothing = `x` }", "{ } >> { status = error }", "{ } | count() > 3",
 		} {
 			q, err := traceql.Parse(text)
 			if err != nil {

@@ -20,9 +20,12 @@ type rowBatch struct {
 
 	mu      sync.Mutex
 	columns map[traceql.Field]*traceql.Vector
-	dicts   map[*parquet.Dictionary][]string
-	held    int64 // bytes of memory that were taken from the budget
-	err     error // of Rows
+	// narrow are columns that were read for some spans, of which the last are kept.
+	narrow   map[traceql.Field]*traceql.Vector
+	narrowed *traceql.Bitmap
+	dicts    map[*parquet.Dictionary][]string
+	held     int64 // bytes of memory that were taken from the budget
+	err      error // of Rows
 }
 
 var _ traceql.Batch = (*rowBatch)(nil)
@@ -91,6 +94,9 @@ func (b *rowBatch) Offsets(ctx context.Context, l traceql.Level) ([]uint32, erro
 func (b *rowBatch) Column(ctx context.Context, f traceql.Field, want *traceql.Bitmap) (*traceql.Vector, error) {
 	b.mu.Lock()
 	v, ok := b.columns[f]
+	if !ok && want != nil && want == b.narrowed {
+		v, ok = b.narrow[f]
+	}
 	err := b.err
 	b.mu.Unlock()
 	if ok || err != nil {
@@ -102,8 +108,13 @@ func (b *rowBatch) Column(ctx context.Context, f traceql.Field, want *traceql.Bi
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if want == nil {
+	switch {
+	case want == nil:
 		b.columns[f] = v
+	case want != b.narrowed:
+		b.narrow, b.narrowed = map[traceql.Field]*traceql.Vector{f: v}, want
+	default:
+		b.narrow[f] = v
 	}
 	n := weight(v)
 	if err := b.budget.hold(n); err != nil {
@@ -205,12 +216,12 @@ var intrinsics = map[traceql.Intrinsic]intrinsicColumn{
 }
 
 // Services implements traceql.Batch.
-func (b *rowBatch) Services(ctx context.Context, trace int) ([]traceql.Service, error) {
+func (b *rowBatch) Services(ctx context.Context, trace int, want *traceql.Bitmap) ([]traceql.Service, error) {
 	services, err := b.Column(ctx, traceql.Field{Scope: traceql.ScopeResource, Name: serviceName}, nil)
 	if err != nil {
 		return nil, err
 	}
-	errors, err := b.Column(ctx, traceql.Field{Intrinsic: traceql.IntrinsicStatus}, nil)
+	errors, err := b.Column(ctx, traceql.Field{Intrinsic: traceql.IntrinsicStatus}, want)
 	if err != nil {
 		return nil, err
 	}

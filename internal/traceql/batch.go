@@ -122,8 +122,17 @@ type Batch interface {
 	// no order, until it returns false.
 	Keys(ctx context.Context, yield func(Field) bool) error
 
-	// Services has for a trace the spans and errors of each service.
-	Services(ctx context.Context, trace int) ([]Service, error)
+	// Services has for a trace the spans and errors of each service. want is as
+	// for Column, and has all of the trace.
+	Services(ctx context.Context, trace int, want *Bitmap) ([]Service, error)
+}
+
+// Matcher is a Batch that may know a faster way to the values of a field that a
+// predicate is true for.
+type Matcher interface {
+	// Matching has the values that match, in rows of the field's level, and may
+	// have others. ok is false where Column is the way.
+	Matching(ctx context.Context, f Field, p *Predicate) (v *Vector, ok bool, err error)
 }
 
 // Service counts the spans of a service in a trace. A resource without a

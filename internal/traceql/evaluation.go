@@ -9,11 +9,15 @@ type evaluation struct {
 	batch   Batch
 	spans   int
 	columns map[Field]*Vector
-	ranges  [LevelLink + 1][]uint32
-	masks   map[*filter]*Bitmap
-	met     *Bitmap // see candidates.go
-	hidden  *Bitmap // see without.go
-	reader  *rows
+	// narrow are the spans that are still of interest, nil for all; narrowed the
+	// columns that were read for them.
+	narrow   *Bitmap
+	narrowed map[Field]*Vector
+	ranges   [LevelLink + 1][]uint32
+	masks    map[*filter]*Bitmap
+	met      *Bitmap // see candidates.go
+	hidden   *Bitmap // see without.go
+	reader   *rows
 }
 
 func newEvaluation(ctx context.Context, b Batch) *evaluation {
@@ -32,11 +36,35 @@ func (e *evaluation) column(f Field, want *Bitmap) (*Vector, error) {
 	if err := e.ctx.Err(); err != nil {
 		return nil, err
 	}
+	if want == nil && e.narrow != nil {
+		if v, ok := e.narrowed[f]; ok {
+			return v, nil
+		}
+		v, err := e.batch.Column(e.ctx, f, e.narrow)
+		if err == nil {
+			e.narrowed[f] = v
+		}
+		return v, err
+	}
 	v, err := e.batch.Column(e.ctx, f, want)
 	if err == nil && want == nil {
 		e.columns[f] = v
 	}
 	return v, err
+}
+
+// narrowTo makes columns that are read from now on tell of some traces alone.
+func (e *evaluation) narrowTo(hits []hit) error {
+	o, err := e.offsets(LevelTrace)
+	if err != nil {
+		return err
+	}
+	e.narrow, e.narrowed = NewBitmap(e.spans), map[Field]*Vector{}
+	for _, h := range hits {
+		e.narrow.SetRange(int(o[h.trace]), int(o[h.trace+1]))
+	}
+	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
+	return nil
 }
 
 func (e *evaluation) offsets(l Level) ([]uint32, error) {
@@ -99,11 +127,27 @@ func (e *evaluation) matchRows(f Field, p *Predicate, want *Bitmap) (*Bitmap, er
 	if e.batch.Never(e.ctx, f, p) {
 		return rows, nil
 	}
-	v, err := e.column(f, want)
+	v, err := e.matching(f, p, want)
 	if err != nil {
 		return nil, err
 	}
 	return rows, p.scan(e.ctx, v, rows)
+}
+
+// matching is the column of a field, or of it the values that match.
+func (e *evaluation) matching(f Field, p *Predicate, want *Bitmap) (*Vector, error) {
+	if _, known := e.columns[f]; !known {
+		b := e.batch
+		if w, ok := b.(*without); ok {
+			b = w.Batch
+		}
+		if m, ok := b.(Matcher); ok {
+			if v, ok, err := m.Matching(e.ctx, f, p); ok || err != nil {
+				return v, err
+			}
+		}
+	}
+	return e.column(f, want)
 }
 
 // expand turns rows of a level into the spans that have them.

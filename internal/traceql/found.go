@@ -44,7 +44,7 @@ func (s *Search) build(e *evaluation, info *traceInfo, h hit) (*FoundTrace, erro
 	}
 	t.RootName = single(e.reader.values(intrinsic(IntrinsicRootName), first, nil)).Str
 	t.RootService = single(e.reader.values(intrinsic(IntrinsicRootService), first, nil)).Str
-	if t.Services, err = e.batch.Services(e.ctx, h.trace); err != nil {
+	if t.Services, err = e.batch.Services(e.ctx, h.trace, e.narrow); err != nil {
 		return nil, err
 	}
 	for _, set := range h.sets {

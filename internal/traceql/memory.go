@@ -75,6 +75,6 @@ func (b *MemoryBatch) Keys(_ context.Context, yield func(Field) bool) error {
 }
 
 // Services implements Batch.
-func (b *MemoryBatch) Services(_ context.Context, trace int) ([]Service, error) {
+func (b *MemoryBatch) Services(_ context.Context, trace int, _ *Bitmap) ([]Service, error) {
 	return b.services[trace], nil
 }

@@ -80,6 +80,11 @@ func (p *Predicate) MatchesType(t Type) bool {
 	}
 }
 
+// OnlyType says whether values of one type alone can match.
+func (p *Predicate) OnlyType(t Type) bool {
+	return p.Value.Type == t && t != TypeNil && !p.loose && len(p.siblings) == 0
+}
+
 // Match says whether the value matches.
 func (p *Predicate) Match(v Value) bool {
 	if v.Type == TypeNil || !p.MatchesType(v.Type) {

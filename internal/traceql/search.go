@@ -143,9 +143,15 @@ func (s *Search) add(e *evaluation) error {
 	if err != nil && len(hits) == 0 {
 		return err
 	}
-	for _, h := range hits[:min(len(hits), s.opts.Limit)] {
+	hits = hits[:min(len(hits), s.opts.Limit)]
+	for i, h := range hits {
 		if !s.wanted(h.start) {
 			break
+		}
+		if i == 0 {
+			if err := e.narrowTo(hits); err != nil {
+				return err
+			}
 		}
 		t, buildErr := s.build(e, info, h)
 		if buildErr != nil {
@@ -161,9 +167,14 @@ func (s *Search) addParts(e *evaluation, complete func(id [16]byte, start, end u
 	if err != nil {
 		return err
 	}
-	for _, h := range hits {
+	for i, h := range hits {
 		if !s.wanted(h.start) {
 			break
+		}
+		if i%s.opts.Limit == 0 {
+			if err := e.narrowTo(hits[i:min(i+s.opts.Limit, len(hits))]); err != nil {
+				return err
+			}
 		}
 		var id [16]byte
 		if err := e.identifier(IntrinsicTraceID, h.trace, id[:]); err != nil {

@@ -1,0 +1,60 @@
+package querier
+
+import (
+	"context"
+
+	"appliance/internal/block"
+	"appliance/internal/traceql"
+)
+
+var _ traceql.Matcher = (*rowBatch)(nil)
+
+// Matching implements traceql.Matcher for what few values of an attribute match:
+// an equal one, or few of a dictionary.
+func (b *rowBatch) Matching(ctx context.Context, f traceql.Field, p *traceql.Predicate) (*traceql.Vector, bool, error) {
+	o, ok := ownerOf(f.Scope)
+	if !ok || f.Intrinsic != traceql.IntrinsicNone || len(b.g.Own(o, f.Name)) > 0 || !p.OnlyType(p.Value.Type) {
+		return nil, false, nil
+	}
+	part, m := block.AttrInt, block.Match{}
+	switch {
+	case p.Value.Type == traceql.TypeInt && p.Op == traceql.OpEq:
+		want := p.Value.Num
+		m.Int = func(n int64) bool { return n == want }
+	case p.Value.Type == traceql.TypeString && (p.Op == traceql.OpEq || p.Op == traceql.OpRegex):
+		role := o.Attr(block.AttrText)
+		if !b.g.Has(role) {
+			return &traceql.Vector{}, true, nil
+		}
+		dict, err := b.g.Dictionary(ctx, role)
+		if err != nil || dict == nil {
+			return nil, false, err
+		}
+		texts, n, err := p.MatchStrings(ctx, b.strings(dict))
+		if err != nil || n > len(texts)/fewOf {
+			return nil, false, err
+		}
+		if n == 0 {
+			return &traceql.Vector{}, true, nil
+		}
+		part, m.Texts = block.AttrText, texts
+	default:
+		return nil, false, nil
+	}
+	if err := b.budget.Read(b.g.Bytes(o.Attr(part))); err != nil {
+		return nil, false, err
+	}
+	a, err := b.g.AttributeMatching(ctx, o, f.Name, part, m)
+	if err != nil {
+		return nil, false, err
+	}
+	v := &traceql.Vector{}
+	for i := range a.Parts {
+		v.Parts = append(v.Parts, b.part(&a.Parts[i]))
+	}
+	return v, true, nil
+}
+
+// fewOf is of how many texts one may match, so that it pays to read values before
+// keys.
+const fewOf = 8
