@@ -12,7 +12,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block docs fuzz
+.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
@@ -75,6 +75,11 @@ bench-block: ## what a block costs in CPU, memory and bytes, beside Tempo's Crea
 	.ci/peers/build tempo
 	go build -trimpath -o .cache/bench-block ./.ci/bench-block
 	.cache/bench-block $(BENCH_ARGS)
+
+bench-query: build ## what an answer costs beside a real Tempo, about the same block; BENCH_ARGS="-spans 300000 -rounds 1" for a part
+	.ci/peers/build tempo
+	go build -trimpath -o .cache/bench-query ./.ci/bench-query
+	.cache/bench-query $(BENCH_ARGS)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target of the main module, one after the other

@@ -26,7 +26,7 @@ type options struct {
 	appliance, tempo string
 	spans            int
 	rounds, times    int
-	only             string
+	only, keep       string
 }
 
 func main() {
@@ -50,17 +50,20 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each server is started")
 	flags.IntVar(&o.times, "times", 10, "warm requests of each kind in a round")
 	flags.StringVar(&o.only, "only", "", "only queries whose name has this in it")
+	flags.StringVar(&o.keep, "keep", "", "a new directory that the block and the logs stay in")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if o.spans < 1000 || o.rounds < 1 || o.times < 1 || flags.NArg() > 0 {
 		return errors.New("give at least 1,000 spans, one round and one request, and no other arguments")
 	}
-	dir, err := os.MkdirTemp("", "bench-query")
-	if err != nil {
-		return err
+	dir := o.keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "bench-query"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	b, err := makeBlock(ctx, dir, o.spans)
 	if err != nil {
 		return err

@@ -51,6 +51,7 @@ type Querier struct {
 	opened    *opened
 	live      *liveColumns
 	deletions deletions
+	collector collector
 	// workers are taken for each batch that is evaluated, first come first
 	// served, so that a long query holds up no other for longer than a batch.
 	workers *semaphore.Weighted

@@ -36,6 +36,8 @@ const maxTries = 3
 // run answers a query from a snapshot. ask may be called again, with another
 // one, and must begin anew then.
 func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Context, *run) error) (readapi.Missing, error) {
+	q.collector.begin()
+	defer q.collector.end()
 	client := ctx
 	ctx, cancel := context.WithTimeout(ctx, q.opt.Timeout)
 	defer cancel()

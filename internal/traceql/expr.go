@@ -192,9 +192,9 @@ func (x logicExpr) eval(r *rows, span int, dst []Value) []Value {
 // eval is true if it is for any element of an array.
 func (x compareExpr) eval(r *rows, span int, dst []Value) []Value {
 	n := len(dst)
-	dst = x.l.eval(r, span, dst)
+	dst = operand(x.l, r, span, dst)
 	m := len(dst)
-	dst = x.r.eval(r, span, dst)
+	dst = operand(x.r, r, span, dst)
 	for _, a := range dst[n:m] {
 		for _, b := range dst[m:] {
 			if compareValues(x.op, a, b) {
@@ -203,6 +203,16 @@ func (x compareExpr) eval(r *rows, span int, dst []Value) []Value {
 		}
 	}
 	return append(dst[:n], BoolValue(false))
+}
+
+// operand is eval, but arithmetic without a result has none.
+func operand(x expr, r *rows, span int, dst []Value) []Value {
+	n := len(dst)
+	dst = x.eval(r, span, dst)
+	if _, ok := x.(arithmeticExpr); ok && len(dst) == n+1 && dst[n].Type == TypeBool {
+		return dst[:n]
+	}
+	return dst
 }
 
 func (x matchExpr) eval(r *rows, span int, dst []Value) []Value {

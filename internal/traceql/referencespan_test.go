@@ -275,14 +275,22 @@ func (r *reference) eval(x FieldExpr, s *plainSpan) []Value {
 		}
 		return refCompute(b.Op, left[0], right[0])
 	}
-	for _, v := range left {
-		for _, w := range right {
+	for _, v := range refOperand(b.LHS, left) {
+		for _, w := range refOperand(b.RHS, right) {
 			if refHolds(b.Op, v, w) {
 				return []Value{BoolValue(true)}
 			}
 		}
 	}
 	return []Value{BoolValue(false)}
+}
+
+// refOperand is without the result of arithmetic that has none.
+func refOperand(x FieldExpr, values []Value) []Value {
+	if b, ok := x.(*Binary); ok && b.Op.Arithmetic() && len(values) == 1 && values[0].Type == TypeBool {
+		return nil
+	}
+	return values
 }
 
 func isNumber(v Value) bool {
