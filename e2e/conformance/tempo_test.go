@@ -119,7 +119,13 @@ func startFilledTempo(t *testing.T) *stock {
 
 func startTempo(t *testing.T) *stock {
 	t.Helper()
-	s := &stock{http: harness.FreePort(t), otlp: harness.FreePort(t), dir: t.TempDir()}
+	return startTempoIn(t, t.TempDir())
+}
+
+// startTempoIn starts a Tempo whose storage is the directory "blocks" in dir.
+func startTempoIn(t *testing.T, dir string) *stock {
+	t.Helper()
+	s := &stock{http: harness.FreePort(t), otlp: harness.FreePort(t), dir: dir}
 	values := map[string]string{
 		"HTTP": port(s.http), "GRPC": port(harness.FreePort(t)), "OTLP": port(s.otlp), "DIR": s.dir,
 	}

@@ -23,6 +23,9 @@ const patience = 2 * time.Minute
 
 // Client asks one server.
 type Client struct {
+	// Whole leaves long bodies as they are, which a corpus has shortened.
+	Whole bool
+
 	base string
 	http *http.Client
 	grpc *grpc.ClientConn
@@ -40,7 +43,7 @@ func NewClient(base string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{strings.TrimSuffix(base, "/"), &http.Client{Timeout: patience}, conn}, nil
+	return &Client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Timeout: patience}, grpc: conn}, nil
 }
 
 // Close ends the connections.
@@ -67,7 +70,10 @@ func (c *Client) Ask(ctx context.Context, r *Request, by int64) (Answer, error) 
 	case string:
 		answer.Body = shiftedText(body, -by)
 	default:
-		answer.Body = shorten(canonical(r, shiftedAnswer(body, -by)))
+		answer.Body = canonical(r, shiftedAnswer(body, -by))
+		if !c.Whole {
+			answer.Body = shorten(answer.Body)
+		}
 	}
 	return answer, nil
 }

@@ -67,6 +67,13 @@ func Replay(ctx context.Context, c *Client, lines []*Line, o Options) ([]Result,
 	return results, group.Wait()
 }
 
+// Differ says where an answer differs first from the one that is wanted, or "". Of
+// errors only the status is compared.
+func Differ(want, got Answer) string {
+	var o Options
+	return o.compare(&Line{Answer: want}, &got)
+}
+
 func (o *Options) compare(want *Line, got *Answer) string {
 	switch {
 	case want.Status != got.Status:
