@@ -43,7 +43,7 @@ func generate(name string, spans int) (size int64, err error) {
 
 // build builds a block of the records in a file, as a store does of its spool:
 // reading them is in the figures.
-func build(file, dir string, level int, profile string) error {
+func build(file, dir, profile string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func build(file, dir string, level int, profile string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	b, err := block.NewBuilder(block.BuilderOptions{Dir: dir, Tenant: "bench", BlockID: "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", ZstdLevel: level})
+	b, err := block.NewBuilder(block.BuilderOptions{Dir: dir, Tenant: "bench", BlockID: "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"})
 	if err != nil {
 		return err
 	}

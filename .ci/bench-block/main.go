@@ -30,14 +30,13 @@ func main() {
 	spans := flag.String("spans", "50000,500000,2000000", "sizes of the blocks")
 	tempo := flag.String("tempo", ".cache/peers/bin/tempo-blocks", "the peer; left out if it is not there")
 	child := flag.String("build", "", "build one block of a file of records, and print its figures")
-	level := flag.Int("zstd", 0, "level of zstd; 0 is the builder's default")
 	profile := flag.String("cpuprofile", "", "with -build: write a profile")
 	flag.Parse()
 	var err error
 	if *child != "" {
-		err = build(*child, flag.Arg(0), *level, *profile)
+		err = build(*child, flag.Arg(0), *profile)
 	} else {
-		err = compare(strings.Split(*spans, ","), *tempo, *level)
+		err = compare(strings.Split(*spans, ","), *tempo)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-block:", err)
@@ -45,7 +44,7 @@ func main() {
 	}
 }
 
-func compare(sizes []string, tempo string, level int) error {
+func compare(sizes []string, tempo string) error {
 	dir, err := os.MkdirTemp("", "bench-block")
 	if err != nil {
 		return err
@@ -68,7 +67,7 @@ func compare(sizes []string, tempo string, level int) error {
 		if err != nil {
 			return err
 		}
-		own, err := ask(os.Args[0], "-build", file, "-zstd", strconv.Itoa(level), filepath.Join(dir, "own"))
+		own, err := ask(os.Args[0], "-build", file, filepath.Join(dir, "own"))
 		if err != nil {
 			return err
 		}

@@ -40,8 +40,6 @@ type BuilderOptions struct {
 	// fails the block.
 	Overflow func(record []byte) error
 
-	// ZstdLevel is zstd's level, 1 to 22. Default 1.
-	ZstdLevel int
 	// Memory is where buffers come from. Default: the system.
 	Memory *Memory
 	// KeepCopies leaves copies in the block: spans whose bytes, resource and
@@ -59,7 +57,6 @@ const (
 	defaultRowGroupBytes = 12 << 20
 	defaultPageSpans     = 8192
 	defaultMaxTraceBytes = 8 << 20
-	defaultZstdLevel     = 1
 
 	spanOverhead = 300 // bytes of memory that a span takes beside its own
 )
@@ -73,7 +70,7 @@ func (o BuilderOptions) withDefaults() BuilderOptions {
 		value int
 	}{
 		{&o.SortBytes, defaultSortBytes}, {&o.RowGroupBytes, defaultRowGroupBytes}, {&o.PageSpans, defaultPageSpans},
-		{&o.MaxTraceBytes, defaultMaxTraceBytes}, {&o.ZstdLevel, defaultZstdLevel},
+		{&o.MaxTraceBytes, defaultMaxTraceBytes},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -225,10 +222,7 @@ func (b *Builder) finish(ctx context.Context) (*Meta, Stats, error) {
 	if b.ingest.spans == 0 {
 		return nil, Stats{}, errors.New("no spans were added")
 	}
-	columns, err := o.Memory.newColumns(o.ZstdLevel)
-	if err != nil {
-		return nil, Stats{}, err
-	}
+	columns := o.Memory.newColumns()
 	w := &blockWriter{opts: o, dir: b.dir, ingest: &b.ingest}
 	w.shredder.columns = columns
 	w.shredder.key = o.DigestKey

@@ -106,7 +106,7 @@ func TestBlockIsWhatWasAdded(t *testing.T) {
 			"sorted in a file":  {SortBytes: 4 << 10},
 			"small pages":       {PageSpans: 7},
 			"small row groups":  {PageSpans: 50, RowGroupBytes: 1},
-			"all of it, slower": {SortBytes: 10 << 10, PageSpans: 20, RowGroupBytes: 20_000, ZstdLevel: 9},
+			"all of it, slower": {SortBytes: 10 << 10, PageSpans: 20, RowGroupBytes: 20_000},
 		} {
 			dir, _, _ := build(t, records, opts)
 			if t.Failed() {

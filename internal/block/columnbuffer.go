@@ -66,14 +66,11 @@ type columnBuffer struct {
 	values []byte
 }
 
-func newColumnBuffer(c *Column, l *list, comp *parquet.Compressor, memory *parquet.PageMemory) *columnBuffer {
+func newColumnBuffer(c *Column, l *list, memory *parquet.PageMemory) *columnBuffer {
 	b := &columnBuffer{Column: c, list: l}
 	b.writer = parquet.ChunkWriter{
-		Path: c.Path, Type: c.Type, Encoding: c.Encoding, MaxRep: c.MaxRep, MaxDef: c.MaxDef, Compressor: comp,
+		Path: c.Path, Type: c.Type, Encoding: c.Encoding, MaxRep: c.MaxRep, MaxDef: c.MaxDef, Compress: !random(c.Role),
 		Compare: c.compareBounds, Memory: memory,
-	}
-	if random(c.Role) {
-		b.writer.Compressor = nil
 	}
 	if c.Encoding == parquet.RLEDictionary {
 		b.dict = newDictionary()

@@ -5,22 +5,21 @@ import "appliance/internal/block/parquet"
 // columns are the buffers of all columns of a schema, and the lists that they
 // hang on.
 type columns struct {
-	schema    *Schema
-	all       []*columnBuffer // in the order of the file
-	memory    parquet.PageMemory
-	group     int // number of the row group, from 1
-	zstdLevel int
-	by        [lastRole]*columnBuffer
+	schema *Schema
+	all    []*columnBuffer // in the order of the file
+	memory parquet.PageMemory
+	group  int // number of the row group, from 1
+	by     [lastRole]*columnBuffer
 
 	stats, resources, scopes, spans, events, links list
 	attrs                                          [owners]attrColumns
 }
 
-func newColumns(s *Schema, comp *parquet.Compressor) *columns {
+func newColumns(s *Schema) *columns {
 	c := &columns{schema: s, group: 1}
 	for i := range s.Columns {
 		column := &s.Columns[i]
-		buffer := newColumnBuffer(column, c.listOf(column.Role), comp, &c.memory)
+		buffer := newColumnBuffer(column, c.listOf(column.Role), &c.memory)
 		c.all = append(c.all, buffer)
 		c.by[column.Role] = buffer
 	}

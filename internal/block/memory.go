@@ -1,10 +1,6 @@
 package block
 
-import (
-	"sync"
-
-	"appliance/internal/block/parquet"
-)
+import "sync"
 
 // Memory keeps the buffers of a block that was made, and of one that was verified,
 // for the next ones: some 30 and 10 MB for blocks of full size. Getting them again
@@ -21,24 +17,17 @@ type Memory struct {
 // mostKept bounds each of the two, in bytes.
 const mostKept = 48 << 20
 
-// newColumns are buffers with nothing in them, whose pages are compressed at a
-// level of zstd.
-func (m *Memory) newColumns(level int) (*columns, error) {
+// newColumns are buffers with nothing in them.
+func (m *Memory) newColumns() *columns {
 	if m != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if c := m.columns; c != nil && c.zstdLevel == level {
+		if c := m.columns; c != nil {
 			m.columns = nil
-			return c, nil
+			return c
 		}
 	}
-	comp, err := parquet.NewCompressor(level)
-	if err != nil {
-		return nil, err
-	}
-	c := newColumns(schema4(), comp)
-	c.zstdLevel = level
-	return c, nil
+	return newColumns(schema4())
 }
 
 // keepColumns takes buffers back, whose pages are all written.

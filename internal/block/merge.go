@@ -41,10 +41,7 @@ func NewMerger(opts BuilderOptions) (*Merger, error) {
 	if m.dir, err = m.opts.makeDir(); err != nil {
 		return nil, err
 	}
-	columns, err := m.opts.Memory.newColumns(m.opts.ZstdLevel)
-	if err != nil {
-		return nil, errors.Join(err, m.opts.removeDir(m.dir))
-	}
+	columns := m.opts.Memory.newColumns()
 	m.w = blockWriter{opts: &m.opts, dir: m.dir, ingest: &ingest{resources: newInterner(), scopes: newInterner()}}
 	m.w.shredder.columns = columns
 	m.w.shredder.key = m.opts.DigestKey

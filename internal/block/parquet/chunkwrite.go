@@ -29,7 +29,7 @@ type ChunkWriter struct {
 	Type           Type
 	Encoding       Encoding // of values
 	MaxRep, MaxDef uint8
-	Compressor     *Compressor           // nil writes the chunk uncompressed
+	Compress       bool                  // with Snappy
 	Compare        func(a, b []byte) int // the order of bounds
 	Memory         *PageMemory           // of the pages
 
@@ -142,8 +142,8 @@ func (c *ChunkWriter) SetDictionary(values []byte, n int) {
 func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 	m := c.Memory
 	packed := body
-	if c.Compressor != nil {
-		packed = m.pack(c.Compressor, body)
+	if c.Compress {
+		packed = m.pack(body)
 	}
 	h.UncompressedSize, h.CompressedSize = int32(len(body)), int32(len(packed))
 	h.HasCRC, h.CRC = true, crc32.ChecksumIEEE(packed)
@@ -157,9 +157,9 @@ func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 
 // pack compresses a page. Where a column has only nulls its pages are often those
 // of the column before.
-func (m *PageMemory) pack(c *Compressor, body []byte) []byte {
+func (m *PageMemory) pack(body []byte) []byte {
 	if !bytes.Equal(body, m.packedOf) {
-		m.packed = c.append(m.packed[:0], body)
+		m.packed = appendSnappy(m.packed[:0], body)
 		m.packedOf = append(m.packedOf[:0], body...)
 	}
 	return m.packed
@@ -170,8 +170,8 @@ func (m *PageMemory) pack(c *Compressor, body []byte) []byte {
 // valid until Reset.
 func (c *ChunkWriter) Finish(bufs [][]byte, offset int64) (_ [][]byte, meta ColumnMetaData, index *ColumnIndex, locations []PageLocation) {
 	codec := Uncompressed
-	if c.Compressor != nil {
-		codec = Zstd
+	if c.Compress {
+		codec = Snappy
 	}
 	bounds := c.bounds()
 	meta = ColumnMetaData{
