@@ -107,6 +107,7 @@ func (w *blockWriter) traces(ctx context.Context) error {
 		return err
 	}
 	w.loader = newLoader(w.ingest, source, w.opts)
+	w.shredder.words = &w.ingest.compactor.words
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -122,10 +122,8 @@ func NewBuilder(opts BuilderOptions) (*Builder, error) {
 		return nil, err
 	}
 	b := &Builder{opts: o, dir: dir}
-	b.ingest = ingest{
-		resources: newInterner(), scopes: newInterner(),
-		sorter: newSorter(o.FS, filepath.Join(b.dir, sortName), o.SortBytes),
-	}
+	b.ingest = newIngest(o.DigestKey)
+	b.ingest.sorter = newSorter(o.FS, filepath.Join(b.dir, sortName), o.SortBytes)
 	return b, nil
 }
 

@@ -59,6 +59,8 @@ type columnBuffer struct {
 	data []byte
 	ids  []uint32
 	dict *dictionary // of columns that have one
+	// places are where the words of the vocabulary are in it, plus 1.
+	places []uint32
 
 	bounds bounds
 	writer parquet.ChunkWriter
@@ -90,6 +92,7 @@ func (c *columnBuffer) nextChunk() {
 	c.bounds.buf = c.bounds.buf[:0]
 	if c.dict != nil {
 		c.dict.reset()
+		c.places = c.places[:0]
 	}
 }
 

@@ -83,7 +83,7 @@ func (d *dictionary) lookup(v []byte) uint32 {
 	id := d.add(v)
 	d.slots[i] = slot{hash, id + 1}
 	if 2*len(d.starts) > len(d.slots) {
-		d.grow()
+		d.slots = rehash(d.slots)
 	}
 	return id
 }
@@ -110,18 +110,19 @@ func (d *dictionary) add(v []byte) uint32 {
 	return id
 }
 
-func (d *dictionary) grow() {
-	old := d.slots
-	d.slots = make([]slot, 2*len(old))
-	mask := uint32(len(d.slots) - 1)
+// rehash returns twice as many slots with what is in them.
+func rehash(old []slot) []slot {
+	slots := make([]slot, 2*len(old))
+	mask := uint32(len(slots) - 1)
 	for _, s := range old {
 		if s.id == 0 {
 			continue
 		}
 		i := s.hash & mask
-		for d.slots[i].id != 0 {
+		for slots[i].id != 0 {
 			i = (i + 1) & mask
 		}
-		d.slots[i] = s
+		slots[i] = s
 	}
+	return slots
 }

@@ -105,16 +105,25 @@ type spanHash struct {
 	resource, scope         uint64
 }
 
-func (s *spanHash) sum(trace uint64) uint64 {
+// content is the hash of a span without its resource and scope.
+func (s *spanHash) content(trace uint64) uint64 {
 	h := trace
 	for _, v := range [...]uint64{
 		s.id, s.parent, s.state, s.name, s.kind, s.start, s.duration, s.status, s.message, s.attrs,
-		s.dropped[0], s.dropped[1], s.dropped[2], s.events, s.links, s.resource, s.scope,
+		s.dropped[0], s.dropped[1], s.dropped[2], s.events, s.links,
 	} {
 		h = fold(h, v)
 	}
 	return h
 }
+
+func (s *spanHash) sum(trace uint64) uint64 { return placedHash(s.content(trace), s.resource, s.scope) }
+
+// placedHash is the hash of a span by that of its content.
+func placedHash(content, resource, scope uint64) uint64 { return fold(fold(content, resource), scope) }
+
+// noTextHash is the hash of an empty text.
+var noTextHash = textHash(nil)
 
 func resourceHash(attrs, dropped uint64) uint64 { return fold(fold(hashResource, attrs), dropped) }
 

@@ -24,6 +24,19 @@ func pushAll[T any](s, values []T) []T {
 	return append(s, values...)
 }
 
+// pushN appends a value n times.
+func pushN[T any](s []T, v T, n int) []T {
+	if cap(s)-len(s) < n {
+		s = slices.Grow(s, max(firstPush, len(s), n))
+	}
+	from := len(s)
+	s = s[:from+n]
+	for i := range s[from:] {
+		s[from+i] = v
+	}
+	return s
+}
+
 // zeroed returns n zeros in the memory of s, as far as that goes.
 func zeroed[T any](s []T, n int) []T {
 	s = slices.Grow(s[:0], n)[:n]

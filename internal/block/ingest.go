@@ -1,7 +1,6 @@
 package block
 
 import (
-	"bytes"
 	"fmt"
 
 	"appliance/internal/otlpwire"
@@ -14,23 +13,34 @@ const deprecatedScopeSpans = 1000<<3 | otlpwire.TagBytes
 // ingest takes the spans of records apart and gives them to a sorter.
 type ingest struct {
 	resources, scopes *interner
+	compactor         compactor
 	sorter            *sorter
 	lost              Lost
 	spans             int64
-	found             []found
+
+	found  []found
+	frames []byte // of those that were found
 }
 
-// found is a span of the current record.
+func newIngest(digestKey uint64) ingest {
+	return ingest{
+		resources: newInterner(), scopes: newInterner(),
+		compactor: compactor{key: digestKey, words: newVocabulary(), patterns: newPatterns()},
+	}
+}
+
+// found is a span of the current record: a frame that refers to its resource and
+// scope, and has the span in the compact form, if it is plain.
 type found struct {
-	id                    [16]byte
-	span, resource, scope []byte
-	schema                bool // its resource or scope has a schema URL
+	id       [16]byte
+	from, to int  // of frames
+	schema   bool // its resource or scope has a schema URL
 }
 
 // record adds all spans of an ExportTraceServiceRequest, or none and an error.
 // After an error of the sorter nothing is certain.
 func (g *ingest) record(record []byte) error {
-	g.found = g.found[:0]
+	g.found, g.frames = g.found[:0], g.frames[:0]
 	f := otlpwire.NewFields(record)
 	for f.Next() {
 		if f.Tag == 1<<3|otlpwire.TagBytes {
@@ -47,23 +57,13 @@ func (g *ingest) record(record []byte) error {
 
 // commit gives what record found to the sorter.
 func (g *ingest) commit() error {
-	var resource, scope []byte // of the span before
-	var resourceRef, scopeRef uint32
 	for i := range g.found {
 		s := &g.found[i]
-		if i == 0 || !bytes.Equal(s.resource, resource) {
-			resource, resourceRef = s.resource, g.resources.refer(s.resource)
-		}
-		if i == 0 || !bytes.Equal(s.scope, scope) {
-			scope, scopeRef = s.scope, g.scopes.refer(s.scope)
-		}
-		arena, err := g.sorter.room(referenceSize(resourceRef, resource) + referenceSize(scopeRef, scope) + len(s.span))
+		arena, err := g.sorter.room(s.to - s.from)
 		if err != nil {
 			return err
 		}
-		arena = appendReference(arena, resourceRef, resource)
-		arena = appendReference(arena, scopeRef, scope)
-		g.sorter.add(s.id, append(arena, s.span...))
+		g.sorter.add(s.id, append(arena, g.frames[s.from:s.to]...))
 		g.spans++
 		if s.schema {
 			g.lost.Schemas++
@@ -97,10 +97,11 @@ func (g *ingest) resourceSpans(message []byte) error {
 	if err != nil {
 		return err
 	}
+	ref := g.resources.refer(resource)
 	f := otlpwire.NewFields(message)
 	for f.Next() {
 		if f.Tag == 2<<3|otlpwire.TagBytes || f.Tag == deprecatedScopeSpans {
-			if err := g.scopeSpans(f.Bytes, resource, schema); err != nil {
+			if err := g.scopeSpans(f.Bytes, ref, resource, schema); err != nil {
 				return err
 			}
 		}
@@ -108,21 +109,29 @@ func (g *ingest) resourceSpans(message []byte) error {
 	return f.Err()
 }
 
-func (g *ingest) scopeSpans(message, resource []byte, schema bool) error {
+func (g *ingest) scopeSpans(message []byte, resourceRef uint32, resource []byte, schema bool) error {
 	scope, own, err := readHead(message)
 	if err != nil {
 		return err
 	}
+	scopeRef := g.scopes.refer(scope)
 	f := otlpwire.NewFields(message)
 	for f.Next() {
 		if f.Tag != 2<<3|otlpwire.TagBytes {
 			continue
 		}
-		id, err := traceID(f.Bytes)
-		if err != nil {
-			return err
+		from := len(g.frames)
+		g.frames = appendReference(g.frames, resourceRef, resource)
+		g.frames = appendReference(g.frames, scopeRef, scope)
+		var id [16]byte
+		var ok bool
+		if g.frames, id, ok = g.compactor.append(g.frames, f.Bytes); !ok {
+			if id, err = traceID(f.Bytes); err != nil {
+				return err
+			}
+			g.frames = append(g.frames, f.Bytes...)
 		}
-		g.found = append(g.found, found{id, f.Bytes, resource, scope, schema || own})
+		g.found = append(g.found, found{id, from, len(g.frames), schema || own})
 	}
 	return f.Err()
 }

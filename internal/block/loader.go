@@ -8,6 +8,7 @@ type loader struct {
 	opts      *BuilderOptions
 	resources origins
 	scopes    origins
+	compactor *compactor
 
 	trace   *trace
 	bytes   int      // of the current trace's frames
@@ -21,12 +22,13 @@ type loader struct {
 		ok    bool
 	}
 	overflow           overflow
+	wire               []byte // a span for it
 	copies, overflowed int64
 }
 
 func newLoader(g *ingest, source frameSource, opts *BuilderOptions) *loader {
 	return &loader{
-		source: source, opts: opts, trace: newTrace(), overflow: overflow{give: opts.Overflow},
+		source: source, opts: opts, compactor: &g.compactor, trace: newTrace(), overflow: overflow{give: opts.Overflow},
 		resources: origins{g.resources.origins, newClasses(resourceSpecials[:]), (*classes).resource},
 		scopes:    origins{g.scopes.origins, newClasses(nil), (*classes).scope},
 	}
@@ -98,14 +100,6 @@ func (l *loader) load(id [16]byte) error {
 	for _, end := range l.ends {
 		frame := l.memory[start:end:end]
 		start = end
-		if !l.opts.KeepCopies && len(l.ends) > 1 {
-			if first := l.trace.seen.add(frame); first >= 0 {
-				l.copies++
-				l.trace.spans[first].copies++
-				continue
-			}
-		}
-		l.bytes += len(frame)
 		resource, rest, err := l.origin(frame, &l.resources)
 		if err != nil {
 			return fmt.Errorf("read a resource of trace %x: %w", id, err)
@@ -114,9 +108,22 @@ func (l *loader) load(id [16]byte) error {
 		if err != nil {
 			return fmt.Errorf("read a scope of trace %x: %w", id, err)
 		}
-		if err := l.trace.add(span, resource, scope); err != nil {
+		if !l.opts.KeepCopies && len(l.ends) > 1 {
+			first, err := l.trace.seen.add(l.compactor, frame, span)
+			if err != nil {
+				return err
+			}
+			if first >= 0 {
+				l.copies++
+				l.trace.spans[first].copies++
+				continue
+			}
+		}
+		if err := l.trace.add(span, resource, scope, l.compactor); err != nil {
 			return err
 		}
+		head := &l.trace.spans[len(l.trace.spans)-1]
+		l.bytes += len(frame) + len(head.state) + len(head.message)
 	}
 	return nil
 }
@@ -150,6 +157,13 @@ func (l *loader) spillOver(id [16]byte, frame []byte) error {
 	ref, scope, span := resolve(rest)
 	if ref != inline {
 		scope = l.scopes.known[ref].raw
+	}
+	if compact(span) {
+		var err error
+		if l.wire, err = l.compactor.appendWire(l.wire[:0], &id, span); err != nil {
+			return fmt.Errorf("read a span of trace %x: %w", id, err)
+		}
+		span = l.wire
 	}
 	return l.overflow.add(resource, scope, span)
 }

@@ -42,10 +42,12 @@ func NewMerger(opts BuilderOptions) (*Merger, error) {
 		return nil, err
 	}
 	columns := m.opts.Memory.newColumns()
-	m.w = blockWriter{opts: &m.opts, dir: m.dir, ingest: &ingest{resources: newInterner(), scopes: newInterner()}}
+	in := newIngest(m.opts.DigestKey)
+	m.w = blockWriter{opts: &m.opts, dir: m.dir, ingest: &in}
 	m.w.shredder.columns = columns
 	m.w.shredder.key = m.opts.DigestKey
 	m.w.loader = newLoader(m.w.ingest, &m.queue, &m.opts)
+	m.w.shredder.words = &in.compactor.words
 	if err := m.w.open(); err != nil {
 		return nil, fmt.Errorf("begin block %s: %w", m.opts.BlockID, errors.Join(err, m.opts.removeDir(m.dir)))
 	}
@@ -170,9 +172,7 @@ func (q *frameQueue) add(g *ingest, record []byte) error {
 		if f.id != q.id {
 			return fmt.Errorf("%w: a span of trace %x in trace %x", ErrDamaged, f.id, q.id)
 		}
-		q.arena = appendReference(q.arena, g.resources.refer(f.resource), f.resource)
-		q.arena = appendReference(q.arena, g.scopes.refer(f.scope), f.scope)
-		q.arena = append(q.arena, f.span...)
+		q.arena = append(q.arena, g.frames[f.from:f.to]...)
 		q.ends = append(q.ends, len(q.arena))
 	}
 	return nil

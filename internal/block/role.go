@@ -146,6 +146,9 @@ var spanSpecials = [...]special{
 	{"http.status_code", SpanHTTPStatus},
 }
 
+// spanSpecialKinds are the kinds of value that go into these columns.
+var spanSpecialKinds = [len(spanSpecials)]uint8{anyText, anyText, anyInt}
+
 func dedicatedName(n int) string {
 	if n < 10 {
 		return "String0" + strconv.Itoa(n)

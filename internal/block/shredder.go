@@ -15,8 +15,9 @@ type shredder struct {
 	removed Digest // of copies
 	lost    Lost
 
-	recording *written // of the resource or scope that is being written
-	plain     bool     // it has only attributes that can be recorded
+	words     *vocabulary // of compact spans
+	recording *written    // of the resource or scope that is being written
+	plain     bool        // it has only attributes that can be recorded
 	json      []byte
 	text      [32]byte
 

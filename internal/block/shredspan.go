@@ -6,23 +6,15 @@ import "appliance/internal/otlpwire"
 func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	c := s.columns
 	c.spans.add(rep, defSpan)
-	attrs, eventAttrs, linkAttrs := &c.attrs[OfSpan], &c.attrs[OfEvent], &c.attrs[OfLink]
-	attrs.begin(rep)
-	s.has = [len(spanSpecials)]bool{}
+	eventAttrs, linkAttrs := &c.attrs[OfEvent], &c.attrs[OfLink]
 	s.events, s.links, s.eventHashes, s.linkHashes = 0, 0, 0, 0
-	f := otlpwire.NewFields(head.attrs)
-	for f.Next() {
-		if f.Tag == 9<<3|otlpwire.TagBytes {
-			if err := s.spanAttribute(f.Bytes); err != nil {
-				return err
-			}
+	if head.pattern != nil {
+		if err := s.attributes(head, rep, s.words); err != nil {
+			return err
 		}
-	}
-	if err := f.Err(); err != nil {
+	} else if err := s.wireAttributes(head, rep); err != nil {
 		return err
 	}
-	s.spanSpecials(attrs)
-	attrs.end(defSpan)
 	if head.lists {
 		if err := s.lists(head, rep); err != nil {
 			return err
@@ -44,7 +36,28 @@ func (s *shredder) span(t *trace, head *spanHead, rep uint8) error {
 	if head.unknown {
 		s.lost.Unknown++
 	}
-	s.fields(t, head, attrs.sum)
+	s.fields(t, head)
+	return nil
+}
+
+// wireAttributes writes the attributes of a span as it is on the wire.
+func (s *shredder) wireAttributes(head *spanHead, rep uint8) error {
+	attrs := &s.columns.attrs[OfSpan]
+	attrs.begin(rep)
+	s.has = [len(spanSpecials)]bool{}
+	f := otlpwire.NewFields(head.attrs)
+	for f.Next() {
+		if f.Tag == 9<<3|otlpwire.TagBytes {
+			if err := s.spanAttribute(f.Bytes); err != nil {
+				return err
+			}
+		}
+	}
+	if err := f.Err(); err != nil {
+		return err
+	}
+	s.spanSpecials(attrs)
+	attrs.end(defSpan)
 	return nil
 }
 
@@ -67,14 +80,14 @@ func (s *shredder) lists(head *spanHead, rep uint8) error {
 }
 
 // fields writes what a span has once, and adds its hash to the digest.
-func (s *shredder) fields(t *trace, head *spanHead, attrs uint64) {
+func (s *shredder) fields(t *trace, head *spanHead) {
 	by := &s.columns.by
 	by[SpanID].text(head.id)
 	by[SpanParentSpanID].text(head.parent)
 	by[SpanParent].int(int64(head.nested.parent))
 	by[SpanLeft].int(int64(head.nested.left))
 	by[SpanRight].int(int64(head.nested.right))
-	name := by[SpanName].word(head.name)
+	name := s.name(head)
 	by[SpanKind].int(int64(head.kind))
 	by[SpanTraceState].text(head.state)
 	by[SpanStart].int(int64(head.start))
@@ -84,18 +97,38 @@ func (s *shredder) fields(t *trace, head *spanHead, attrs uint64) {
 	by[SpanDropped].int(int64(head.dropped[0]))
 	by[SpanDroppedEvents].int(int64(head.dropped[1]))
 	by[SpanDroppedLinks].int(int64(head.dropped[2]))
-	h := spanHash{
-		id: textHash(head.id), parent: textHash(head.parent), state: textHash(head.state), name: name,
-		kind: uint64(head.kind), start: head.start, duration: head.end - head.start,
-		status: uint64(head.status), message: textHash(head.message), attrs: attrs,
-		dropped: [3]uint64{uint64(head.dropped[0]), uint64(head.dropped[1]), uint64(head.dropped[2])},
-		events:  s.eventHashes, links: s.linkHashes, resource: t.resourceHash, scope: t.scopeHash,
+	var hash uint64
+	if head.pattern != nil {
+		hash = placedHash(head.content, t.resourceHash, t.scopeHash)
+	} else {
+		hash = s.wireHash(t, head, name)
 	}
-	hash := h.sum(t.hash)
 	s.digest.add(hash)
 	for range head.copies {
 		s.removed.add(hash)
 	}
+}
+
+// name writes the name of a span, and returns its hash if that is not known.
+func (s *shredder) name(head *spanHead) uint64 {
+	column := s.columns.by[SpanName]
+	if head.nameWord == 0 {
+		return column.word(head.name)
+	}
+	column.ids = push(column.ids, column.place(head.nameWord-1, s.words))
+	return 0
+}
+
+// wireHash is the hash of a span as it is on the wire.
+func (s *shredder) wireHash(t *trace, head *spanHead, name uint64) uint64 {
+	h := spanHash{
+		id: textHash(head.id), parent: textHash(head.parent), state: textHash(head.state), name: name,
+		kind: uint64(head.kind), start: head.start, duration: head.end - head.start,
+		status: uint64(head.status), message: textHash(head.message), attrs: s.columns.attrs[OfSpan].sum,
+		dropped: [3]uint64{uint64(head.dropped[0]), uint64(head.dropped[1]), uint64(head.dropped[2])},
+		events:  s.eventHashes, links: s.linkHashes, resource: t.resourceHash, scope: t.scopeHash,
+	}
+	return h.sum(t.hash)
 }
 
 // spanAttribute writes an attribute, or keeps it for a column of its own.

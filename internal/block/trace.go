@@ -23,6 +23,10 @@ type spanHead struct {
 	next                             int32 // span of the same scope, or -1
 	copies                           int32 // that were left out
 	lists, flags, unknown            bool  // it has events or links, flags, fields that are not known
+
+	pattern  *pattern // of a compact span, whose values attrs has; else nil
+	content  uint64   // its hash without resource and scope
+	nameWord uint32   // its name in the vocabulary, plus 1, or 0
 }
 
 // scopeGroup is a scope of a resource, with its spans in the order in which
@@ -86,10 +90,10 @@ func (t *trace) reset(id [16]byte) {
 }
 
 // add adds a span of the trace. All slices stay until the trace is written.
-func (t *trace) add(raw []byte, resource, scope *origin) error {
+func (t *trace) add(raw []byte, resource, scope *origin, c *compactor) error {
 	t.spans = append(t.spans, spanHead{raw: raw, resource: resource, scope: scope, next: -1})
 	i := int32(len(t.spans) - 1)
-	if err := t.spans[i].read(); err != nil {
+	if err := t.spans[i].read(c); err != nil {
 		return fmt.Errorf("read a span of %d bytes of trace %x: %w", len(raw), t.id, err)
 	}
 	key := uint64(uint32(resource.class))<<32 | uint64(uint32(scope.class))
@@ -126,7 +130,10 @@ func (t *trace) group(resource, scope *origin) int32 {
 
 // read reads everything but attributes, events and links. A parent's id of zeros
 // is none, as in the protocol.
-func (s *spanHead) read() error {
+func (s *spanHead) read(c *compactor) error {
+	if compact(s.raw) {
+		return s.readCompact(c)
+	}
 	from, to := 0, 0 // of the attributes
 	f := otlpwire.NewFields(s.raw)
 	for at := 0; f.Next(); at = f.Offset() {
