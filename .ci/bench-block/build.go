@@ -63,7 +63,7 @@ func build(file, dir, profile string) error {
 	if err != nil {
 		return err
 	}
-	if err := addAll(b, bufio.NewReaderSize(f, 1<<20)); err != nil {
+	if err := addAll(b, bufio.NewReaderSize(f, 128<<10)); err != nil {
 		return errors.Join(err, b.Abort())
 	}
 	_, stats, err := b.Finish(context.Background())

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"appliance/internal/block/parquet"
 )
@@ -95,6 +96,19 @@ func (k *bounds) integers(values []int64, unsigned bool, size int) parquet.Bound
 	lower := k.keep(b[:size])
 	binary.LittleEndian.PutUint64(b[:], uint64(most^flip))
 	return parquet.Bounds{Min: lower, Max: k.keep(b[:size])}
+}
+
+// bits bounds bools.
+func (k *bounds) bits(values []bool) parquet.Bounds {
+	both := [2][]byte{k.keep([]byte{0}), k.keep([]byte{1})}
+	b := parquet.Bounds{Min: both[1], Max: both[0]}
+	if slices.Contains(values, false) {
+		b.Min = both[0]
+	}
+	if slices.Contains(values, true) {
+		b.Max = both[1]
+	}
+	return b
 }
 
 // doubles bounds doubles by their bits. NaN is in no order, so it does not

@@ -23,14 +23,14 @@ type BuilderOptions struct {
 
 	// SortBytes is the memory for spans that are not sorted yet; their order
 	// takes up to half as much besides. A block whose spans fit is made without
-	// a file for sorting. Default 16 MiB.
+	// a file for sorting. Default 4 MiB.
 	SortBytes int
 	// RowGroupBytes is about how much memory the encoded pages and the
-	// dictionaries of a row group may take. Default 12 MiB.
+	// dictionaries of a row group may take. Default 8 MiB.
 	RowGroupBytes int
 	// PageSpans is after how many spans each column gets a new page, at the next
 	// trace. A trace is found faster in small pages, large ones compress
-	// better. Default 8192.
+	// better. Default 4096.
 	PageSpans int
 	// MaxTraceBytes bounds the memory for one trace: its spans as they are on
 	// the wire, and 300 bytes for each. Default 8 MiB.
@@ -53,9 +53,9 @@ type BuilderOptions struct {
 }
 
 const (
-	defaultSortBytes     = 16 << 20
-	defaultRowGroupBytes = 12 << 20
-	defaultPageSpans     = 8192
+	defaultSortBytes     = 4 << 20
+	defaultRowGroupBytes = 8 << 20
+	defaultPageSpans     = 4096
 	defaultMaxTraceBytes = 8 << 20
 
 	spanOverhead = 300 // bytes of memory that a span takes beside its own

@@ -55,17 +55,17 @@ type columnBuffer struct {
 	seen     int
 	diverged bool
 
-	ints []int64 // numbers, bits of doubles, bools, or lengths of the strings in data
-	data []byte
-	ids  []uint32
-	dict *dictionary // of columns that have one
+	ints  []int64 // numbers, bits of doubles, or lengths of the strings in data
+	bools []bool
+	data  []byte
+	ids   []uint32
+	dict  *dictionary // of columns that have one
 	// places are where the words of the vocabulary are in it, plus 1.
 	places []uint32
 
 	bounds bounds
 	writer parquet.ChunkWriter
 	runs   [2][]byte
-	values []byte
 }
 
 func newColumnBuffer(c *Column, l *list, memory *parquet.PageMemory) *columnBuffer {
@@ -96,7 +96,7 @@ func (c *columnBuffer) nextChunk() {
 	}
 }
 
-// int adds a number, the bits of a double, or 0 or 1 as a bool.
+// int adds a number, or the bits of a double.
 func (c *columnBuffer) int(v int64) { c.ints = push(c.ints, v) }
 
 // text adds a byte string.
@@ -114,7 +114,7 @@ func (c *columnBuffer) text(v []byte) {
 func (c *columnBuffer) word(v []byte) uint64 {
 	id := c.dict.id(v)
 	c.ids = push(c.ids, id)
-	return c.dict.hashes[id]
+	return c.dict.hash(id)
 }
 
 // present says that the current entry of the list has a value, or one more, in
@@ -153,19 +153,14 @@ func (c *columnBuffer) flush(rows int) {
 	if c.list != nil {
 		c.levels(&p)
 	}
-	n := len(c.ints)
-	if c.dict != nil {
-		n = len(c.ids)
-	}
+	n := len(c.ints) + len(c.bools) + len(c.ids)
 	p.Nulls = p.Entries - n
-	c.values = c.encode(c.values[:0])
-	p.Values = c.values
 	if n > 0 {
 		p.Bounds = c.pageBounds()
 	}
-	c.writer.AddPage(&p)
+	c.writer.AddPage(&p, c)
 	c.rep, c.def, c.seen, c.diverged = c.rep[:0], c.def[:0], 0, false
-	c.ints, c.data, c.ids = c.ints[:0], c.data[:0], c.ids[:0]
+	c.ints, c.bools, c.data, c.ids = c.ints[:0], c.bools[:0], c.data[:0], c.ids[:0]
 }
 
 func (c *columnBuffer) levels(p *parquet.Page) {
@@ -187,7 +182,8 @@ func (c *columnBuffer) levels(p *parquet.Page) {
 	}
 }
 
-func (c *columnBuffer) encode(dst []byte) []byte {
+// AppendValues encodes the values of a page.
+func (c *columnBuffer) AppendValues(dst []byte) []byte {
 	switch c.Encoding {
 	case parquet.RLEDictionary:
 		width := 0
@@ -205,7 +201,7 @@ func (c *columnBuffer) encode(dst []byte) []byte {
 	}
 	switch c.Type {
 	case parquet.Boolean:
-		return parquet.AppendPlainBools(dst, c.ints)
+		return parquet.AppendPlainBools(dst, c.bools)
 	case parquet.Int32:
 		return parquet.AppendPlain32(dst, c.ints)
 	}
@@ -223,7 +219,7 @@ func (c *columnBuffer) pageBounds() parquet.Bounds {
 	case c.Type == parquet.Double:
 		return c.bounds.doubles(c.ints)
 	case c.Type == parquet.Boolean:
-		return c.bounds.integers(c.ints, false, 1)
+		return c.bounds.bits(c.bools)
 	case c.Type == parquet.Int32:
 		return c.bounds.integers(c.ints, c.Unsigned, 4)
 	}

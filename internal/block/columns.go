@@ -125,11 +125,7 @@ func (a *attrColumns) entry(isArray bool) {
 	}
 	a.n++
 	a.list.add(rep, a.def)
-	if isArray {
-		a.isArray.int(1)
-	} else {
-		a.isArray.int(0)
-	}
+	a.isArray.bools = push(a.isArray.bools, isArray)
 }
 
 // end ends an owner, and says with its definition level if it has none.

@@ -93,13 +93,7 @@ func (c *columnBuffer) copyValues(v *parquet.Values, dict *parquet.Dictionary, p
 			c.int(int64(math.Float64bits(d)))
 		}
 	case c.Type == parquet.Boolean:
-		for _, b := range v.Bools[from:to] {
-			if b {
-				c.int(1)
-			} else {
-				c.int(0)
-			}
-		}
+		c.bools = pushAll(c.bools, v.Bools[from:to])
 	default:
 		c.ints = pushAll(c.ints, v.Ints[from:to])
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
-	"slices"
 )
 
 // dictionary gives the distinct values of a column chunk numbers from 0. Its
@@ -13,8 +12,8 @@ type dictionary struct {
 	seed   maphash.Seed
 	page   []byte   // values in PLAIN: four bytes of length and the bytes
 	starts []uint32 // of the values, in page, without the length
-	hashes []uint64 // of the values, for digests
-	next   []uint32 // of a value, which one came after it the last time
+	hashes []uint64 // of the values, for digests, as far as they were asked for; 0 is not known
+	next   []uint32 // of a value, which one came after it the last time, where that is known
 	last   uint32   // value that was asked for
 	luck   int      // guesses that were right, above those that were wrong
 	slots  []slot   // a power of two; at most half are taken
@@ -57,7 +56,7 @@ func (d *dictionary) id(v []byte) uint32 {
 	if d.luck <= unlucky {
 		return d.lookup(v)
 	}
-	if len(d.next) > 0 {
+	if int(d.last) < len(d.next) {
 		if id := d.next[d.last]; bytes.Equal(d.value(id), v) {
 			d.last = id
 			d.luck = min(d.luck+1, -unlucky)
@@ -66,9 +65,23 @@ func (d *dictionary) id(v []byte) uint32 {
 		d.luck--
 	}
 	id := d.lookup(v)
+	if n := len(d.starts) - len(d.next); n > 0 {
+		d.next = pushN(d.next, 0, n)
+	}
 	d.next[d.last] = id
 	d.last = id
 	return id
+}
+
+// hash is the hash of a value, for digests.
+func (d *dictionary) hash(id uint32) uint64 {
+	if n := len(d.starts) - len(d.hashes); n > 0 {
+		d.hashes = pushN(d.hashes, 0, n)
+	}
+	if d.hashes[id] == 0 {
+		d.hashes[id] = textHash(d.value(id))
+	}
+	return d.hashes[id]
 }
 
 func (d *dictionary) lookup(v []byte) uint32 {
@@ -90,16 +103,10 @@ func (d *dictionary) lookup(v []byte) uint32 {
 
 func (d *dictionary) add(v []byte) uint32 {
 	id := uint32(len(d.starts))
-	if need := len(d.page) + 4 + len(v); need > cap(d.page) {
-		d.page = slices.Grow(d.page, max(firstPush, len(d.page), 4+len(v)))
-	}
+	d.page = room(d.page, 4+len(v))
 	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(v)))
 	d.starts = push(d.starts, uint32(len(d.page)))
 	d.page = append(d.page, v...)
-	d.hashes = push(d.hashes, textHash(v))
-	if d.luck > unlucky {
-		d.next = push(d.next, id)
-	}
 	if id == 0 {
 		d.least, d.most = 0, 0
 	} else if bytes.Compare(v, d.value(d.least)) < 0 {

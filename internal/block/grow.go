@@ -7,28 +7,31 @@ import "slices"
 // times, and leaves less to the collector.
 func push[T any](s []T, v T) []T {
 	if len(s) == cap(s) {
-		s = double(s)
+		s = room(s, 1)
 	}
 	return append(s, v)
 }
 
 const firstPush = 256
 
-func double[T any](s []T) []T { return slices.Grow(s, max(firstPush, len(s))) }
+// room returns a slice with room for n values more. What is made by make alone takes no
+// memory of the system until it is written to, where append and slices.Grow write
+// zeros to the end.
+func room[T any](s []T, n int) []T {
+	if cap(s)-len(s) >= n {
+		return s
+	}
+	larger := make([]T, len(s), len(s)+max(firstPush, len(s), n))
+	copy(larger, s)
+	return larger
+}
 
 // pushAll appends values likewise.
-func pushAll[T any](s, values []T) []T {
-	if cap(s)-len(s) < len(values) {
-		s = slices.Grow(s, max(firstPush, len(s), len(values)))
-	}
-	return append(s, values...)
-}
+func pushAll[T any](s, values []T) []T { return append(room(s, len(values)), values...) }
 
 // pushN appends a value n times.
 func pushN[T any](s []T, v T, n int) []T {
-	if cap(s)-len(s) < n {
-		s = slices.Grow(s, max(firstPush, len(s), n))
-	}
+	s = room(s, n)
 	from := len(s)
 	s = s[:from+n]
 	for i := range s[from:] {

@@ -65,7 +65,7 @@ func (m *Memory) keepDigester(d *pageDigester) {
 func (c *columns) held() int {
 	n := c.memory.Held()
 	for _, b := range c.all {
-		n += cap(b.rep) + cap(b.def) + 8*cap(b.ints) + cap(b.data) + 4*cap(b.ids) + cap(b.values) + cap(b.runs[0]) + cap(b.runs[1])
+		n += cap(b.rep) + cap(b.def) + 8*cap(b.ints) + cap(b.bools) + cap(b.data) + 4*cap(b.ids) + cap(b.runs[0]) + cap(b.runs[1])
 		if d := b.dict; d != nil {
 			n += cap(d.page) + 4*cap(d.starts) + 8*cap(d.hashes) + 4*cap(d.next) + 16*cap(d.slots)
 		}

@@ -28,7 +28,7 @@ func (s *shredder) attributes(head *spanHead, rep uint8, words *vocabulary) erro
 		case anyInt:
 			a.ints.int(int64(r.varint()))
 		case anyBool:
-			a.bools.int(int64(r.varint()))
+			a.bools.bools = push(a.bools.bools, r.varint() != 0)
 		default:
 			a.doubles.int(int64(binary.LittleEndian.Uint64(r.take(8))))
 		}
@@ -42,7 +42,7 @@ func (s *shredder) levels(a *attrColumns, l *patternLayout, rep uint8) {
 	a.list.rep = pushN(a.list.rep, a.rep, n)
 	a.list.rep[from] = rep
 	a.list.def = pushN(a.list.def, a.def, n)
-	a.isArray.ints = pushN(a.isArray.ints, 0, n)
+	a.isArray.bools = pushN(a.isArray.bools, false, n)
 	for kind, column := range [...]*columnBuffer{anyText: a.text, anyBool: a.bools, anyInt: a.ints, anyDouble: a.doubles} {
 		if column != nil && l.defs[kind] != nil {
 			column.row(from, l.defs[kind])

@@ -23,7 +23,6 @@ type sorter struct {
 	arena   []byte
 	free    func() // gives the arena back
 	entries []entry
-	sorted  []entry      // room for them
 	file    durable.File // nil as long as all fits
 	size    int64        // of the file
 	runs    []extent
@@ -80,24 +79,28 @@ func (s *sorter) sort() {
 		slices.SortFunc(s.entries, entry.compare)
 		return
 	}
-	var ends [1 << bits]uint32
+	var next, ends [1 << bits]uint32 // of each bucket: the place that is not dealt yet, and its end
 	for i := range s.entries {
 		ends[s.entries[i].high>>(64-bits)]++
 	}
-	starts := uint32(0)
+	sum := uint32(0)
 	for i, n := range ends {
-		ends[i] = starts
-		starts += n
+		next[i] = sum
+		sum += n
+		ends[i] = sum
 	}
-	s.sorted = slices.Grow(s.sorted[:0], len(s.entries))[:len(s.entries)]
-	for _, e := range s.entries {
-		at := &ends[e.high>>(64-bits)]
-		s.sorted[*at] = e
-		*at++
-	}
-	s.entries, s.sorted = s.sorted, s.entries
 	from := uint32(0)
-	for _, to := range ends {
+	for b, to := range ends {
+		// What is here and belongs elsewhere is exchanged until it does not.
+		for at := next[b]; at < to; at = next[b] {
+			e := s.entries[at]
+			for own := e.high >> (64 - bits); own != uint64(b); own = e.high >> (64 - bits) {
+				s.entries[next[own]], e = e, s.entries[next[own]]
+				next[own]++
+			}
+			s.entries[at] = e
+			next[b]++
+		}
 		slices.SortFunc(s.entries[from:to], entry.compare)
 		from = to
 	}
@@ -171,7 +174,7 @@ func (s *sorter) flush() error {
 func (s *sorter) close() error {
 	if s.free != nil {
 		s.free()
-		s.free, s.arena, s.entries, s.sorted = nil, nil, nil, nil
+		s.free, s.arena, s.entries = nil, nil, nil
 	}
 	if s.file == nil {
 		return nil
@@ -193,7 +196,7 @@ func (s *sorter) frames() (frameSource, error) {
 	if err := s.spill(); err != nil {
 		return nil, err
 	}
-	s.entries, s.sorted = nil, nil
+	s.entries = nil
 	return newMerger(s.file, s.runs, s.arena[:cap(s.arena)])
 }
 

@@ -4,16 +4,18 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/klauspost/compress/s2"
 )
 
-// Page is one data page of a column, encoded and not yet compressed.
+// Page is what a data page of a column has beside its values, encoded and not yet
+// compressed.
 type Page struct {
 	Rows    int    // that begin in the page; none goes on in the next
 	Entries int    // values and nulls
 	Nulls   int    // of the entries
 	Rep     []byte // repetition levels, as AppendHybrid writes them; not read where there are none
 	Def     []byte // definition levels, likewise
-	Values  []byte
 	Bounds  Bounds
 }
 
@@ -49,18 +51,22 @@ type PageMemory struct {
 	used   int // blocks
 	size   int // bytes of pages
 
-	body, packed, header []byte // of the page that is being made
-	packedOf             []byte // what packed was made of; nil if that is not known
+	body, header     []byte // of the page that is being made
+	last, lastPacked []byte // a body that was compressed, and what it became
 }
 
-const memoryBlock = 512 << 10
+const (
+	memoryBlock = 512 << 10
+	maxHeader   = 64      // bytes of a page's header, more than any has
+	mostAgain   = 4 << 10 // bytes of a body that is remembered
+)
 
 // Held is how many bytes it has, in use or not.
 func (m *PageMemory) Held() (n int) {
 	for _, b := range m.blocks {
 		n += cap(b)
 	}
-	return n + cap(m.body) + cap(m.packed) + cap(m.header)
+	return n + cap(m.body) + cap(m.header) + cap(m.last)
 }
 
 // Reset makes the memory free again.
@@ -69,28 +75,28 @@ func (m *PageMemory) Reset() {
 		m.blocks[i] = m.blocks[i][:0]
 	}
 	m.used, m.size = 0, 0
+	m.last, m.lastPacked = m.last[:0], nil
 }
 
 // Size is the length of all pages in bytes.
 func (m *PageMemory) Size() int { return m.size }
 
-// keep copies the two parts of a page into a block.
-func (m *PageMemory) keep(header, body []byte) []byte {
-	n := len(header) + len(body)
-	m.size += n
+// room returns n bytes that are not in use. They stay so unless they are taken.
+func (m *PageMemory) room(n int) []byte {
 	for ; m.used < len(m.blocks); m.used++ {
 		if b := m.blocks[m.used]; cap(b)-len(b) >= n {
-			break
+			return b[len(b) : len(b)+n]
 		}
 	}
-	if m.used == len(m.blocks) {
-		m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
-	}
+	m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
+	return m.blocks[m.used][:n]
+}
+
+// take takes the first n bytes of room.
+func (m *PageMemory) take(n int) {
 	b := m.blocks[m.used]
-	start := len(b)
-	b = append(append(b, header...), body...)
-	m.blocks[m.used] = b
-	return b[start:len(b):len(b)]
+	m.blocks[m.used] = b[:len(b)+n]
+	m.size += n
 }
 
 // Reset begins a new chunk.
@@ -101,8 +107,13 @@ func (c *ChunkWriter) Reset() {
 	c.index.Min, c.index.Max = c.index.Min[:0], c.index.Max[:0]
 }
 
+// A ValueEncoder appends the values of a page.
+type ValueEncoder interface {
+	AppendValues(dst []byte) []byte
+}
+
 // AddPage adds a data page. Nothing of it is kept but the bounds.
-func (c *ChunkWriter) AddPage(p *Page) {
+func (c *ChunkWriter) AddPage(p *Page, values ValueEncoder) {
 	body := c.Memory.body[:0]
 	if c.MaxRep > 0 {
 		body = appendLevels(body, p.Rep)
@@ -110,7 +121,7 @@ func (c *ChunkWriter) AddPage(p *Page) {
 	if c.MaxDef > 0 {
 		body = appendLevels(body, p.Def)
 	}
-	body = append(body, p.Values...)
+	body = values.AppendValues(body)
 	c.Memory.body = body
 	n := c.addPage(body, &PageHeader{Type: DataPage, V1: DataPageHeader{
 		NumValues: int32(p.Entries), Encoding: c.Encoding, DefinitionEncoding: RLE, RepetitionEncoding: RLE,
@@ -141,28 +152,37 @@ func (c *ChunkWriter) SetDictionary(values []byte, n int) {
 // addPage adds a page, and returns its length with the header.
 func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 	m := c.Memory
-	packed := body
-	if c.Compress {
-		packed = m.pack(body)
-	}
+	room, packed := m.pack(body, c.Compress)
 	h.UncompressedSize, h.CompressedSize = int32(len(body)), int32(len(packed))
 	h.HasCRC, h.CRC = true, crc32.ChecksumIEEE(packed)
 	m.header = AppendPageHeader(m.header[:0], h)
-	page := m.keep(m.header, packed)
-	c.pages = append(c.pages, page)
+	// The header goes right before the body, whose length it has.
+	from, to := maxHeader-len(m.header), maxHeader+len(packed)
+	copy(room[from:], m.header)
+	m.take(to)
+	c.pages = append(c.pages, room[from:to:to])
 	c.uncompressed += int64(len(m.header) + len(body))
-	c.size += int64(len(page))
-	return int64(len(page))
+	c.size += int64(to - from)
+	return int64(to - from)
 }
 
-// pack compresses a page. Where a column has only nulls its pages are often those
-// of the column before.
-func (m *PageMemory) pack(body []byte) []byte {
-	if !bytes.Equal(body, m.packedOf) {
-		m.packed = appendSnappy(m.packed[:0], body)
-		m.packedOf = append(m.packedOf[:0], body...)
+// pack returns room in which a page's body is, compressed or not, behind room for
+// its header. Where a column has only nulls its pages are often those of the
+// column before.
+func (m *PageMemory) pack(body []byte, compress bool) (room, packed []byte) {
+	if !compress {
+		room = m.room(maxHeader + len(body))
+		return room, append(room[:maxHeader], body...)[maxHeader:]
 	}
-	return m.packed
+	room = m.room(maxHeader + max(len(m.lastPacked), s2.MaxEncodedLen(len(body))))
+	if m.lastPacked != nil && bytes.Equal(body, m.last) {
+		return room, append(room[:maxHeader], m.lastPacked...)[maxHeader:]
+	}
+	packed = packSnappy(room[maxHeader:], body)
+	if len(body) <= mostAgain {
+		m.last, m.lastPacked = append(m.last[:0], body...), packed
+	}
+	return room, packed
 }
 
 // Finish appends the bytes of the chunk, which begin at offset of the file, to

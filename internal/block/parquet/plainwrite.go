@@ -18,14 +18,13 @@ func AppendPlain32(dst []byte, values []int64) []byte {
 	return dst
 }
 
-// AppendPlainBools appends bools, of which true is not 0, as bits.
-func AppendPlainBools(dst []byte, values []int64) []byte {
+// AppendPlainBools appends bools as bits.
+func AppendPlainBools(dst []byte, values []bool) []byte {
+	from := len(dst)
+	dst = append(dst, make([]byte, (len(values)+7)/8)...)
 	for i, v := range values {
-		if i%8 == 0 {
-			dst = append(dst, 0)
-		}
-		if v != 0 {
-			dst[len(dst)-1] |= 1 << (i % 8)
+		if v {
+			dst[from+i/8] |= 1 << (i % 8)
 		}
 	}
 	return dst
