@@ -10,14 +10,15 @@ import (
 // elements and one for each parent without any. The columns below it share
 // them.
 type list struct {
+	mem              *slab
 	rep, def         []uint8
 	repRuns, defRuns [4][]byte // the same, encoded, by the width of a level
 	mark             int       // where a row that is being copied begins
 }
 
 func (l *list) add(rep, def uint8) {
-	l.rep = push(l.rep, rep)
-	l.def = push(l.def, def)
+	l.rep = push(l.mem, l.rep, rep)
+	l.def = push(l.mem, l.def, def)
 }
 
 // reset begins a page.
@@ -46,6 +47,7 @@ func (l *list) encodedDef(width int) []byte {
 // pages of its chunk.
 type columnBuffer struct {
 	*Column
+	mem  *slab
 	list *list // nil: an entry a row
 
 	// Levels of its own, once there is a value where the list alone would have
@@ -68,14 +70,14 @@ type columnBuffer struct {
 	runs   [2][]byte
 }
 
-func newColumnBuffer(c *Column, l *list, memory *parquet.PageMemory) *columnBuffer {
-	b := &columnBuffer{Column: c, list: l}
+func newColumnBuffer(c *Column, l *list, mem *slab, memory *parquet.PageMemory) *columnBuffer {
+	b := &columnBuffer{Column: c, list: l, mem: mem}
 	b.writer = parquet.ChunkWriter{
 		Path: c.Path, Type: c.Type, Encoding: c.Encoding, MaxRep: c.MaxRep, MaxDef: c.MaxDef, Compress: !random(c.Role),
 		Compare: c.compareBounds, Memory: memory,
 	}
 	if c.Encoding == parquet.RLEDictionary {
-		b.dict = newDictionary()
+		b.dict = newDictionary(mem)
 	}
 	return b
 }
@@ -97,23 +99,23 @@ func (c *columnBuffer) nextChunk() {
 }
 
 // int adds a number, or the bits of a double.
-func (c *columnBuffer) int(v int64) { c.ints = push(c.ints, v) }
+func (c *columnBuffer) int(v int64) { c.ints = push(c.mem, c.ints, v) }
 
 // text adds a byte string.
 func (c *columnBuffer) text(v []byte) {
 	if c.dict != nil {
-		c.ids = push(c.ids, c.dict.id(v))
+		c.ids = push(c.mem, c.ids, c.dict.id(v))
 		return
 	}
-	c.ints = push(c.ints, int64(len(v)))
-	c.data = pushAll(c.data, v)
+	c.ints = push(c.mem, c.ints, int64(len(v)))
+	c.data = pushAll(c.mem, c.data, v)
 }
 
 // word adds a byte string to a column that has a dictionary, and returns its
 // hash.
 func (c *columnBuffer) word(v []byte) uint64 {
 	id := c.dict.id(v)
-	c.ids = push(c.ids, id)
+	c.ids = push(c.mem, c.ids, id)
 	return c.dict.hash(id)
 }
 
@@ -123,9 +125,9 @@ func (c *columnBuffer) present() {
 	current := len(c.list.def) - 1
 	if c.seen <= current {
 		c.catchUp(current)
-		c.def = push(c.def, c.MaxDef)
+		c.def = push(c.mem, c.def, c.MaxDef)
 		if c.diverged {
-			c.rep = push(c.rep, c.list.rep[current])
+			c.rep = push(c.mem, c.rep, c.list.rep[current])
 		}
 		c.seen = current + 1
 		return
@@ -134,15 +136,15 @@ func (c *columnBuffer) present() {
 		c.rep = append(c.rep[:0], c.list.rep[:c.seen]...)
 		c.diverged = true
 	}
-	c.def = push(c.def, c.MaxDef)
-	c.rep = push(c.rep, c.MaxRep)
+	c.def = push(c.mem, c.def, c.MaxDef)
+	c.rep = push(c.mem, c.rep, c.MaxRep)
 }
 
 // catchUp takes over the list's entries up to end, which have no value here.
 func (c *columnBuffer) catchUp(end int) {
-	c.def = pushAll(c.def, c.list.def[c.seen:end])
+	c.def = pushAll(c.mem, c.def, c.list.def[c.seen:end])
 	if c.diverged {
-		c.rep = pushAll(c.rep, c.list.rep[c.seen:end])
+		c.rep = pushAll(c.mem, c.rep, c.list.rep[c.seen:end])
 	}
 	c.seen = end
 }

@@ -7,6 +7,7 @@ import "appliance/internal/block/parquet"
 type columns struct {
 	schema *Schema
 	all    []*columnBuffer // in the order of the file
+	slab   *slab
 	memory parquet.PageMemory
 	group  int // number of the row group, from 1
 	by     [lastRole]*columnBuffer
@@ -16,10 +17,14 @@ type columns struct {
 }
 
 func newColumns(s *Schema) *columns {
-	c := &columns{schema: s, group: 1}
+	c := &columns{schema: s, group: 1, slab: newSlab()}
+	c.memory.Take = c.slab.take
+	for _, l := range c.lists() {
+		l.mem = c.slab
+	}
 	for i := range s.Columns {
 		column := &s.Columns[i]
-		buffer := newColumnBuffer(column, c.listOf(column.Role), &c.memory)
+		buffer := newColumnBuffer(column, c.listOf(column.Role), c.slab, &c.memory)
 		c.all = append(c.all, buffer)
 		c.by[column.Role] = buffer
 	}
@@ -59,12 +64,18 @@ func (c *columns) flush(rows int) {
 	for _, b := range c.all {
 		b.flush(rows)
 	}
-	for _, l := range []*list{&c.stats, &c.resources, &c.scopes, &c.spans, &c.events, &c.links} {
+	for _, l := range c.lists() {
 		l.reset()
 	}
+}
+
+// lists are all lists.
+func (c *columns) lists() []*list {
+	all := []*list{&c.stats, &c.resources, &c.scopes, &c.spans, &c.events, &c.links}
 	for o := range c.attrs {
-		c.attrs[o].list.reset()
+		all = append(all, &c.attrs[o].list)
 	}
+	return all
 }
 
 // size is about how many bytes of memory the pages and dictionaries take.
@@ -125,7 +136,7 @@ func (a *attrColumns) entry(isArray bool) {
 	}
 	a.n++
 	a.list.add(rep, a.def)
-	a.isArray.bools = push(a.isArray.bools, isArray)
+	a.isArray.bools = push(a.isArray.mem, a.isArray.bools, isArray)
 }
 
 // end ends an owner, and says with its definition level if it has none.

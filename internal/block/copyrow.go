@@ -19,8 +19,8 @@ func (m *Merger) copyRow(s *MergeSource) error {
 			part := &s.copies[i]
 			v := &s.set.values[i]
 			b.list.mark = len(b.list.def)
-			b.list.rep = pushAll(b.list.rep, v.Rep[part.entry:part.entryEnd])
-			b.list.def = pushAll(b.list.def, v.Def[part.entry:part.entryEnd])
+			b.list.rep = pushAll(b.list.mem, b.list.rep, v.Rep[part.entry:part.entryEnd])
+			b.list.def = pushAll(b.list.mem, b.list.def, v.Def[part.entry:part.entryEnd])
 		}
 	}
 	bytes := 0
@@ -70,9 +70,9 @@ func (c *columnBuffer) copyLevels(rep, def []uint8) {
 		c.rep = append(c.rep[:0], c.list.rep[:mark]...)
 		c.diverged = true
 	}
-	c.def = pushAll(c.def, def)
+	c.def = pushAll(c.mem, c.def, def)
 	if c.diverged {
-		c.rep = pushAll(c.rep, rep)
+		c.rep = pushAll(c.mem, c.rep, rep)
 	}
 	c.seen = len(c.list.def)
 }
@@ -93,9 +93,9 @@ func (c *columnBuffer) copyValues(v *parquet.Values, dict *parquet.Dictionary, p
 			c.int(int64(math.Float64bits(d)))
 		}
 	case c.Type == parquet.Boolean:
-		c.bools = pushAll(c.bools, v.Bools[from:to])
+		c.bools = pushAll(c.mem, c.bools, v.Bools[from:to])
 	default:
-		c.ints = pushAll(c.ints, v.Ints[from:to])
+		c.ints = pushAll(c.mem, c.ints, v.Ints[from:to])
 	}
 	return 8 * (to - from)
 }
@@ -121,7 +121,7 @@ func (c *columnBuffer) copyPlaces(ids []uint32, dict *parquet.Dictionary, places
 			known[id] = place
 			bytes += len(value)
 		}
-		c.ids = push(c.ids, place-1)
+		c.ids = push(c.mem, c.ids, place-1)
 	}
 	return bytes + 4*len(ids)
 }

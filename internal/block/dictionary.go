@@ -10,6 +10,7 @@ import (
 // values are kept as the page that will hold them.
 type dictionary struct {
 	seed   maphash.Seed
+	mem    *slab
 	page   []byte   // values in PLAIN: four bytes of length and the bytes
 	starts []uint32 // of the values, in page, without the length
 	hashes []uint64 // of the values, for digests, as far as they were asked for; 0 is not known
@@ -28,8 +29,8 @@ type slot struct {
 
 const minSlots = 64
 
-func newDictionary() *dictionary {
-	return &dictionary{seed: maphash.MakeSeed(), slots: make([]slot, minSlots)}
+func newDictionary(mem *slab) *dictionary {
+	return &dictionary{seed: maphash.MakeSeed(), mem: mem, slots: make([]slot, minSlots)}
 }
 
 // reset makes it empty and keeps its memory.
@@ -66,7 +67,7 @@ func (d *dictionary) id(v []byte) uint32 {
 	}
 	id := d.lookup(v)
 	if n := len(d.starts) - len(d.next); n > 0 {
-		d.next = pushN(d.next, 0, n)
+		d.next = pushN(d.mem, d.next, 0, n)
 	}
 	d.next[d.last] = id
 	d.last = id
@@ -76,7 +77,7 @@ func (d *dictionary) id(v []byte) uint32 {
 // hash is the hash of a value, for digests.
 func (d *dictionary) hash(id uint32) uint64 {
 	if n := len(d.starts) - len(d.hashes); n > 0 {
-		d.hashes = pushN(d.hashes, 0, n)
+		d.hashes = pushN(d.mem, d.hashes, 0, n)
 	}
 	if d.hashes[id] == 0 {
 		d.hashes[id] = textHash(d.value(id))
@@ -96,16 +97,16 @@ func (d *dictionary) lookup(v []byte) uint32 {
 	id := d.add(v)
 	d.slots[i] = slot{hash, id + 1}
 	if 2*len(d.starts) > len(d.slots) {
-		d.slots = rehash(d.slots)
+		d.slots = rehash(d.mem, d.slots)
 	}
 	return id
 }
 
 func (d *dictionary) add(v []byte) uint32 {
 	id := uint32(len(d.starts))
-	d.page = room(d.page, 4+len(v))
+	d.page = room(d.mem, d.page, 4+len(v))
 	d.page = binary.LittleEndian.AppendUint32(d.page, uint32(len(v)))
-	d.starts = push(d.starts, uint32(len(d.page)))
+	d.starts = push(d.mem, d.starts, uint32(len(d.page)))
 	d.page = append(d.page, v...)
 	if id == 0 {
 		d.least, d.most = 0, 0
@@ -118,8 +119,8 @@ func (d *dictionary) add(v []byte) uint32 {
 }
 
 // rehash returns twice as many slots with what is in them.
-func rehash(old []slot) []slot {
-	slots := make([]slot, 2*len(old))
+func rehash(m *slab, old []slot) []slot {
+	slots := slabOf[slot](m, 2*len(old))[:2*len(old)]
 	mask := uint32(len(slots) - 1)
 	for _, s := range old {
 		if s.id == 0 {

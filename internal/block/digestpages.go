@@ -315,7 +315,7 @@ func (d *pageDigester) locate() {
 			continue
 		}
 		if def == defSpan {
-			d.places = push(d.places, place{uint32(at[0]), uint32(at[1]), uint32(at[2])})
+			d.places = push(nil, d.places, place{uint32(at[0]), uint32(at[1]), uint32(at[2])})
 		}
 	}
 }

@@ -5,9 +5,9 @@ import "slices"
 // push appends a value. It doubles a slice that is full, where append makes a
 // large one a quarter larger: growing then copies each value once, not four
 // times, and leaves less to the collector.
-func push[T any](s []T, v T) []T {
+func push[T any](m *slab, s []T, v T) []T {
 	if len(s) == cap(s) {
-		s = room(s, 1)
+		s = room(m, s, 1)
 	}
 	return append(s, v)
 }
@@ -17,21 +17,19 @@ const firstPush = 256
 // room returns a slice with room for n values more. What is made by make alone takes no
 // memory of the system until it is written to, where append and slices.Grow write
 // zeros to the end.
-func room[T any](s []T, n int) []T {
+func room[T any](m *slab, s []T, n int) []T {
 	if cap(s)-len(s) >= n {
 		return s
 	}
-	larger := make([]T, len(s), len(s)+max(firstPush, len(s), n))
-	copy(larger, s)
-	return larger
+	return append(slabOf[T](m, len(s)+max(firstPush, len(s), n)), s...)
 }
 
 // pushAll appends values likewise.
-func pushAll[T any](s, values []T) []T { return append(room(s, len(values)), values...) }
+func pushAll[T any](m *slab, s, values []T) []T { return append(room(m, s, len(values)), values...) }
 
 // pushN appends a value n times.
-func pushN[T any](s []T, v T, n int) []T {
-	s = room(s, n)
+func pushN[T any](m *slab, s []T, v T, n int) []T {
+	s = room(m, s, n)
 	from := len(s)
 	s = s[:from+n]
 	for i := range s[from:] {

@@ -34,8 +34,11 @@ func (m *Memory) newColumns() *columns {
 func (m *Memory) keepColumns(c *columns) {
 	if m != nil && c.held() <= mostKept {
 		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.columns = c
+		c, m.columns = m.columns, c
+		m.mu.Unlock()
+	}
+	if c != nil {
+		c.slab.arenas.release()
 	}
 }
 
@@ -62,16 +65,7 @@ func (m *Memory) keepDigester(d *pageDigester) {
 }
 
 // held is about how many bytes the buffers take.
-func (c *columns) held() int {
-	n := c.memory.Held()
-	for _, b := range c.all {
-		n += cap(b.rep) + cap(b.def) + 8*cap(b.ints) + cap(b.bools) + cap(b.data) + 4*cap(b.ids) + cap(b.runs[0]) + cap(b.runs[1])
-		if d := b.dict; d != nil {
-			n += cap(d.page) + 4*cap(d.starts) + 8*cap(d.hashes) + 4*cap(d.next) + 16*cap(d.slots)
-		}
-	}
-	return n
-}
+func (c *columns) held() int { return c.slab.held() }
 
 // held is about how many bytes the pages take.
 func (s *pageSet) held() (n int) {

@@ -61,7 +61,7 @@ func (s *pageSet) next() error {
 		s.pages++
 		if d := s.readers[i].Dictionary(); d != nil && len(s.hashes[i]) == 0 {
 			for id := range d.Len() {
-				s.hashes[i] = push(s.hashes[i], textHash(d.At(uint32(id))))
+				s.hashes[i] = push(nil, s.hashes[i], textHash(d.At(uint32(id))))
 			}
 		}
 	}

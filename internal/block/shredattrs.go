@@ -40,7 +40,7 @@ func (a *attrColumns) scalar(h uint64, v *anyValue) uint64 {
 		return foldValue(h, valueText, a.text.word(v.bytes))
 	case anyBool:
 		a.bools.present()
-		a.bools.bools = push(a.bools.bools, v.number != 0)
+		a.bools.bools = push(a.bools.mem, a.bools.bools, v.number != 0)
 		return foldValue(h, valueBool, uint64(v.number))
 	case anyInt:
 		a.ints.present()

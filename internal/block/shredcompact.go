@@ -28,7 +28,7 @@ func (s *shredder) attributes(head *spanHead, rep uint8, words *vocabulary) erro
 		case anyInt:
 			a.ints.int(int64(r.varint()))
 		case anyBool:
-			a.bools.bools = push(a.bools.bools, r.varint() != 0)
+			a.bools.bools = push(a.bools.mem, a.bools.bools, r.varint() != 0)
 		default:
 			a.doubles.int(int64(binary.LittleEndian.Uint64(r.take(8))))
 		}
@@ -39,10 +39,10 @@ func (s *shredder) attributes(head *spanHead, rep uint8, words *vocabulary) erro
 // levels writes the levels of a span's attributes.
 func (s *shredder) levels(a *attrColumns, l *patternLayout, rep uint8) {
 	n, from := len(l.keys), len(a.list.def)
-	a.list.rep = pushN(a.list.rep, a.rep, n)
+	a.list.rep = pushN(a.list.mem, a.list.rep, a.rep, n)
 	a.list.rep[from] = rep
-	a.list.def = pushN(a.list.def, a.def, n)
-	a.isArray.bools = pushN(a.isArray.bools, false, n)
+	a.list.def = pushN(a.list.mem, a.list.def, a.def, n)
+	a.isArray.bools = pushN(a.isArray.mem, a.isArray.bools, false, n)
 	for kind, column := range [...]*columnBuffer{anyText: a.text, anyBool: a.bools, anyInt: a.ints, anyDouble: a.doubles} {
 		if column != nil && l.defs[kind] != nil {
 			column.row(from, l.defs[kind])
@@ -58,7 +58,7 @@ func (s *shredder) keys(a *attrColumns, l *patternLayout, words *vocabulary) {
 			l.places = append(l.places, a.key.place(word, words))
 		}
 	}
-	a.key.ids = pushAll(a.key.ids, l.places)
+	a.key.ids = pushAll(a.key.mem, a.key.ids, l.places)
 }
 
 // compactSpecial writes the value of an attribute with a column of its own, if it
@@ -86,9 +86,9 @@ func (c *columnBuffer) row(from int, def []uint8) {
 	if c.seen < from {
 		c.catchUp(from)
 	}
-	c.def = pushAll(c.def, def)
+	c.def = pushAll(c.mem, c.def, def)
 	if c.diverged {
-		c.rep = pushAll(c.rep, c.list.rep[from:])
+		c.rep = pushAll(c.mem, c.rep, c.list.rep[from:])
 	}
 	c.seen = from + len(def)
 }
@@ -97,10 +97,10 @@ func (c *columnBuffer) row(from int, def []uint8) {
 func (c *columnBuffer) ref(r *compactReader) {
 	word, own := r.ref()
 	if word == 0 {
-		c.ids = push(c.ids, c.dict.lookup(own))
+		c.ids = push(c.mem, c.ids, c.dict.lookup(own))
 		return
 	}
-	c.ids = push(c.ids, c.place(word-1, r.words))
+	c.ids = push(c.mem, c.ids, c.place(word-1, r.words))
 }
 
 // place is where in the column's dictionary a text of the vocabulary is.

@@ -63,10 +63,10 @@ func (s *shredder) again(of Owner, w *written, rep uint8) {
 	for i := range w.attrs {
 		v := &w.attrs[i]
 		a.entry(false)
-		a.key.ids = push(a.key.ids, v.key)
+		a.key.ids = push(a.key.mem, a.key.ids, v.key)
 		if v.kind == anyText {
 			a.text.present()
-			a.text.ids = push(a.text.ids, v.text)
+			a.text.ids = push(a.text.mem, a.text.ids, v.text)
 		} else {
 			a.scalar(0, &anyValue{kind: v.kind, number: v.value})
 		}
@@ -78,7 +78,7 @@ func (s *shredder) again(of Owner, w *written, rep uint8) {
 		if t.column.Optional {
 			t.column.present()
 		}
-		t.column.ids = push(t.column.ids, t.place)
+		t.column.ids = push(t.column.mem, t.column.ids, t.place)
 	}
 	s.lost.Attributes += w.lost
 }

@@ -115,7 +115,7 @@ func (s *shredder) name(head *spanHead) uint64 {
 	if head.nameWord == 0 {
 		return column.word(head.name)
 	}
-	column.ids = push(column.ids, column.place(head.nameWord-1, s.words))
+	column.ids = push(column.mem, column.ids, column.place(head.nameWord-1, s.words))
 	return 0
 }
 

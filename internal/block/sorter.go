@@ -21,7 +21,7 @@ type sorter struct {
 
 	limit   int // of the arena
 	arena   []byte
-	free    func() // gives the arena back
+	free    func() // gives the arena and the entries back
 	entries []entry
 	file    durable.File // nil as long as all fits
 	size    int64        // of the file
@@ -43,18 +43,21 @@ type extent struct{ from, to int64 }
 const (
 	sorterOut  = 256 << 10
 	entryBytes = 24
-	runHeader  = 16 + 4 // trace id, length of the frame
+
+	leastEntries = 16
+	runHeader    = 16 + 4 // trace id, length of the frame
 )
 
 func newSorter(fs durable.FS, name string, size int) *sorter {
-	arena, free := newArena(size)
-	return &sorter{fs: fs, name: name, limit: size, arena: arena[:0], free: free}
+	frames := (size + 7) &^ 7
+	memory, free := newArena(frames + max(size/4, leastEntries*entryBytes))
+	return &sorter{fs: fs, name: name, limit: size, arena: memory[:0:frames], free: free, entries: sliceOf[entry](memory[frames:])}
 }
 
 // room makes room for a frame, and returns where to append it. One that is larger
 // than the arena grows out of it.
 func (s *sorter) room(size int) ([]byte, error) {
-	if len(s.arena)+size > s.limit || len(s.entries)*entryBytes > s.limit/4 {
+	if len(s.arena)+size > s.limit || len(s.entries) == cap(s.entries) {
 		if err := s.spill(); err != nil {
 			return nil, err
 		}
@@ -66,7 +69,7 @@ func (s *sorter) room(size int) ([]byte, error) {
 func (s *sorter) add(id [16]byte, arena []byte) {
 	at := len(s.arena)
 	s.arena = arena
-	s.entries = push(s.entries, entry{
+	s.entries = append(s.entries, entry{
 		binary.BigEndian.Uint64(id[:]), binary.BigEndian.Uint64(id[8:]), uint32(at), uint32(len(arena) - at),
 	})
 }

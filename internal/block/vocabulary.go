@@ -57,11 +57,11 @@ func (v *vocabulary) find(text []byte) (id uint32, fresh, ok bool) {
 	id = uint32(len(v.words))
 	from := uint32(len(v.bytes))
 	v.bytes = append(v.bytes, text...)
-	v.words = push(v.words, word{from, uint32(len(v.bytes))})
-	v.hashes = push(v.hashes, textHash(text))
+	v.words = push(nil, v.words, word{from, uint32(len(v.bytes))})
+	v.hashes = push(nil, v.hashes, textHash(text))
 	v.slots[i] = slot{hash, id + 1}
 	if 2*len(v.words) > len(v.slots) {
-		v.slots = rehash(v.slots)
+		v.slots = rehash(nil, v.slots)
 	}
 	return id, true, true
 }

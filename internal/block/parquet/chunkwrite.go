@@ -47,6 +47,8 @@ type ChunkWriter struct {
 // blocks that are used again for the next row group, so that nothing grows by
 // being copied.
 type PageMemory struct {
+	Take func(n int) []byte // where memory comes from; nil is make
+
 	blocks [][]byte
 	used   int // blocks
 	size   int // bytes of pages
@@ -61,14 +63,6 @@ const (
 	mostAgain   = 4 << 10 // bytes of a body that is remembered
 )
 
-// Held is how many bytes it has, in use or not.
-func (m *PageMemory) Held() (n int) {
-	for _, b := range m.blocks {
-		n += cap(b)
-	}
-	return n + cap(m.body) + cap(m.header) + cap(m.last)
-}
-
 // Reset makes the memory free again.
 func (m *PageMemory) Reset() {
 	for i := range m.blocks {
@@ -81,19 +75,26 @@ func (m *PageMemory) Reset() {
 // Size is the length of all pages in bytes.
 func (m *PageMemory) Size() int { return m.size }
 
-// room returns n bytes that are not in use. They stay so unless they are taken.
+func (m *PageMemory) take(n int) []byte {
+	if m.Take == nil {
+		return make([]byte, n)
+	}
+	return m.Take(n)
+}
+
+// room returns n bytes that are not in use. They stay so unless use is called.
 func (m *PageMemory) room(n int) []byte {
 	for ; m.used < len(m.blocks); m.used++ {
 		if b := m.blocks[m.used]; cap(b)-len(b) >= n {
 			return b[len(b) : len(b)+n]
 		}
 	}
-	m.blocks = append(m.blocks, make([]byte, 0, max(n, memoryBlock)))
+	m.blocks = append(m.blocks, m.take(max(n, memoryBlock))[:0])
 	return m.blocks[m.used][:n]
 }
 
-// take takes the first n bytes of room.
-func (m *PageMemory) take(n int) {
+// use takes the first n bytes of room.
+func (m *PageMemory) use(n int) {
 	b := m.blocks[m.used]
 	m.blocks[m.used] = b[:len(b)+n]
 	m.size += n
@@ -114,6 +115,9 @@ type ValueEncoder interface {
 
 // AddPage adds a data page. Nothing of it is kept but the bounds.
 func (c *ChunkWriter) AddPage(p *Page, values ValueEncoder) {
+	if c.Memory.body == nil {
+		c.Memory.body = c.Memory.take(memoryBlock)
+	}
 	body := c.Memory.body[:0]
 	if c.MaxRep > 0 {
 		body = appendLevels(body, p.Rep)
@@ -159,7 +163,7 @@ func (c *ChunkWriter) addPage(body []byte, h *PageHeader) int64 {
 	// The header goes right before the body, whose length it has.
 	from, to := maxHeader-len(m.header), maxHeader+len(packed)
 	copy(room[from:], m.header)
-	m.take(to)
+	m.use(to)
 	c.pages = append(c.pages, room[from:to:to])
 	c.uncompressed += int64(len(m.header) + len(body))
 	c.size += int64(to - from)
