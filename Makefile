@@ -1,21 +1,42 @@
 # Everything that is more than `go run` and `go test`.
 
-VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+# The version that comes next stands in version.go. A release is that; any other build says of which commit it is.
+NEXT     := $(shell sed -n 's/^var version = "\(.*\)-dev"$$/\1/p' cmd/appliance/version.go)
+COMMIT   := $(shell git rev-parse --short HEAD 2>/dev/null)
+DIRTY    := $(shell git status --porcelain --untracked-files=no 2>/dev/null | head -n 1)
+VERSION  := $(NEXT)-dev$(if $(COMMIT),.g$(COMMIT))$(if $(DIRTY),.dirty)
+RELEASE  ?= $(NEXT)
 IMAGE    ?= appliance:$(VERSION)
 BIN       = .cache/appliance
+DIST      = dist
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64
 # -T: where text begins in memory is no multiple of 2 MiB away from where it begins in the file, so that the kernel cannot map, and count as resident,
 # 2 MiB for a byte that is used, as it does where the page cache holds a program in large pieces: just built, copied or pulled.
-LDFLAGS   = -s -w -X main.version=$(VERSION) -T 0x411000
+TEXT      = -T 0x411000
+LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # Packages whose goroutines share memory; Tempo is in none of them, so the race detector builds fast.
 RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/otlpwire ./internal/spool ./internal/telemetry ./internal/tempo ./nomad ./receiver ./sampler ./forwarder ./internal/block/... ./internal/blockstore ./internal/disk ./internal/ledger ./internal/live ./internal/readapi ./internal/red
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
-.PHONY: build test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
+.PHONY: build release release-version release-test install-test test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
 
 build: ## a static binary
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/appliance
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(filter linux,$(shell go env GOOS)), $(TEXT))' -o $(BIN) ./cmd/appliance
+
+release: ## dist/: binaries, deb, rpm, image archives, components and checksums, equal bit for bit from one commit
+	.ci/release/make -platforms '$(PLATFORMS)' -out $(DIST) -version $(RELEASE) -image appliance:$(RELEASE) \
+		-ldflags '-s -w -X main.version=$(RELEASE)' -linux-ldflags '$(TEXT)' all
+
+release-version:
+	@echo $(RELEASE)
+
+release-test: ## two releases of one commit are equal bit for bit
+	.ci/release-test
+
+install-test: release ## installs, upgrades, removes the packages; as root, on a machine that is thrown away
+	.ci/install-test
 
 test: ## what README names
 	go test ./...
@@ -29,10 +50,9 @@ race-packages:
 lint:
 	.ci/lint
 
-image: build ## needs a Docker engine; pulls nothing, the image is FROM scratch
-	rm -rf .cache/image && mkdir -p .cache/image/data
-	cp $(BIN) Dockerfile .cache/image/
-	DOCKER_BUILDKIT=0 docker build --label org.opencontainers.image.version=$(VERSION) -t $(IMAGE) .cache/image
+image: build ## loads the image into a Docker engine, which pulls nothing for it
+	.ci/release/make -version $(VERSION) -image $(IMAGE) image $(BIN) .cache/image.tar
+	docker load --input .cache/image.tar
 
 image-test: image ## takes and returns a trace under the engine; .ci/docker brings one where none runs
 	cd e2e && APPLIANCE_IMAGE=$(IMAGE) go test -count=1 ./image

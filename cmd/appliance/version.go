@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the Makefile: -ldflags "-X main.version=..."
-var version = "0.1.0-dev"
+// version is the one that comes next. The Makefile reads it here, and sets what
+// a build is called by -ldflags "-X main.version=...".
+var version = "0.2.0-dev"
 
 // tempoAPI is the version of Tempo whose read API and TraceQL are answered.
 // Grafana shows what it offers by it.
@@ -37,23 +38,23 @@ func currentVersions() versions {
 }
 
 func newVersionCommand() *cobra.Command {
-	var output string
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of the appliance, and of the Tempo whose API it speaks",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := currentVersions()
-			switch output {
-			case "text":
-				fmt.Fprintf(cmd.OutOrStdout(), "appliance %s\ntempo API %s\n%s %s\n", v.Version, v.TempoAPI, v.Go, v.Platform)
-				return nil
-			case "json":
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
-			}
-			return &usageError{fmt.Errorf("--output %q is neither text nor json", output), "Try: appliance version --help"}
-		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		v := currentVersions()
+		if format == "json" {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "appliance %s\ntempo API %s\n%s %s\n", v.Version, v.TempoAPI, v.Go, v.Platform)
+		return err
+	}
 	return c
 }
