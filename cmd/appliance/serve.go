@@ -104,6 +104,9 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 		return err
 	}
 	defer unlock()
+	if err := markFormat(durable.OS, a.conf.DataDir, version, a.logger); err != nil {
+		return err
+	}
 
 	if err := a.joinNomad(); err != nil {
 		return err
