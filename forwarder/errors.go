@@ -28,5 +28,5 @@ type partialError struct {
 }
 
 func (e *partialError) Error() string {
-	return fmt.Sprintf("tempo rejected %d spans: %s", e.spans, e.reason)
+	return fmt.Sprintf("tempo rejected %d of the spans: %s", e.spans, e.reason)
 }

@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,12 +36,10 @@ Both are file:///path or s3://bucket/prefix?endpoint=host:port; credentials come
 A BLOCK is an id or the beginning of one, where only one block begins so; TENANT/BLOCK where two tenants have it.
 A TIME is one such as 2026-11-22T15:00:00Z, or how long ago: 90m, 24h, 7d. Times are printed in UTC.
 Exit codes: 0 fine, 1 error, 2 wrong command line or configuration, 3 damage found or partly done.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	flags := c.PersistentFlags()
+	addConfigFile(flags)
 	flags.StringVar(&f.store, "store", "", "where the archive is (key archive.store; also APPLIANCE_ARCHIVE_STORE)")
-	flags.StringVar(&f.source, "source", "", `storage of the Tempo that is archived (key archive.source; also APPLIANCE_ARCHIVE_SOURCE); "none" looks at the archive alone`)
 	flags.String("data-dir", "", "directory that holds everything the appliance keeps (key data_dir; also APPLIANCE_DATA_DIR)")
 	c.AddCommand(
 		newArchiveListCommand(f),
@@ -95,6 +91,16 @@ type openedArchive struct {
 
 // command makes run the body of c, with the archive open. Outputs are those that -o takes, the first by default.
 func (f *archiveFlags) command(c *cobra.Command, needs archiveNeeds, outputs []string, run func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error) *cobra.Command {
+	if needs > needsStore {
+		alone := ""
+		if needs <= usesSource {
+			alone = `; "none" looks at the archive alone`
+		}
+		c.Flags().StringVar(&f.source, "source", "", "storage of the Tempo that is archived (key archive.source; also APPLIANCE_ARCHIVE_SOURCE)"+alone)
+	}
+	if c.Flags().Lookup("tenant") != nil {
+		_ = c.RegisterFlagCompletionFunc("tenant", f.tenantCompletion) // there is such a flag
+	}
 	output := addOutputFlag(c, outputs)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
@@ -250,28 +256,3 @@ func pointInTime(flag, text string, now time.Time) (time.Time, error) {
 	}
 	return now.Add(-ago), nil
 }
-
-// blockCompletion completes the ids of archived blocks.
-func (f *archiveFlags) blockCompletion(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionDeadline)
-	defer cancel()
-	cmd.SetContext(ctx)
-	a, err := f.open(cmd, needsStore)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer a.close()
-	blocks, err := a.List(ctx, archive.Filter{})
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var ids []string
-	for _, b := range blocks {
-		if strings.HasPrefix(b.ID, begun) && !slices.Contains(args, b.ID) {
-			ids = append(ids, b.ID+"\t"+b.Tenant+" to "+timeText(b.End))
-		}
-	}
-	return ids, cobra.ShellCompDirectiveNoFileComp
-}
-
-const completionDeadline = 3 * time.Second

@@ -86,7 +86,7 @@ func (l *progressLine) Write(text []byte) (int, error) {
 // progressText says how much is done, how fast that went, and how long the rest takes at that rate.
 func progressText(verb string, p archive.Progress, blocks bool, elapsed time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s of %s blocks", verb, humanize.Comma(int64(p.Blocks)), humanize.Comma(int64(p.BlocksTotal)))
+	fmt.Fprintf(&b, "%s: %s of %s", verb, humanize.Comma(int64(p.Blocks)), several(p.BlocksTotal, "block"))
 	done, total := float64(p.Bytes), float64(p.BytesTotal)
 	if blocks || p.BytesTotal == 0 {
 		done, total = float64(p.Blocks), float64(p.BlocksTotal)

@@ -112,7 +112,7 @@ func (a *openedArchive) repair(ctx context.Context, plan *archive.RepairPlan, dr
 	case !drop:
 		return repairResult{plan, "lost"}, nil
 	}
-	question := fmt.Sprintf("Delete block %s, of %d traces, for good? No other copy of it is known.", name, plan.Block.Traces)
+	question := fmt.Sprintf("Delete block %s, of %s, for good? No other copy of it is known.", name, several(plan.Block.Traces, "trace"))
 	if len(plan.Copies) > 0 {
 		question = fmt.Sprintf("Delete block %s for good? Its spans are whole in %s.", name, strings.Join(plan.Copies, ", "))
 	}

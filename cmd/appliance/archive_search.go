@@ -66,7 +66,7 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		Example: `  appliance archive search '{ status = error }' --since 7d
   appliance archive search '{ resource.service.name = "shop" && duration > 1s }' --since 2026-11-22T15:00:00Z --until 2026-11-22T16:00:00Z --limit 100
   appliance archive search '{ name = "GET /orders" }' -o jsonl | jq -r .traceID`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MatchAll(cobra.ExactArgs(1), checkTraceQL),
 	}
 	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
 	c.Flags().IntVar(&limit, "limit", readapi.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", readapi.MaxLimit))
@@ -84,7 +84,7 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		}
 		query, err := traceql.Parse(args[0])
 		if err != nil {
-			return wrongUsage(c, fmt.Errorf("%q is not TraceQL: %w", args[0], err))
+			return err // checkTraceQL has read it
 		}
 		q := a.querier()
 		defer q.Close()
@@ -117,6 +117,19 @@ Exit code 3 says that some blocks could not be read, so that traces may be missi
 		}
 		return err
 	})
+}
+
+// checkTraceQL refuses what is no query for spans, whether or not there is anything
+// to search.
+func checkTraceQL(_ *cobra.Command, args []string) error {
+	query, err := traceql.Parse(args[0])
+	if err == nil {
+		_, err = traceql.NewSearch(query, traceql.SearchOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not TraceQL: %w", args[0], err)
+	}
+	return nil
 }
 
 // sortAttributes brings those of each span, which Tempo keeps in a map, into an order.

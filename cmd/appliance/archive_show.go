@@ -48,7 +48,7 @@ func writeDetail(w io.Writer, d *archive.Detail) error {
 	if m == nil {
 		return t.Flush()
 	}
-	row(t, "spans", fmt.Sprintf("%s in %s traces", countText(d.Spans), humanize.Comma(d.Traces)))
+	row(t, "spans", fmt.Sprintf("%s in %s", countText(d.Spans), several(d.Traces, "trace")))
 	row(t, "from", timeText(d.Start))
 	row(t, "to", timeText(d.End))
 	row(t, "size", sizeText(d.Bytes))

@@ -179,11 +179,16 @@ func orDash(s string) string {
 }
 
 // several is a number with its noun.
-func several(n int, noun string) string {
+func several[N int | int64](n N, noun string) string {
+	return humanize.Comma(int64(n)) + " " + plural(n, noun)
+}
+
+// plural is a noun as it stands behind its number.
+func plural[N int | int64](n N, noun string) string {
 	if n == 1 {
-		return "1 " + noun
+		return noun
 	}
-	return humanize.Comma(int64(n)) + " " + noun + "s"
+	return noun + "s"
 }
 
 // printable is text from a client without what a terminal would obey.

@@ -23,9 +23,10 @@ func newConfigCommand() *cobra.Command {
 func newConfigValidateCommand() *cobra.Command {
 	return addConfigFlags(&cobra.Command{
 		Use:   "validate [FILE]",
-		Short: "Check the configuration, and Tempo's where tempo.config_file names one",
+		Short: "Check the configuration, and say every mistake in it",
 		Long: `Check the configuration that FILE (or --config), the environment and the flags give together.
 Every mistake is named with its place, also what serve would refuse on this machine, such as a file that is missing here.
+A variable APPLIANCE_... that stands for no key is a mistake too.
 Exit code 0: usable. 2: not.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,13 +36,26 @@ Exit code 0: usable. 2: not.`,
 				}
 			}
 			conf, err := loadConfig(cmd)
-			if err = errors.Join(err, checkServe(conf)); err != nil {
+			errs := []error{err, checkServe(conf)}
+			for _, mistake := range config.Misspelled(os.Environ()) {
+				errs = append(errs, mistake)
+			}
+			if err := errors.Join(errs...); err != nil {
 				return err
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
 			return nil
 		},
-	})
+	}, allKeys()...)
+}
+
+// misspelled are notes on variables of the environment that stand for no key.
+func misspelled() []string {
+	var notes []string
+	for _, mistake := range config.Misspelled(os.Environ()) {
+		notes = append(notes, mistake.Error())
+	}
+	return notes
 }
 
 func newConfigPrintCommand() *cobra.Command {
@@ -57,8 +71,12 @@ variables JAEGER_SAMPLER_* and OTEL_TRACES_SAMPLER* have their effect on it, as 
 				return &usageError{fmt.Errorf("--defaults and --diff exclude each other"), "Try: appliance config print --help"}
 			}
 			if defaults {
-				d := config.Default()
-				return config.Print(cmd.OutOrStdout(), &d)
+				for _, k := range config.Keys() {
+					if k.Flag != "" && cmd.Flags().Changed(k.Flag) {
+						return wrongUsage(cmd, fmt.Errorf("--defaults and --%s exclude each other", k.Flag))
+					}
+				}
+				return config.PrintDefaults(cmd.OutOrStdout())
 			}
 			conf, err := loadConfig(cmd)
 			if err != nil {
@@ -69,16 +87,16 @@ variables JAEGER_SAMPLER_* and OTEL_TRACES_SAMPLER* have their effect on it, as 
 				return err
 			}
 			conf.Sampler.Probability, conf.Sampler.TargetSpansPerSecond = inForce.Probability, inForce.TargetSpansPerSecond
-			for _, n := range slices.Concat(config.Misspelled(os.Environ()), notes) {
+			for _, n := range slices.Concat(misspelled(), notes) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
 			}
 			if diff {
-				return config.PrintDiff(cmd.OutOrStdout(), &conf.Config)
+				return conf.PrintDiff(cmd.OutOrStdout())
 			}
-			return config.Print(cmd.OutOrStdout(), &conf.Config)
+			return conf.Print(cmd.OutOrStdout())
 		},
 	}
 	c.Flags().BoolVar(&defaults, "defaults", false, "print the defaults")
 	c.Flags().BoolVar(&diff, "diff", false, "print only what differs from the defaults")
-	return addConfigFlags(c)
+	return addConfigFlags(c, allKeys()...)
 }

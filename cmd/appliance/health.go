@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 )
+
+const readyPath = "/ready"
 
 func newHealthCommand() *cobra.Command {
 	var timeout time.Duration
@@ -25,50 +26,47 @@ func newHealthCommand() *cobra.Command {
 			if timeout <= 0 {
 				return wrongUsage(cmd, fmt.Errorf("--timeout %v is not above 0", timeout))
 			}
-			if target == "" {
-				conf, err := loadConfig(cmd)
-				if err != nil {
-					return err
-				}
-				target = "http://" + reachable(conf.HTTP.Listen) + "/ready"
+			base, err := baseURL(cmd, target)
+			if err != nil {
+				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-			if err != nil {
-				return &usageError{fmt.Errorf("--url %q is not a URL", target), "Try: appliance health --help"}
+			// Until 0.2 --url was the address of /ready itself.
+			said, err := askReady(ctx, strings.TrimSuffix(base, readyPath)+readyPath)
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), said)
 			}
-			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				var u *url.Error
-				if errors.As(err, &u) {
-					err = u.Err
-				}
-				return fmt.Errorf("no appliance answers at %s: %w", target, err)
-			}
-			defer resp.Body.Close()
-			body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-			text := strings.TrimSpace(string(body))
-			if resp.StatusCode != http.StatusOK {
-				return fmt.Errorf("not ready: %s", text)
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), text)
-			return nil
+			return err
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for the answer")
-	c.Flags().StringVar(&target, "url", "", "URL to ask (default: /ready on http.listen)")
-	return addConfigFlags(c)
+	addBaseURL(c, &target)
+	return addConfigFlags(c, "http.listen")
 }
 
-// reachable makes a listen address one that this machine can call.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
+// askReady returns what a ready appliance answers.
+func askReady(ctx context.Context, target string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return listen
+		return "", err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return "", fmt.Errorf("no appliance answers at %s: %w", target, err)
 	}
-	return net.JoinHostPort(host, port)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return "", fmt.Errorf("read what %s answers: %w", target, err)
+	}
+	text := strings.TrimSpace(string(body))
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("not ready: %s", text)
+	}
+	return text, nil
 }

@@ -32,6 +32,7 @@ Nomad is found by the flags, else by nomad.address and nomad.namespace of the co
 own command line finds it: NOMAD_ADDR, NOMAD_REGION, NOMAD_NAMESPACE, NOMAD_TOKEN, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY,
 NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY, NOMAD_HTTP_AUTH. Nothing else of the configuration concerns the job: its keys are given with --set.`,
 	}
+	addConfigFile(c.PersistentFlags())
 	c.AddCommand(
 		newNomadSpecCommand(),
 		newNomadPlanCommand(),

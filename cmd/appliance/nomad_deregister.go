@@ -37,7 +37,7 @@ func newNomadDeregisterCommand() *cobra.Command {
 				return fmt.Errorf("job %s was not made by the appliance; stop it with nomad job stop", job)
 			}
 			if !yes {
-				question := fmt.Sprintf("Stop job %s (%s, %d allocations)? Its data stays.", job, s.Status, len(s.Allocations))
+				question := fmt.Sprintf("Stop job %s (%s, %s)? Its data stays.", job, s.Status, several(len(s.Allocations), "allocation"))
 				if err := confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), question); err != nil {
 					return err
 				}

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/hashicorp/nomad/api"
 	"github.com/spf13/cobra"
 
@@ -12,7 +9,6 @@ import (
 
 func newNomadSpecCommand() *cobra.Command {
 	f := &nomadFlags{}
-	var output string
 	c := &cobra.Command{
 		Use:   "spec",
 		Short: "Print the job",
@@ -24,29 +20,28 @@ and its own fate; the appliance finds it by its service name. --tempo elsewhere 
   appliance nomad spec --driver raw_exec --command /opt/appliance --data /var/lib/appliance
   appliance nomad spec --set sampler.probability=0.1 --constraint 'node.class = storage'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.built(cmd)
-			if err != nil {
-				return err
-			}
-			job, err := s.Build()
-			if err != nil {
-				return err
-			}
-			writeNotes(cmd.ErrOrStderr(), s)
-			switch output {
-			case "hcl":
-				_, err = cmd.OutOrStdout().Write(nomad.HCL(job))
-				return err
-			case "json":
-				out := json.NewEncoder(cmd.OutOrStdout())
-				out.SetIndent("", "  ")
-				return out.Encode(struct{ Job *api.Job }{job})
-			}
-			return &usageError{fmt.Errorf("--output %q is neither hcl nor json", output), "Try: appliance nomad spec --help"}
-		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "hcl", "hcl or json")
+	output := addOutputFlag(c, []string{"hcl", "json"})
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		s, err := f.built(cmd)
+		if err != nil {
+			return err
+		}
+		job, err := s.Build()
+		if err != nil {
+			return err
+		}
+		writeNotes(cmd.ErrOrStderr(), s)
+		if format == "json" {
+			return writeJSON(cmd.OutOrStdout(), struct{ Job *api.Job }{job})
+		}
+		_, err = cmd.OutOrStdout().Write(nomad.HCL(job))
+		return err
+	}
 	f.addSpec(c)
 	c.Flags().StringVar(&f.access.Region, "region", "", "region (NOMAD_REGION)")
 	c.Flags().StringVar(&f.access.Namespace, "namespace", "", namespaceDoc)

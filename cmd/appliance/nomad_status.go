@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,35 +16,38 @@ const statusTime = "2006-01-02 15:04:05 MST"
 
 func newNomadStatusCommand() *cobra.Command {
 	f := &nomadFlags{}
-	var job, output string
+	var job string
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the job's allocations, checks, services and versions",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains(listOutputs, output) {
-				return wrongUsage(cmd, fmt.Errorf("--output %q is none of %s", output, strings.Join(listOutputs, ", ")))
-			}
-			cluster, err := f.cluster(cmd)
-			if err != nil {
-				return err
-			}
-			s, err := cluster.Status(cmd.Context(), job)
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			switch output {
-			case "json":
-				return writeJSON(out, s)
-			case "jsonl":
-				return json.NewEncoder(out).Encode(s)
-			}
-			return writeNomadStatus(out, s, output == "wide")
-		},
+		Long: `Show the job's allocations, checks, services and versions. -o wide adds whole allocation ids, and
+since when they are.`,
+		Args: cobra.NoArgs,
+	}
+	output := addOutputFlag(c, listOutputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		cluster, err := f.cluster(cmd)
+		if err != nil {
+			return err
+		}
+		s, err := cluster.Status(cmd.Context(), job)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		switch format {
+		case "json":
+			return writeJSON(out, s)
+		case "jsonl":
+			return json.NewEncoder(out).Encode(s)
+		}
+		return writeNomadStatus(out, s, format == "wide")
 	}
 	c.Flags().StringVar(&job, "job", nomad.DefaultSpec("").Job, "name of the job")
-	c.Flags().StringVarP(&output, "output", "o", "table", "table, wide (whole allocation ids, and since when they are), json or jsonl")
 	f.addAccess(c.Flags())
 	return c
 }

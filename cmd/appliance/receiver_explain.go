@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +32,6 @@ type requestExplanation struct {
 }
 
 func newReceiverExplainCommand() *cobra.Command {
-	var output string
 	c := &cobra.Command{
 		Use:   "explain FILE",
 		Short: "Say what receiver.rules do to a request",
@@ -43,39 +41,38 @@ Nothing is sent or written.`,
 		Example: `  appliance receiver explain request.json
   appliance archive find 4bf92f3577b34da6a3ce929d0e0e4736 | appliance receiver explain - -o json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			if output != "text" && output != "json" {
-				return &usageError{fmt.Errorf("-o %q is neither text nor json", output), "Try: appliance receiver explain --help"}
-			}
-			set, err := rules.New(conf.Receiver.Rules)
-			if err != nil {
-				return conf.At("receiver.rules", err)
-			}
-			if set == nil {
-				return &usageError{errors.New("there are no rules: receiver.rules is empty"), "Try: appliance receiver explain FILE --config FILE"}
-			}
-			body, err := readRequest(cmd.InOrStdin(), args[0])
-			if err != nil {
-				return err
-			}
-			x, err := explainRequest(set, body)
-			if err != nil {
-				return fmt.Errorf("apply the rules to %s: %w", args[0], err)
-			}
-			if output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(x)
-			}
-			_, err = io.WriteString(cmd.OutOrStdout(), x.text())
-			return err
-		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		conf, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		set, err := rules.New(conf.Receiver.Rules)
+		if err != nil {
+			return conf.At("receiver.rules", err)
+		}
+		if set == nil {
+			return &usageError{errors.New("there are no rules: receiver.rules is empty"), "Try: appliance receiver explain FILE --config FILE"}
+		}
+		body, err := readRequest(cmd.InOrStdin(), args[0])
+		if err != nil {
+			return err
+		}
+		x, err := explainRequest(set, body)
+		if err != nil {
+			return fmt.Errorf("apply the rules to %s: %w", args[0], err)
+		}
+		if format == "json" {
+			return writeJSON(cmd.OutOrStdout(), x)
+		}
+		_, err = io.WriteString(cmd.OutOrStdout(), x.text())
+		return err
+	}
 	return addConfigFlags(c)
 }
 
@@ -136,17 +133,17 @@ func readAtMost(from io.Reader, path string) ([]byte, error) {
 
 func (x requestExplanation) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d spans, of which %d are left\n", x.Spans, x.Left)
+	fmt.Fprintf(&b, "%s, of which %d left\n", several(x.Spans, "span"), x.Left)
 	for _, r := range x.Rules {
 		fmt.Fprintf(&b, "\n%s\n", r.Rule)
 		if r.Spans == 0 && r.Edits == 0 {
 			b.WriteString("  nothing\n")
 		}
 		if r.Spans > 0 {
-			fmt.Fprintf(&b, "  drops %d spans: %s\n", r.Spans, strings.Join(r.Named, ", "))
+			fmt.Fprintf(&b, "  drops %s: %s\n", several(r.Spans, "span"), strings.Join(r.Named, ", "))
 		}
 		if r.Edits > 0 {
-			fmt.Fprintf(&b, "  edits %d attributes and texts: %s\n  of: %s\n", r.Edits, strings.Join(r.Keys, ", "), strings.Join(r.Of, ", "))
+			fmt.Fprintf(&b, "  edits %s: %s\n  of: %s\n", several(r.Edits, "value"), strings.Join(r.Keys, ", "), strings.Join(r.Of, ", "))
 		}
 	}
 	return b.String()

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"appliance/internal/config"
 )
@@ -74,6 +76,7 @@ in blocks that any Grafana Tempo reads, archives these, and answers Grafana as a
 elsewhere instead.
 
 Start it with: appliance serve`,
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
@@ -85,7 +88,7 @@ Start it with: appliance serve`,
 			return cmd.Help()
 		},
 	}
-	root.PersistentFlags().String("config", os.Getenv("APPLIANCE_CONFIG"), "configuration file (YAML); also APPLIANCE_CONFIG")
+	root.SetVersionTemplate("appliance {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
 	})
@@ -138,20 +141,37 @@ func unknownCommand(c *cobra.Command, name string) error {
 	return &usageError{errors.New(text), "Try: " + c.CommandPath() + " --help"}
 }
 
-// addConfigFlags gives a command the flags that loadConfig reads, besides --config.
-func addConfigFlags(c *cobra.Command) *cobra.Command {
+// addConfigFile gives a command the flag --config.
+func addConfigFile(flags *pflag.FlagSet) {
+	flags.String("config", os.Getenv("APPLIANCE_CONFIG"), "configuration file (YAML); also APPLIANCE_CONFIG")
+}
+
+// addConfigFlags gives a command --config, and the flags of those keys that mean
+// something to it.
+func addConfigFlags(c *cobra.Command, paths ...string) *cobra.Command {
+	addConfigFile(c.Flags())
 	for _, k := range config.Keys() {
-		if k.Flag != "" {
+		if k.Flag != "" && slices.Contains(paths, k.Path) {
 			c.Flags().String(k.Flag, "", fmt.Sprintf("%s (key %s; also %s)", strings.TrimSuffix(lowerFirst(k.Doc), "."), k.Path, k.Env))
 		}
 	}
 	return c
 }
 
-// wrapArgs makes a wrong number of arguments a usage error, for every command below c.
+// allKeys are the paths of every key, for a command to which all of them matter.
+func allKeys() []string {
+	var paths []string
+	for _, k := range config.Keys() {
+		paths = append(paths, k.Path)
+	}
+	return paths
+}
+
+// wrapArgs makes a wrong number of arguments a usage error, and a word that is no
+// command one with suggestions, for every command below c.
 func wrapArgs(c *cobra.Command) {
 	for _, sub := range c.Commands() {
-		if check := sub.Args; check != nil {
+		if check := sub.Args; check != nil && !sub.HasSubCommands() {
 			sub.Args = func(cmd *cobra.Command, args []string) error {
 				if err := check(cmd, args); err != nil {
 					return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
@@ -159,7 +179,7 @@ func wrapArgs(c *cobra.Command) {
 				return nil
 			}
 		}
-		if sub.HasSubCommands() && sub.RunE == nil {
+		if sub.HasSubCommands() {
 			sub.Args = cobra.ArbitraryArgs
 			sub.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) > 0 {

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -71,7 +71,6 @@ func newSamplerExplainCommand() *cobra.Command {
 	var (
 		q        sampler.Question
 		priority float64
-		output   string
 	)
 	c := &cobra.Command{
 		Use:   "explain TRACE_ID",
@@ -79,38 +78,37 @@ func newSamplerExplainCommand() *cobra.Command {
 		Example: `  appliance sampler explain 4bf92f3577b34da6a3ce929d0e0e4736
   appliance sampler explain 4bf92f3577b34da6a3ce929d0e0e4736 --tracestate 'ot=th:c' --service shop --sampler-probability 0.1`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			sc, _, err := samplerConfig(conf)
-			if err != nil {
-				return err
-			}
-			q.TraceID = args[0]
-			if cmd.Flags().Changed("priority") {
-				q.Priority = &priority
-			}
-			e, err := sampler.Explain(sc, q)
-			if err != nil {
-				return &usageError{err, "Try: appliance sampler explain --help"}
-			}
-			switch output {
-			case "text":
-				_, err = fmt.Fprint(cmd.OutOrStdout(), e.Text())
-				return err
-			case "json":
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(e)
-			}
-			return &usageError{fmt.Errorf("--output %q is neither text nor json", output), "Try: appliance sampler explain --help"}
-		},
+	}
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		conf, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		sc, _, err := samplerConfig(conf)
+		if err != nil {
+			return err
+		}
+		q.TraceID = args[0]
+		if cmd.Flags().Changed("priority") {
+			q.Priority = &priority
+		}
+		e, err := sampler.Explain(sc, q)
+		if err != nil {
+			return wrongUsage(cmd, err)
+		}
+		if format == "json" {
+			return writeJSON(cmd.OutOrStdout(), e)
+		}
+		_, err = io.WriteString(cmd.OutOrStdout(), e.Text())
+		return err
 	}
 	c.Flags().StringVar(&q.TraceState, "tracestate", "", "W3C tracestate that the span carries, such as ot=th:c;rv:d29d6a7215ced0")
 	c.Flags().StringVar(&q.Service, "service", "", "service.name of the span's resource")
 	c.Flags().Float64Var(&priority, "priority", 0, "the span's sampling.priority attribute")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return addConfigFlags(c)
+	return addConfigFlags(c, "sampler.probability")
 }

@@ -61,7 +61,7 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads 
 			}
 			return err
 		},
-	})
+	}, allKeys()...)
 }
 
 // appliance is everything that serve ties together.
@@ -159,7 +159,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	}
 
 	heap := limitMemory(memoryBound(a.conf), int64(a.conf.Receiver.InflightBytes))
-	a.announce(text, a.receiver.Addr(), adminListener.Addr(), heap, slices.Concat(config.Misspelled(os.Environ()), doorNotes, samplerNotes))
+	a.announce(text, a.receiver.Addr(), adminListener.Addr(), heap, slices.Concat(misspelled(), doorNotes, samplerNotes))
 
 	a.disks.warn(a.logger, int64(a.conf.Spool.MaxBytes))
 

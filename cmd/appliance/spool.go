@@ -19,8 +19,6 @@ func newSpoolCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "spool",
 		Short: "Look into the spool on disk, with or without a running appliance",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newSpoolStatusCommand(), newSpoolVerifyCommand(), newSpoolStuckCommand(), newSpoolAcknowledgeCommand())
 	return c
@@ -48,16 +46,17 @@ func newSpoolStatusCommand() *cobra.Command {
 			return err
 		}
 		if st.UnreadableSegments > 0 || st.Lost.Spans > seen.Damaged {
-			return &codeError{exitPartial, fmt.Errorf("%s lost to damage and %s unreadable; see: appliance spool verify", several(int(st.Lost.Spans), "span"), several(st.UnreadableSegments, "segment"))}
+			return &codeError{exitPartial, fmt.Errorf("%s lost to damage and %s unreadable; see: appliance spool verify", several(st.Lost.Spans, "span"), several(st.UnreadableSegments, "segment"))}
 		}
 		return nil
 	})
 }
 
 func writeSpool(w io.Writer, dir string, st spool.Status) error {
-	fmt.Fprintf(w, "%s  %s in %d segments\n", dir, humanize.IBytes(uint64(st.Bytes)), len(st.Segments))
+	fmt.Fprintf(w, "%s  %s in %s\n", dir, humanize.IBytes(uint64(st.Bytes)), several(len(st.Segments), "segment"))
 	row := func(name string, c spool.Counts) {
-		fmt.Fprintf(w, "  %-10s %15s spans %12s records\n", name, humanize.Comma(c.Spans), humanize.Comma(c.Records))
+		fmt.Fprintf(w, "  %-10s %15s %-5s %12s %s\n", name,
+			humanize.Comma(c.Spans), plural(c.Spans, "span"), humanize.Comma(c.Records), plural(c.Records, "record"))
 	}
 	row("pending", st.Pending.Counts)
 	if st.Stuck.Spans > 0 {
@@ -73,7 +72,8 @@ func writeSpool(w io.Writer, dir string, st spool.Status) error {
 		if g.Sealed != nil && *g.Sealed {
 			sealed = "sealed"
 		}
-		fmt.Fprintf(w, "  %-24s %9s  %12s spans, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)), humanize.Comma(g.Total.Spans), humanize.Comma(g.Pending.Spans), sealed)
+		fmt.Fprintf(w, "  %-24s %9s  %12s %s, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)),
+			humanize.Comma(g.Total.Spans), plural(g.Total.Spans, "span"), humanize.Comma(g.Pending.Spans), sealed)
 	}
 	return nil
 }
@@ -91,9 +91,9 @@ func newSpoolVerifyCommand() *cobra.Command {
 					return err
 				}
 			} else {
-				fmt.Fprintf(w, "%s: %s spans in %s records are intact, of %s in %d segments\n", dir, humanize.Comma(r.Intact.Spans), humanize.Comma(r.Intact.Records), humanize.IBytes(uint64(r.Bytes)), r.Segments)
+				fmt.Fprintf(w, "%s: %s in %s intact, of %s in %s\n", dir, several(r.Intact.Spans, "span"), several(r.Intact.Records, "record"), humanize.IBytes(uint64(r.Bytes)), several(r.Segments, "segment"))
 				for _, d := range r.Damage {
-					what := fmt.Sprintf("%d spans in %d records lost", d.Lost.Spans, d.Lost.Records)
+					what := fmt.Sprintf("%s in %s lost", several(d.Lost.Spans, "span"), several(d.Lost.Records, "record"))
 					if d.Torn {
 						what = "torn by a crash, nothing acknowledged was in it"
 					} else if d.Lost.Records == 0 {
@@ -135,7 +135,7 @@ func spoolCommand(use, short, long string, outputs []string, run func(w io.Write
 		}
 		return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
 	}
-	return addConfigFlags(c)
+	return addConfigFlags(c, "data_dir")
 }
 
 func writeJSON(w io.Writer, v any) error {

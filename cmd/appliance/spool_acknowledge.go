@@ -48,18 +48,19 @@ is lost later is an alarm again.
 It works with or without a running appliance: of one that runs it asks the account at http.listen.`,
 		Args: cobra.NoArgs,
 	}
-	c.Flags().StringVar(&target, "url", "", "base URL of the running appliance (default: http.listen on this machine)")
+	addBaseURL(c, &target)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		conf, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		if target == "" {
-			target = "http://" + reachable(conf.HTTP.Listen)
+		base, err := baseURL(cmd, target)
+		if err != nil {
+			return err
 		}
-		return acknowledgeLoss(cmd.Context(), cmd.OutOrStdout(), conf, target+statusPath)
+		return acknowledgeLoss(cmd.Context(), cmd.OutOrStdout(), conf, base+statusPath)
 	}
-	return addConfigFlags(c)
+	return addConfigFlags(c, "data_dir", "http.listen")
 }
 
 func acknowledgeLoss(ctx context.Context, out io.Writer, conf config.Loaded, target string) error {

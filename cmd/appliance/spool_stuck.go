@@ -121,7 +121,7 @@ func newStuckRetryCommand() *cobra.Command {
 			return err
 		},
 	}
-	return addConfigFlags(c)
+	return addConfigFlags(c, "data_dir")
 }
 
 func newStuckDropCommand() *cobra.Command {
@@ -175,7 +175,7 @@ appliance runs the next start does it.`,
 		fmt.Fprintf(cmd.OutOrStdout(), "dropped %s; they count as discarded by an operator\n", several(spans, "span"))
 		return nil
 	}
-	return addConfigFlags(c)
+	return addConfigFlags(c, "data_dir")
 }
 
 // chooseStuck finds the records that args name; all of them without any.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -126,7 +125,7 @@ func (a *appliance) serveStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 func newStatusCommand() *cobra.Command {
-	var target, output string
+	var target string
 	var watch bool
 	c := &cobra.Command{
 		Use:   "status",
@@ -141,24 +140,22 @@ elsewhere, were acknowledged long enough ago (the forwarder's proof is "settled"
 Tempo does not take while it takes others (appliance spool stuck). unaccounted is 0, or something is wrong. Exit code 3 says
 that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" makes that acknowledged loss.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return &usageError{fmt.Errorf("-o %q is neither text nor json", output), "Try: appliance status --help"}
-			}
-			if target == "" {
-				conf, err := loadConfig(cmd)
-				if err != nil {
-					return err
-				}
-				target = "http://" + reachable(conf.HTTP.Listen)
-			}
-			return showStatus(cmd.Context(), cmd.OutOrStdout(), strings.TrimSuffix(target, "/")+statusPath, output, watch)
-		},
 	}
-	c.Flags().StringVar(&target, "url", "", "base URL of the appliance (default: http.listen on this machine)")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		base, err := baseURL(cmd, target)
+		if err != nil {
+			return err
+		}
+		return showStatus(cmd.Context(), cmd.OutOrStdout(), base+statusPath, format, watch)
+	}
+	addBaseURL(c, &target)
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every second")
-	return addConfigFlags(c)
+	return addConfigFlags(c, "http.listen")
 }
 
 func showStatus(ctx context.Context, out io.Writer, target, output string, watch bool) error {
@@ -183,7 +180,7 @@ func showStatus(ctx context.Context, out io.Writer, target, output string, watch
 		}
 		if !watch {
 			if s.Ledger.Unaccounted != 0 || s.Ledger.Damaged != 0 {
-				return &codeError{exitPartial, fmt.Errorf("%d spans are damaged and %d unaccounted for", s.Ledger.Damaged, s.Ledger.Unaccounted)}
+				return &codeError{exitPartial, fmt.Errorf("%s damaged and %d unaccounted for", several(s.Ledger.Damaged, "span"), s.Ledger.Unaccounted)}
 			}
 			return nil
 		}
@@ -200,9 +197,8 @@ func fetchStatus(ctx context.Context, target string) ([]byte, status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil || req.URL.Host == "" {
-		base := strings.TrimSuffix(target, statusPath)
-		return nil, status{}, &usageError{fmt.Errorf("--url %q is not a URL such as http://localhost:3200", base), "Try: appliance status --help"}
+	if err != nil {
+		return nil, status{}, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {

@@ -87,7 +87,7 @@ func statusText(s status, last *status) string {
 		row("blocks", "%s", storeText(s.Store))
 	}
 	if f := s.Forwarder; f != nil {
-		row("forwarder", "%d of %d requests in flight, proof by %s, %s spans sent again", f.InFlight, int(f.Limit), f.Proof, humanize.Comma(f.ResentSpans))
+		row("forwarder", "%d of %s in flight, proof by %s, %s sent again", f.InFlight, several(int(f.Limit), "request"), f.Proof, several(f.ResentSpans, "span"))
 		if f.LastError != "" {
 			row("", "last error %s ago: %s", time.Since(f.FailedAt).Round(time.Second), f.LastError)
 		}
@@ -126,12 +126,12 @@ func archiveText(s *archiveStatus) string {
 	if s.HeadroomSeconds != nil {
 		headroom = fmt.Sprintf("purge headroom %s", (time.Duration(*s.HeadroomSeconds) * time.Second).String())
 	}
-	text := fmt.Sprintf("%s; %d of %d blocks pending", headroom, s.PendingBlocks, s.SourceBlocks)
+	text := fmt.Sprintf("%s; %d of %s pending", headroom, s.PendingBlocks, several(s.SourceBlocks, "block"))
 	if s.PendingBlocks > 0 {
 		text += fmt.Sprintf(" (%s, oldest %s)", humanize.IBytes(uint64(s.PendingBytes)), time.Duration(s.LagSeconds*float64(time.Second)).Round(time.Second))
 	}
 	if len(s.Gaps) > 0 {
-		text += fmt.Sprintf("; %d GAPS, see -o json", len(s.Gaps))
+		text += fmt.Sprintf("; %s, see -o json", strings.ToUpper(several(len(s.Gaps), "gap")))
 	}
 	if s.Conflicts > 0 {
 		text += fmt.Sprintf("; %d kept under another id", s.Conflicts)
@@ -144,7 +144,7 @@ func archiveText(s *archiveStatus) string {
 
 // archivedText is what the archiver has done since its start, and when it was last up to date.
 func archivedText(s *archiveStatus) string {
-	text := fmt.Sprintf("%s blocks (%s) since the start", humanize.Comma(s.ArchivedBlocks), humanize.IBytes(uint64(s.ArchivedBytes)))
+	text := fmt.Sprintf("%s (%s) since the start", several(s.ArchivedBlocks, "block"), humanize.IBytes(uint64(s.ArchivedBytes)))
 	if s.LastSuccess.IsZero() {
 		text += ", no success yet"
 	} else {
@@ -160,7 +160,7 @@ func archivedText(s *archiveStatus) string {
 }
 
 func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
-	text := several(int(p.PurgedBlocks), "block") + " purged"
+	text := several(p.PurgedBlocks, "block") + " purged"
 	if p.HeldBlocks > 0 {
 		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
 	}
@@ -169,8 +169,8 @@ func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
 	case p.Doubt == "":
 	case holds[archive.Hold(name)] != "":
 		text += "; nothing is purged while it is held up"
-	case p.HeldBlocks == 0: // as in the first hour
-		text += "; none is due, or would be purged yet: " + p.Doubt
+	case p.HeldBlocks == 0: // as in the first hour, when it holds nothing up; -o json has it
+		text += "; none is due"
 	default:
 		text += "; nothing is purged: " + p.Doubt
 	}
@@ -194,8 +194,11 @@ func storeText(s *blockstore.Status) string {
 	if !s.Oldest.IsZero() {
 		text += fmt.Sprintf(", oldest span %s ago", time.Since(s.Oldest).Round(time.Second))
 	}
-	text += fmt.Sprintf("; since the start %s made of %s, %s", several(int(s.Cut), "block"), several(int(s.Spans), "span"), several(int(s.Merges), "merge"))
-	if s.Copies > 0 {
+	text += fmt.Sprintf("; since the start %s made of %s, %s", several(s.Cut, "block"), several(s.Spans, "span"), several(s.Merges, "merge"))
+	switch {
+	case s.Copies == 1:
+		text += ", 1 equal copy left out"
+	case s.Copies > 1:
 		text += fmt.Sprintf(", %s equal copies left out", humanize.Comma(s.Copies))
 	}
 	if s.Unreadable > 0 {
@@ -239,7 +242,7 @@ func pendingText(s status) string {
 func spoolText(s spoolStatus) string {
 	text := fmt.Sprintf("%s of %s", humanize.IBytes(uint64(s.Bytes)), humanize.IBytes(uint64(s.MaxBytes)))
 	if s.UnreadableSegments > 0 {
-		text += fmt.Sprintf(", %d segments cannot be read", s.UnreadableSegments)
+		text += fmt.Sprintf(", %s cannot be read", several(s.UnreadableSegments, "segment"))
 	}
 	if s.QuarantinedBytes > 0 {
 		text += fmt.Sprintf(", %s in quarantine", humanize.IBytes(uint64(s.QuarantinedBytes)))

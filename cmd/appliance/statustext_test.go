@@ -121,7 +121,7 @@ purge        0 blocks purged, 1 held back (0 B); nothing is purged while it is h
 			s.Archive = &archiveStatus{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, Purge: &archive.PurgeStatus{Doubt: "clock: there is no record"}}}
 		}, false, plain + `archive      purge headroom 24h0m0s; 0 of 0 blocks pending
 archived     0 blocks (0 B) since the start, no success yet, no failures
-purge        0 blocks purged; none is due, or would be purged yet: clock: there is no record
+purge        0 blocks purged; none is due
 `},
 		"another archives": {func(s *status) { s.Archive = &archiveStatus{NotRunning: anotherArchives} }, false, plain + "archive      not running: " + anotherArchives + "\n"},
 		"pruning alone":    {func(s *status) { s.Archive = &archiveStatus{NotPruned: "no answer"} }, false, plain + "prune        nothing is pruned: no answer\n"},

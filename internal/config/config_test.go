@@ -230,9 +230,10 @@ func TestPrintedConfigurationLoadsBack(t *testing.T) {
 	c.Receiver.MaxBodyBytes = 1<<20 + 1
 	c.Nomad.Lock = "${x}"
 	c.Nomad.Namespace = "-"
+	l := Loaded{Config: c}
 	for name, printer := range map[string]func(*bytes.Buffer) error{
-		"all":  func(b *bytes.Buffer) error { return Print(b, &c) },
-		"diff": func(b *bytes.Buffer) error { return PrintDiff(b, &c) },
+		"all":  func(b *bytes.Buffer) error { return l.Print(b) },
+		"diff": func(b *bytes.Buffer) error { return l.PrintDiff(b) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -257,8 +258,8 @@ func TestPrintHidesCredentials(t *testing.T) {
 	c := Default()
 	c.Forwarder.TempoURL = "http://u:geheim@h:4318"
 	c.Archive.Store = "s3://b/p?secret_key=geheim&endpoint=e"
-	var out bytes.Buffer
-	if err := Print(&out, &c); err != nil {
+	l, out := Loaded{Config: c}, bytes.Buffer{}
+	if err := l.Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "geheim") || !strings.Contains(out.String(), "endpoint=e") {
@@ -267,13 +268,41 @@ func TestPrintHidesCredentials(t *testing.T) {
 }
 
 func TestMisspelledVariablesAreNamed(t *testing.T) {
-	got := Misspelled([]string{"APPLIANCE_RECEIVER_LISTEN=:1", "APPLIANCE_RECIEVER_LISTEN=:1", "APPLIANCE_CONFIG=x", "APPLIANCE_QQQQQQQQQ=", "PATH=/bin"})
+	var got []string
+	for _, mistake := range Misspelled([]string{
+		"APPLIANCE_RECEIVER_LISTEN=:1", "APPLIANCE_RECIEVER_LISTEN=:1", "APPLIANCE_CONFIG=x",
+		"APPLIANCE_TEMPO_RETENTION=1h", "APPLIANCE_QQQQQQQQQ=1", "APPLIANCE_EMPTY=", "PATH=/bin",
+	}) {
+		got = append(got, mistake.Error())
+	}
 	want := []string{
-		"the variable APPLIANCE_RECIEVER_LISTEN stands for no key; did you mean APPLIANCE_RECEIVER_LISTEN?",
-		"the variable APPLIANCE_QQQQQQQQQ stands for no key",
+		"APPLIANCE_RECIEVER_LISTEN: stands for no key; did you mean APPLIANCE_RECEIVER_LISTEN?",
+		"APPLIANCE_QQQQQQQQQ: stands for no key; appliance config print --defaults shows the keys",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// Who reads what is in force looks for what was written.
+func TestSizesArePrintedAsTheyWereWritten(t *testing.T) {
+	for _, size := range []string{"1GiB", "1.5GiB", "2000MB", "2GB", "1024MiB", "2147483648"} {
+		for name, get := range map[string]func() (Loaded, error){
+			"file":     func() (Loaded, error) { return load(t, "spool: {max_bytes: "+size+"}\n", nil, nil) },
+			"variable": func() (Loaded, error) { return load(t, "", map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": size}, nil) },
+		} {
+			l, err := get()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := l.Print(&out); err != nil {
+				t.Fatal(err)
+			}
+			if line := "  max_bytes: " + size + "\n"; !strings.Contains(out.String(), line) {
+				t.Errorf("%s: no line %q in\n%s", name, line, out.String())
+			}
+		}
 	}
 }
 

@@ -85,6 +85,7 @@ func (f *file) mapping(group string, n ast.Node) []error {
 // value reads one setting.
 func (f *file) value(k Key, n ast.Node) error {
 	var errs []error
+	var text string // of a single value
 	switch k.Type {
 	case tailRulesType:
 		rules, err := f.tailRules(k, n)
@@ -131,8 +132,8 @@ func (f *file) value(k Key, n ast.Node) error {
 		if n.Type() == ast.NullType {
 			return nil // the default stays
 		}
-		text, err := f.scalar(k, n)
-		if err == nil {
+		var err error
+		if text, err = f.scalar(k, n); err == nil {
 			if err = k.set(&f.into.Config, text); err != nil {
 				err = f.errorf(n, "%s: %w", k.Path, err)
 			}
@@ -143,7 +144,7 @@ func (f *file) value(k Key, n ast.Node) error {
 		return err
 	}
 	at := n.GetToken().Position
-	f.into.read(k.Path, fmt.Sprintf("%s:%d:%d", f.path, at.Line, at.Column))
+	f.into.read(k, text, fmt.Sprintf("%s:%d:%d", f.path, at.Line, at.Column))
 	return nil
 }
 

@@ -54,12 +54,14 @@ func keysOf(t reflect.Type, prefix string, index []int) []Key {
 	return keys
 }
 
+const typeSize = "size"
+
 func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
 	case reflect.TypeFor[Bytes]():
-		return "size"
+		return typeSize
 	case reflect.TypeFor[[]TailRule]():
 		return tailRulesType
 	}

@@ -31,35 +31,40 @@ type Loaded struct {
 	File string            // that was read, empty for none
 	Set  map[string]string // path of key -> where
 
-	unusable map[string]bool // paths of keys whose value is wrong: what they would be is not known, and that is said already
+	written  map[string]string // path of a size -> as somebody wrote it
+	unusable map[string]bool   // paths of keys whose value is wrong: what they would be is not known, and that is said already
 }
 
-// Misspelled lists the variables of an environment (os.Environ) that begin with APPLIANCE_ and stand for no key, each
-// with what may have been meant. They are no error: other tools may use such names.
-func Misspelled(environ []string) []string {
+// Misspelled names each variable of an environment (os.Environ) that begins with
+// APPLIANCE_ and stands for no key, with the key that may have been meant. serve
+// goes on with a note, since other tools may use such names.
+func Misspelled(environ []string) (mistakes []*Error) {
 	known := map[string]Key{}
 	for _, k := range Keys() {
 		known[k.Env] = k
 	}
-	var notes []string
+	gone := map[string]bool{}
+	for path := range renamed {
+		gone[envOf(path)] = true // Load says what became of it
+	}
 	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := known[name]; ok || !strings.HasPrefix(name, "APPLIANCE_") || name == "APPLIANCE_CONFIG" {
+		name, value, _ := strings.Cut(kv, "=")
+		if _, ok := known[name]; ok || gone[name] || value == "" || !strings.HasPrefix(name, "APPLIANCE_") || name == "APPLIANCE_CONFIG" {
 			continue
 		}
-		note := "the variable " + name + " stands for no key"
+		text := "stands for no key; appliance config print --defaults shows the keys"
 		if best := Closest(name, maps.Keys(known)); best != "" {
-			note += "; did you mean " + best + "?"
+			text = "stands for no key; did you mean " + best + "?"
 		}
-		notes = append(notes, note)
+		mistakes = append(mistakes, &Error{Where: name, Err: errors.New(text)})
 	}
-	return notes
+	return mistakes
 }
 
 // Load reads the sources over the defaults and validates the result. The error names every mistake in all of them; each
 // is an *Error, joined where there are several.
 func Load(src Sources) (Loaded, error) {
-	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, unusable: map[string]bool{}}
+	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, written: map[string]string{}, unusable: map[string]bool{}}
 	if src.Getenv == nil {
 		src.Getenv = os.LookupEnv
 	}
@@ -89,13 +94,18 @@ func (l *Loaded) put(k Key, text, where string) error {
 		l.unusable[k.Path] = true
 		return &Error{Where: where, Err: err}
 	}
-	l.read(k.Path, where)
+	l.read(k, text, where)
 	return nil
 }
 
-func (l *Loaded) read(path, where string) {
-	l.Set[path] = where
-	delete(l.unusable, path)
+// read notes that a key was set, and where. text is its value where that is a
+// single one.
+func (l *Loaded) read(k Key, text, where string) {
+	l.Set[k.Path] = where
+	if k.Type == typeSize {
+		l.written[k.Path] = strings.TrimSpace(text)
+	}
+	delete(l.unusable, k.Path)
 }
 
 // unreadAll marks every key as one that a file may have set, which cannot be read at all.

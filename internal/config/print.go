@@ -12,13 +12,20 @@ import (
 	"time"
 )
 
-// Print writes the configuration as YAML that Load reads back. Credentials in URLs are hidden.
-func Print(w io.Writer, c *Config) error { return write(w, c, func(Key) bool { return true }) }
+// Print writes the configuration as YAML that Load reads back, sizes as somebody
+// wrote them. Credentials in URLs are hidden.
+func (l *Loaded) Print(w io.Writer) error { return l.write(w, func(Key) bool { return true }) }
 
 // PrintDiff writes only what differs from the defaults.
-func PrintDiff(w io.Writer, c *Config) error {
+func (l *Loaded) PrintDiff(w io.Writer) error {
 	d := Default()
-	return write(w, c, func(k Key) bool { return k.Text(c) != k.Text(&d) })
+	return l.write(w, func(k Key) bool { return k.Text(&l.Config) != k.Text(&d) })
+}
+
+// PrintDefaults writes the defaults.
+func PrintDefaults(w io.Writer) error {
+	l := Loaded{Config: Default()}
+	return l.Print(w)
 }
 
 // Changed lists the keys whose values differ between two configurations, credentials included.
@@ -32,7 +39,7 @@ func Changed(a, b *Config) []string {
 	return paths
 }
 
-func write(w io.Writer, c *Config, wanted func(Key) bool) error {
+func (l *Loaded) write(w io.Writer, wanted func(Key) bool) error {
 	var out strings.Builder
 	var open []string // the groups that the last line stands in
 	for _, k := range Keys() {
@@ -49,7 +56,11 @@ func write(w io.Writer, c *Config, wanted func(Key) bool) error {
 			fmt.Fprintf(&out, "%s%s:\n", strings.Repeat("  ", i), groups[i])
 		}
 		open = groups
-		fmt.Fprintf(&out, "%s%s: %s\n", strings.Repeat("  ", len(groups)), parts[len(parts)-1], k.Text(c))
+		text := k.Text(&l.Config)
+		if written, ok := l.written[k.Path]; ok {
+			text = written // letters, digits and points
+		}
+		fmt.Fprintf(&out, "%s%s: %s\n", strings.Repeat("  ", len(groups)), parts[len(parts)-1], text)
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
