@@ -54,7 +54,17 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate finds everything that is wrong, each with its key and what to write instead.
+// ConfigError is a setting that cannot be used, and what to write instead.
+type ConfigError struct {
+	Key string // as in a configuration: sampler.probability, sampler.services.NAME
+	Err error
+}
+
+func (e *ConfigError) Error() string { return e.Key + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Validate finds everything that is wrong. Each is a [*ConfigError], joined where
+// there are several.
 func (c Config) Validate() error {
 	_, err := c.compile()
 	return err
@@ -71,7 +81,7 @@ func (c Config) compile() (*rates, error) {
 	c = c.withDefaults()
 	var problems []error
 	bad := func(key, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("sampler."+key+": "+format, args...))
+		problems = append(problems, &ConfigError{"sampler." + key, fmt.Errorf(format, args...)})
 	}
 	known := c.Mode == Equalizing || c.Mode == Proportional || c.Mode == HashSeed
 	if !known {

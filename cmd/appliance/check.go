@@ -22,11 +22,8 @@ func checkServe(conf config.Loaded) error {
 
 // checkKeys says what is wrong whatever the machine is.
 func checkKeys(conf config.Loaded) error {
-	errs := []error{conf.CheckServe(), checkArchive(conf)}
-	if conf.Known("sampler") { // else the sampler would only say the same again
-		_, _, err := samplerConfig(conf)
-		errs = append(errs, err)
-	}
+	_, _, sampling := samplerConfig(conf)
+	errs := []error{conf.CheckServe(), checkArchive(conf), sampling}
 	if r := receiverConfig(conf); conf.Known("receiver.max_body_bytes", "receiver.inflight_bytes") && r.InflightBytes >= 2*r.MaxBodyBytes {
 		if err := tryReceiver(receiver.Config{MaxBodyBytes: r.MaxBodyBytes, InflightBytes: r.InflightBytes}); err != nil {
 			errs = append(errs, conf.At("receiver.inflight_bytes", err))

@@ -184,9 +184,10 @@ func checkTask(job *api.Job) error {
 		return "", false
 	}})
 	if whole {
-		err = errors.Join(err, checkKeys(conf))
+		return errors.Join(err, checkKeys(conf))
 	}
-	return err
+	_, _, sampling := samplerConfig(conf)
+	return errors.Join(err, sampling)
 }
 
 // colored tells whether w is a terminal that may be written to in colour.

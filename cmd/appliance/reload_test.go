@@ -71,7 +71,7 @@ func TestReloadSaysWhatItDid(t *testing.T) {
 		{"both", base + "sampler: {pressure_spans_per_second: 7}\nlog: {level: warn}\nhttp: {listen: ':1'}\n", slog.LevelDebug,
 			`level=INFO msg="sampler configuration taken over" sampling="every trace"` + "\n" + restart + "\"http.listen log.level\"\n", 1, 7},
 		{"a mistake", "sampler: {probability: 2}\n", slog.LevelDebug,
-			`level=ERROR msg="configuration not taken over; the last good one stays" err="` + a.conf.File + `:1:24: sampler.probability: 2 is not between 0 and 1"` + "\n", 1, 7},
+			`level=ERROR msg="configuration not taken over; the last good one stays" err="` + a.conf.File + `:1:24: sampler.probability: 2 is not between 0 and 1; for 2 % write 0.02"` + "\n", 1, 7},
 	} {
 		write(c.yaml)
 		log.Reset()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,10 +19,12 @@ func samplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
 		Mode:                 sampler.Mode(conf.Sampler.Mode),
 		Probability:          conf.Sampler.Probability,
 		Precision:            conf.Sampler.Precision,
-		HashSeed:             conf.Sampler.HashSeed,
 		Services:             conf.Sampler.Services,
 		TargetSpansPerSecond: conf.Sampler.TargetSpansPerSecond,
 		Window:               conf.Sampler.Window,
+	}
+	if conf.Known("sampler.mode") { // else it would be judged beside another mode
+		c.HashSeed = conf.Sampler.HashSeed
 	}
 	env, notes := sampler.EnvDefaults(os.Getenv)
 	overridden := func(key string) bool {
@@ -45,15 +46,16 @@ func samplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
 	return c, notes, nil
 }
 
-// atKeys says of each of the sampler's errors, which begin with their key, where that was set.
+// atKeys says of each of the sampler's errors where its key was set.
 func atKeys(conf config.Loaded, err error) error {
 	all := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		all = joined.Unwrap()
 	}
 	for i, err := range all {
-		key, what, _ := strings.Cut(err.Error(), ": ")
-		all[i] = conf.At(key, errors.New(what))
+		if wrong := (*sampler.ConfigError)(nil); errors.As(err, &wrong) {
+			all[i] = conf.At(wrong.Key, wrong.Err)
+		}
 	}
 	return errors.Join(all...)
 }

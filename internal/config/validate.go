@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -52,11 +51,6 @@ func (l *Loaded) validate() error {
 			bad(path, "%q is not nomad://SERVICE: Nomad knows the port", redactURL(value))
 		}
 	}
-	share := func(path string, p float64) {
-		if !(p >= 0 && p <= 1) {
-			bad(path, "%v is not between 0 and 1", p)
-		}
-	}
 	positive := func(path string, d time.Duration) {
 		if d <= 0 {
 			bad(path, "%v is not above 0", d)
@@ -93,23 +87,7 @@ func (l *Loaded) validate() error {
 			bad("receiver.tls.client_ca_file", "needs cert_file and key_file as well")
 		}
 	}
-	share("sampler.probability", c.Sampler.Probability)
-	for _, name := range slices.Sorted(maps.Keys(c.Sampler.Services)) {
-		share("sampler.services."+name, c.Sampler.Services[name])
-	}
-	oneOf("sampler.mode", c.Sampler.Mode, "equalizing", "proportional", "hash_seed")
-	if c.Sampler.Precision < 1 || c.Sampler.Precision > 14 {
-		bad("sampler.precision", "%d is not between 1 and 14", c.Sampler.Precision)
-	}
-	if c.Sampler.TargetSpansPerSecond < 0 {
-		bad("sampler.target_spans_per_second", "%v is negative; 0 means no target", c.Sampler.TargetSpansPerSecond)
-	}
-	if w := c.Sampler.Window; w < 100*time.Millisecond || w > time.Hour {
-		bad("sampler.window", "%v is not between 100ms and 1h; 10s suits nearly everyone", w)
-	}
-	if c.Sampler.HashSeed != 0 && c.Sampler.Mode != "hash_seed" && l.Known("sampler.mode") {
-		bad("sampler.hash_seed", "%d has no effect in mode %s; remove it, or set sampler.mode to hash_seed", c.Sampler.HashSeed, c.Sampler.Mode)
-	}
+	// What the sampler itself needs is said by the sampler; see sampler.Config.
 	if t := c.Sampler.PressureThreshold; t <= 0 || t > 1 {
 		bad("sampler.pressure_threshold", "%v is not a share of the spool between 0 and 1", t)
 	}
