@@ -59,7 +59,7 @@ image-test: image ## takes and returns a trace under the engine; .ci/docker brin
 
 e2e: build ## real Traefik, SDKs, telemetrygen, Tempo; .ci/peers/build makes them
 	.ci/peers/build traefik telemetrygen node otelcol tempo
-	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/...
+	cd e2e && APPLIANCE_BIN=$(CURDIR)/$(BIN) go test -count=1 . ./internal/... ./upgrade
 
 e2e-blocks: ## blocks of ours beside a real Tempo's, and what that answered; BLOCKS=long CONFORMANCE=all for hours
 	.ci/peers/build tempo node
