@@ -66,7 +66,7 @@ Exit code 1 says that there is no such trace; 3 that some blocks could not be re
 			if a.output == "json" {
 				err = writeOTLP(out, answer.Trace)
 			} else {
-				err = writeTraceTree(out, fmt.Sprintf("%x", id), req.Tenant, answer.Trace)
+				err = writeTraceTree(out, fmt.Sprintf("%x", id), req.Tenant, "the archive", answer.Trace)
 			}
 			if err != nil {
 				return err

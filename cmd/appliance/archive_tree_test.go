@@ -78,7 +78,7 @@ func TestTraceTree(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var b strings.Builder
-			if err := writeTraceTree(&b, "abc", "shop", &tempopb.Trace{ResourceSpans: c.spans}); err != nil {
+			if err := writeTraceTree(&b, "abc", "shop", "the archive", &tempopb.Trace{ResourceSpans: c.spans}); err != nil {
 				t.Fatal(err)
 			}
 			_, tree, _ := strings.Cut(b.String(), "\n\n")
@@ -99,7 +99,7 @@ func TestDeepTrace(t *testing.T) {
 		trace.ResourceSpans = append(trace.ResourceSpans, aSpan("s", id(i), id(i-1), "n", internal, uint64(i)))
 	}
 	var b strings.Builder
-	if err := writeTraceTree(&b, "abc", "shop", trace); err != nil {
+	if err := writeTraceTree(&b, "abc", "shop", "the archive", trace); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "s: n\n"); n != depth {
