@@ -22,6 +22,7 @@ import (
 	"appliance/internal/config"
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
+	"appliance/internal/pages"
 	"appliance/internal/readapi"
 	"appliance/internal/red"
 	"appliance/internal/spool"
@@ -86,6 +87,7 @@ type appliance struct {
 	receiver *receiver.Receiver
 	storage  storage
 	reads    *readapi.Handler // nil where there is nothing to read from
+	history  *pages.History
 	archive  archiving
 	nomad    nomadTask
 	stopping atomic.Bool
@@ -143,6 +145,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	if a.reads = a.newReads(); a.reads != nil {
 		defer a.reads.Close()
 	}
+	a.history = newHistory()
 	admin, err := a.adminServer()
 	if err != nil {
 		return err
@@ -186,6 +189,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.watchSpool(background) })
 	parts.Go(func() error { return a.watchConditions(background) })
 	parts.Go(func() error { return a.disks.watch(background) })
+	parts.Go(func() error { return a.keepHistory(background) })
 	parts.Go(func() error { return a.followOrders(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
 	parts.Go(func() error {
@@ -309,10 +313,13 @@ func (a *appliance) adminServer() (*http.Server, error) {
 	})
 	mux.HandleFunc("GET "+statusPath, a.serveStatus)
 	mux.HandleFunc("GET "+usagePath, a.serveUsage)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, statusPage(a.status()))
-	})
+	seen, err := a.newPages()
+	if err != nil {
+		return nil, err
+	}
+	for _, page := range []string{"/{$}", "/trace/", "/services", "/status", "/pages/"} {
+		mux.Handle("GET "+page, seen)
+	}
 	if a.reads != nil {
 		mux.Handle("/api/", a.reads)
 		mux.Handle("/tempopb.StreamingQuerier/", a.reads)

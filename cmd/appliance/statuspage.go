@@ -2,32 +2,114 @@ package main
 
 import (
 	"fmt"
-	"html"
 	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"appliance/internal/pages"
 )
 
-// pageEvery is how often a browser asks for the status page again, in seconds.
-const pageEvery = 5
-
-// statusPage is what GET / answers: what is here, and the status as `appliance status` prints it.
-func statusPage(s status) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><meta http-equiv="refresh" content="%d"><title>appliance %s</title></head>
-<body>
-<pre>
-%s</pre>
-<ul>
-`, pageEvery, html.EscapeString(s.Version), html.EscapeString(statusText(s, nil)))
-	for _, link := range []struct{ path, does string }{
-		{statusPath, "the same as JSON (appliance status)"},
-		{"/metrics", "for Prometheus"},
-		{"/ready", "are spans taken now?"},
-		{"/healthz", "is the process alive?"},
-	} {
-		fmt.Fprintf(&b, "<li><a href=\"%s\">%s</a> %s</li>\n", link.path, link.path, link.does)
+// statusPage is the status as the page shows it: the same facts as statusText.
+func statusPage(s status) pages.Status {
+	return pages.Status{
+		Uptime: time.Duration(s.Uptime * float64(time.Second)), Ready: s.Ready, NotReady: s.NotReady,
+		Flow: flowOf(s), Warnings: warningsOf(s, time.Now()), Parts: partsOf(s), Text: statusText(s, nil),
 	}
-	b.WriteString("<li>/api/... Tempo's read API: the URL of a Tempo data source in Grafana is that of this page</li>\n</ul>\n</body>\n</html>\n")
-	return b.String()
+}
+
+// flowOf is the way of a span: what is where, and what goes no further.
+func flowOf(s status) []pages.Stage {
+	l := s.Ledger
+	out := []pages.Stage{
+		{Name: "received", Figure: humanize.Comma(l.Received), Note: "spans", Trouble: !s.Ready, Leaves: leaving(sumOf(l.Rejected), "rejected")},
+		{
+			Name: "sampled", Figure: samplingText(s.Sampler.Probability, s.Sampler.TargetSpansPerSecond), Note: humanize.Comma(l.Kept) + " kept",
+			Trouble: s.Sampler.Pressure, Leaves: leaving(sumOf(l.SampledOut)+sumOf(l.RuledOut), "left out"),
+		},
+		{
+			Name: "spool", Figure: humanize.Comma(l.Pending), Note: "wait; " + humanize.IBytes(uint64(s.Spool.Bytes)),
+			Trouble: l.Damaged+l.Unaccounted+l.Stuck > 0 || fill(s) >= fillsFrom, Leaves: leaving(l.Damaged+l.Unaccounted, "lost"),
+		},
+	}
+	if s.Store != nil {
+		out = append(out, pages.Stage{
+			Name: "blocks here", Figure: humanize.Comma(int64(s.Store.Blocks)), Note: humanize.IBytes(uint64(s.Store.Bytes)),
+			Trouble: s.Store.Unreadable > 0, Leaves: leaving(sumOf(l.Discarded), "discarded"),
+		})
+	} else {
+		out = append(out, pages.Stage{
+			Name: "Tempo", Figure: humanize.Comma(l.Proven), Note: "spans proven", Trouble: !s.Tempo.Ready, Leaves: leaving(sumOf(l.Discarded), "discarded"),
+		})
+	}
+	if a := s.Archive; a != nil && a.Mode != "" {
+		note := "headroom unknown"
+		if a.HeadroomSeconds != nil {
+			note = "headroom " + roughly(time.Duration(*a.HeadroomSeconds)*time.Second)
+		}
+		out = append(out, pages.Stage{
+			Name: "archive", Figure: humanize.IBytes(uint64(a.StoreBytes)), Note: note,
+			Trouble: a.NotRunning != "" || len(a.Holds) > 0 || len(a.Gaps) > 0 || a.isLate(),
+		})
+	}
+	return out
+}
+
+func leaving(n int64, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return humanize.Comma(n) + " " + what
+}
+
+// roughly is a duration in its largest unit.
+func roughly(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
+}
+
+// fill is how full the spool is, from 0 to 1.
+func fill(s status) float64 { return float64(s.Spool.Bytes) / float64(max(s.Spool.MaxBytes, 1)) }
+
+// partsOf are the tables of the page.
+func partsOf(s status) []pages.Part {
+	count := func(name string, n int64, note string) pages.Row {
+		return pages.Row{Name: name, Value: humanize.Comma(n), Note: note}
+	}
+	l := s.Ledger
+	account := pages.Part{Title: "Every span", Rows: []pages.Row{
+		count("received", l.Received, ""), count("sampled out", sumOf(l.SampledOut), reasons(l.SampledOut)),
+		count("ruled out", sumOf(l.RuledOut), reasons(l.RuledOut)), count("rejected", sumOf(l.Rejected), reasons(l.Rejected)),
+		count("kept", l.Kept, ""), count("of these pending", l.Pending, pendingText(s)), count("stuck", l.Stuck, ""),
+		count("proven", l.Proven, ""), count("discarded", sumOf(l.Discarded), reasons(l.Discarded)), count("damaged", l.Damaged, ""),
+		count("unaccounted", l.Unaccounted, ""), count("acknowledged loss", l.AcknowledgedLoss, ""),
+	}}
+	storage := pages.Part{Title: "Storage", Rows: []pages.Row{{Name: "storage", Value: tempoText(s.Tempo)}, {Name: "spool", Value: spoolText(s.Spool)}}}
+	add := func(name, value string) { storage.Rows = append(storage.Rows, pages.Row{Name: name, Value: value}) }
+	if s.Store != nil {
+		add("blocks", storeText(s.Store))
+	}
+	if f := s.Forwarder; f != nil {
+		add("forwarder", fmt.Sprintf("%d of %d requests in flight, %s spans sent again", f.InFlight, int(f.Limit), humanize.Comma(f.ResentSpans)))
+	}
+	if a := s.Archive; a != nil && (a.Mode != "" || a.NotRunning != "") {
+		add("archive", archiveText(a))
+		if a.Mode != "" {
+			add("archived", archivedText(a))
+		}
+		if a.Purge != nil {
+			add("purge", purgeText(a.Purge, a.Holds))
+		}
+	}
+	for _, d := range s.Disks {
+		add("disk", strings.TrimSuffix(disksText([]diskStatus{d}), " (SHORT)"))
+	}
+	return []pages.Part{account, storage}
 }

@@ -1,31 +1,87 @@
 package main
 
 import (
-	"html"
 	"strings"
 	"testing"
 	"time"
+
+	"appliance/archive"
+	"appliance/internal/pages"
 )
 
-func TestStatusPage(t *testing.T) {
+// Of everything that can be wrong the page says what to do.
+func TestStatusWarnings(t *testing.T) {
+	now := time.Now()
 	s := busy()
-	s.Spool.Oldest = time.Time{}
-	s.Store.LastError = `HTTP 503: <script>alert("x")</script> & more`
-	page := statusPage(s)
-	if strings.Contains(page, "<script>") {
-		t.Errorf("what Tempo answered is not escaped:\n%s", page)
+	if w := warningsOf(s, now); len(w) != 0 {
+		t.Errorf("all is well, and it warns of %+v", w)
 	}
-	_, rest, _ := strings.Cut(page, "<pre>\n")
-	text, _, closed := strings.Cut(rest, "</pre>")
-	if !closed || html.UnescapeString(text) != statusText(s, nil) {
-		t.Errorf("the page does not have the text of the status:\n%s", page)
+	headroom := 600.0
+	for name, c := range map[string]struct {
+		change func(*status)
+		want   string
+		grave  bool
+	}{
+		"refusing":    {func(s *status) { s.Ready, s.NotReady = false, "spans are refused: the spool is full" }, "the spool is full", true},
+		"damaged":     {func(s *status) { s.Ledger.Damaged = 7 }, "7 spans in the spool cannot be read", true},
+		"unaccounted": {func(s *status) { s.Ledger.Unaccounted = 1 }, "unaccounted", true},
+		"stuck":       {func(s *status) { s.Ledger.Stuck = 3 }, "3 spans are set aside", true},
+		"filling":     {func(s *status) { s.Spool.Bytes = s.Spool.MaxBytes * 9 / 10 }, "90 % full", true},
+		"pressure":    {func(s *status) { s.Sampler.Pressure = true }, "Fewer traces", false},
+		"disk": {func(s *status) {
+			s.Disks = []diskStatus{{Name: "data", Dir: "/data", FreeBytes: 1 << 20, ReservedBytes: 1 << 30}}
+		}, "Disk data is short: 1.0 MiB free", true},
+		"block":   {func(s *status) { s.Store.Unreadable = 2 }, "2 blocks on this disk", true},
+		"tempo":   {func(s *status) { s.Tempo.Ready, s.Store = false, nil }, "Tempo does not take spans", true},
+		"hold":    {func(s *status) { s.Archive.Holds = map[archive.Hold]string{archive.HoldRoom: "the archive is full"} }, "the archive is full", true},
+		"due":     {func(s *status) { s.Archive.HeadroomSeconds, s.Archive.PendingBlocks = &headroom, 2 }, "due in 10 min", true},
+		"gap":     {func(s *status) { s.Archive.Gaps = make([]archive.Gap, 1) }, "1 gap", true},
+		"failure": {func(s *status) { s.Archive.LastFailure, s.Archive.LastFailureAt = "no route", now }, "no route", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := busy()
+			store := *s.Store
+			s.Store, s.Archive = &store, &archiveStatus{Status: archive.Status{Mode: "embedded"}}
+			c.change(&s)
+			w := warningsOf(s, now)
+			if len(w) != 1 || !strings.Contains(w[0].What, c.want) || w[0].Grave != c.grave || w[0].Do == "" {
+				t.Errorf("it says %+v, want %q", w, c.want)
+			}
+			if troubled := troubles(statusPage(s)); c.grave && len(w) == 1 && name != "disk" && troubled == 0 {
+				t.Error("the picture shows no trouble")
+			}
+		})
 	}
-	for _, path := range []string{"/ready", "/healthz", "/metrics", "/api/v1/status"} {
-		if !strings.Contains(page, `<a href="`+path+`">`) {
-			t.Errorf("no link to %s:\n%s", path, page)
+}
+
+func troubles(p pages.Status) (n int) {
+	for _, stage := range p.Flow {
+		if stage.Trouble {
+			n++
 		}
 	}
-	if !strings.Contains(page, "/api/...") {
-		t.Errorf("nothing of the read API:\n%s", page)
+	return n
+}
+
+// The page has the facts of the text.
+func TestStatusPage(t *testing.T) {
+	s := busy()
+	p := statusPage(s)
+	if p.Text != statusText(s, nil) || !p.Ready || p.Uptime < time.Hour {
+		t.Errorf("%+v", p)
+	}
+	var all strings.Builder
+	for _, part := range p.Parts {
+		for _, r := range part.Rows {
+			all.WriteString(r.Name + " " + r.Value + " " + r.Note + "\n")
+		}
+	}
+	for _, want := range []string{"received 1,234,567", "sampled out 1,000,000 random 999,000, rate 1,000", "of these pending 4,567", "spool 64 MiB of 4.0 GiB", "blocks 12 blocks"} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("%q is not among\n%s", want, all.String())
+		}
+	}
+	if len(p.Flow) != 4 || p.Flow[1].Leaves != "1,000,000 left out" || p.Flow[1].Figure != "10 % of traces" {
+		t.Errorf("flow %+v", p.Flow)
 	}
 }
