@@ -69,7 +69,7 @@ func oneSpanEqualsReference(t *testing.T, seed uint64) (asked, found int) {
 			i := 0
 			// encode gives each span a ResourceSpans of its own, in their order.
 			eachSpan(encode(spans), func(resource, scope, span []byte) {
-				want := refTrue(x, spans[i])
+				want := (&reference{}).isTrue(x, spans[i])
 				i++
 				var one OneSpan
 				if err := one.Set(resource, scope, span); err != nil {

@@ -1,7 +1,5 @@
 package traceql
 
-import ()
-
 // The reference evaluates queries on plainSpans, one by one, as slowly and
 // plainly as it can. It shares with the engine the syntax tree and Value alone.
 
