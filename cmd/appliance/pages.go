@@ -21,6 +21,10 @@ func (a *appliance) newPages() (*pages.Handler, error) {
 	}
 	if engine := a.storage.reads(); engine != nil {
 		o.Engine = engine
+		o.Services = pages.StoredServices(engine)
+	}
+	if a.meter != nil {
+		o.Services = countedServices{a.meter, o.Services, time.Now}
 	}
 	return pages.New(o)
 }

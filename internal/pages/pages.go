@@ -74,7 +74,7 @@ func New(o Options) (*Handler, error) {
 		return nil, err
 	}
 	if h.Services == nil && o.Engine != nil {
-		h.Services = stored{o.Engine}
+		h.Services = StoredServices(o.Engine)
 	}
 	funcs := template.FuncMap{"asset": h.assets.path, "count": countText[int], "tab": tabOf}
 	for _, name := range []string{"search", "trace", "compare", "services", "status", "problem"} {

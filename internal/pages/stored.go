@@ -23,6 +23,9 @@ const (
 // stored computes the figures of services from stored spans.
 type stored struct{ engine readapi.Engine }
 
+// StoredServices computes the figures from what an engine finds.
+func StoredServices(engine readapi.Engine) Services { return stored{engine} }
+
 // source says what the figures are computed of.
 func (stored) source() string {
 	return fmt.Sprintf("Computed of the spans that are stored, after sampling: a span that was kept at 10 %% counts "+
