@@ -58,14 +58,6 @@ func appendReference(dst []byte, ref uint32, raw []byte) []byte {
 	return dst
 }
 
-// referenceSize is the length of what appendReference appends.
-func referenceSize(ref uint32, raw []byte) int {
-	if ref == inline {
-		return 8 + len(raw)
-	}
-	return 4
-}
-
 // resolve reads a reference at the beginning of a frame. raw is nil unless it
 // is inline.
 func resolve(frame []byte) (ref uint32, raw, rest []byte) {

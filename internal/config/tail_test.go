@@ -48,7 +48,7 @@ tail:
 	}
 	// What is printed is read again, also from a variable.
 	var out strings.Builder
-	if err := PrintDiff(&out, &l.Config); err != nil {
+	if err := l.PrintDiff(&out); err != nil {
 		t.Fatal(err)
 	}
 	again, err := loadText(t, out.String(), nil)
