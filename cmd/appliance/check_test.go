@@ -18,6 +18,7 @@ func TestSamplerIsJudgedOnce(t *testing.T) {
 		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "100ms"}, true},
 		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "99ms"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "1h"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "0s"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "61m"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_HASH_SEED": "7"}, false},
 		{map[string]string{"APPLIANCE_SAMPLER_HASH_SEED": "7", "APPLIANCE_SAMPLER_MODE": "hash_seed"}, true},

@@ -40,7 +40,15 @@ func samplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
 	if !overridden("sampler.target_spans_per_second") {
 		c.TargetSpansPerSecond = env.TargetSpansPerSecond
 	}
-	if err := c.Validate(); err != nil {
+	err := c.Validate()
+	// For the sampler zero stands for its default; here somebody has written it.
+	if c.Precision == 0 {
+		err = errors.Join(err, &sampler.ConfigError{Key: "sampler.precision", Err: errors.New("0 is not between 1 and 14; 4 suits nearly everyone")})
+	}
+	if c.Window == 0 {
+		err = errors.Join(err, &sampler.ConfigError{Key: "sampler.window", Err: errors.New("0s is not between 100ms and 1h; 10s suits nearly everyone")})
+	}
+	if err != nil {
 		return c, nil, atKeys(conf, err)
 	}
 	return c, notes, nil

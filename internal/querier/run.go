@@ -50,10 +50,10 @@ func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Conte
 			missing = append(missing, stale.Error())
 		}
 		switch {
-		case err == nil:
-			return missing, nil
 		case errors.Is(client.Err(), context.Canceled):
 			return nil, client.Err()
+		case err == nil:
+			return missing, nil
 		case ctx.Err() != nil:
 			return append(missing, "the time for the query is over"), nil
 		case errors.Is(err, traceql.ErrOverBudget):
@@ -155,7 +155,11 @@ func (r *run) each(
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
 	for _, u := range units {
-		if ctx.Err() != nil || enough != nil && enough(u) {
+		if ctx.Err() != nil { // what is left out must not look like all
+			g.Go(ctx.Err)
+			break
+		}
+		if enough != nil && enough(u) {
 			break
 		}
 		n := 0
