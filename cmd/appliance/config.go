@@ -37,8 +37,12 @@ Exit code 0: usable. 2: not.`,
 			}
 			conf, err := loadConfig(cmd)
 			errs := []error{err, checkServe(conf)}
-			for _, mistake := range config.Misspelled(os.Environ()) {
+			mistakes, others := config.Misspelled(os.Environ())
+			for _, mistake := range mistakes {
 				errs = append(errs, mistake)
+			}
+			for _, other := range others {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %v\n", other)
 			}
 			if err := errors.Join(errs...); err != nil {
 				return err
@@ -52,7 +56,8 @@ Exit code 0: usable. 2: not.`,
 // misspelled are notes on variables of the environment that stand for no key.
 func misspelled() []string {
 	var notes []string
-	for _, mistake := range config.Misspelled(os.Environ()) {
+	mistakes, others := config.Misspelled(os.Environ())
+	for _, mistake := range slices.Concat(mistakes, others) {
 		notes = append(notes, mistake.Error())
 	}
 	return notes

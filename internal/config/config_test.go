@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,16 +261,25 @@ func TestPrintHidesCredentials(t *testing.T) {
 }
 
 func TestMisspelledVariablesAreNamed(t *testing.T) {
-	var got []string
-	for _, mistake := range Misspelled([]string{
+	mistakes, others := Misspelled([]string{
 		"APPLIANCE_RECEIVER_LISTEN=:1", "APPLIANCE_RECIEVER_LISTEN=:1", "APPLIANCE_CONFIG=x",
 		"APPLIANCE_TEMPO_RETENTION=1h", "APPLIANCE_QQQQQQQQQ=1", "APPLIANCE_EMPTY=", "PATH=/bin",
-	}) {
+		"APPLIANCE_BIN=/bin/appliance", "APPLIANCE_SPOOL_QQQQQQQQQ=1",
+	})
+	var got []string
+	for _, mistake := range slices.Concat(mistakes, []*Error{nil}, others) {
+		if mistake == nil {
+			got = append(got, "")
+			continue
+		}
 		got = append(got, mistake.Error())
 	}
 	want := []string{
 		"APPLIANCE_RECIEVER_LISTEN: stands for no key; did you mean APPLIANCE_RECEIVER_LISTEN?",
+		"APPLIANCE_SPOOL_QQQQQQQQQ: stands for no key; appliance config print --defaults shows the keys",
+		"",
 		"APPLIANCE_QQQQQQQQQ: stands for no key; appliance config print --defaults shows the keys",
+		"APPLIANCE_BIN: stands for no key; appliance config print --defaults shows the keys",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)

@@ -36,12 +36,15 @@ type Loaded struct {
 }
 
 // Misspelled names each variable of an environment (os.Environ) that begins with
-// APPLIANCE_ and stands for no key, with the key that may have been meant. serve
-// goes on with a note, since other tools may use such names.
-func Misspelled(environ []string) (mistakes []*Error) {
-	known := map[string]Key{}
+// APPLIANCE_ and stands for no key. Mistakes are like a key, or begin as a group
+// of keys does. The others may be of somebody's script.
+func Misspelled(environ []string) (mistakes, others []*Error) {
+	known, groups := map[string]Key{}, map[string]bool{}
 	for _, k := range Keys() {
 		known[k.Env] = k
+		if group, _, ok := strings.Cut(k.Path, "."); ok {
+			groups[envOf(group)] = true
+		}
 	}
 	gone := map[string]bool{}
 	for path := range renamed {
@@ -52,13 +55,19 @@ func Misspelled(environ []string) (mistakes []*Error) {
 		if _, ok := known[name]; ok || gone[name] || value == "" || !strings.HasPrefix(name, "APPLIANCE_") || name == "APPLIANCE_CONFIG" {
 			continue
 		}
-		text := "stands for no key; appliance config print --defaults shows the keys"
-		if best := Closest(name, maps.Keys(known)); best != "" {
-			text = "stands for no key; did you mean " + best + "?"
+		mistake := &Error{Where: name, Err: errors.New("stands for no key; appliance config print --defaults shows the keys")}
+		best := Closest(name, maps.Keys(known))
+		if best != "" {
+			mistake.Err = errors.New("stands for no key; did you mean " + best + "?")
 		}
-		mistakes = append(mistakes, &Error{Where: name, Err: errors.New(text)})
+		group, _, _ := strings.Cut(strings.TrimPrefix(name, "APPLIANCE_"), "_")
+		if best == "" && !groups["APPLIANCE_"+group] {
+			others = append(others, mistake)
+			continue
+		}
+		mistakes = append(mistakes, mistake)
 	}
-	return mistakes
+	return mistakes, others
 }
 
 // Load reads the sources over the defaults and validates the result. The error names every mistake in all of them; each
