@@ -129,7 +129,7 @@ func (c *Config) validate() error {
 			return fmt.Errorf("tenants: %w", err)
 		}
 	}
-	return c.TLS.validate()
+	return c.TLS.Validate()
 }
 
 // leastInflightBytes covers the largest request: as sent, and while what it

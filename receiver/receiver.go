@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"appliance/internal/access"
 	"appliance/internal/rules"
 )
 
@@ -21,11 +22,11 @@ type Receiver struct {
 
 	memory        *memory
 	decompressors *decompressors
-	quota         *quota           // nil: none
-	rules         *rules.Set       // nil: none
-	origins       *origins         // nil: no page may send
-	tokens        *watched[tokens] // nil: everybody may send
-	tls           *tls.Config      // nil: plain HTTP
+	quota         *quota                        // nil: none
+	rules         *rules.Set                    // nil: none
+	origins       *origins                      // nil: no page may send
+	tokens        *access.Files[access.Secrets] // nil: everybody may send
+	tls           *tls.Config                   // nil: plain HTTP
 	server        *http.Server
 	listener      net.Listener // after Listen
 	grpcListener  net.Listener // after ListenGRPC, else nil
@@ -61,10 +62,10 @@ func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, e
 	if r.origins, err = newOrigins(cfg.AllowedOrigins); err != nil {
 		return nil, fmt.Errorf("cors.allowed_origins: %w", err)
 	}
-	if r.tokens, err = newTokenFile(cfg.Auth, cfg.ReloadInterval, r.reloadFailed); err != nil {
+	if r.tokens, err = access.OpenTokens(cfg.Auth.BearerTokenFile, cfg.ReloadInterval, r.reloadFailed); err != nil {
 		return nil, err
 	}
-	if r.tls, err = newTLSConfig(cfg.TLS, cfg.ReloadInterval, r.reloadFailed, r.certificateOutOfDate); err != nil {
+	if r.tls, err = cfg.TLS.Config(cfg.ReloadInterval, r.reloadFailed, r.certificateOutOfDate); err != nil {
 		return nil, err
 	}
 	r.server = r.newServer(log)

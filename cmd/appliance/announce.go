@@ -19,7 +19,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes [
 		scheme = "https"
 	}
 	in := scheme + "://" + reachable(otlp.String()) + "/v1/traces"
-	out := "http://" + reachable(http.String())
+	out := readScheme(a.conf) + "://" + reachable(http.String())
 	v := currentVersions()
 	sampling := samplingText(a.sampler.Config().Probability, a.sampler.Config().TargetSpansPerSecond)
 	memory := memoryText(memoryBound(a.conf), int64(a.conf.Receiver.InflightBytes), heap)
@@ -61,6 +61,7 @@ func (a *appliance) announce(text bool, otlp, http net.Addr, heap int64, notes [
 	b.WriteString("\nNext steps\n")
 	row("Traefik", "--tracing=true --tracing.otlp=true --tracing.otlp.http=true")
 	row("", "--tracing.otlp.http.endpoint=%s", in)
+	row("browser", "open %s/", out)
 	if a.reads != nil {
 		row("Grafana", "add a data source of type Tempo with the URL %s", out)
 	}

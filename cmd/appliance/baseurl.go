@@ -7,22 +7,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-)
 
-// addBaseURL gives a command that asks a running appliance the flag --url.
-func addBaseURL(c *cobra.Command, target *string) {
-	c.Flags().StringVar(target, "url", "", "base URL of the appliance (default: http.listen on this machine)")
-}
+	"appliance/internal/config"
+)
 
 // baseURL is where the appliance is, without a slash at its end: what --url says,
 // or else http.listen on this machine.
-func baseURL(cmd *cobra.Command, target string) (string, error) {
+func baseURL(cmd *cobra.Command, target string, conf config.Loaded) (string, error) {
 	if target == "" {
-		conf, err := loadConfig(cmd)
-		if err != nil {
-			return "", err
-		}
-		return "http://" + reachable(conf.HTTP.Listen), nil
+		return readScheme(conf) + "://" + reachable(conf.HTTP.Listen), nil
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"appliance/internal/access"
 	"appliance/internal/config"
 	"appliance/nomad"
 	"appliance/receiver"
@@ -48,30 +49,42 @@ func checkKeys(conf config.Loaded) error {
 	return errors.Join(errs...)
 }
 
-// checkFiles says which of the receiver's files are of no use.
+// checkFiles says which of the files that let people in are of no use.
 func checkFiles(conf config.Loaded) error {
-	r := receiverConfig(conf)
-	var errs []error
-	if r.TLS.CertFile != "" && r.TLS.KeyFile != "" {
-		errs = append(errs, checkFile(conf, "receiver.tls.", receiver.Config{TLS: r.TLS}))
-	}
-	errs = append(errs, checkFile(conf, "receiver.auth.", receiver.Config{Auth: r.Auth}))
-	return errors.Join(errs...)
+	r, read := receiverConfig(conf), readAuth(conf)
+	ignore := func(error) {}
+	_, senders := access.OpenTokens(r.Auth.BearerTokenFile, 0, ignore)
+	_, tokens := access.OpenTokens(read.BearerTokenFile, 0, ignore)
+	_, users := access.OpenUsers(read.BasicAuthFile, 0, ignore)
+	return errors.Join(
+		atFiles(conf, "receiver.tls.", checkTLS(r.TLS)), atFiles(conf, "receiver.auth.", senders),
+		atFiles(conf, "http.tls.", checkTLS(readTLS(conf))), atFiles(conf, "http.auth.", errors.Join(tokens, users)),
+	)
 }
 
-// checkFile says which of the files in a group of keys are of no use.
-func checkFile(conf config.Loaded, group string, c receiver.Config) error {
-	err := tryReceiver(c)
-	all := []error{err}
+// checkTLS reads the files of a port. That one of them is not named is said by CheckServe.
+func checkTLS(t access.TLS) error {
+	if t.CertFile == "" || t.KeyFile == "" {
+		return nil
+	}
+	ignore := func(error) {}
+	_, err := t.Config(0, ignore, ignore)
+	return err
+}
+
+// atFiles gives what is wrong with files their keys, which stand in a group.
+func atFiles(conf config.Loaded, group string, err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	for i, err := range all {
-		if file, ok := errors.AsType[*receiver.FileError](err); ok {
-			all[i] = conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
+		var all []error
+		for _, err := range joined.Unwrap() {
+			all = append(all, atFiles(conf, group, err))
 		}
+		return errors.Join(all...)
 	}
-	return errors.Join(all...)
+	if file, ok := errors.AsType[*access.FileError](err); ok {
+		return conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
+	}
+	return err
 }
 
 // tryReceiver says what the receiver itself thinks of a part of its configuration.

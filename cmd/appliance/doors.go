@@ -3,9 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
 	"syscall"
+	"time"
 
+	"appliance/internal/access"
 	"appliance/internal/config"
 	"appliance/receiver"
 )
@@ -64,4 +68,77 @@ func receiverConfig(conf config.Loaded) receiver.Config {
 		AllowedOrigins:          r.CORS.AllowedOrigins,
 		Rules:                   r.Rules,
 	}
+}
+
+func readTLS(conf config.Loaded) access.TLS {
+	t := conf.HTTP.TLS
+	return access.TLS{CertFile: t.CertFile, KeyFile: t.KeyFile, ClientCAFile: t.ClientCAFile}
+}
+
+// readScheme is how http.listen is spoken to.
+func readScheme(conf config.Loaded) string {
+	if conf.HTTP.TLS.CertFile != "" {
+		return "https"
+	}
+	return "http"
+}
+
+func readAuth(conf config.Loaded) access.Auth {
+	a := conf.HTTP.Auth
+	return access.Auth{BearerTokenFile: a.BearerTokenFile, BasicAuthFile: a.BasicAuthFile, Open: a.OpenPaths}
+}
+
+// adminServer is http.listen: the pages, the read API, readiness and metrics. It
+// speaks HTTP/1.1 and HTTP/2, which Grafana needs for gRPC, also without TLS.
+func (a *appliance) adminServer() (*http.Server, error) {
+	mux, err := a.adminMux()
+	if err != nil {
+		return nil, err
+	}
+	kept := func(err error) {
+		a.logger.Error("the certificate or the secrets of http.listen cannot be read again; keeping what was last read", "err", err)
+	}
+	guard, err := access.NewGuard(readAuth(a.conf), kept)
+	if err != nil {
+		return nil, &config.Error{Where: "http.auth", Err: err}
+	}
+	outOfDate := func(err error) { a.logger.Warn("the certificate of http.listen is out of date", "err", err) }
+	secured, err := readTLS(a.conf).Config(tlsReload, kept, outOfDate)
+	if err != nil {
+		return nil, &config.Error{Where: "http.tls", Err: err}
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: quietly(guard.Wrap(mux)), Protocols: protocols, TLSConfig: secured,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	}, nil
+}
+
+// tlsReload is how often the files of http.tls are looked at.
+const tlsReload = 5 * time.Second
+
+// serveAdmin serves until the server is shut down.
+func serveAdmin(server *http.Server, l net.Listener) error {
+	serve := server.Serve
+	if server.TLSConfig != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// quietly lets no browser take an answer for what it is not, or show it to the
+// pages of others.
+func quietly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -17,7 +14,7 @@ const readyPath = "/ready"
 
 func newHealthCommand() *cobra.Command {
 	var timeout time.Duration
-	var target string
+	var reach clientFlags
 	c := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running appliance whether it is ready; exit code 0 if so, 1 if not",
@@ -26,14 +23,15 @@ func newHealthCommand() *cobra.Command {
 			if timeout <= 0 {
 				return wrongUsage(cmd, fmt.Errorf("--timeout %v is not above 0", timeout))
 			}
-			base, err := baseURL(cmd, target)
+			// Until 0.2 --url was the address of /ready itself.
+			reach.url = strings.TrimSuffix(reach.url, readyPath)
+			from, err := reach.open(cmd)
 			if err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			// Until 0.2 --url was the address of /ready itself.
-			said, err := askReady(ctx, strings.TrimSuffix(base, readyPath)+readyPath)
+			said, err := askReady(ctx, from)
 			if err == nil {
 				fmt.Fprintln(cmd.OutOrStdout(), said)
 			}
@@ -41,31 +39,18 @@ func newHealthCommand() *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "how long to wait for the answer")
-	addBaseURL(c, &target)
+	reach.add(c)
 	return addConfigFlags(c, "http.listen")
 }
 
 // askReady returns what a ready appliance answers.
-func askReady(ctx context.Context, target string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+func askReady(ctx context.Context, from *asker) (string, error) {
+	a, err := from.get(ctx, readyPath, 4<<10)
 	if err != nil {
 		return "", err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return "", fmt.Errorf("no appliance answers at %s: %w", target, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-	if err != nil {
-		return "", fmt.Errorf("read what %s answers: %w", target, err)
-	}
-	text := strings.TrimSpace(string(body))
-	if resp.StatusCode != http.StatusOK {
+	text := strings.TrimSpace(string(a.body))
+	if a.status != http.StatusOK {
 		return "", fmt.Errorf("not ready: %s", text)
 	}
 	return text, nil

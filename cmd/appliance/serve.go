@@ -192,12 +192,7 @@ func (a *appliance) serve(ctx context.Context, text bool) error {
 	parts.Go(func() error { return a.keepHistory(background) })
 	parts.Go(func() error { return a.followOrders(background) })
 	parts.Go(func() error { return a.receiver.Serve(context.WithoutCancel(ctx)) })
-	parts.Go(func() error {
-		if err := admin.Serve(adminListener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve %s: %w", adminListener.Addr(), err)
-		}
-		return nil
-	})
+	parts.Go(func() error { return serveAdmin(admin, adminListener) })
 	a.logger.Info("ready", "after", time.Since(a.began).Round(time.Millisecond).String())
 
 	select {
@@ -294,9 +289,8 @@ func (a *appliance) ready() error {
 	return nil
 }
 
-// adminServer is http.listen: the read API, readiness and metrics. It speaks HTTP/1.1 and, without TLS, HTTP/2, which
-// Grafana needs for gRPC.
-func (a *appliance) adminServer() (*http.Server, error) {
+// adminMux is what http.listen serves.
+func (a *appliance) adminMux() (*http.ServeMux, error) {
 	metrics, err := telemetry.NewMetrics(a.metrics())
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
@@ -328,14 +322,7 @@ func (a *appliance) adminServer() (*http.Server, error) {
 			http.Error(w, "there is no Tempo to read from: set tempo.query_url, or leave forwarder.tempo_url out to store spans here", http.StatusNotImplemented)
 		})
 	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler: mux, Protocols: protocols,
-		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
-	}, nil
+	return mux, nil
 }
 
 // openSpool opens what is kept and the account of it.

@@ -37,7 +37,7 @@ func (a *appliance) readAcknowledged() {
 }
 
 func newSpoolAcknowledgeCommand() *cobra.Command {
-	var target string
+	var reach clientFlags
 	c := &cobra.Command{
 		Use:   "acknowledge-loss",
 		Short: "End the alarm about spans that are damaged or unaccounted for",
@@ -48,27 +48,27 @@ is lost later is an alarm again.
 It works with or without a running appliance: of one that runs it asks the account at http.listen.`,
 		Args: cobra.NoArgs,
 	}
-	addBaseURL(c, &target)
+	reach.add(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		conf, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		base, err := baseURL(cmd, target)
+		from, err := reach.open(cmd)
 		if err != nil {
 			return err
 		}
-		return acknowledgeLoss(cmd.Context(), cmd.OutOrStdout(), conf, base+statusPath)
+		return acknowledgeLoss(cmd.Context(), cmd.OutOrStdout(), conf, from)
 	}
 	return addConfigFlags(c, "data_dir", "http.listen")
 }
 
-func acknowledgeLoss(ctx context.Context, out io.Writer, conf config.Loaded, target string) error {
+func acknowledgeLoss(ctx context.Context, out io.Writer, conf config.Loaded, from *asker) error {
 	lock, err := durable.LockDir(conf.DataDir)
 	var held *durable.HeldError
 	switch {
 	case errors.As(err, &held):
-		return acknowledgeRunning(ctx, out, conf, target)
+		return acknowledgeRunning(ctx, out, conf, from)
 	case err != nil:
 		return fmt.Errorf("%w; set data_dir to that of the appliance", err)
 	}
@@ -100,8 +100,8 @@ func storedAccount(dataDir string) (ledger.Account, error) {
 
 // acknowledgeRunning acknowledges what a running appliance shows, and waits until
 // it has taken that in.
-func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, target string) error {
-	_, s, err := fetchStatus(ctx, target)
+func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, from *asker) error {
+	_, s, err := fetchStatus(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -115,10 +115,10 @@ func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-over:
-			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", target, statusLimit, conf.DataDir)
+			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", from.base, statusLimit, conf.DataDir)
 		case <-time.After(ledgerEvery / 4):
 		}
-		if _, s, err = fetchStatus(ctx, target); err != nil {
+		if _, s, err = fetchStatus(ctx, from); err != nil {
 			return err
 		}
 	}

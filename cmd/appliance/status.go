@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -125,7 +124,7 @@ func (a *appliance) serveStatus(w http.ResponseWriter, _ *http.Request) {
 }
 
 func newStatusCommand() *cobra.Command {
-	var target string
+	var reach clientFlags
 	var watch bool
 	c := &cobra.Command{
 		Use:   "status",
@@ -147,23 +146,23 @@ that spans are damaged or unaccounted for; "appliance spool acknowledge-loss" ma
 		if err != nil {
 			return err
 		}
-		base, err := baseURL(cmd, target)
+		from, err := reach.open(cmd)
 		if err != nil {
 			return err
 		}
-		return showStatus(cmd.Context(), cmd.OutOrStdout(), base+statusPath, format, watch)
+		return showStatus(cmd.Context(), cmd.OutOrStdout(), from, format, watch)
 	}
-	addBaseURL(c, &target)
+	reach.add(c)
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show it again every second")
 	return addConfigFlags(c, "http.listen")
 }
 
-func showStatus(ctx context.Context, out io.Writer, target, output string, watch bool) error {
+func showStatus(ctx context.Context, out io.Writer, from *asker, output string, watch bool) error {
 	f, isFile := out.(interface{ Fd() uintptr })
 	clearScreen := watch && output == "text" && isFile && isatty.IsTerminal(f.Fd())
 	var last *status
 	for {
-		body, s, err := fetchStatus(ctx, target)
+		body, s, err := fetchStatus(ctx, from)
 		if err != nil {
 			return err
 		}
@@ -193,32 +192,19 @@ func showStatus(ctx context.Context, out io.Writer, target, output string, watch
 	}
 }
 
-func fetchStatus(ctx context.Context, target string) ([]byte, status, error) {
+func fetchStatus(ctx context.Context, from *asker) ([]byte, status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusLimit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return nil, status{}, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return nil, status{}, fmt.Errorf("no appliance answers at %s: %w; start one with: appliance serve", target, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatus))
-	if err != nil {
-		return nil, status{}, fmt.Errorf("read the status: %w", err)
-	}
 	var s status
-	if resp.StatusCode != http.StatusOK {
-		return nil, s, fmt.Errorf("%s answers %s", target, resp.Status)
+	a, err := from.get(ctx, statusPath, maxStatus)
+	if err != nil {
+		return nil, s, err
 	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return nil, s, fmt.Errorf("%s does not answer as an appliance does: %w", target, err)
+	if a.status != http.StatusOK {
+		return nil, s, fmt.Errorf("%s answers %d %s", from.base+statusPath, a.status, http.StatusText(a.status))
 	}
-	return body, s, nil
+	if err := json.Unmarshal(a.body, &s); err != nil {
+		return nil, s, fmt.Errorf("%s does not answer as an appliance does: %w", from.base+statusPath, err)
+	}
+	return a.body, s, nil
 }

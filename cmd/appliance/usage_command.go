@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,7 +14,7 @@ import (
 )
 
 func newUsageCommand() *cobra.Command {
-	var target, output string
+	var reach clientFlags
 	var withArchive bool
 	var blocks, top int
 	c := &cobra.Command{
@@ -31,68 +29,58 @@ Of the archive some blocks are read, spread over the time that it has; the other
   appliance usage --archive --blocks 100 -o json`,
 		Args: cobra.NoArgs,
 	}
+	output := addOutputFlag(c, reportOutputs)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
 		switch {
-		case output != "text" && output != "json":
-			return wrongUsage(cmd, fmt.Errorf("-o %q is neither text nor json", output))
 		case blocks < 1 || blocks > usageMost:
 			return wrongUsage(cmd, fmt.Errorf("--blocks %d is not between 1 and %d", blocks, usageMost))
 		case top < 1:
 			return wrongUsage(cmd, fmt.Errorf("--top %d is not above 0", top))
 		}
-		if target == "" {
-			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			target = "http://" + reachable(conf.HTTP.Listen)
-		}
-		target = strings.TrimSuffix(target, "/") + usagePath
-		if withArchive {
-			target += fmt.Sprintf("?archive=%d", blocks)
-		}
-		body, u, err := fetchUsage(cmd.Context(), target)
+		from, err := reach.open(cmd)
 		if err != nil {
 			return err
 		}
-		if output == "json" {
+		path := usagePath
+		if withArchive {
+			path += fmt.Sprintf("?archive=%d", blocks)
+		}
+		body, u, err := fetchUsage(cmd.Context(), from, path)
+		if err != nil {
+			return err
+		}
+		if format == "json" {
 			_, err = cmd.OutOrStdout().Write(body)
 			return err
 		}
 		return writeUsage(cmd.OutOrStdout(), u, top)
 	}
-	c.Flags().StringVar(&target, "url", "", "base URL of the appliance (default: http.listen on this machine)")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	reach.add(c)
 	c.Flags().BoolVar(&withArchive, "archive", false, "read the archive too")
 	c.Flags().IntVar(&blocks, "blocks", usageBlocks, "how many blocks of the archive are read")
 	c.Flags().IntVar(&top, "top", 20, "how many operations are shown as text")
-	return addConfigFlags(c)
+	return addConfigFlags(c, "http.listen")
 }
 
-func fetchUsage(ctx context.Context, target string) ([]byte, usage, error) {
+func fetchUsage(ctx context.Context, from *asker, path string) ([]byte, usage, error) {
 	var u usage
 	ctx, cancel := context.WithTimeout(ctx, usageBudget+10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil || req.URL.Host == "" {
-		return nil, u, &usageError{fmt.Errorf("--url %q is not a URL such as http://localhost:3200", target), "Try: appliance usage --help"}
+	a, err := from.get(ctx, path, maxUsage)
+	if err == nil {
+		err = a.trouble()
 	}
-	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, u, fmt.Errorf("no appliance answers at %s: %w; start one with: appliance serve", target, err)
+		return nil, u, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxUsage))
-	if err != nil {
-		return nil, u, fmt.Errorf("read the usage: %w", err)
+	if err := json.Unmarshal(a.body, &u); err != nil {
+		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", from.base+usagePath, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, u, fmt.Errorf("%s answers %s: %s", target, resp.Status, strings.TrimSpace(string(body)))
-	}
-	if err := json.Unmarshal(body, &u); err != nil {
-		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", target, err)
-	}
-	return body, u, nil
+	return a.body, u, nil
 }
 
 func writeUsage(w io.Writer, u usage, top int) error {

@@ -46,9 +46,9 @@ type CORS struct {
 	AllowedOrigins []string `yaml:"allowed_origins" doc:"Origins whose pages may send from a browser: https://shop.example, https://*.shop.example, or * for all. Empty: none."`
 }
 
-// TLS of the receiver. Certificates are read again when the files change.
+// TLS of a port. Certificates are read again when the files change.
 type TLS struct {
-	CertFile     string `yaml:"cert_file" doc:"Certificate (PEM). With key_file, the receiver speaks HTTPS."`
+	CertFile     string `yaml:"cert_file" doc:"Certificate (PEM). With key_file, the port speaks HTTPS."`
 	KeyFile      string `yaml:"key_file" doc:"Private key (PEM) of cert_file."`
 	ClientCAFile string `yaml:"client_ca_file" doc:"CA (PEM) that must have signed a client's certificate (mTLS)."`
 }
@@ -94,7 +94,16 @@ type Forwarder struct {
 
 // HTTP is the read API and everything for operators.
 type HTTP struct {
-	Listen string `yaml:"listen" flag:"true" doc:"Address of the read API (Grafana's Tempo data source), /ready, /healthz and /metrics."`
+	Listen string   `yaml:"listen" flag:"true" doc:"Address of the pages, the read API (Grafana's Tempo data source), /ready, /healthz and /metrics."`
+	TLS    TLS      `yaml:"tls"`
+	Auth   HTTPAuth `yaml:"auth"`
+}
+
+// HTTPAuth says who may read. Without any of the files everybody may.
+type HTTPAuth struct {
+	BearerTokenFile string   `yaml:"bearer_token_file" doc:"File with the tokens that may read, one a line; read again when it changes. In a browser a token is the password of any user."`
+	BasicAuthFile   string   `yaml:"basic_auth_file" doc:"File with the users that may read, a line user:password each; read again when it changes."`
+	OpenPaths       []string `yaml:"open_paths" doc:"Of /ready, /healthz and /metrics those that everybody may read all the same."`
 }
 
 // Tempo says where to read from a Tempo elsewhere.
@@ -153,7 +162,7 @@ func Default() Config {
 		Spool:     Spool{MaxBytes: 4 << 30},
 		Blocks:    Blocks{MaxWait: 10 * time.Second, MergeAfter: 5 * time.Minute, MaxBytes: 512 << 20},
 		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},
-		HTTP:      HTTP{Listen: ":3200"},
+		HTTP:      HTTP{Listen: ":3200", Auth: HTTPAuth{OpenPaths: []string{"/ready", "/healthz"}}},
 		Archive:   Archive{Enabled: true, Delay: 5 * time.Minute},
 		Metrics:   Metrics{MaxSeries: 5000, PairWait: 10 * time.Second},
 		Log:       Log{Level: "info", Format: "auto"},

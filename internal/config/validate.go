@@ -77,15 +77,25 @@ func (l *Loaded) validate() error {
 	if c.Receiver.ClientRequestsPerSecond < 0 {
 		bad("receiver.client_requests_per_second", "%v is negative; 0 means no limit", c.Receiver.ClientRequestsPerSecond)
 	}
-	if t := c.Receiver.TLS; l.Known("receiver.tls.cert_file", "receiver.tls.key_file") {
+	for _, p := range []struct {
+		port string
+		TLS
+	}{{"receiver", c.Receiver.TLS}, {"http", c.HTTP.TLS}} {
+		port, t := p.port, p.TLS
+		if !l.Known(port+".tls.cert_file", port+".tls.key_file") {
+			continue
+		}
 		switch {
 		case t.CertFile != "" && t.KeyFile == "":
-			bad("receiver.tls.cert_file", "needs key_file as well")
+			bad(port+".tls.cert_file", "needs key_file as well")
 		case t.CertFile == "" && t.KeyFile != "":
-			bad("receiver.tls.key_file", "needs cert_file as well")
+			bad(port+".tls.key_file", "needs cert_file as well")
 		case t.CertFile == "" && t.ClientCAFile != "":
-			bad("receiver.tls.client_ca_file", "needs cert_file and key_file as well")
+			bad(port+".tls.client_ca_file", "needs cert_file and key_file as well")
 		}
+	}
+	for _, path := range c.HTTP.Auth.OpenPaths {
+		oneOf("http.auth.open_paths", path, "/ready", "/healthz", "/metrics")
 	}
 	// What the sampler itself needs is said by the sampler; see sampler.Config.
 	if t := c.Sampler.PressureThreshold; t <= 0 || t > 1 {

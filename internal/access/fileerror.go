@@ -1,4 +1,4 @@
-package receiver
+package access
 
 import (
 	"bytes"
@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// FileError says which of the files of TLS and Auth is of no use, and why.
+// FileError says which of the files of TLS, tokens and users is of no use, and why.
 type FileError struct {
-	Key  string // cert_file, key_file, client_ca_file or bearer_token_file
+	Key  string // cert_file, key_file, client_ca_file, bearer_token_file or basic_auth_file
 	Path string
 	Err  error
 }
@@ -118,10 +118,10 @@ func outOfDate(c *x509.Certificate, now time.Time) error {
 	case c == nil:
 		return nil
 	case now.After(c.NotAfter):
-		return fmt.Errorf("the certificate has expired on %s; clients that verify it send nothing", c.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the certificate has expired on %s; clients that verify it do not connect", c.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(c.NotBefore):
 		return fmt.Errorf("the certificate is valid from %s on, and here it is %s; "+
-			"clients that verify it send nothing", c.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			"clients that verify it do not connect", c.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

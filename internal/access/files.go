@@ -1,4 +1,4 @@
-package receiver
+package access
 
 import (
 	"bytes"
@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// watched is a value made from files, made again when their bytes change. They
+// Files is a value made from files, made again when their bytes change. They
 // are looked at when the value is asked for, at most once an interval, so there
-// is no goroutine and an idle receiver reads nothing. While the files make no
+// is no goroutine and an idle server reads nothing. While the files make no
 // valid value, such as a certificate whose key is still to be written, the
 // last good one stays.
-type watched[T any] struct {
+type Files[T any] struct {
 	paths    []string
 	keys     []string // that name them, for errors
 	interval time.Duration
@@ -28,16 +28,17 @@ type watched[T any] struct {
 	lastErr  string
 }
 
-// load makes the first value. It must be called before get.
-func (w *watched[T]) load() error {
+// load makes the first value. It must be called before Get.
+func (w *Files[T]) load() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.nextLook.Store(time.Now().Add(w.interval).UnixNano())
 	return w.look()
 }
 
-// get does not wait for another caller that is reading the files.
-func (w *watched[T]) get() T {
+// Get is the value now. It does not wait for another caller that is reading the
+// files.
+func (w *Files[T]) Get() T {
 	if now := time.Now(); now.UnixNano() >= w.nextLook.Load() && w.mu.TryLock() {
 		w.nextLook.Store(now.Add(w.interval).UnixNano())
 		w.refresh()
@@ -46,7 +47,7 @@ func (w *watched[T]) get() T {
 	return *w.value.Load()
 }
 
-func (w *watched[T]) refresh() {
+func (w *Files[T]) refresh() {
 	err := w.look()
 	if err == nil {
 		w.lastErr = ""
@@ -58,7 +59,7 @@ func (w *watched[T]) refresh() {
 	}
 }
 
-func (w *watched[T]) look() error {
+func (w *Files[T]) look() error {
 	contents, errs := make([][]byte, len(w.paths)), []error(nil)
 	for i, path := range w.paths {
 		var err error

@@ -1,4 +1,4 @@
-package receiver
+package access
 
 import (
 	"crypto/tls"
@@ -16,24 +16,29 @@ type TLS struct {
 	ClientCAFile string
 }
 
-func (t TLS) enabled() bool { return t.CertFile != "" }
+// Enabled says that HTTPS is served.
+func (t TLS) Enabled() bool { return t.CertFile != "" }
 
-func (t TLS) validate() error {
+// Validate says which file is missing.
+func (t TLS) Validate() error {
 	switch {
 	case (t.CertFile == "") != (t.KeyFile == ""):
 		return errors.New("tls needs both cert_file and key_file")
-	case t.ClientCAFile != "" && !t.enabled():
+	case t.ClientCAFile != "" && !t.Enabled():
 		return errors.New("tls client_ca_file needs cert_file and key_file")
 	}
 	return nil
 }
 
-// newTLSConfig returns nil for plain HTTP.
-func newTLSConfig(t TLS, interval time.Duration, onError, onOutOfDate func(error)) (*tls.Config, error) {
-	if !t.enabled() {
+// Config reads the files, and again when they change, looking at most once an
+// interval. onError is told why the old ones stay, onOutOfDate of a certificate
+// that clients refuse; both are told by a FileError, as is the caller of what
+// cannot be read now. It returns nil for plain HTTP.
+func (t TLS) Config(interval time.Duration, onError, onOutOfDate func(error)) (*tls.Config, error) {
+	if !t.Enabled() {
 		return nil, nil
 	}
-	files := &watched[*tls.Config]{
+	files := &Files[*tls.Config]{
 		paths:    []string{t.CertFile, t.KeyFile},
 		keys:     []string{"cert_file", "key_file", "client_ca_file"},
 		interval: interval,
@@ -58,7 +63,7 @@ func newTLSConfig(t TLS, interval time.Duration, onError, onOutOfDate func(error
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return files.get(), nil
+			return files.Get(), nil
 		},
 	}, nil
 }

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"appliance/internal/config"
+)
+
+// clientFlags say how a command reaches a running appliance.
+type clientFlags struct{ url, tokenFile, caFile string }
+
+func (f *clientFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.url, "url", "", "base URL of the appliance, with https and user:password@ where it has them (default: http.listen on this machine)")
+	f.addSecrets(c)
+}
+
+func (f *clientFlags) addSecrets(c *cobra.Command) {
+	c.Flags().StringVar(&f.tokenFile, "token-file", "", "file whose first line is the bearer token to show (default: http.auth.bearer_token_file, or the first user of http.auth.basic_auth_file, where --url is not set)")
+	c.Flags().StringVar(&f.caFile, "ca-file", "", "CA (PEM) that has signed the appliance's certificate (default: http.tls.cert_file itself where --url is not set, else those of this machine)")
+}
+
+// asker asks a running appliance.
+type asker struct {
+	base          string // without a slash at the end
+	http          *http.Client
+	authorization string // header, empty for none
+	conf          config.Loaded
+}
+
+// open makes an asker of the flags and, where these do not name an appliance, of
+// the configuration of the one on this machine.
+func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
+	conf, err := loadConfig(cmd)
+	if err != nil && f.url == "" {
+		return nil, err
+	}
+	c := &asker{conf: conf}
+	if c.base, err = baseURL(cmd, f.url, conf); err != nil {
+		return nil, err
+	}
+	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
+	if f.url == "" {
+		if err := c.trustOwn(conf, trusted); err != nil {
+			return nil, err
+		}
+	}
+	if f.tokenFile != "" {
+		token, err := firstLine(f.tokenFile)
+		if err != nil {
+			return nil, wrongUsage(cmd, fmt.Errorf("--token-file: %w", err))
+		}
+		c.authorization = "Bearer " + token
+	}
+	if f.caFile != "" {
+		text, err := os.ReadFile(f.caFile)
+		if err != nil {
+			return nil, wrongUsage(cmd, fmt.Errorf("--ca-file: %w", err))
+		}
+		trusted.RootCAs, trusted.InsecureSkipVerify, trusted.VerifyConnection = x509.NewCertPool(), false, nil
+		if !trusted.RootCAs.AppendCertsFromPEM(text) {
+			return nil, wrongUsage(cmd, fmt.Errorf("--ca-file %s has no certificate in PEM", f.caFile))
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = trusted
+	c.http = &http.Client{Transport: transport}
+	return c, nil
+}
+
+// trustOwn takes the secrets and the certificate of this machine's configuration.
+// The certificate is compared itself: it need not be for localhost.
+func (c *asker) trustOwn(conf config.Loaded, trusted *tls.Config) error {
+	switch a := conf.HTTP.Auth; {
+	case a.BearerTokenFile != "":
+		token, err := firstLine(a.BearerTokenFile)
+		if err != nil {
+			return conf.At("http.auth.bearer_token_file", err)
+		}
+		c.authorization = "Bearer " + token
+	case a.BasicAuthFile != "":
+		user, err := firstLine(a.BasicAuthFile)
+		if err != nil {
+			return conf.At("http.auth.basic_auth_file", err)
+		}
+		name, password, _ := strings.Cut(user, ":")
+		r := &http.Request{Header: http.Header{}}
+		r.SetBasicAuth(name, password)
+		c.authorization = r.Header.Get("Authorization")
+	}
+	if conf.HTTP.TLS.CertFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(conf.HTTP.TLS.CertFile)
+	if err != nil {
+		return conf.At("http.tls.cert_file", err)
+	}
+	own, _ := pem.Decode(text)
+	trusted.InsecureSkipVerify = true // VerifyConnection verifies
+	trusted.VerifyConnection = func(s tls.ConnectionState) error {
+		if own == nil || len(s.PeerCertificates) == 0 || !bytes.Equal(own.Bytes, s.PeerCertificates[0].Raw) {
+			return errors.New("it shows another certificate than that of http.tls.cert_file")
+		}
+		return nil
+	}
+	return nil
+}
+
+// firstLine is the first line of a file that is neither empty nor a comment.
+func firstLine(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff")); line != "" && line[0] != '#' {
+			return line, nil
+		}
+	}
+	return "", fmt.Errorf("%s has no line with a secret", path)
+}
+
+// answer is what a running appliance said.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// get asks for a path, with a body of up to most bytes as the answer. An error
+// says that there is none.
+func (c *asker) get(ctx context.Context, path string, most int64) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if c.authorization != "" {
+		req.Header.Set("Authorization", c.authorization)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return nil, fmt.Errorf("no appliance answers at %s: %w; start one with: appliance serve", req.URL.Redacted(), err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", req.URL.Redacted(), err)
+	}
+	if int64(len(body)) > most {
+		return nil, fmt.Errorf("read the answer of %s: it has more than %d bytes", req.URL.Redacted(), most)
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return nil, fmt.Errorf("%s wants a token or a user: name a file with a token by --token-file, or write the URL as http://user:password@host", req.URL.Redacted())
+	}
+	return &answer{resp.StatusCode, resp.Header, body}, nil
+}
+
+// trouble is the error of an answer that is not 200.
+func (a *answer) trouble() error {
+	if a.status == http.StatusOK {
+		return nil
+	}
+	text := strings.TrimSpace(string(a.body[:min(len(a.body), 1000)]))
+	return fmt.Errorf("the appliance answers %d %s: %s", a.status, http.StatusText(a.status), text)
+}
