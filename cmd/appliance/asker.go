@@ -37,6 +37,7 @@ type asker struct {
 	base          string // without a slash at the end
 	http          *http.Client
 	authorization string // header, empty for none
+	tenant        string // likewise
 	conf          config.Loaded
 }
 
@@ -53,7 +54,7 @@ func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
 	}
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	if f.url == "" {
-		if err := c.trustOwn(conf, trusted); err != nil {
+		if trusted, err = c.trust(conf.HTTP.TLS, conf.HTTP.Auth.BearerTokenFile, conf.HTTP.Auth.BasicAuthFile); err != nil {
 			return nil, err
 		}
 	}
@@ -74,48 +75,53 @@ func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
 			return nil, wrongUsage(cmd, fmt.Errorf("--ca-file %s has no certificate in PEM", f.caFile))
 		}
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = trusted
-	c.http = &http.Client{Transport: transport}
+	c.http = clientOf(trusted)
 	return c, nil
 }
 
-// trustOwn takes the secrets and the certificate of this machine's configuration.
-// The certificate is compared itself: it need not be for localhost.
-func (c *asker) trustOwn(conf config.Loaded, trusted *tls.Config) error {
-	switch a := conf.HTTP.Auth; {
-	case a.BearerTokenFile != "":
-		token, err := firstLine(a.BearerTokenFile)
+func clientOf(trusted *tls.Config) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = trusted
+	return &http.Client{Transport: transport}
+}
+
+// trust takes the secrets and the certificate of a port of this machine. The
+// certificate is compared itself: it need not be for localhost.
+func (c *asker) trust(t config.TLS, tokenFile, usersFile string) (*tls.Config, error) {
+	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
+	switch {
+	case tokenFile != "":
+		token, err := firstLine(tokenFile)
 		if err != nil {
-			return conf.At("http.auth.bearer_token_file", err)
+			return nil, fmt.Errorf("read the token to show: %w", err)
 		}
 		c.authorization = "Bearer " + token
-	case a.BasicAuthFile != "":
-		user, err := firstLine(a.BasicAuthFile)
+	case usersFile != "":
+		user, err := firstLine(usersFile)
 		if err != nil {
-			return conf.At("http.auth.basic_auth_file", err)
+			return nil, fmt.Errorf("read the user to be: %w", err)
 		}
 		name, password, _ := strings.Cut(user, ":")
 		r := &http.Request{Header: http.Header{}}
 		r.SetBasicAuth(name, password)
 		c.authorization = r.Header.Get("Authorization")
 	}
-	if conf.HTTP.TLS.CertFile == "" {
-		return nil
+	if t.CertFile == "" {
+		return trusted, nil
 	}
-	text, err := os.ReadFile(conf.HTTP.TLS.CertFile)
+	text, err := os.ReadFile(t.CertFile)
 	if err != nil {
-		return conf.At("http.tls.cert_file", err)
+		return nil, fmt.Errorf("read the certificate to expect: %w", err)
 	}
 	own, _ := pem.Decode(text)
 	trusted.InsecureSkipVerify = true // VerifyConnection verifies
 	trusted.VerifyConnection = func(s tls.ConnectionState) error {
 		if own == nil || len(s.PeerCertificates) == 0 || !bytes.Equal(own.Bytes, s.PeerCertificates[0].Raw) {
-			return errors.New("it shows another certificate than that of http.tls.cert_file")
+			return fmt.Errorf("it shows another certificate than that of %s", t.CertFile)
 		}
 		return nil
 	}
-	return nil
+	return trusted, nil
 }
 
 // firstLine is the first line of a file that is neither empty nor a comment.
@@ -139,9 +145,9 @@ type answer struct {
 	body   []byte
 }
 
-// get asks for a path, with a body of up to most bytes as the answer. An error
-// says that there is none.
-func (c *asker) get(ctx context.Context, path string, most int64) (*answer, error) {
+// get asks for a path, with a body of up to most bytes as the answer, of one of
+// the media types. An error says that there is none.
+func (c *asker) get(ctx context.Context, path string, most int64, accept ...string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.base, err)
@@ -149,6 +155,10 @@ func (c *asker) get(ctx context.Context, path string, most int64) (*answer, erro
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)
 	}
+	if c.tenant != "" {
+		req.Header.Set("X-Scope-OrgID", c.tenant)
+	}
+	req.Header["Accept"] = accept
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var u *url.Error
@@ -164,6 +174,9 @@ func (c *asker) get(ctx context.Context, path string, most int64) (*answer, erro
 	}
 	if int64(len(body)) > most {
 		return nil, fmt.Errorf("read the answer of %s: it has more than %d bytes", req.URL.Redacted(), most)
+	}
+	if resp.StatusCode == http.StatusUnauthorized && resp.Request.Header.Get("Authorization") != "" {
+		return nil, fmt.Errorf("%s does not accept the token or the user that it was shown: is it that of http.auth there?", req.URL.Redacted())
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
 		return nil, fmt.Errorf("%s wants a token or a user: name a file with a token by --token-file, or write the URL as http://user:password@host", req.URL.Redacted())

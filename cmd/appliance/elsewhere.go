@@ -9,6 +9,7 @@ import (
 
 	"appliance/archive"
 	"appliance/forwarder"
+	"appliance/internal/config"
 	"appliance/internal/querier"
 	"appliance/internal/readapi"
 	"appliance/internal/spool"
@@ -182,7 +183,7 @@ func (e *elsewhere) awaitArchiver(ctx context.Context) *archive.Archiver {
 }
 
 func (e *elsewhere) status(s *status) {
-	s.Tempo = tempoStatus{Where: "elsewhere", URL: redacted(e.a.conf.Forwarder.TempoURL), Ready: !e.away.isAway()}
+	s.Tempo = tempoStatus{Where: "elsewhere", URL: config.Redact(e.a.conf.Forwarder.TempoURL), Ready: !e.away.isAway()}
 	s.Forwarder = &forwarderStatus{Proof: "settled", Stats: e.forwarder.Stats()}
 }
 

@@ -55,6 +55,8 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads 
 			a := &appliance{conf: conf, reload: func() (config.Loaded, error) { return loadConfig(cmd) }, stderr: cmd.ErrOrStderr()}
 			var text bool
 			a.logger, text = telemetry.NewLogger(a.stderr, conf.Log.Level, conf.Log.Format)
+			a.recent = telemetry.NewRecent(recentBytes)
+			a.logger = a.recent.Into(a.logger, conf.Log.Level)
 			err = a.serve(cmd.Context(), text)
 			if err != nil && !text {
 				a.logger.Error("the appliance cannot go on", "err", err)
@@ -88,6 +90,7 @@ type appliance struct {
 	storage  storage
 	reads    *readapi.Handler // nil where there is nothing to read from
 	history  *pages.History
+	recent   *telemetry.Recent // lines of the log
 	archive  archiving
 	nomad    nomadTask
 	stopping atomic.Bool
@@ -307,6 +310,8 @@ func (a *appliance) adminMux() (*http.ServeMux, error) {
 	})
 	mux.HandleFunc("GET "+statusPath, a.serveStatus)
 	mux.HandleFunc("GET "+usagePath, a.serveUsage)
+	mux.HandleFunc("GET "+logPath, a.forOperators(a.serveLog))
+	mux.HandleFunc("GET "+goroutinesPath, a.forOperators(a.serveGoroutines))
 	seen, err := a.newPages()
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -106,14 +105,6 @@ func (a *appliance) status() status {
 	}
 	a.storage.status(&s)
 	return s
-}
-
-func redacted(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Redacted()
 }
 
 func (a *appliance) serveStatus(w http.ResponseWriter, _ *http.Request) {

@@ -339,3 +339,18 @@ func TestChangedSeesWhatIsHiddenWhenPrinted(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+func TestRedact(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://ada:lovelace@tempo:4318":                     "http://ada:xxxxx@tempo:4318",
+		"s3://b/p?endpoint=http://ada:lovelace@h:1&region=x": "s3://b/p?endpoint=http%3A%2F%2Fada%3Axxxxx%40h%3A1&region=x",
+		"s3://b?secret_key=lovelace":                         "s3://b?secret_key=xxxxx",
+		"s3://b?endpoint=http://h:1":                         "s3://b?endpoint=http://h:1",
+		"":                                                   "",
+		"http://ada:love%lace@h":                             "(not a URL)",
+	} {
+		if got := Redact(in); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}

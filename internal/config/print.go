@@ -71,7 +71,7 @@ func (k Key) Text(c *Config) string {
 	switch v := k.field(c).Interface().(type) {
 	case string:
 		if k.Secret {
-			v = redactURL(v)
+			v = Redact(v)
 		}
 		return quote(v)
 	case time.Duration:
@@ -117,18 +117,28 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-// redactURL hides the password of a URL and the values of query parameters that carry secrets.
-func redactURL(s string) string {
+// Redact hides the password of a URL, the values of query parameters that carry
+// secrets, and the passwords of URLs that stand in others.
+func Redact(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
 		return "(not a URL)"
 	}
-	q := u.Query()
-	for name := range q {
-		if lower := strings.ToLower(name); strings.Contains(lower, "secret") || strings.Contains(lower, "token") || strings.Contains(lower, "password") || strings.Contains(lower, "key") {
-			q.Set(name, "xxxxx")
-			u.RawQuery = q.Encode()
+	q, changed := u.Query(), false
+	for name, values := range q {
+		lower := strings.ToLower(name)
+		for i, value := range values {
+			shown := value
+			if strings.Contains(lower, "secret") || strings.Contains(lower, "token") || strings.Contains(lower, "password") || strings.Contains(lower, "key") {
+				shown = "xxxxx"
+			} else if inner, err := url.Parse(value); err == nil && inner.User != nil {
+				shown = inner.Redacted()
+			}
+			values[i], changed = shown, changed || shown != value
 		}
+	}
+	if changed {
+		u.RawQuery = q.Encode()
 	}
 	return u.Redacted()
 }

@@ -46,9 +46,9 @@ func (l *Loaded) validate() error {
 		}
 		switch u, err := url.Parse(value); {
 		case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "nomad":
-			bad(path, "%q is not a URL; write it like http://tempo.example:4318, or nomad://SERVICE for a service that Nomad knows", redactURL(value))
+			bad(path, "%q is not a URL; write it like http://tempo.example:4318, or nomad://SERVICE for a service that Nomad knows", Redact(value))
 		case u.Scheme == "nomad" && (u.Port() != "" || u.User != nil):
-			bad(path, "%q is not nomad://SERVICE: Nomad knows the port", redactURL(value))
+			bad(path, "%q is not nomad://SERVICE: Nomad knows the port", Redact(value))
 		}
 	}
 	positive := func(path string, d time.Duration) {
