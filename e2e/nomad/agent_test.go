@@ -296,10 +296,13 @@ func (a *agent) allocations(t *testing.T, job string) []allocation {
 // allocation of a purged one is not listed any more while its task still stops.
 func (a *agent) end(t *testing.T, job string) {
 	t.Cleanup(func() {
-		var asked time.Time
-		harness.Eventually(t, 90*time.Second, "job "+job+" stopped", func() error {
-			// Again and again: a stop that comes right after a deployment's success was seen to have no effect.
-			if time.Since(asked) > 3*time.Second {
+		began, asked := time.Now(), time.Time{}
+		harness.Eventually(t, 3*time.Minute, "job "+job+" stopped", func() error {
+			// Again and again: a stop that comes right after a deployment's success
+			// was seen to have no effect. Where the job's stop never has one, its
+			// allocations are stopped by themselves.
+			now := time.Since(asked) > 3*time.Second
+			if now {
 				asked = time.Now()
 				if err := a.call(http.MethodDelete, "/v1/job/"+job, nil, nil); err != nil {
 					return err
@@ -311,6 +314,11 @@ func (a *agent) end(t *testing.T, job string) {
 			}
 			for _, x := range all {
 				if x.JobID == job && (x.ClientStatus == "running" || x.ClientStatus == "pending") {
+					if now && x.DesiredStatus == "run" && time.Since(began) > 30*time.Second {
+						if err := a.call(http.MethodPost, "/v1/allocation/"+x.ID+"/stop", nil, nil); err != nil {
+							return err
+						}
+					}
 					return fmt.Errorf("allocation %s is %s, and meant to %s", x.ID, x.ClientStatus, x.DesiredStatus)
 				}
 			}
