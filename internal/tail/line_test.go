@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -216,9 +217,10 @@ func TestFullDisk(t *testing.T) {
 		for range 20 {
 			w.send(m.some()...)
 		}
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		disk.Fail(func(op crashfs.Op) error {
-			if full && op.Kind == crashfs.Write && strings.HasSuffix(op.Path, suffix) {
+			if full.Load() && op.Kind == crashfs.Write && strings.HasSuffix(op.Path, suffix) {
 				return fmt.Errorf("write: %w", syscall.ENOSPC)
 			}
 			return nil
@@ -231,7 +233,7 @@ func TestFullDisk(t *testing.T) {
 		if s := w.line.Status(); !strings.Contains(s.LastError, "no space") {
 			t.Errorf("the status says %q", s.LastError)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		w.check()
