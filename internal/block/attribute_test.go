@@ -213,25 +213,45 @@ func TestShapeAndScan(t *testing.T) {
 	for _, r := range []Role{ResourceService, ScopeName, SpanID, SpanStart, SpanLeft, SpanName, EventTime, LinkSpanID, TraceStart} {
 		all.Reset()
 		some.Reset()
-		dict, err := g.Scan(t.Context(), r, nil, &all)
+		dict, _, err := g.Scan(t.Context(), r, nil, &all)
 		if err != nil {
 			t.Fatal(err)
 		}
 		half := last(shape.Spans) / 2
 		wantHalf := func(from, _ uint32) bool { return from < half }
-		if _, err := g.Scan(t.Context(), r, wantHalf, &some); err != nil {
+		_, runs, err := g.Scan(t.Context(), r, wantHalf, &some)
+		if err != nil {
 			t.Fatal(err)
 		}
-		n := len(all.Ints) + len(all.IDs) + all.Bytes.Len()
-		if m := len(some.Ints) + len(some.IDs) + some.Bytes.Len(); m != n {
-			t.Errorf("role %d: %d values, and %d where half are wanted", r, n, m)
+		n, at := values(&all), 0
+		for _, run := range runs {
+			for i := int(run.From); i < int(run.To); i++ {
+				if i >= n || !sameValue(&all, i, &some, at) {
+					t.Fatalf("role %d: value %d of those that are wanted is not value %d of %d", r, at, i, n)
+				}
+				at++
+			}
+		}
+		if at != values(&some) || at < n/2 {
+			t.Errorf("role %d: runs of %d, and %d values; %d in all", r, at, values(&some), n)
+		}
+		if len(all.IDs) > 0 && int(all.IDs[0]) >= dict.Len() {
+			t.Errorf("role %d: a value is not in the dictionary", r)
 		}
 		if o, ok := ownerOf(r); ok && n != int(want.counts[o]) {
 			t.Errorf("role %d: %d values of %d", r, n, want.counts[o])
 		}
-		if len(all.Ints) > 0 && all.Ints[0] != some.Ints[0] || len(all.IDs) > 0 && (all.IDs[0] != some.IDs[0] || int(all.IDs[0]) >= dict.Len()) {
-			t.Errorf("role %d: the first value that is wanted is another", r)
-		}
+	}
+}
+
+func sameValue(a *parquet.Values, i int, b *parquet.Values, j int) bool {
+	switch {
+	case len(a.Ints) > 0:
+		return a.Ints[i] == b.Ints[j]
+	case len(a.IDs) > 0:
+		return a.IDs[i] == b.IDs[j]
+	default:
+		return string(a.Bytes.At(i)) == string(b.Bytes.At(j))
 	}
 }
 

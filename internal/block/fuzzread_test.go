@@ -183,7 +183,7 @@ func readEverything(t *testing.T, b *Block, whole bool) {
 		var v parquet.Values
 		for _, r := range []Role{SpanName, SpanStart, SpanID, EventName, ScopeName, TraceStart} {
 			v.Reset()
-			_, err := g.Scan(t.Context(), r, third, &v)
+			_, _, err := g.Scan(t.Context(), r, third, &v)
 			check("a column", err)
 		}
 	}

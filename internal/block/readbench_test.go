@@ -57,7 +57,7 @@ func BenchmarkScan(b *testing.B) {
 			group := block.RowGroup(g)
 			for r, v := range map[Role]*parquet.Values{SpanName: &names, SpanDuration: &durations, SpanStatusCode: &codes} {
 				v.Reset()
-				if _, err := group.Scan(b.Context(), r, nil, v); err != nil {
+				if _, _, err := group.Scan(b.Context(), r, nil, v); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -13,38 +13,52 @@ import (
 // without one are passed over. A nil Wanted asks about all.
 type Wanted func(from, to uint32) bool
 
-// Scan appends a whole column to v, page by page. Of a column that each element
-// of its owner has, value i is that of element i. Where want is given, a page
-// that is not wanted counts as zeros, and has no levels; of other columns all
-// pages are read. The dictionary is nil for a column without one.
-func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Values) (*parquet.Dictionary, error) {
+// Run are elements of a column's owner, from From up to To.
+type Run struct{ From, To uint32 }
+
+// Scan appends the values of a column to v, page by page, without levels. Of a
+// column that each element of its owner has, value i is that of element i. Where
+// want is given, v has only the values of the runs, which are in pages that are
+// wanted; without want, and of other columns, all pages are read, and runs is nil.
+// The dictionary is nil for a column without one.
+func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Values) (_ *parquet.Dictionary, runs []Run, err error) {
 	c := g.b.chunk(g.index, r)
 	if c == nil {
-		return nil, fmt.Errorf("column of role %d: %w", r, ErrFormat)
+		return nil, nil, fmt.Errorf("column of role %d: %w", r, ErrFormat)
 	}
 	if want == nil || isAttr(r) || g.b.layout.schema.Columns[g.b.layout.role(r)].Optional || r >= StatsService && r <= StatsErrors {
-		return scan(c.Pages(ctx), v)
+		dict, err := scan(c.Pages(ctx), v)
+		return dict, nil, err
 	}
 	p, err := g.pages(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	runs = []Run{}
 	for i := range p.places {
-		if from, to := p.spans(i); want(from, to) {
-			err = p.read(i, v)
-		} else {
-			p.zeros(i, v)
+		if from, to := p.spans(i); !want(from, to) {
+			continue
 		}
-		if err != nil {
-			return nil, err
+		before := values(v)
+		if err := p.readWith(i, v, p.NextValues); err != nil {
+			return nil, nil, err
 		}
+		first, end := p.traces(i)
+		run := Run{p.first(first), p.first(end)}
+		if values(v)-before != int(run.To-run.From) {
+			return nil, nil, p.apart()
+		}
+		runs = append(runs, run)
 	}
-	return p.Dictionary(), nil
+	return p.Dictionary(), runs, nil
 }
+
+// values is how many values of a column of numbers or texts there are.
+func values(v *parquet.Values) int { return len(v.Ints) + len(v.IDs) + v.Bytes.Len() }
 
 func scan(pages *parquet.Pages, v *parquet.Values) (*parquet.Dictionary, error) {
 	for {
-		if err := pages.Next(v); errors.Is(err, io.EOF) {
+		if err := pages.NextValues(v); errors.Is(err, io.EOF) {
 			return pages.Dictionary(), nil
 		} else if err != nil {
 			return nil, damaged(err)
@@ -123,31 +137,16 @@ func (p *groupPages) first(trace int64) uint32 {
 }
 
 // read appends page i, which must have the traces that it should.
-func (p *groupPages) read(i int, v *parquet.Values) error {
+func (p *groupPages) read(i int, v *parquet.Values) error { return p.readWith(i, v, p.Next) }
+
+func (p *groupPages) readWith(i int, v *parquet.Values, next func(*parquet.Values) error) error {
 	p.Seek(p.places[i])
 	rows := v.Rows
-	if err := p.Next(v); err != nil {
+	if err := next(v); err != nil {
 		return damaged(err)
 	}
 	if first, end := p.traces(i); int64(v.Rows-rows) != end-first {
 		return fmt.Errorf("%w: a page of %s has %d traces, and the offset index says %d", ErrDamaged, p.column.Name, v.Rows-rows, end-first)
 	}
 	return nil
-}
-
-// zeros appends a zero for each element of page i.
-func (p *groupPages) zeros(i int, v *parquet.Values) {
-	first, end := p.traces(i)
-	n := int(p.first(end) - p.first(first))
-	v.Rows += int(end - first)
-	switch {
-	case p.column.Type == parquet.ByteArray && p.Dictionary() != nil:
-		v.IDs = append(v.IDs, make([]uint32, n)...)
-	case p.column.Type == parquet.ByteArray:
-		for range n {
-			v.Bytes.Append(nil)
-		}
-	default: // there is no other column of this kind
-		v.Ints = append(v.Ints, make([]int64, n)...)
-	}
 }

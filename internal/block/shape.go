@@ -29,7 +29,7 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	if g.shape != nil {
 		return g.shape, nil
 	}
-	s := &Shape{}
+	s := g.emptyShape()
 	resource, scope, span := uint32(0), uint32(0), uint32(0)
 	err := g.levels(ctx, g.smallest(), func(rep, def []uint8) {
 		for i, r := range rep {
@@ -60,6 +60,27 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	}
 	g.shape = s
 	return s, nil
+}
+
+// emptyShape has room for all entries of a shape, as far as the footer tells.
+func (g *RowGroup) emptyShape() *Shape {
+	traces := int(min(g.Traces(), maxRoom)) + 1
+	all := make([]uint32, 3*traces)
+	s := &Shape{Resources: all[:0:traces], Scopes: all[traces : traces : 2*traces], Spans: all[2*traces : 2*traces]}
+	s.ResourceSpans, s.ScopeSpans = g.room(ResourceService), g.room(ScopeName)
+	return s
+}
+
+// maxRoom bounds what a footer makes us take before its numbers are proven.
+const maxRoom = 1 << 16
+
+// room has room for an entry for each of a column, and one more.
+func (g *RowGroup) room(r Role) []uint32 {
+	c := g.b.chunk(g.index, r)
+	if c == nil {
+		return nil
+	}
+	return make([]uint32, 0, min(c.Entries(), maxRoom)+1)
 }
 
 // smallest is the column of spans that takes the fewest bytes.

@@ -43,7 +43,7 @@ func (r *run) withCopies(ctx context.Context, sp *split) (*split, error) {
 		all = append(all, found...)
 		mu.Unlock()
 		return r.hold(int64(16 * len(found)))
-	}, nil)
+	})
 	if err != nil {
 		return nil, err
 	}

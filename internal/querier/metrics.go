@@ -51,5 +51,5 @@ func (r *run) metrics(ctx context.Context, req readapi.MetricsRequest, m *traceq
 	}
 	return r.each(ctx, units, sp, func(ctx context.Context, _ *unit, b traceql.Batch) error {
 		return m.Add(ctx, b)
-	}, nil)
+	})
 }

@@ -42,11 +42,16 @@ func newRowBatch(ctx context.Context, g *block.RowGroup, b *budget) (*rowBatch, 
 	}, nil
 }
 
-func (b *rowBatch) close() {
+// close gives the memory back.
+func (b *rowBatch) close() { b.Forget() }
+
+// Forget implements traceql.Forgetter.
+func (b *rowBatch) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.budget.release(b.held)
 	b.held = 0
+	b.columns, b.narrow, b.narrowed = map[traceql.Field]*traceql.Vector{}, nil, nil
 }
 
 // Rows implements traceql.Batch.
@@ -217,7 +222,7 @@ var intrinsics = map[traceql.Intrinsic]intrinsicColumn{
 
 // Services implements traceql.Batch.
 func (b *rowBatch) Services(ctx context.Context, trace int, want *traceql.Bitmap) ([]traceql.Service, error) {
-	services, err := b.Column(ctx, traceql.Field{Scope: traceql.ScopeResource, Name: serviceName}, nil)
+	services, err := b.Column(ctx, traceql.Field{Scope: traceql.ScopeResource, Name: serviceName}, want)
 	if err != nil {
 		return nil, err
 	}
@@ -229,16 +234,27 @@ func (b *rowBatch) Services(ctx context.Context, trace int, want *traceql.Bitmap
 	var out []traceql.Service
 	index := map[string]int{}
 	for r := b.shape.Resources[trace]; r < b.shape.Resources[trace+1]; r++ {
-		name := names.Dict[names.IDs[r]]
+		i, ok := names.At(int(r))
+		if !ok {
+			return nil, fmt.Errorf("%w: resource %d has no service", block.ErrDamaged, r)
+		}
+		name := names.Dict[names.IDs[i]]
 		k, ok := index[name]
 		if !ok {
 			k = len(out)
 			index[name] = k
 			out = append(out, traceql.Service{Name: name})
 		}
-		for s := b.shape.ResourceSpans[r]; s < b.shape.ResourceSpans[r+1]; s++ {
-			out[k].Spans++
-			if status.Ints[s] == statusError {
+		from, to := b.shape.ResourceSpans[r], b.shape.ResourceSpans[r+1]
+		if out[k].Spans += int(to - from); from == to {
+			continue
+		}
+		at, ok := status.At(int(from))
+		if !ok || at+int(to-from) > len(status.Ints) {
+			return nil, fmt.Errorf("%w: span %d has no status", block.ErrDamaged, from)
+		}
+		for _, code := range status.Ints[at : at+int(to-from)] { // the rows follow each other
+			if code == statusError {
 				out[k].Errors++
 			}
 		}

@@ -16,12 +16,15 @@ func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want b
 		return out, err
 	}
 	var v parquet.Values
+	if want != nil {
+		rows = min(rows, fewRows)
+	}
 	if c.kind == traceql.TypeString {
 		v.IDs = make([]uint32, 0, rows)
 	} else {
 		v.Ints = make([]int64, 0, rows)
 	}
-	dict, err := b.g.Scan(ctx, c.role, want, &v)
+	dict, runs, err := b.g.Scan(ctx, c.role, want, &v)
 	switch {
 	case err != nil:
 		return out, err
@@ -29,15 +32,29 @@ func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want b
 		out.Raw, err = identifiers(&v, dict, c.width)
 	case c.kind == traceql.TypeString && dict != nil:
 		out.IDs, out.Dict = v.IDs, b.strings(dict)
-		if len(out.Dict) == 0 && len(out.IDs) > 0 { // pages that are not wanted count as zeros
-			out.Dict = []string{""}
-		}
 	case c.kind == traceql.TypeString:
 		out.IDs, out.Dict = distinct(&v.Bytes)
 	default:
 		out.Ints = v.Ints
 	}
+	if runs != nil {
+		out.Rows = rowsOf(runs, out.Len())
+	}
 	return out, err
+}
+
+// fewRows is about how many rows are read where not all are wanted.
+const fewRows = 8192
+
+// rowsOf are the numbers of n rows that are in some runs.
+func rowsOf(runs []block.Run, n int) []uint32 {
+	rows := make([]uint32, 0, n)
+	for _, r := range runs {
+		for row := r.From; row < r.To; row++ {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // strings are the texts of a dictionary, which columns share.
@@ -97,7 +114,7 @@ func present(p traceql.Part) traceql.Part {
 	out := traceql.Part{Type: p.Type, Dict: p.Dict, Rows: []uint32{}}
 	for i, id := range p.IDs {
 		if p.Dict[id] != "" {
-			out.Rows, out.IDs = append(out.Rows, uint32(i)), append(out.IDs, id)
+			out.Rows, out.IDs = append(out.Rows, p.Row(i)), append(out.IDs, id)
 		}
 	}
 	return out
@@ -136,6 +153,7 @@ func (b *rowBatch) sinceStart(ctx context.Context, want block.Wanted) (*traceql.
 	c := intrinsicColumn{role: block.EventTime, kind: traceql.TypeDuration}
 	if !b.g.Has(block.EventTime) {
 		c.role = block.EventTimeUnix
+		want = nil // events and spans are read side by side
 	}
 	if b.absent(traceql.LevelEvent, c.role) {
 		return &traceql.Vector{}, nil

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -147,11 +148,33 @@ func (r *run) loseRecord(err error) {
 }
 
 // each calls visit with each batch of the units, in their order, several at a
-// time. It begins with no other unit once enough says so of it.
+// time.
 func (r *run) each(
-	ctx context.Context, units []*unit, sp *split,
-	visit func(context.Context, *unit, traceql.Batch) error, enough func(*unit) bool,
+	ctx context.Context, units []*unit, sp *split, visit func(context.Context, *unit, traceql.Batch) error,
 ) error {
+	read := func(ctx context.Context, u *unit, i int) error {
+		b, done, err := r.batch(ctx, u, i, sp)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return visit(ctx, u, b)
+	}
+	return r.walk(ctx, units, walker{batch: read})
+}
+
+// walker is what is done with units.
+type walker struct {
+	batch func(ctx context.Context, u *unit, i int) error // with batch i
+	// last is called after all batches of a unit. It may be nil.
+	last func(context.Context, *unit) error
+	// enough says that a unit need not be read. It may be nil.
+	enough func(*unit) bool
+}
+
+// walk goes through the batches of the units, in their order, several at a time. It
+// begins with no other unit once there is enough.
+func (r *run) walk(ctx context.Context, units []*unit, w walker) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
 	for _, u := range units {
@@ -159,7 +182,7 @@ func (r *run) each(
 			g.Go(ctx.Err)
 			break
 		}
-		if enough != nil && enough(u) {
+		if w.enough != nil && w.enough(u) {
 			break
 		}
 		n := 0
@@ -171,36 +194,48 @@ func (r *run) each(
 			}
 			continue
 		}
+		var left atomic.Int64
+		left.Store(int64(n))
 		for i := range n {
 			g.Go(func() error {
-				if enough != nil && enough(u) {
-					return nil
-				}
 				if err := r.q.workers.Acquire(ctx, 1); err != nil {
 					return err
 				}
 				defer r.q.workers.Release(1)
-				err := r.guard(u.name, func() error { return r.batch(ctx, u, i, sp, visit) })
-				if err != nil && !r.lose(ctx, u, err) {
-					return err
+				if w.enough == nil || !w.enough(u) {
+					if err := r.try(ctx, u, func() error { return w.batch(ctx, u, i) }); err != nil {
+						return err
+					}
 				}
-				return nil
+				if left.Add(-1) > 0 || w.last == nil {
+					return nil
+				}
+				return r.try(ctx, u, func() error { return w.last(ctx, u) })
 			})
 		}
 	}
 	return g.Wait()
 }
 
-func (r *run) batch(
-	ctx context.Context, u *unit, i int, sp *split, visit func(context.Context, *unit, traceql.Batch) error,
-) error {
+// try does something with a unit, which costs that unit alone if it goes wrong.
+func (r *run) try(ctx context.Context, u *unit, do func() error) error {
+	if err := r.guard(u.name, do); err != nil && !r.lose(ctx, u, err) {
+		return err
+	}
+	return nil
+}
+
+// batch reads a batch of a unit, without the traces that are split. done gives its
+// memory back.
+func (r *run) batch(ctx context.Context, u *unit, i int, sp *split) (_ traceql.Batch, done func(), err error) {
 	b, done, err := u.batch(ctx, i, r.budget)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer done()
-	if b, err = sp.hide(ctx, b); err != nil {
-		return err
+	seen, err := sp.hide(ctx, b)
+	if err != nil {
+		done()
+		return nil, nil, err
 	}
-	return visit(ctx, u, b)
+	return seen, done, nil
 }

@@ -160,18 +160,7 @@ func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.
 	if err != nil {
 		return err
 	}
-	return r.each(ctx, units, sp, func(ctx context.Context, _ *unit, b traceql.Batch) error {
-		if err := s.Add(ctx, b); err != nil {
-			return err
-		}
-		return news.tell(s)
-	}, enough(s))
-}
-
-// enough says of a unit that none of its traces can be in the answer any more:
-// none starts later than its last span ends.
-func enough(s *traceql.Search) func(*unit) bool {
-	return func(u *unit) bool { return s.Complete(uint64(u.end)) }
+	return (&findings{run: r, search: s, news: news, split: sp}).in(ctx, units)
 }
 
 // teller gives what a search has found so far to the one who asked.

@@ -37,15 +37,7 @@ func (r *run) searchSpans(ctx context.Context, start, end int64, s *traceql.Sear
 	p := &spanSearch{
 		run: r, search: s, fields: blockFields(s.Fields()), start: start, end: end, near: near, done: map[traceID]bool{},
 	}
-	return r.each(ctx, in, &split{}, func(ctx context.Context, u *unit, b traceql.Batch) error {
-		err := s.AddParts(ctx, b, func(id [16]byte, start, end uint64) (bool, error) {
-			return p.complete(ctx, u, id, int64(start), int64(end))
-		})
-		if err != nil {
-			return err
-		}
-		return news.tell(s)
-	}, enough(s))
+	return (&findings{run: r, search: s, news: news, split: &split{}, complete: p.complete}).in(ctx, in)
 }
 
 // complete says whether all of a trace is in one unit. If not, it is put together

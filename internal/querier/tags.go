@@ -76,5 +76,5 @@ func (r *run) collect(
 	}
 	return r.each(ctx, units, sp, func(ctx context.Context, _ *unit, b traceql.Batch) error {
 		return add(ctx, b)
-	}, nil)
+	})
 }

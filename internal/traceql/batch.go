@@ -135,6 +135,12 @@ type Matcher interface {
 	Matching(ctx context.Context, f Field, p *Predicate) (v *Vector, ok bool, err error)
 }
 
+// Forgetter is a Batch that keeps the columns which it has read.
+type Forgetter interface {
+	// Forget drops them. They are read again when somebody asks.
+	Forget()
+}
+
 // Service counts the spans of a service in a trace. A resource without a
 // service.name that is a string counts as "".
 type Service struct {

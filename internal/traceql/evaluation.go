@@ -53,6 +53,16 @@ func (e *evaluation) column(f Field, want *Bitmap) (*Vector, error) {
 	return v, err
 }
 
+// forget drops the columns that were read.
+func (e *evaluation) forget() {
+	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, nil
+	e.narrow, e.narrowed = nil, nil
+	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
+	if f, ok := unhidden(e.batch).(Forgetter); ok {
+		f.Forget()
+	}
+}
+
 // narrowTo makes columns that are read from now on tell of some traces alone.
 func (e *evaluation) narrowTo(hits []hit) error {
 	o, err := e.offsets(LevelTrace)
@@ -137,11 +147,7 @@ func (e *evaluation) matchRows(f Field, p *Predicate, want *Bitmap) (*Bitmap, er
 // matching is the column of a field, or of it the values that match.
 func (e *evaluation) matching(f Field, p *Predicate, want *Bitmap) (*Vector, error) {
 	if _, known := e.columns[f]; !known {
-		b := e.batch
-		if w, ok := b.(*without); ok {
-			b = w.Batch
-		}
-		if m, ok := b.(Matcher); ok {
+		if m, ok := unhidden(e.batch).(Matcher); ok {
 			if v, ok, err := m.Matching(e.ctx, f, p); ok || err != nil {
 				return v, err
 			}

@@ -79,11 +79,31 @@ func (e *evaluation) identifier(i Intrinsic, row int, id []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(v.Parts) != 1 || v.Parts[0].Width != len(id) || row >= v.Parts[0].Len() {
-		return fmt.Errorf("read column %d of a batch: not an identifier in row %d", i, row)
+	if len(v.Parts) != 1 || v.Parts[0].Width != len(id) {
+		return fmt.Errorf("read column %d of a batch: not identifiers", i)
 	}
-	copy(id, v.Parts[0].raw(row))
+	at, ok := v.Parts[0].At(row)
+	if !ok {
+		return fmt.Errorf("read column %d of a batch: no identifier in row %d", i, row)
+	}
+	copy(id, v.Parts[0].raw(at))
 	return nil
+}
+
+// number is the number that a column has in a row.
+func (e *evaluation) number(i Intrinsic, row int) (int64, error) {
+	v, err := e.column(intrinsic(i), nil)
+	if err != nil {
+		return 0, err
+	}
+	if len(v.Parts) != 1 {
+		return 0, fmt.Errorf("read column %d of a batch: not numbers", i)
+	}
+	at, ok := v.Parts[0].At(row)
+	if !ok {
+		return 0, fmt.Errorf("read column %d of a batch: no number in row %d", i, row)
+	}
+	return v.Parts[0].Ints[at], nil
 }
 
 // hiddenFields are not returned with a span, though a query asks about them: they
@@ -104,15 +124,15 @@ func (p *plan) shownSpan(e *evaluation, span int) (FoundSpan, error) {
 	if err := e.identifier(IntrinsicSpanID, span, out.ID[:]); err != nil {
 		return out, err
 	}
-	start, err := e.numbers(IntrinsicStart)
+	start, err := e.number(IntrinsicStart, span)
 	if err != nil {
 		return out, err
 	}
-	duration, err := e.numbers(IntrinsicDuration)
+	duration, err := e.number(IntrinsicDuration, span)
 	if err != nil {
 		return out, err
 	}
-	out.Start, out.Duration = uint64(start[span]), uint64(duration[span])
+	out.Start, out.Duration = uint64(start), uint64(duration)
 	for _, s := range p.shown {
 		if hiddenField(s.field) {
 			continue

@@ -113,18 +113,11 @@ func (s *Search) Fields() []Field {
 // Add searches a batch. What is over the budget or the deadline makes the
 // answer partial and is not an error.
 func (s *Search) Add(ctx context.Context, b Batch) error {
-	return s.settle(s.add(newEvaluation(ctx, b)))
-}
-
-// AddParts searches a batch that may have only a part of a trace; the query must
-// be PerSpan. Complete is called with each trace that is found, the newest first,
-// and when its spans in the batch start and end. It says whether the batch has
-// all of the trace. Of other traces nothing is kept: they are to be added as
-// wholes.
-func (s *Search) AddParts(
-	ctx context.Context, b Batch, complete func(id [16]byte, start, end uint64) (bool, error),
-) error {
-	return s.settle(s.addParts(newEvaluation(ctx, b), complete))
+	f, err := s.Find(ctx, b, true)
+	if err != nil {
+		return err
+	}
+	return s.AddNewest([]*Finding{f}, nil)
 }
 
 // settle remembers an error that makes the answer partial, and returns others.
@@ -136,90 +129,6 @@ func (s *Search) settle(err error) error {
 		s.mu.Unlock()
 	}
 	return err
-}
-
-func (s *Search) add(e *evaluation) error {
-	info, hits, err := s.hits(e, s.within)
-	if err != nil && len(hits) == 0 {
-		return err
-	}
-	hits = hits[:min(len(hits), s.opts.Limit)]
-	for i, h := range hits {
-		if !s.wanted(h.start) {
-			break
-		}
-		if i == 0 {
-			if err := e.narrowTo(hits); err != nil {
-				return err
-			}
-		}
-		t, buildErr := s.build(e, info, h)
-		if buildErr != nil {
-			return buildErr
-		}
-		s.keep(t)
-	}
-	return err
-}
-
-func (s *Search) addParts(e *evaluation, complete func(id [16]byte, start, end uint64) (bool, error)) error {
-	info, hits, err := s.hits(e, nil)
-	if err != nil {
-		return err
-	}
-	for i, h := range hits {
-		if !s.wanted(h.start) {
-			break
-		}
-		if i%s.opts.Limit == 0 {
-			if err := e.narrowTo(hits[i:min(i+s.opts.Limit, len(hits))]); err != nil {
-				return err
-			}
-		}
-		var id [16]byte
-		if err := e.identifier(IntrinsicTraceID, h.trace, id[:]); err != nil {
-			return err
-		}
-		whole, err := complete(id, h.start, uint64(info.end[h.trace]))
-		if err != nil {
-			return err
-		}
-		if !whole || !s.within(info, h.trace) {
-			continue
-		}
-		t, err := s.build(e, info, h)
-		if err != nil {
-			return err
-		}
-		s.keep(t)
-	}
-	return nil
-}
-
-// hits are the traces for which the query is true, the newest first. After an
-// error they are those that were found before.
-func (s *Search) hits(e *evaluation, within func(*traceInfo, int) bool) (*traceInfo, []hit, error) {
-	info, err := e.traceInfo()
-	if err != nil {
-		return nil, nil, err
-	}
-	var hits []hit
-	err = s.plan.run(e, func(trace int, sets []spanset) error {
-		if within == nil || within(info, trace) {
-			hits = append(hits, hit{trace, uint64(info.start[trace]), sets})
-		}
-		return nil
-	})
-	slices.SortFunc(hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(b.start, a.start), cmp.Compare(a.trace, b.trace))
-	})
-	return info, hits, err
-}
-
-type hit struct {
-	trace int
-	start uint64
-	sets  []spanset
 }
 
 func (s *Search) within(info *traceInfo, trace int) bool {

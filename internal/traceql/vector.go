@@ -99,6 +99,12 @@ func (p *Part) span(row uint32) (from, to int) {
 	return from, to
 }
 
+// At is the place of a row's first value; ok is false if it has none.
+func (p *Part) At(row int) (i int, ok bool) {
+	i, to := p.span(uint32(row))
+	return i, i < to
+}
+
 // Append appends the values of a row to dst.
 func (v *Vector) Append(dst []Value, row uint32) []Value {
 	for k := range v.Parts {

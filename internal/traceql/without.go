@@ -18,6 +18,14 @@ type without struct {
 	traces *Bitmap
 }
 
+// unhidden is the batch itself, with all of its traces.
+func unhidden(b Batch) Batch {
+	if w, ok := b.(*without); ok {
+		return w.Batch
+	}
+	return b
+}
+
 // hiddenSpans are the spans of the traces that are left out; nil for none.
 func (e *evaluation) hiddenSpans() (*Bitmap, error) {
 	w, ok := e.batch.(*without)

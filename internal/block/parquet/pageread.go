@@ -14,6 +14,8 @@ type decoder struct {
 	dict       *Dictionary
 	spare      *Dictionary // whose memory may be used for dict
 	levelsOnly bool
+	valuesOnly bool
+	rep, def   []uint8 // of a page, with valuesOnly
 	full       []byte  // a decompressed page
 	ints       []int64 // lengths
 	ids        []uint32
@@ -115,7 +117,11 @@ func (d *decoder) page(dst *Values, h *PageHeader, body []byte) error {
 	if rows != int(v2.NumRows) || n-values != int(v2.NumNulls) {
 		return fmt.Errorf("%w: %d rows and %d nulls, not %d and %d", errPage, rows, n-values, v2.NumRows, v2.NumNulls)
 	}
-	if column.MaxRep > 0 && n > 0 && dst.Rep[len(dst.Rep)-n] != 0 {
+	first := dst.Rep
+	if d.valuesOnly {
+		first = d.rep
+	}
+	if column.MaxRep > 0 && n > 0 && first[len(first)-n] != 0 {
 		return fmt.Errorf("%w: it begins within a row", errPage)
 	}
 	body, size := body[rep+def:], int(h.UncompressedSize)-rep-def
@@ -164,19 +170,24 @@ func (d *decoder) pageV1(dst *Values, h *PageHeader, body []byte) error {
 func (d *decoder) levels(dst *Values, rep, def []byte, n int) (rows, values int, err error) {
 	column := d.chunk.Column
 	rows, values = n, n
+	reps, defs := &dst.Rep, &dst.Def
+	if d.valuesOnly {
+		d.rep, d.def = d.rep[:0], d.def[:0]
+		reps, defs = &d.rep, &d.def
+	}
 	if column.MaxRep > 0 {
-		at := len(dst.Rep)
-		if dst.Rep, err = readLevels(slices.Grow(dst.Rep, n), rep, column.MaxRep, n); err != nil {
+		at := len(*reps)
+		if *reps, err = readLevels(slices.Grow(*reps, n), rep, column.MaxRep, n); err != nil {
 			return 0, 0, fmt.Errorf("repetition levels: %w", err)
 		}
-		rows = bytes.Count(dst.Rep[at:], []byte{0})
+		rows = bytes.Count((*reps)[at:], []byte{0})
 	}
 	if column.MaxDef > 0 {
-		at := len(dst.Def)
-		if dst.Def, err = readLevels(slices.Grow(dst.Def, n), def, column.MaxDef, n); err != nil {
+		at := len(*defs)
+		if *defs, err = readLevels(slices.Grow(*defs, n), def, column.MaxDef, n); err != nil {
 			return 0, 0, fmt.Errorf("definition levels: %w", err)
 		}
-		values = bytes.Count(dst.Def[at:], []byte{column.MaxDef})
+		values = bytes.Count((*defs)[at:], []byte{column.MaxDef})
 	}
 	dst.Entries += n
 	dst.Rows += rows

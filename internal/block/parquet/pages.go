@@ -60,6 +60,13 @@ func (p *Pages) Levels(dst *Values) error {
 	return p.Next(dst)
 }
 
+// NextValues is Next without the levels: Rep and Def stay as they are.
+func (p *Pages) NextValues(dst *Values) error {
+	p.valuesOnly = true
+	defer func() { p.valuesOnly = false }()
+	return p.Next(dst)
+}
+
 // Next appends the entries of the next data page to dst. After the last one it
 // returns io.EOF, and ErrDamaged if the pages were not those of the chunk.
 func (p *Pages) Next(dst *Values) error {

@@ -1,0 +1,130 @@
+package traceql
+
+import (
+	"cmp"
+	"context"
+	"slices"
+)
+
+// Finding are the traces of a batch for which a query is true. What the answer says
+// of them is not read yet: with several batches most of it would be of traces that
+// newer ones take the place of.
+type Finding struct {
+	e    *evaluation
+	info *traceInfo
+	hits []hit // that were not looked at, the newest first
+}
+
+// hit is a trace for which a query is true.
+type hit struct {
+	trace int
+	start uint64
+	sets  []spanset
+}
+
+// Find evaluates the query for a batch, which must not be closed before the
+// Finding was given to AddNewest. Whole says that the batch has all of each trace;
+// otherwise the query must be PerSpan. The Finding keeps no column.
+func (s *Search) Find(ctx context.Context, b Batch, whole bool) (*Finding, error) {
+	e := newEvaluation(ctx, b)
+	info, err := e.traceInfo()
+	if err != nil {
+		return &Finding{}, s.settle(err)
+	}
+	f := &Finding{e: e, info: info}
+	err = s.plan.run(e, func(trace int, sets []spanset) error {
+		if !whole || s.within(info, trace) {
+			f.hits = append(f.hits, hit{trace, uint64(info.start[trace]), sets})
+		}
+		return nil
+	})
+	slices.SortFunc(f.hits, func(a, b hit) int {
+		return cmp.Or(cmp.Compare(b.start, a.start), cmp.Compare(a.trace, b.trace))
+	})
+	e.forget()
+	return f, s.settle(err)
+}
+
+// Complete is called with a trace that was found, and when its spans in the batch
+// start and end, in Unix nanoseconds. It says whether the batch has all of the trace.
+// Of other traces nothing is kept: they are to be added as wholes.
+type Complete func(id [16]byte, start, end uint64) (bool, error)
+
+// AddNewest keeps the newest traces of all findings, which are used up. Complete is
+// nil where the batches have whole traces. Errors are those of Add.
+func (s *Search) AddNewest(found []*Finding, complete Complete) error {
+	for {
+		from, some := s.newest(found)
+		if !some {
+			return nil
+		}
+		for _, f := range found {
+			if err := s.addFrom(f, from, complete); err != nil {
+				return s.settle(err)
+			}
+		}
+	}
+}
+
+// newest is when the last of as many traces as are kept starts, of those that were
+// not looked at and are still wanted.
+func (s *Search) newest(found []*Finding) (from uint64, some bool) {
+	var starts []uint64
+	for _, f := range found {
+		for _, h := range f.hits[:min(len(f.hits), s.opts.Limit)] {
+			if !s.wanted(h.start) {
+				break
+			}
+			starts = append(starts, h.start)
+		}
+	}
+	if len(starts) == 0 {
+		return 0, false
+	}
+	slices.Sort(starts)
+	return starts[max(0, len(starts)-s.opts.Limit)], true
+}
+
+// addFrom looks at the traces of a finding that start at a time or later.
+func (s *Search) addFrom(f *Finding, from uint64, complete Complete) error {
+	n := 0
+	for n < len(f.hits) && f.hits[n].start >= from {
+		n++
+	}
+	hits := f.hits[:n]
+	f.hits = f.hits[n:]
+	for i, h := range hits {
+		if !s.wanted(h.start) {
+			break
+		}
+		if i == 0 {
+			if err := f.e.narrowTo(hits); err != nil {
+				return err
+			}
+		}
+		whole, err := f.complete(h, complete)
+		if err != nil {
+			return err
+		}
+		if !whole || !s.within(f.info, h.trace) {
+			continue
+		}
+		t, err := s.build(f.e, f.info, h)
+		if err != nil {
+			return err
+		}
+		s.keep(t)
+	}
+	return nil
+}
+
+func (f *Finding) complete(h hit, complete Complete) (bool, error) {
+	if complete == nil {
+		return true, nil
+	}
+	var id [16]byte
+	if err := f.e.identifier(IntrinsicTraceID, h.trace, id[:]); err != nil {
+		return false, err
+	}
+	return complete(id, h.start, uint64(f.info.end[h.trace]))
+}
