@@ -81,7 +81,11 @@ func (g *RowGroup) Attribute(ctx context.Context, o Owner, key string, want Want
 	if err != nil || len(found) == 0 {
 		return a, err
 	}
-	for _, p := range []Part{AttrText, AttrInt, AttrDouble, AttrBool} {
+	parts := [...]Part{AttrText, AttrInt, AttrDouble, AttrBool}
+	if want != nil { // a few pages cost less than the dictionary of texts
+		parts = [...]Part{AttrInt, AttrDouble, AttrBool, AttrText}
+	}
+	for _, p := range parts {
 		if found, err = g.values(ctx, a, o.Attr(p), found); err != nil {
 			return nil, err
 		}

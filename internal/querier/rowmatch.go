@@ -50,9 +50,30 @@ func (b *rowBatch) Matching(ctx context.Context, f traceql.Field, p *traceql.Pre
 	}
 	v := &traceql.Vector{}
 	for i := range a.Parts {
-		v.Parts = append(v.Parts, b.part(&a.Parts[i]))
+		v.Parts = append(v.Parts, compact(b.part(&a.Parts[i])))
 	}
 	return v, true, nil
+}
+
+// compact leaves the texts out of a dictionary that no value is. The query tries
+// those that are left once more.
+func compact(p traceql.Part) traceql.Part {
+	if p.Type != traceql.TypeString {
+		return p
+	}
+	ids, dict := make([]uint32, len(p.IDs)), []string(nil)
+	places := map[uint32]uint32{}
+	for i, id := range p.IDs {
+		place, ok := places[id]
+		if !ok {
+			place = uint32(len(dict))
+			dict = append(dict, p.Dict[id])
+			places[id] = place
+		}
+		ids[i] = place
+	}
+	p.IDs, p.Dict = ids, dict
+	return p
 }
 
 // fewOf is of how many texts one may match, so that it pays to read values before

@@ -2,7 +2,6 @@ package traceql
 
 import (
 	"math"
-	"regexp"
 )
 
 // expr computes an expression for one span after the other. Comparisons of a
@@ -34,7 +33,7 @@ type (
 	}
 	regexExpr struct {
 		x   expr
-		re  *regexp.Regexp
+		re  *Regexp
 		not bool
 	}
 	arithmeticExpr struct {

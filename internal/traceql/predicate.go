@@ -3,7 +3,6 @@ package traceql
 import (
 	"context"
 	"encoding/hex"
-	"regexp"
 	"strings"
 )
 
@@ -13,7 +12,7 @@ type Predicate struct {
 	Op    Op
 	Value Value
 
-	regex *regexp.Regexp
+	regex *Regexp
 	// loose lets an integer match a duration and the like: the types of
 	// intrinsics are known, so that what was meant is clear. Attributes match
 	// their own type alone.
@@ -29,7 +28,7 @@ type Predicate struct {
 }
 
 // compileRegex compiles what Parse has checked.
-func compileRegex(text string, at Pos) (*regexp.Regexp, error) {
+func compileRegex(text string, at Pos) (*Regexp, error) {
 	re, err := CompileRegexp(text)
 	if err != nil {
 		return nil, errorAt(at, "regular expression %q: %v", text, err)

@@ -3,6 +3,7 @@ package parquet
 import (
 	"encoding/binary"
 	"slices"
+	"unsafe"
 )
 
 // Values are entries of a column, one after the other. An entry is a value or
@@ -68,9 +69,10 @@ func (d *Dictionary) Find(s []byte) (id uint32, ok bool) {
 	return 0, false
 }
 
-// Strings returns the byte strings as strings, which share their memory.
+// Strings returns the byte strings as strings, which share the memory of the
+// dictionary: it must not be read into again.
 func (d *Dictionary) Strings() []string {
-	whole := string(d.data)
+	whole := unsafe.String(unsafe.SliceData(d.data), len(d.data))
 	list := make([]string, len(d.starts))
 	for i, at := range d.starts {
 		list[i] = whole[at : at+binary.LittleEndian.Uint32(d.data[at-4:])]
