@@ -109,6 +109,10 @@ func (l *Line) passed() {
 		}
 		spans += o.kept()
 	}
+	for i := range w.frame.traces {
+		t := &w.frame.traces[i]
+		l.recent.set(&t.id, randomness(t.id) >= w.frame.outcomes[t.outcome].threshold)
+	}
 	var all []spool.LeftOut
 	for k, n := range left {
 		k.Spans = n

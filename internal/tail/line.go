@@ -35,6 +35,8 @@ type Line struct {
 	folded  time.Time
 	files   map[string]*file // by segment
 
+	recent recent
+
 	mu        sync.Mutex
 	next      *Settings // that Run has to take over
 	interrupt func()

@@ -208,6 +208,36 @@ func TestFullOfTraces(t *testing.T) {
 	})
 }
 
+// TestVerdict asks for verdicts before and after they are there.
+func TestVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, crashfs.New(), newOutside(), everyday())
+		m := newTraffic(1)
+		for range 20 {
+			w.send(m.some()...)
+		}
+		count := func() (known int) {
+			for trace := range w.sent {
+				if _, ok := w.line.Verdict(traceIDOf(trace)); ok {
+					known++
+				}
+			}
+			return known
+		}
+		if n := count(); n != 0 {
+			t.Errorf("%d verdicts before the first decision", n)
+		}
+		time.Sleep(40 * time.Second)
+		synctest.Wait()
+		// Two of so few are hardly ever in one place.
+		if n := count(); n < len(w.sent)-1 {
+			t.Errorf("%d verdicts on %d traces", n, len(w.sent))
+		}
+		w.check()
+		w.stop()
+	})
+}
+
 // TestFullDisk has verdicts written where nothing else has room.
 func TestFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -273,6 +273,9 @@ func (w *world) check() (must, left int) {
 		if keep {
 			must++
 		}
+		if kept, known := w.line.Verdict(id); known && kept != keep {
+			t.Errorf("trace %d, %s: the verdict is that it is kept: %v, want %v", trace, v.Rule, kept, keep)
+		}
 		for _, s := range spans {
 			g, ok := w.got[s.id]
 			if ok != keep {
