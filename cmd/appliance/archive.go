@@ -16,6 +16,7 @@ import (
 
 	"appliance/archive"
 	"appliance/archive/store"
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/blockstore"
 	"appliance/internal/config"
 	"appliance/internal/durable"
@@ -135,7 +136,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 	a.logLine = newProgressLine(a.stderr, "")
 	logger, _ := telemetry.NewLogger(a.logLine, "warn", a.conf.Log.Format)
 	at := cmp.Or(f.store, a.conf.Archive.Store)
-	a.store, err = store.Open(cmd.Context(), archiveStore(a.conf.DataDir, at), store.Options{
+	a.store, err = store.Open(cmd.Context(), serve.ArchiveStore(a.conf.DataDir, at), store.Options{
 		BytesPerSecond: int64(a.conf.Archive.BytesPerSecond), Create: needs == makesStore, Logger: logger,
 	})
 	if errors.Is(err, fs.ErrNotExist) && at == "" {
@@ -154,7 +155,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 	}
 	if err == nil && a.source == nil && (needs == needsSource || needs == makesStore) {
 		err = &usageError{
-			fmt.Errorf("there is nothing to archive from: archive.source is not set, and %s does not exist", blocksDir(a.conf)),
+			fmt.Errorf("there is nothing to archive from: archive.source is not set, and %s does not exist", serve.BlocksDir(a.conf)),
 			"Try: " + cmd.CommandPath() + " --source file:///path/to/the/blocks/of/Tempo",
 		}
 	}
@@ -165,7 +166,7 @@ func (f *archiveFlags) open(cmd *cobra.Command, needs archiveNeeds) (a *openedAr
 }
 
 func (a *openedArchive) openSource(cmd *cobra.Command, given string) (err error) {
-	blocks := blocksDir(a.conf)
+	blocks := serve.BlocksDir(a.conf)
 	if given == noSource {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
+	"appliance/cmd/appliance/serve"
 )
 
 // confirmedStore is what `archive confirm-store -o json` prints.
@@ -32,7 +33,7 @@ run stays there, and is not found any more. data_dir/archive-store.json remember
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
-		known := archive.KnownStore{Store: a.store, File: storeFile(a.conf.DataDir)}
+		known := archive.KnownStore{Store: a.store, File: serve.StoreFile(a.conf.DataDir)}
 		err := known.Check(ctx)
 		var changed *archive.StoreChangedError
 		if err != nil && !errors.As(err, &changed) {

@@ -8,11 +8,10 @@ import (
 	"math"
 	"time"
 
-	"github.com/grafana/tempo/pkg/tempopb"
 	"github.com/spf13/cobra"
-	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"appliance/archive/read"
+	"appliance/internal/otlpjson"
 	"appliance/internal/querier"
 	"appliance/internal/readapi"
 	"appliance/internal/telemetry"
@@ -64,7 +63,7 @@ Exit code 1 says that there is no such trace; 3 that some blocks could not be re
 			}
 			found = true
 			if a.output == "json" {
-				err = writeOTLP(out, answer.Trace)
+				err = otlpjson.Write(out, answer.Trace)
 			} else {
 				err = writeTraceTree(out, fmt.Sprintf("%x", id), req.Tenant, "the archive", answer.Trace)
 			}
@@ -120,21 +119,4 @@ func unixRange(since, until time.Time) (r readapi.Range) {
 		r.End = uint32(until.Unix())
 	}
 	return r
-}
-
-// writeOTLP writes a trace as the JSON of OTLP, in one line.
-func writeOTLP(w io.Writer, t *tempopb.Trace) error {
-	text, err := t.Marshal() // the same bytes as OTLP's TracesData
-	if err != nil {
-		return fmt.Errorf("encode the trace: %w", err)
-	}
-	traces, err := new(ptrace.ProtoUnmarshaler).UnmarshalTraces(text)
-	if err != nil {
-		return fmt.Errorf("read the trace of %d bytes as OTLP: %w", len(text), err)
-	}
-	if text, err = new(ptrace.JSONMarshaler).MarshalTraces(traces); err != nil {
-		return fmt.Errorf("write the trace as JSON: %w", err)
-	}
-	_, err = w.Write(append(text, '\n'))
-	return err
 }

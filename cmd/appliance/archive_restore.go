@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
+	"appliance/cmd/appliance/serve"
 )
 
 func newArchiveRestoreCommand(f *archiveFlags) *cobra.Command {
@@ -93,7 +94,7 @@ func notRestored(damaged []archive.Damage) error {
 
 // foreignDirectories are those that are the appliance's or a Tempo's own.
 func (a *openedArchive) foreignDirectories() []string {
-	dirs := []string{tempoDir(a.conf), blocksDir(a.conf), filepath.Join(a.conf.DataDir, "spool")}
+	dirs := []string{serve.TempoDir(a.conf), serve.BlocksDir(a.conf), filepath.Join(a.conf.DataDir, "spool")}
 	switch u, err := url.Parse(a.sourceAt); {
 	case err == nil && u.Scheme == "file":
 		dirs = append(dirs, u.Path)

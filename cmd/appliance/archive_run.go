@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
+	"appliance/cmd/appliance/serve"
 )
 
 // archiveResult is what `archive run -o json` prints.
@@ -104,7 +105,7 @@ func (a *openedArchive) archiverOptions() archive.Options {
 			Retention: a.conf.Retention,
 			Delete:    func(string, string) bool { return false },
 			Final:     a.final,
-		}, embeddedOrigin(a.conf.DataDir)
+		}, serve.EmbeddedOrigin(a.conf.DataDir)
 	} else if u, err := url.Parse(a.conf.Tempo.QueryURL); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
 		o.TempoURL = a.conf.Tempo.QueryURL
 	}

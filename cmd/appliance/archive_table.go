@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/archive"
+	"appliance/internal/plural"
 )
 
 // How the commands print: what is listed as a table, a wider one, one JSON array, or one JSON object a line; a report as text
@@ -179,17 +180,7 @@ func orDash(s string) string {
 }
 
 // several is a number with its noun.
-func several[N int | int64](n N, noun string) string {
-	return humanize.Comma(int64(n)) + " " + plural(n, noun)
-}
-
-// plural is a noun as it stands behind its number.
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
-}
+func several[N int | int64](n N, noun string) string { return plural.Of(n, noun) }
 
 // printable is text from a client without what a terminal would obey.
 func printable(s string) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 )
 
@@ -36,7 +37,7 @@ Exit code 0: usable. 2: not.`,
 				}
 			}
 			conf, err := loadConfig(cmd)
-			errs := []error{err, checkServe(conf)}
+			errs := []error{err, serve.Check(conf)}
 			mistakes, others := config.Misspelled(os.Environ())
 			for _, mistake := range mistakes {
 				errs = append(errs, mistake)
@@ -87,7 +88,7 @@ variables JAEGER_SAMPLER_* and OTEL_TRACES_SAMPLER* have their effect on it, as 
 			if err != nil {
 				return err
 			}
-			inForce, notes, err := samplerConfig(conf)
+			inForce, notes, err := serve.SamplerConfig(conf)
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"appliance/cmd/appliance/serve"
+	"appliance/cmd/appliance/status"
 )
 
 // maxCollected is how many bytes an answer may have that is collected.
@@ -103,14 +106,14 @@ func (d *doctor) collect(ctx context.Context, w io.Writer, now time.Time) error 
 	}
 	c.add("variables.txt", namesOf(os.Environ()))
 	for _, f := range []struct{ name, path string }{
-		{"status.json", statusPath}, {"metrics.txt", "/metrics"}, {"goroutines.txt", goroutinesPath}, {"log.jsonl", logPath},
+		{"status.json", status.Path}, {"metrics.txt", "/metrics"}, {"goroutines.txt", serve.GoroutinesPath}, {"log.jsonl", serve.LogPath},
 		{"buildinfo.json", "/api/status/buildinfo"}, {"ready.txt", "/ready"},
 	} {
 		c.add(f.name, d.from.collected(ctx, f.path))
 	}
 	d.look(ctx, nil)
 	if d.status != nil {
-		c.add("status.txt", []byte(statusText(*d.status, nil)))
+		c.add("status.txt", []byte(status.Text(*d.status, nil)))
 	}
 	var text bytes.Buffer
 	for _, f := range d.findings {

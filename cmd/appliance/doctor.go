@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
+	"appliance/cmd/appliance/status"
 	"appliance/internal/config"
 )
 
@@ -41,7 +43,7 @@ type doctor struct {
 	local    bool // it is on this machine, with this configuration
 	send     bool // a trace may be sent through
 	otlp     string
-	status   *status // nil where it does not answer
+	status   *status.Status // nil where it does not answer
 	findings []finding
 }
 
@@ -160,7 +162,7 @@ func (d *doctor) checkConfiguration(context.Context) {
 		d.say(check, skipped, "", "that of %s is not known here", d.from.base)
 		return
 	}
-	if err := checkServe(d.conf); err != nil {
+	if err := serve.Check(d.conf); err != nil {
 		d.say(check, wrong, "Correct it; appliance config validate says the same.", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return
 	}

@@ -17,6 +17,7 @@ import (
 
 	"appliance/archive"
 	"appliance/archive/store"
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 	"appliance/internal/disk"
 	"appliance/nomad"
@@ -120,7 +121,7 @@ func (d *doctor) checkSpace(context.Context) {
 	switch {
 	case left < 0:
 		say(wrong, "Lower spool.max_bytes, or free some. When the disk is full, clients are answered 503.")
-	case left < leastLeft:
+	case left < serve.LeastLeft:
 		say(warning, "Little is left for blocks and the archive beside a full spool. Lower spool.max_bytes, or free some.")
 	default:
 		say(fine, "")
@@ -130,7 +131,7 @@ func (d *doctor) checkSpace(context.Context) {
 // checkArchive writes, reads and deletes an object of its own.
 func (d *doctor) checkArchive(ctx context.Context) {
 	const check = "archive"
-	at := (&appliance{conf: d.conf}).archiveURL()
+	at := serve.ArchiveURL(d.conf)
 	switch {
 	case !d.local:
 		d.say(check, skipped, "", "where it is is not known here; the account says whether it takes blocks")
@@ -138,7 +139,7 @@ func (d *doctor) checkArchive(ctx context.Context) {
 	case at == "":
 		d.say(check, skipped, "", "there is none")
 		return
-	case fileDir(at) != "" && !d.canSee():
+	case serve.FileDir(at) != "" && !d.canSee():
 		d.say(check, skipped, "", "data_dir is not here")
 		return
 	}
@@ -187,7 +188,7 @@ func (d *doctor) checkTempo(ctx context.Context) {
 	at := d.conf.Tempo.QueryURL
 	u, err := url.Parse(at)
 	switch {
-	case !d.local || isEmbedded(d.conf):
+	case !d.local || serve.IsEmbedded(d.conf):
 		d.say(check, skipped, "", "there is none, or it is not known here")
 		return
 	case at == "":
@@ -213,7 +214,7 @@ func (d *doctor) checkTempo(ctx context.Context) {
 // checkNomad asks Nomad for the services that the configuration names.
 func (d *doctor) checkNomad(ctx context.Context) {
 	const check = "nomad"
-	client, err := nomadClient(d.conf)
+	client, err := serve.NomadClient(d.conf)
 	switch {
 	case !d.local || err == nil && client == nil:
 		d.say(check, skipped, "", "the configuration names nothing of it")
@@ -222,7 +223,7 @@ func (d *doctor) checkNomad(ctx context.Context) {
 		d.say(check, wrong, "Set nomad.address or NOMAD_ADDR, or run this in the task.", "%v", err)
 		return
 	}
-	services := nomadServices(d.conf)
+	services := serve.NomadServices(d.conf)
 	for _, key := range slices.Sorted(maps.Keys(services)) {
 		service := services[key]
 		found, _, err := client.Services().Get(service, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))

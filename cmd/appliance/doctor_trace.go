@@ -16,6 +16,9 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"appliance/cmd/appliance/serve"
+	"appliance/cmd/appliance/status"
 )
 
 const (
@@ -29,7 +32,7 @@ const (
 
 func (d *doctor) checkAppliance(ctx context.Context) {
 	const check = "appliance"
-	body, err := d.from.get(ctx, statusPath, maxStatus)
+	body, err := d.from.get(ctx, status.Path, maxStatus)
 	if err == nil {
 		err = body.trouble()
 	}
@@ -37,7 +40,7 @@ func (d *doctor) checkAppliance(ctx context.Context) {
 		d.say(check, wrong, "Start it, or see its log. Nothing more can be asked of it until then.", "%v", err)
 		return
 	}
-	s := &status{}
+	s := &status.Status{}
 	if err := json.Unmarshal(body.body, s); err != nil {
 		d.say(check, wrong, "Is --url, or http.listen, that of an appliance?", "%s does not answer as one does: %v", d.from.base, err)
 		return
@@ -178,7 +181,7 @@ func (d *doctor) intake() (to string, client *http.Client, authorization string,
 	if err != nil {
 		return "", nil, "", err
 	}
-	return scheme + "://" + reachable(r.Listen) + "/v1/traces", clientOf(trusted), own.authorization, nil
+	return scheme + "://" + serve.Reachable(r.Listen) + "/v1/traces", clientOf(trusted), own.authorization, nil
 }
 
 // checkAccount repeats what the status page warns of.
@@ -188,7 +191,7 @@ func (d *doctor) checkAccount(context.Context) {
 		d.say(check, skipped, "", "the appliance does not answer")
 		return
 	}
-	warnings := warningsOf(*d.status, time.Now())
+	warnings := status.Warnings(*d.status, time.Now())
 	for _, w := range warnings {
 		v := warning
 		if w.Grave {

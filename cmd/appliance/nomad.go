@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 	"appliance/nomad"
 )
@@ -184,9 +185,9 @@ func checkTask(job *api.Job) error {
 		return "", false
 	}})
 	if whole {
-		return errors.Join(err, checkKeys(conf))
+		return errors.Join(err, serve.CheckKeys(conf))
 	}
-	_, _, sampling := samplerConfig(conf)
+	_, _, sampling := serve.SamplerConfig(conf)
 	return errors.Join(err, sampling)
 }
 

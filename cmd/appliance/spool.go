@@ -10,8 +10,10 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
+	"appliance/internal/plural"
 	"appliance/internal/spool"
 )
 
@@ -41,7 +43,7 @@ func newSpoolStatusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(filepath.Dir(dir)))
+		seen, err := ledger.ReadAcknowledged(durable.OS, serve.AcknowledgedFile(filepath.Dir(dir)))
 		if err != nil {
 			return err
 		}
@@ -56,7 +58,7 @@ func writeSpool(w io.Writer, dir string, st spool.Status) error {
 	fmt.Fprintf(w, "%s  %s in %s\n", dir, humanize.IBytes(uint64(st.Bytes)), several(len(st.Segments), "segment"))
 	row := func(name string, c spool.Counts) {
 		fmt.Fprintf(w, "  %-10s %15s %-5s %12s %s\n", name,
-			humanize.Comma(c.Spans), plural(c.Spans, "span"), humanize.Comma(c.Records), plural(c.Records, "record"))
+			humanize.Comma(c.Spans), plural.Noun(c.Spans, "span"), humanize.Comma(c.Records), plural.Noun(c.Records, "record"))
 	}
 	row("pending", st.Pending.Counts)
 	if st.Stuck.Spans > 0 {
@@ -73,7 +75,7 @@ func writeSpool(w io.Writer, dir string, st spool.Status) error {
 			sealed = "sealed"
 		}
 		fmt.Fprintf(w, "  %-24s %9s  %12s %s, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)),
-			humanize.Comma(g.Total.Spans), plural(g.Total.Spans, "span"), humanize.Comma(g.Pending.Spans), sealed)
+			humanize.Comma(g.Total.Spans), plural.Noun(g.Total.Spans, "span"), humanize.Comma(g.Pending.Spans), sealed)
 	}
 	return nil
 }

@@ -10,31 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
 	"appliance/internal/spool"
 )
 
-// acknowledgedFile says which loss was acknowledged. The command writes it, also
-// beside a running appliance, which reads it every second.
-func acknowledgedFile(dataDir string) string { return filepath.Join(dataDir, "acknowledged-loss.json") }
-
-func ledgerFile(dataDir string) string { return filepath.Join(dataDir, "ledger.json") }
-
-// readAcknowledged takes in what was acknowledged since.
-func (a *appliance) readAcknowledged() {
-	seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(a.conf.DataDir))
-	if err != nil {
-		if !a.unread {
-			a.logger.Error("which loss was acknowledged is not known", "err", err)
-		}
-		a.unread = true
-		return // what was read before holds
-	}
-	a.unread = false
-	a.ledger.Acknowledge(seen)
-}
+// acknowledgeEvery is how often a running appliance is asked whether it has taken
+// in what was acknowledged. It reads that every second.
+const acknowledgeEvery = 250 * time.Millisecond
 
 func newSpoolAcknowledgeCommand() *cobra.Command {
 	var reach clientFlags
@@ -86,11 +71,11 @@ func storedAccount(dataDir string) (ledger.Account, error) {
 	if err != nil {
 		return ledger.Account{}, err
 	}
-	l, err := ledger.Open(durable.OS, ledgerFile(dataDir), st)
+	l, err := ledger.Open(durable.OS, serve.LedgerFile(dataDir), st)
 	if err != nil {
 		return ledger.Account{}, err
 	}
-	seen, err := ledger.ReadAcknowledged(durable.OS, acknowledgedFile(dataDir))
+	seen, err := ledger.ReadAcknowledged(durable.OS, serve.AcknowledgedFile(dataDir))
 	if err != nil {
 		return ledger.Account{}, err
 	}
@@ -116,7 +101,7 @@ func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, 
 			return ctx.Err()
 		case <-over:
 			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", from.base, statusLimit, conf.DataDir)
-		case <-time.After(ledgerEvery / 4):
+		case <-time.After(acknowledgeEvery):
 		}
 		if _, s, err = fetchStatus(ctx, from); err != nil {
 			return err
@@ -130,7 +115,7 @@ func acknowledge(out io.Writer, dataDir string, account ledger.Account) error {
 		fmt.Fprintln(out, "no spans are damaged or unaccounted for; nothing to acknowledge")
 		return nil
 	}
-	all, err := ledger.Acknowledge(durable.OS, acknowledgedFile(dataDir), account)
+	all, err := ledger.Acknowledge(durable.OS, serve.AcknowledgedFile(dataDir), account)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
 )
@@ -114,7 +115,7 @@ func newStuckRetryCommand() *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), "nothing is stuck")
 				return nil
 			}
-			done, err := giveOrder(cmd.Context(), cmd.OutOrStdout(), conf.DataDir, order{Retry: true})
+			done, err := giveOrder(cmd.Context(), cmd.OutOrStdout(), conf.DataDir, serve.Order{Retry: true})
 			if done {
 				fmt.Fprintln(cmd.OutOrStdout(), "they are tried now; see: appliance spool stuck list")
 			}
@@ -161,7 +162,7 @@ appliance runs the next start does it.`,
 				return err
 			}
 		}
-		done, err := giveOrder(cmd.Context(), cmd.OutOrStdout(), conf.DataDir, order{Drop: ids})
+		done, err := giveOrder(cmd.Context(), cmd.OutOrStdout(), conf.DataDir, serve.Order{Drop: ids})
 		if err != nil || !done {
 			return err
 		}
@@ -195,12 +196,12 @@ func chooseStuck(rows []stuckRow, args []string) (ids []spool.StuckID, spans int
 }
 
 // giveOrder says where an order is done later; done is true where it was.
-func giveOrder(ctx context.Context, out io.Writer, dataDir string, o order) (done bool, err error) {
-	path, err := o.give(dataDir)
+func giveOrder(ctx context.Context, out io.Writer, dataDir string, o serve.Order) (done bool, err error) {
+	path, err := o.Give(dataDir)
 	if err != nil {
 		return false, err
 	}
-	done, err = obeyed(ctx, path)
+	done, err = serve.Obeyed(ctx, path)
 	if err == nil && !done {
 		fmt.Fprintf(out, "no appliance on %s has done it yet; a running one will, or the next start\n", dataDir)
 	}

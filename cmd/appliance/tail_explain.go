@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/tail"
 )
 
@@ -34,7 +35,7 @@ appliance that is running. They are there for tail.remember at least.`,
 			if err != nil {
 				return err
 			}
-			found, err := tail.Explain(nil, tailDir(conf), [16]byte(id))
+			found, err := tail.Explain(nil, serve.TailDir(conf), [16]byte(id))
 			if err != nil {
 				return err
 			}

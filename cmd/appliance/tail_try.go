@@ -15,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/block"
 	"appliance/internal/config"
 	"appliance/internal/tail"
@@ -49,7 +50,7 @@ force, left out is not there to be counted. A rate is taken for spans that come 
 			}
 			conf, err := loadConfig(cmd)
 			if err == nil {
-				err = checkTail(conf)
+				err = serve.CheckTail(conf)
 			}
 			if err != nil {
 				return err
@@ -77,11 +78,11 @@ force, left out is not there to be counted. A rate is taken for spans that come 
 // tryRules applies the rules to the blocks that may have traces from a time on. A
 // block that is deleted meanwhile costs itself alone.
 func tryRules(ctx context.Context, conf config.Loaded, since time.Time) (*trialResult, error) {
-	trial, err := tail.NewTrial(tailSettings(conf).Rules, tailThreshold(conf))
+	trial, err := tail.NewTrial(serve.TailSettings(conf).Rules, serve.TailThreshold(conf))
 	if err != nil {
 		return nil, conf.At("tail.rules", err)
 	}
-	dir := blocksDir(conf)
+	dir := serve.BlocksDir(conf)
 	tenants, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("nothing is stored in %s; name the data_dir of an appliance that stores spans itself", dir)

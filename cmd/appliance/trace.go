@@ -10,6 +10,7 @@ import (
 	"github.com/grafana/tempo/pkg/tempopb"
 	"github.com/spf13/cobra"
 
+	"appliance/internal/otlpjson"
 	"appliance/internal/readapi"
 )
 
@@ -61,7 +62,7 @@ Exit code 1 says that there is no such trace; 3 that it may lack spans.`,
 		case found == nil:
 			return fmt.Errorf("trace %x is not here; %s/trace/%x says what may be the reason", id, from.base, id)
 		case output == "json":
-			err = writeOTLP(cmd.OutOrStdout(), found)
+			err = otlpjson.Write(cmd.OutOrStdout(), found)
 		default:
 			err = writeTraceTree(cmd.OutOrStdout(), fmt.Sprintf("%x", id), orSingle(tenant), "the appliance", found)
 		}

@@ -1,167 +1,138 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strconv"
+	"io"
 	"time"
 
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
 	"appliance/archive"
-	"appliance/internal/config"
+	"appliance/cmd/appliance/serve"
 )
 
-const (
-	usagePath   = "/api/v1/usage"
-	usageBudget = 20 * time.Second // for reading the archive
-	usageBlocks = 20               // of the archive that are read, where nobody says how many
-	usageMost   = 1000
-	usageDay    = 24 * time.Hour
-	maxUsage    = 64 << 20 // bytes of its answer
-	usageBusy   = "the archive is being read for another; ask again"
-)
+func newUsageCommand() *cobra.Command {
+	var reach clientFlags
+	var withArchive bool
+	var blocks, top int
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "Show what fills the disk, by service and operation, and what would halve it",
+		Long: `Ask a running appliance which services and operations fill its disk: the spans that were kept in the last day, and with
+--archive those in the archive. Each part ends with what would about halve it: a rule, or a sampling.
 
-// usage says what fills the disk.
-type usage struct {
-	LastDay *usageOf       `json:"last_day"`          // nil where metrics.max_series is 0
-	Archive *archivedUsage `json:"archive,omitempty"` // where it was asked for
+Of the archive some blocks are read, spread over the time that it has; the others are taken to be like them. That takes up to
+20 seconds of one processor.`,
+		Example: `  appliance usage
+  appliance usage --archive --blocks 100 -o json`,
+		Args: cobra.NoArgs,
+	}
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		switch {
+		case blocks < 1 || blocks > serve.UsageMost:
+			return wrongUsage(cmd, fmt.Errorf("--blocks %d is not between 1 and %d", blocks, serve.UsageMost))
+		case top < 1:
+			return wrongUsage(cmd, fmt.Errorf("--top %d is not above 0", top))
+		}
+		from, err := reach.open(cmd)
+		if err != nil {
+			return err
+		}
+		path := serve.UsagePath
+		if withArchive {
+			path += fmt.Sprintf("?archive=%d", blocks)
+		}
+		body, u, err := fetchUsage(cmd.Context(), from, path)
+		if err != nil {
+			return err
+		}
+		if format == "json" {
+			_, err = cmd.OutOrStdout().Write(body)
+			return err
+		}
+		return writeUsage(cmd.OutOrStdout(), u, top)
+	}
+	reach.add(c)
+	c.Flags().BoolVar(&withArchive, "archive", false, "read the archive too")
+	c.Flags().IntVar(&blocks, "blocks", serve.UsageBlocks, "how many blocks of the archive are read")
+	c.Flags().IntVar(&top, "top", 20, "how many operations are shown as text")
+	return addConfigFlags(c, "http.listen")
 }
 
-// usageOf is what operations take.
-type usageOf struct {
-	From       time.Time                `json:"from,omitzero"`
-	To         time.Time                `json:"to,omitzero"`
-	Spans      int64                    `json:"spans"`      // kept
-	OTLPBytes  int64                    `json:"otlp_bytes"` // of them
-	DiskBytes  int64                    `json:"disk_bytes"` // of the blocks on this disk; 0 where they are elsewhere
-	Operations []archive.OperationUsage `json:"operations"` // the largest first; bytes are of the disk, or of OTLP where there is no disk
-	Halve      []string                 `json:"to_halve"`   // each of these would about halve it
+func fetchUsage(ctx context.Context, from *asker, path string) ([]byte, serve.Usage, error) {
+	var u serve.Usage
+	ctx, cancel := context.WithTimeout(ctx, serve.UsageBudget+10*time.Second)
+	defer cancel()
+	a, err := from.get(ctx, path, serve.MaxUsage)
+	if err == nil {
+		err = a.trouble()
+	}
+	if err != nil {
+		return nil, u, err
+	}
+	if err := json.Unmarshal(a.body, &u); err != nil {
+		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", from.base+serve.UsagePath, err)
+	}
+	return a.body, u, nil
 }
 
-type archivedUsage struct {
-	*archive.Usage
-	Halve []string `json:"to_halve"`
-}
-
-// usedLately is what was kept in the last day, and the blocks' bytes in
-// proportion to that.
-func (a *appliance) usedLately() *usageOf {
-	if a.meter == nil {
+func writeUsage(w io.Writer, u serve.Usage, top int) error {
+	if d := u.LastDay; d == nil {
+		fmt.Fprintln(w, "spans are not counted: metrics.max_series is 0")
+	} else {
+		fmt.Fprintf(w, "kept since %s: %s spans, %s of OTLP", d.From.UTC().Format(time.RFC3339), humanize.Comma(d.Spans), sizeText(d.OTLPBytes))
+		if d.DiskBytes > 0 {
+			fmt.Fprintf(w, "; the blocks on this disk take %s", sizeText(d.DiskBytes))
+		}
+		fmt.Fprintln(w)
+		if err := writeOperations(w, d.Operations, d.Halve, top); err != nil {
+			return err
+		}
+	}
+	if u.Archive == nil {
 		return nil
 	}
-	w := a.meter.Window(usageDay)
-	u := &usageOf{From: w.From, To: w.To, Operations: []archive.OperationUsage{}}
-	type key struct{ tenant, service, name string }
-	sums := map[key]*archive.OperationUsage{}
-	for _, s := range w.Services {
-		for _, o := range s.Operations {
-			k := key{s.Tenant, s.Name, o.Name}
-			if sums[k] == nil {
-				sums[k] = &archive.OperationUsage{Tenant: s.Tenant, Service: s.Name, Operation: o.Name}
-			}
-			sums[k].Spans += int64(o.KeptSpans)
-			sums[k].Bytes += int64(o.KeptBytes)
-			u.Spans += int64(o.KeptSpans)
-			u.OTLPBytes += int64(o.KeptBytes)
-		}
+	fmt.Fprintf(w, "\narchive: %s in %s, of which %d were read", sizeText(u.Archive.Bytes), several(u.Archive.Blocks, "block"), u.Archive.Read)
+	if u.Archive.Unreadable > 0 {
+		fmt.Fprintf(w, " and %d could not be read", u.Archive.Unreadable)
 	}
-	var st status
-	a.storage.status(&st)
-	scale := 1.0
-	if st.Store != nil && u.OTLPBytes > 0 {
-		u.DiskBytes = st.Store.Bytes
-		scale = float64(u.DiskBytes) / float64(u.OTLPBytes)
-	}
-	for _, o := range sums {
-		if o.Spans > 0 {
-			o.Bytes = int64(float64(o.Bytes) * scale)
-			u.Operations = append(u.Operations, *o)
-		}
-	}
-	slices.SortFunc(u.Operations, func(x, y archive.OperationUsage) int {
-		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(x.Service, y.Service), cmp.Compare(x.Operation, y.Operation), cmp.Compare(x.Tenant, y.Tenant))
-	})
-	u.Halve = halve(u.Operations, a.conf.Sampler)
-	return u
+	fmt.Fprintln(w)
+	return writeOperations(w, u.Archive.Operations, u.Archive.Halve, top)
 }
 
-// usedByArchive reads some blocks of the archive.
-func (a *appliance) usedByArchive(ctx context.Context, blocks int) (*archivedUsage, error) {
-	if a.archive.store == nil {
-		return nil, errors.New("there is no archive: archive.enabled is false, or a Tempo elsewhere is not archived")
-	}
-	ctx, cancel := context.WithTimeout(ctx, usageBudget)
-	defer cancel()
-	u, err := archive.Open(a.archive.store).Usage(ctx, blocks)
-	if err != nil {
-		return nil, err
-	}
-	return &archivedUsage{u, halve(u.Operations, a.conf.Sampler)}, nil
-}
-
-// serveUsage answers what fills the disk; with ?archive=N from N blocks of the
-// archive too.
-func (a *appliance) serveUsage(w http.ResponseWriter, req *http.Request) {
-	u := usage{LastDay: a.usedLately()}
-	if text := req.URL.Query().Get("archive"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > usageMost {
-			http.Error(w, fmt.Sprintf("archive=%q is not a number of blocks to read, 1 to %d", text, usageMost), http.StatusBadRequest)
-			return
-		}
-		if !a.usages.TryLock() {
-			http.Error(w, usageBusy, http.StatusServiceUnavailable)
-			return
-		}
-		u.Archive, err = a.usedByArchive(req.Context(), n)
-		a.usages.Unlock()
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	_ = enc.Encode(u) // the client has gone
-}
-
-// halve says in words what would halve what operations take: a rule, where one
-// operation is half of it, and a sampling.
-func halve(operations []archive.OperationUsage, conf config.Sampler) []string {
-	out := []string{}
+func writeOperations(w io.Writer, operations []archive.OperationUsage, halve []string, top int) error {
 	var total int64
-	services := map[string]int64{}
 	for _, o := range operations {
 		total += o.Bytes
-		services[o.Service] += o.Bytes
 	}
-	if total == 0 {
-		return out
-	}
-	if o := operations[0]; 2*o.Bytes >= total && o.Operation != archive.OtherOperations {
-		out = append(out, fmt.Sprintf("receiver.rules: drop span where resource.service.name = %q and name = %q (%d %% of it)", o.Service, o.Operation, 100*o.Bytes/total))
-	}
-	names := make([]string, 0, len(services))
-	for name := range services {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(x, y string) int { return cmp.Or(cmp.Compare(services[y], services[x]), cmp.Compare(x, y)) })
-	if name := names[0]; len(names) > 1 && 10*services[name] >= 6*total && name != "" && name != archive.OtherOperations {
-		now, own := conf.Services[name]
-		if !own {
-			now = conf.Probability
+	t := newTable(w)
+	row(t, "SERVICE", "OPERATION", "SPANS", "SIZE", "SHARE")
+	for i, o := range operations {
+		if i == top {
+			break
 		}
-		// What is left of the service is what it has less half of all.
-		left := 1 - float64(total)/2/float64(services[name])
-		return append(out, fmt.Sprintf("sampler.services.%s: %s (now %s)", name, share(now*left), share(now)))
+		row(t, fmt.Sprintf("%.60q", o.Service), fmt.Sprintf("%.80q", o.Operation), humanize.Comma(o.Spans), sizeText(o.Bytes), fmt.Sprintf("%d %%", 100*o.Bytes/max(1, total)))
 	}
-	return append(out, fmt.Sprintf("sampler.probability: %s (now %s), and half for each of sampler.services", share(conf.Probability/2), share(conf.Probability)))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if n := len(operations) - top; n > 0 {
+		fmt.Fprintf(w, "and %s more\n", several(n, "operation"))
+	}
+	for i, h := range halve {
+		word := "to halve it:"
+		if i > 0 {
+			word = "or:"
+		}
+		fmt.Fprintln(w, word, h)
+	}
+	return nil
 }
-
-// share is a probability with two digits that count.
-func share(p float64) string { return strconv.FormatFloat(p, 'g', 2, 64) }

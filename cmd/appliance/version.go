@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"appliance/cmd/appliance/serve"
 )
 
 // version is the one that comes next. The Makefile reads it here, and sets what
@@ -17,16 +19,8 @@ var version = "0.2.0-dev"
 // Grafana shows what it offers by it.
 const tempoAPI = "2.8.0"
 
-type versions struct {
-	Version  string `json:"version"`
-	Commit   string `json:"commit,omitempty"`
-	TempoAPI string `json:"tempo_api"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
-}
-
-func currentVersions() versions {
-	v := versions{Version: version, TempoAPI: tempoAPI, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+func currentVersions() serve.Versions {
+	v := serve.Versions{Version: version, TempoAPI: tempoAPI, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {

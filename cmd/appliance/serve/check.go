@@ -1,0 +1,130 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+
+	"github.com/hashicorp/nomad/api"
+
+	"appliance/internal/access"
+	"appliance/internal/config"
+	"appliance/nomad"
+	"appliance/receiver"
+)
+
+// Check says what serve would refuse at its start in a configuration, all of it but what Load said already, and
+// starts nothing.
+func Check(conf config.Loaded) error {
+	_, nomad := NomadClient(conf)
+	return errors.Join(CheckKeys(conf), checkFiles(conf), nomad)
+}
+
+// CheckKeys says what is wrong whatever the machine is.
+func CheckKeys(conf config.Loaded) error {
+	_, _, sampling := SamplerConfig(conf)
+	errs := []error{conf.CheckServe(), checkArchive(conf), sampling}
+	if r := receiverConfig(conf); conf.Known("receiver.max_body_bytes", "receiver.inflight_bytes") && r.InflightBytes >= 2*r.MaxBodyBytes {
+		if err := tryReceiver(receiver.Config{MaxBodyBytes: r.MaxBodyBytes, InflightBytes: r.InflightBytes}); err != nil {
+			errs = append(errs, conf.At("receiver.inflight_bytes", err))
+		}
+	}
+	for _, tenant := range conf.Receiver.Tenants {
+		if err := tryReceiver(receiver.Config{Tenants: []string{tenant}}); err != nil {
+			errs = append(errs, conf.At("receiver.tenants", fmt.Errorf("%q: %w", tenant, errors.Unwrap(err))))
+		}
+	}
+	if err := tryReceiver(receiver.Config{Rules: conf.Receiver.Rules}); err != nil {
+		errs = append(errs, conf.At("receiver.rules", errors.Unwrap(err)))
+	}
+	if conf.Known("tail.rules") {
+		errs = append(errs, CheckTail(conf))
+	}
+	for _, origin := range conf.Receiver.CORS.AllowedOrigins {
+		if err := tryReceiver(receiver.Config{AllowedOrigins: []string{origin}}); err != nil {
+			errs = append(errs, conf.At("receiver.cors.allowed_origins", errors.Unwrap(err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkFiles says which of the files that let people in are of no use.
+func checkFiles(conf config.Loaded) error {
+	r, read := receiverConfig(conf), readAuth(conf)
+	ignore := func(error) {}
+	_, senders := access.OpenTokens(r.Auth.BearerTokenFile, 0, ignore)
+	_, tokens := access.OpenTokens(read.BearerTokenFile, 0, ignore)
+	_, users := access.OpenUsers(read.BasicAuthFile, 0, ignore)
+	return errors.Join(
+		atFiles(conf, "receiver.tls.", checkTLS(r.TLS)), atFiles(conf, "receiver.auth.", senders),
+		atFiles(conf, "http.tls.", checkTLS(readTLS(conf))), atFiles(conf, "http.auth.", errors.Join(tokens, users)),
+	)
+}
+
+// checkTLS reads the files of a port. That one of them is not named is said by CheckServe.
+func checkTLS(t access.TLS) error {
+	if t.CertFile == "" || t.KeyFile == "" {
+		return nil
+	}
+	ignore := func(error) {}
+	_, err := t.Config(0, ignore, ignore)
+	return err
+}
+
+// atFiles gives what is wrong with files their keys, which stand in a group.
+func atFiles(conf config.Loaded, group string, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, err := range joined.Unwrap() {
+			all = append(all, atFiles(conf, group, err))
+		}
+		return errors.Join(all...)
+	}
+	if file, ok := errors.AsType[*access.FileError](err); ok {
+		return conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
+	}
+	return err
+}
+
+// tryReceiver says what the receiver itself thinks of a part of its configuration.
+func tryReceiver(c receiver.Config) error {
+	_, err := receiver.New(c, nil, nil, slog.New(slog.DiscardHandler))
+	return err
+}
+
+// NomadServices are the keys that name a service of Nomad, with its name.
+func NomadServices(conf config.Loaded) map[string]string {
+	services := map[string]string{}
+	for key, raw := range map[string]string{"forwarder.tempo_url": conf.Forwarder.TempoURL, "tempo.query_url": conf.Tempo.QueryURL} {
+		if u, err := url.Parse(raw); err == nil && u.Scheme == "nomad" {
+			services[key] = u.Hostname()
+		}
+	}
+	return services
+}
+
+// NomadClient is for the services and the lock that the configuration names; nil where it names none. Nothing is sent yet.
+func NomadClient(conf config.Loaded) (*api.Client, error) {
+	services := NomadServices(conf)
+	wanted := ""
+	switch {
+	case services["forwarder.tempo_url"] != "":
+		wanted = "forwarder.tempo_url"
+	case services["tempo.query_url"] != "":
+		wanted = "tempo.query_url"
+	case conf.Nomad.Lock != "":
+		wanted = "nomad.lock"
+	default:
+		return nil, nil
+	}
+	access, err := nomad.Access{Address: conf.Nomad.Address, Namespace: conf.Nomad.Namespace}.InTask()
+	if err != nil {
+		return nil, conf.At(wanted, fmt.Errorf("needs Nomad: %w; outside of a task set nomad.address or NOMAD_ADDR", err))
+	}
+	client, err := access.Connect()
+	if err != nil {
+		return nil, conf.At("nomad.address", err)
+	}
+	return client, nil
+}

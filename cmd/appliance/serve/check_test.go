@@ -1,0 +1,58 @@
+package serve
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"appliance/internal/config"
+)
+
+// TestSamplerIsJudgedOnce holds that config names with its place whatever the sampler would refuse.
+func TestSamplerIsJudgedOnce(t *testing.T) {
+	for _, c := range []struct {
+		env   map[string]string
+		valid bool
+	}{
+		{nil, true},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "100ms"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "99ms"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "1h"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "0s"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_WINDOW": "61m"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_HASH_SEED": "7"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_HASH_SEED": "7", "APPLIANCE_SAMPLER_MODE": "hash_seed"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_MODE": "proportional"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_MODE": "other"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PRECISION": "14"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_PRECISION": "15"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PRECISION": "0"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_TARGET_SPANS_PER_SECOND": "-1"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_TARGET_SPANS_PER_SECOND": "Inf"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "NaN"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "a=0.1,b=1.1"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "0"}, true},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "1e-18"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "=0.5"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_SERVICES": "a=1e-18"}, false},
+		{map[string]string{"APPLIANCE_SAMPLER_PROBABILITY": "2", "APPLIANCE_SAMPLER_SERVICES": "=0.5"}, false},
+	} {
+		conf, err := config.Load(config.Sources{Getenv: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }})
+		said := 0
+		for _, err := range []error{err, CheckKeys(conf)} {
+			if err != nil {
+				said++
+			}
+			if at := (*config.Error)(nil); err != nil && (!errors.As(err, &at) || !strings.HasPrefix(at.Where, "APPLIANCE_SAMPLER_")) {
+				t.Errorf("%v: %v does not say where", c.env, err)
+			}
+		}
+		if (said == 0) != c.valid || said > 1 {
+			t.Errorf("%v: config says %v, check %v", c.env, err, CheckKeys(conf))
+			continue
+		}
+		if _, _, err := SamplerConfig(conf); c.valid && err != nil {
+			t.Errorf("%v: the sampler says %v", c.env, err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package serve
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/dustin/go-humanize"
+
+	"appliance/internal/config"
+)
+
+const (
+	// gcPercent is below Go's default of 100: what lives for long is little, and
+	// what a block or a query takes is given back sooner.
+	gcPercent = 50
+	// heapShare of the memory limit is for the heap and the buffers of requests.
+	// The rest is for stacks, code, and what the kernel counts for us.
+	heapShare = 0.9
+	// leastHeap is the heap with which everything works, though slowly.
+	leastHeap = 48 << 20
+)
+
+// memoryBound is what may be taken in all, in bytes: memory_limit, or what the
+// cgroup allows. 0: nothing says.
+func memoryBound(conf config.Loaded) int64 {
+	if conf.MemoryLimit != 0 {
+		return int64(conf.MemoryLimit)
+	}
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit > math.MaxInt64/2 {
+		return 0 // none, or one too large to matter
+	}
+	return int64(limit)
+}
+
+// heapBound is the bound of the heap, in bytes: the large buffers of requests
+// are outside of it.
+func heapBound(bound, inflight int64) int64 {
+	if bound == 0 {
+		return math.MaxInt64
+	}
+	return max(int64(float64(bound)*heapShare)-inflight, leastHeap)
+}
+
+// limitMemory bounds the heap. A person's GOMEMLIMIT and GOGC count more. It
+// returns the limit in force, in bytes.
+func limitMemory(bound, inflight int64) int64 {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapBound(bound, inflight))
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	return debug.SetMemoryLimit(-1)
+}
+
+// memoryText says what bounds our memory, given the limit of the heap in force.
+func memoryText(bound, inflight, heap int64) string {
+	buffers := humanize.IBytes(uint64(inflight))
+	switch {
+	case heap == math.MaxInt64:
+		return fmt.Sprintf("no limit (memory_limit), %s of request buffers", buffers)
+	case heap == heapBound(bound, inflight):
+		return fmt.Sprintf("at most %s, %s of it for request buffers", humanize.IBytes(uint64(bound)), buffers)
+	default:
+		return fmt.Sprintf("at most %s of heap (GOMEMLIMIT) and %s of request buffers", humanize.IBytes(uint64(heap)), buffers)
+	}
+}
