@@ -95,7 +95,7 @@ func TestSingleTenant(t *testing.T) {
 }
 
 func TestClientOverItsQuota(t *testing.T) {
-	r := start(t, Config{ClientRequestsPerSecond: 0.001, ClientBurst: 2})
+	r := start(t, Config{ClientRequestsPerSecond: 0.001, clientBurst: 2})
 	body := protobufOf(t, 1)
 	exchange{body: body, want: 200, kept: 1}.run(t, r)
 	exchange{body: body, want: 200, kept: 1}.run(t, r)
@@ -160,7 +160,7 @@ func TestConfigMistakes(t *testing.T) {
 		want string
 	}{
 		{Config{MaxBodyBytes: -1}, "max_body_bytes"},
-		{Config{InflightBytes: 1 << 20}, "inflight_bytes is 1048576 bytes, below"},
+		{Config{InflightBytes: 1 << 20}, "inflight_bytes: 1048576 bytes are less"},
 		{Config{ClientRequestsPerSecond: -1}, "client_requests_per_second"},
 		{Config{Tenants: []string{"a/b"}}, "letters, digits"},
 		{Config{Tenants: []string{"shop", "my team"}}, "letters, digits"},
@@ -168,7 +168,7 @@ func TestConfigMistakes(t *testing.T) {
 		{Config{Tenants: []string{".."}}, "is a path"},
 		{Config{Auth: Auth{BearerTokenFile: "nowhere"}}, "nowhere"},
 	} {
-		_, err := New(tt.cfg, &everyNth{n: 1}, &memorySink{}, discardLog)
+		_, err := New(usual(tt.cfg), &everyNth{n: 1}, &memorySink{}, discardLog)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v, want %q in it", err, tt.want)
 		}
@@ -218,7 +218,7 @@ func TestFilesOfWindows(t *testing.T) {
 	}
 	tokens := filepath.Join(t.TempDir(), "tokens")
 	writeFile(t, tokens, []byte("\xff\xfet\x00\n\x00"))
-	_, err := New(Config{Auth: Auth{BearerTokenFile: tokens}}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	_, err := New(usual(Config{Auth: Auth{BearerTokenFile: tokens}}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err == nil || !strings.Contains(err.Error(), "tokens: it begins with the byte order mark of UTF-16") {
 		t.Error(err)
 	}

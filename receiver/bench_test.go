@@ -33,8 +33,6 @@ func (tenPercent) Sample(s *otlpwire.Span, buf []byte) (otlpwire.Verdict, uint8,
 	return otlpwire.Verdict{Keep: true, Rewrite: true, TraceState: buf}, reasonKeep, buf
 }
 
-func (tenPercent) Commit(*Tally) {}
-
 type discardSink struct{}
 
 func (discardSink) Ready() error                      { return nil }
@@ -42,7 +40,7 @@ func (discardSink) Keep(context.Context, Batch) error { return nil }
 
 func newBare(t testing.TB, sampler Sampler) *Receiver {
 	t.Helper()
-	r, err := New(Config{Listen: "127.0.0.1:0"}, sampler, discardSink{}, discardLog)
+	r, err := New(usual(Config{Listen: "127.0.0.1:0"}), sampler, discardSink{}, discardLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +152,7 @@ func BenchmarkServe(b *testing.B) {
 	})
 	for name, meter := range map[string]*red.Meter{"receiver": nil, "receiver, measuring": newMeter(b)} {
 		b.Run(name, func(b *testing.B) {
-			r, err := New(Config{Listen: "127.0.0.1:0", Meter: meter}, tenPercent{}, discardSink{}, discardLog)
+			r, err := New(usual(Config{Listen: "127.0.0.1:0", Meter: meter}), tenPercent{}, discardSink{}, discardLog)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -188,7 +186,7 @@ func BenchmarkMeasure(b *testing.B) {
 		b.Fatal(err)
 	}
 	plain := newReplay(b, newBare(b, tenPercent{}), nil, body)
-	r, err := New(Config{Listen: "127.0.0.1:0", Meter: meter}, tenPercent{}, discardSink{}, discardLog)
+	r, err := New(usual(Config{Listen: "127.0.0.1:0", Meter: meter}), tenPercent{}, discardSink{}, discardLog)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,7 +6,7 @@
 //     again is answered 503 (429 for a client over its own quota), because any
 //     other code makes a client drop its data;
 //   - what it holds in memory is bounded by Config.InflightBytes and
-//     Config.MaxConnections, whatever clients send;
+//     maxConnections, whatever clients send;
 //   - Stats.Received = Kept + sampled out + rejected, in every snapshot. Spans
 //     of requests that are not answered 200 are in none of them: their clients
 //     still own them;

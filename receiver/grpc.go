@@ -40,7 +40,7 @@ func (r *Receiver) serveGRPC(w http.ResponseWriter, req *http.Request, c *conn) 
 		return
 	}
 	r.ledger.answered(http.StatusOK)
-	_ = control.SetWriteDeadline(time.Now().Add(r.cfg.WriteTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(r.cfg.writeTimeout))
 	res.sendGRPC(w)
 	_ = control.Flush() // it waits for a client that takes no data, while held is charged
 }

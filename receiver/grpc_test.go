@@ -282,7 +282,7 @@ func TestCallsThatAreToComeAgain(t *testing.T) {
 		call{body: body, want: 14, counted: 503, retry: 5 * time.Second}.run(t, r)
 	})
 	t.Run("quota", func(t *testing.T) {
-		r := start(t, Config{ClientRequestsPerSecond: 0.001, ClientBurst: 1})
+		r := start(t, Config{ClientRequestsPerSecond: 0.001, clientBurst: 1})
 		call{body: body, kept: 3}.run(t, r)
 		resp, err := r.h2.Do(call{body: body}.request(t, r))
 		if err != nil {
@@ -305,7 +305,7 @@ func TestCallsThatAreToComeAgain(t *testing.T) {
 	})
 	t.Run("budget", func(t *testing.T) {
 		g := newGate()
-		r := startWith(t, Config{MaxBodyBytes: 1 << 20, InflightBytes: 6 << 20, InflightWait: time.Millisecond}, &everyNth{n: 1}, &memorySink{fail: g.keep})
+		r := startWith(t, Config{MaxBodyBytes: 1 << 20, InflightBytes: 6 << 20, inflightWait: time.Millisecond}, &everyNth{n: 1}, &memorySink{fail: g.keep})
 		large := append(spanWith(goodTrace, goodSpan), field(1000, make([]byte, 1<<20*3/4))...)
 		var held []<-chan int
 		for range 5 {
@@ -394,7 +394,7 @@ func TestBrokenPreface(t *testing.T) {
 
 func TestGRPCPortIsTaken(t *testing.T) {
 	first := start(t, Config{})
-	second, err := New(Config{Listen: "127.0.0.1:0", GRPCListen: first.GRPCAddr().String()}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	second, err := New(usual(Config{Listen: "127.0.0.1:0", GRPCListen: first.GRPCAddr().String()}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err != nil {
 		t.Fatal(err)
 	}

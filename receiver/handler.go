@@ -170,7 +170,7 @@ func (r *Receiver) logRefusal(req *http.Request, f *refusal) {
 		slog.String("user_agent", printable(req.UserAgent())),
 	}
 	if f.cause != nil {
-		attrs = append(attrs, slog.String("error", printable(f.cause.Error())))
+		attrs = append(attrs, slog.String("err", printable(f.cause.Error())))
 	}
 	r.log.write(event, slog.LevelWarn, "refused a request", attrs...)
 }

@@ -75,7 +75,7 @@ func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := j.r.cfg.Limits.FromJSON(dst, text)
+	body, err := j.r.limits.FromJSON(dst, text)
 	if err != nil {
 		return nil, refusedRequest(err)
 	}
@@ -102,7 +102,7 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 		return result{}, err
 	}
 	j.measure(tenant)
-	payload, n, err := j.r.cfg.Limits.Filter(dst, body, j.visit)
+	payload, n, err := j.r.limits.Filter(dst, body, j.visit)
 	if err != nil {
 		return result{}, refusedRequest(err)
 	}
@@ -134,7 +134,6 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 		e.keptBytes = len(payload)
 	}
 	j.r.ledger.add(e)
-	j.r.sampler.Commit(&e.decisions)
 	j.measured(true)
 	return res, nil
 }
@@ -177,7 +176,7 @@ func (j *job) shrink(ctx context.Context, dst, payload []byte) []byte {
 
 // countInvalid scans once more, which only requests with invalid spans cost.
 func (j *job) countInvalid(body []byte) {
-	_, _ = j.r.cfg.Limits.Walk(body, func(s *otlpwire.Span) { // Filter has found body to be well-formed
+	_, _ = j.r.limits.Walk(body, func(s *otlpwire.Span) { // Filter has found body to be well-formed
 		if s.Invalid != 0 {
 			j.entry.invalid[min(int(s.Invalid), maxInvalid-1)]++
 		}

@@ -102,7 +102,7 @@ func TestShutdownGivesUpAtItsDeadline(t *testing.T) {
 }
 
 func TestShutdownClosesAPortThatWasNeverServed(t *testing.T) {
-	r, err := New(Config{Listen: "127.0.0.1:0"}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	r, err := New(usual(Config{Listen: "127.0.0.1:0"}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestShutdownClosesAPortThatWasNeverServed(t *testing.T) {
 
 func TestListenSaysWhichPortIsTaken(t *testing.T) {
 	first := start(t, Config{})
-	second, err := New(Config{Listen: first.addr}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	second, err := New(usual(Config{Listen: first.addr}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err != nil {
 		t.Fatal(err)
 	}

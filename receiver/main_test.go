@@ -79,9 +79,7 @@ const (
 
 // everyNth keeps spans whose trace id's last byte is a multiple of n.
 type everyNth struct {
-	n         byte
-	mu        sync.Mutex
-	committed Tally
+	n byte
 }
 
 func (s *everyNth) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, uint8, []byte) {
@@ -89,14 +87,6 @@ func (s *everyNth) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, uint
 		return otlpwire.Verdict{}, reasonDrop, buf
 	}
 	return otlpwire.Verdict{Keep: true}, reasonKeep, buf
-}
-
-func (s *everyNth) Commit(t *Tally) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, n := range t {
-		s.committed[i] += n
-	}
 }
 
 // lockedBuffer takes log lines.
@@ -120,18 +110,27 @@ func (l *lockedBuffer) String() string {
 // running is a Receiver on a port of its own.
 type running struct {
 	*Receiver
-	addr    string
-	url     string
-	grpc    string // URL of the port of OTLP/gRPC
-	h2      *http.Client
-	sink    *memorySink
-	sampler *everyNth
-	logs    *lockedBuffer
-	client  *http.Client
+	addr   string
+	url    string
+	grpc   string // URL of the port of OTLP/gRPC
+	h2     *http.Client
+	sink   *memorySink
+	logs   *lockedBuffer
+	client *http.Client
 }
 
 // start runs a receiver until the end of the test, which also checks that
 // nothing of a request is left and every span is accounted for.
+// usual is a configuration with everything that a test has not set.
+func usual(c Config) Config {
+	setDefault(&c.MaxBodyBytes, 16<<20)
+	setDefault(&c.InflightBytes, 64<<20)
+	setDefault(&c.ReadHeaderTimeout, 10*time.Second)
+	setDefault(&c.ReadTimeout, 30*time.Second)
+	setDefault(&c.IdleTimeout, 2*time.Minute)
+	return c
+}
+
 func start(t testing.TB, cfg Config) *running {
 	t.Helper()
 	return startWith(t, cfg, &everyNth{n: 1}, &memorySink{})
@@ -139,11 +138,10 @@ func start(t testing.TB, cfg Config) *running {
 
 func startWith(t testing.TB, cfg Config, sampler *everyNth, sink *memorySink) *running {
 	t.Helper()
-	r := &running{sink: sink, sampler: sampler, logs: &lockedBuffer{}}
+	r := &running{sink: sink, logs: &lockedBuffer{}}
+	cfg = usual(cfg)
 	cfg.Listen, cfg.GRPCListen = "127.0.0.1:0", "127.0.0.1:0"
-	if cfg.ReloadInterval == 0 {
-		cfg.ReloadInterval = time.Nanosecond
-	}
+	setDefault(&cfg.reloadInterval, time.Nanosecond)
 	var err error
 	if r.Receiver, err = New(cfg, sampler, sink, slog.New(slog.NewTextHandler(r.logs, nil))); err != nil {
 		t.Fatal(err)
@@ -203,8 +201,12 @@ func (r *running) checkBooks(t testing.TB) {
 	if int(s.Kept+s.Refused) != r.sink.spans(t) && r.sink.fail == nil {
 		t.Errorf("kept %d and refused %d spans, the sink has %d", s.Kept, s.Refused, r.sink.spans(t))
 	}
-	if s.Decisions != r.sampler.committed {
-		t.Errorf("decisions %v, the sampler was told %v", s.Decisions, r.sampler.committed)
+	var decided uint64
+	for _, n := range s.Decisions {
+		decided += n
+	}
+	if decided != s.Kept+s.SampledOut+s.Refused {
+		t.Errorf("decisions %v of %d kept, %d sampled out and %d refused spans", s.Decisions, s.Kept, s.SampledOut, s.Refused)
 	}
 	if s.InflightBytes != 0 || s.InflightRequests != 0 || s.Connections != 0 {
 		t.Errorf("at the end %d bytes, %d requests and %d connections are in flight", s.InflightBytes, s.InflightRequests, s.Connections)

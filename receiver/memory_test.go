@@ -35,7 +35,7 @@ func claimOf(n uint32) []byte {
 
 func TestBombs(t *testing.T) {
 	const body, inflight = 8 << 20, 32 << 20
-	r := start(t, Config{MaxBodyBytes: body, InflightBytes: inflight, PooledBytes: 1 << 20})
+	r := start(t, Config{MaxBodyBytes: body, InflightBytes: inflight, pooledBytes: 1 << 20})
 	zeros := make([]byte, 100<<20)
 	gzip, zstd := gz(t, zeros), zst(t, zeros)
 	liar := bytes.Clone(gz(t, []byte("tiny")))
@@ -75,7 +75,7 @@ func TestBombs(t *testing.T) {
 func TestOverload(t *testing.T) {
 	g := newGate()
 	const size, inflight = 1 << 20, 6 << 20
-	r := startWith(t, Config{MaxBodyBytes: size, InflightBytes: inflight, InflightWait: time.Millisecond},
+	r := startWith(t, Config{MaxBodyBytes: size, InflightBytes: inflight, inflightWait: time.Millisecond},
 		&everyNth{n: 1}, &memorySink{fail: g.keep})
 	body := append(spanWith(goodTrace, goodSpan), field(1000, make([]byte, size*3/4))...)
 	var held []<-chan int
@@ -102,7 +102,7 @@ func TestOverload(t *testing.T) {
 func TestShortOverloadIsWaitedOut(t *testing.T) {
 	g := newGate()
 	const size, inflight = 1 << 20, 6 << 20
-	r := startWith(t, Config{MaxBodyBytes: size, InflightBytes: inflight, InflightWait: 10 * time.Second},
+	r := startWith(t, Config{MaxBodyBytes: size, InflightBytes: inflight, inflightWait: 10 * time.Second},
 		&everyNth{n: 1}, &memorySink{fail: g.keep})
 	body := append(spanWith(goodTrace, goodSpan), field(1000, make([]byte, size*3/4))...)
 	var codes []<-chan int

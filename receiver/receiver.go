@@ -2,7 +2,7 @@ package receiver
 
 import (
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,12 +10,14 @@ import (
 	"sync/atomic"
 
 	"appliance/internal/access"
+	"appliance/internal/otlpwire"
 	"appliance/internal/rules"
 )
 
 // Receiver is an http.Handler for OTLP, and the server to run it in.
 type Receiver struct {
 	cfg     Config
+	limits  otlpwire.Limits // its defaults
 	sampler Sampler
 	sink    Sink
 	log     *limitedLog
@@ -38,7 +40,7 @@ type Receiver struct {
 // New reads the TLS and token files but opens no port yet.
 func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, error) {
 	cfg = cfg.withDefaults()
-	if err := cfg.validate(); err != nil {
+	if err := errors.Join(cfg.Check(), cfg.TLS.Validate()); err != nil {
 		return nil, err
 	}
 	r := &Receiver{
@@ -46,26 +48,26 @@ func New(cfg Config, sampler Sampler, sink Sink, log *slog.Logger) (*Receiver, e
 		sampler: sampler,
 		sink:    sink,
 		log:     newLimitedLog(log),
-		memory:  newMemory(cfg.InflightBytes, cfg.PooledBytes, cfg.InflightWait),
+		memory:  newMemory(cfg.InflightBytes, cfg.pooledBytes, cfg.inflightWait),
 	}
 	r.jobs.New = func() any { return newJob(r) }
 	var err error
 	if r.decompressors, err = newDecompressors(cfg.MaxBodyBytes); err != nil {
 		return nil, err
 	}
-	if r.quota, err = newQuota(cfg.ClientRequestsPerSecond, cfg.ClientBurst); err != nil {
+	if r.quota, err = newQuota(cfg.ClientRequestsPerSecond, cfg.clientBurst); err != nil {
 		return nil, err
 	}
 	if r.rules, err = rules.New(cfg.Rules); err != nil {
-		return nil, fmt.Errorf("rules: %w", err)
-	}
-	if r.origins, err = newOrigins(cfg.AllowedOrigins); err != nil {
-		return nil, fmt.Errorf("cors.allowed_origins: %w", err)
-	}
-	if r.tokens, err = access.OpenTokens(cfg.Auth.BearerTokenFile, cfg.ReloadInterval, r.reloadFailed); err != nil {
 		return nil, err
 	}
-	if r.tls, err = cfg.TLS.Config(cfg.ReloadInterval, r.reloadFailed, r.certificateOutOfDate); err != nil {
+	if r.origins, err = newOrigins(cfg.AllowedOrigins); err != nil {
+		return nil, err
+	}
+	if r.tokens, err = access.OpenTokens(cfg.Auth.BearerTokenFile, cfg.reloadInterval, r.reloadFailed); err != nil {
+		return nil, err
+	}
+	if r.tls, err = cfg.TLS.Config(cfg.reloadInterval, r.reloadFailed, r.certificateOutOfDate); err != nil {
 		return nil, err
 	}
 	r.server = r.newServer(log)
@@ -76,7 +78,7 @@ func (r *Receiver) reloadFailed(err error) {
 	r.ledger.reloadErrors.Add(1)
 	if r.log.wants(eventReload, slog.LevelError) {
 		r.log.write(eventReload, slog.LevelError, "keeping what was last read from a file that changed",
-			slog.String("error", printable(err.Error())))
+			slog.String("err", printable(err.Error())))
 	}
 }
 

@@ -52,7 +52,7 @@ func TestRulesCountOnceARequest(t *testing.T) {
 }
 
 func TestRulesThatAreWrong(t *testing.T) {
-	_, err := New(Config{Rules: []string{"preset secrets", "drop everything"}}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	_, err := New(usual(Config{Rules: []string{"preset secrets", "drop everything"}}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err == nil || !strings.Contains(err.Error(), "rule 2, drop everything") {
 		t.Error(err)
 	}
@@ -75,7 +75,7 @@ func BenchmarkRules(b *testing.B) {
 		{"secrets", []string{"preset secrets"}},
 	} {
 		b.Run(x.name, func(b *testing.B) {
-			r, err := New(Config{Listen: "127.0.0.1:0", Rules: x.rules}, tenPercent{}, discardSink{}, discardLog)
+			r, err := New(usual(Config{Listen: "127.0.0.1:0", Rules: x.rules}), tenPercent{}, discardSink{}, discardLog)
 			if err != nil {
 				b.Fatal(err)
 			}

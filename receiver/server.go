@@ -19,7 +19,7 @@ const (
 	connectionWindow  = 256 << 10
 	streamWindow      = 256 << 10
 	headerTableBytes  = 4 << 10
-	grpcConnectionsOf = 4 // one in so many of MaxConnections: a connection over HTTP/2 takes more memory
+	grpcConnectionsOf = 4 // one in so many of maxConnections: a connection over HTTP/2 takes more memory
 )
 
 func (r *Receiver) newServer(log *slog.Logger) *http.Server {
@@ -29,7 +29,7 @@ func (r *Receiver) newServer(log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:                      r,
 		DisableGeneralOptionsHandler: true,
-		MaxHeaderBytes:               r.cfg.MaxHeaderBytes,
+		MaxHeaderBytes:               maxHeaderBytes,
 		ReadHeaderTimeout:            r.cfg.ReadHeaderTimeout,
 		IdleTimeout:                  r.cfg.IdleTimeout,
 		Protocols:                    &protocols,
@@ -49,7 +49,7 @@ func (r *Receiver) newServer(log *slog.Logger) *http.Server {
 // Listen opens the port of OTLP/HTTP. Clients can connect from then on, and wait
 // for Serve.
 func (r *Receiver) Listen() error {
-	l, err := r.listen(r.cfg.Listen, r.cfg.MaxConnections)
+	l, err := r.listen(r.cfg.Listen, r.cfg.maxConnections)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (r *Receiver) Listen() error {
 
 // ListenGRPC opens the port of OTLP/gRPC, which is served beside the other one.
 func (r *Receiver) ListenGRPC() error {
-	l, err := r.listen(r.cfg.GRPCListen, max(1, r.cfg.MaxConnections/grpcConnectionsOf))
+	l, err := r.listen(r.cfg.GRPCListen, max(1, r.cfg.maxConnections/grpcConnectionsOf))
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (r *Receiver) listen(address string, connections int) (*listener, error) {
 		slots:        make(chan struct{}, connections),
 		closed:       make(chan struct{}),
 		open:         &r.ledger.connections,
-		writeTimeout: r.cfg.WriteTimeout,
-		maxLine:      r.cfg.MaxHeaderBytes + 8<<10, // above where net/http answers 431
+		writeTimeout: r.cfg.writeTimeout,
+		maxLine:      maxHeaderBytes + 8<<10, // above where net/http answers 431
 		onHandshake:  r.handshakeFailed,
 		onClose:      r.connectionClosed,
 	}, nil
@@ -147,7 +147,7 @@ func (r *Receiver) handshakeFailed(c *conn, err error) {
 	r.ledger.tlsFailures.Add(1)
 	if r.log.wants(eventTLS, slog.LevelWarn) {
 		r.log.write(eventTLS, slog.LevelWarn, "refused a tls handshake",
-			slog.String("client", c.RemoteAddr().String()), slog.String("error", printable(err.Error())))
+			slog.String("client", c.RemoteAddr().String()), slog.String("err", printable(err.Error())))
 	}
 }
 

@@ -49,17 +49,13 @@ func (e *RejectedError) Error() string {
 	return fmt.Sprintf("keep batch: %d spans rejected: %s", e.Spans, e.Reason)
 }
 
-// Sampler decides about spans. Its methods are called concurrently and must
-// neither block nor allocate.
+// Sampler decides about spans.
 type Sampler interface {
 	// Sample decides about one span. buf is scratch for the verdict's tracestate,
 	// returned to be used again. reason is below MaxReasons; no reason is both one
-	// to keep and one to drop.
+	// to keep and one to drop. It is called concurrently, and must neither block
+	// nor allocate.
 	Sample(s *otlpwire.Span, buf []byte) (v otlpwire.Verdict, reason uint8, scratch []byte)
-
-	// Commit is told of the decisions of each request that is answered 200, since
-	// those of the others will be made again.
-	Commit(t *Tally)
 }
 
 // MaxReasons bounds the reasons of a Sampler.

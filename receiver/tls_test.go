@@ -254,7 +254,7 @@ func TestTLSConfigMistakes(t *testing.T) {
 		"of another CA":     {TLS{CertFile: files.CertFile, KeyFile: files.KeyFile, ClientCAFile: empty}, "client_ca_file", "no certificate in PEM"},
 		"the CA goes first": {TLS{CertFile: chain, KeyFile: files.KeyFile}, "key_file", "not the key of the first certificate"},
 	} {
-		_, err := New(Config{TLS: tt.tls}, &everyNth{n: 1}, &memorySink{}, discardLog)
+		_, err := New(usual(Config{TLS: tt.tls}), &everyNth{n: 1}, &memorySink{}, discardLog)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, tt.want)
 		}
@@ -308,7 +308,7 @@ func TestTLSOnAPlainPort(t *testing.T) {
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {
-	r, err := New(Config{Listen: "127.0.0.1:0"}, &everyNth{n: 1}, &memorySink{}, discardLog)
+	r, err := New(usual(Config{Listen: "127.0.0.1:0"}), &everyNth{n: 1}, &memorySink{}, discardLog)
 	if err != nil {
 		t.Fatal(err)
 	}

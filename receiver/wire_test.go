@@ -159,10 +159,10 @@ func TestFramingOfRequests(t *testing.T) {
 }
 
 func TestSizeIsCheckedBeforeTheBodyIsRead(t *testing.T) {
-	r := start(t, Config{MaxBodyBytes: 1000})
+	r := start(t, Config{MaxBodyBytes: 1024})
 	for _, expect := range []string{"X: y", "Expect: 100-continue"} {
 		c := dial(t, r)
-		send(t, c, head("Content-Length: 1001", expect))
+		send(t, c, head("Content-Length: 1025", expect))
 		codes, resp := answers(t, c)
 		if fmt.Sprint(codes) != "[413]" {
 			t.Fatalf("with %q answered %v, want only 413", expect, codes)
@@ -315,7 +315,7 @@ func TestDisconnectStoresNothing(t *testing.T) {
 }
 
 func TestClientThatNeverReadsIsCutOff(t *testing.T) {
-	r := start(t, Config{WriteTimeout: 50 * time.Millisecond})
+	r := start(t, Config{writeTimeout: 50 * time.Millisecond})
 	c := dial(t, r)
 	request := strings.Repeat(head("Content-Length: 0"), 1000)
 	for {
@@ -329,7 +329,7 @@ func TestClientThatNeverReadsIsCutOff(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	r := start(t, Config{MaxConnections: 2})
+	r := start(t, Config{maxConnections: 2})
 	first, second, third := dial(t, r), dial(t, r), dial(t, r)
 	for _, c := range []net.Conn{first, second} {
 		send(t, c, head("Content-Length: 0"))

@@ -43,31 +43,7 @@ func (r Reason) unmarked() Reason {
 	return r
 }
 
-// Tally counts spans by [Reason]. A request has its own until it is committed,
-// so that a request that is refused in the end does not count; see [Sampler.Commit].
-type Tally [numReasons]uint64
-
-// Kept is the number of spans kept.
-func (t *Tally) Kept() (n uint64) {
-	for r := range numReasons {
-		if r.Keeps() {
-			n += t[r]
-		}
-	}
-	return n
-}
-
-// Dropped is the number of spans dropped.
-func (t *Tally) Dropped() (n uint64) {
-	for r := range numReasons {
-		if !r.Keeps() {
-			n += t[r]
-		}
-	}
-	return n
-}
-
-// Reasons lists every reason, for those who report a tally.
+// Reasons lists every reason, for those who count by them.
 func Reasons() []Reason {
 	all := make([]Reason, numReasons)
 	for r := range all {

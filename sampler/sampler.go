@@ -14,7 +14,6 @@ import (
 // methods may be called at the same time.
 type Sampler struct {
 	current  atomic.Pointer[plan]
-	counts   [numReasons]atomic.Uint64
 	reload   sync.Mutex    // held while current is replaced
 	replaced chan struct{} // holds one token when current was replaced
 }
@@ -67,8 +66,7 @@ func (s *Sampler) Config() Config { return s.current.Load().config }
 // pass what came back from the call before, nil at first. It allocates only to
 // grow buf and, with a target, where a service is seen for the first time.
 //
-// It does not count, as the request may still be refused: add the reason to a
-// [Tally] of the request, and hand that to [Sampler.Commit] with the request.
+// It does not count, as the request may still be refused.
 func (s *Sampler) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, Reason, []byte) {
 	p := s.current.Load()
 	rate := p.rate(sp.Service)
@@ -86,15 +84,6 @@ func (s *Sampler) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, Reaso
 		v.Rewrite, v.TraceState = true, buf
 	}
 	return v, d.Reason, buf
-}
-
-// Commit adds the tally of a request that is settled.
-func (s *Sampler) Commit(t *Tally) {
-	for r, n := range t {
-		if n > 0 {
-			s.counts[r].Add(n)
-		}
-	}
 }
 
 // Run measures traffic and sets thresholds anew once a window, until ctx ends.

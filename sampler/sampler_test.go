@@ -54,15 +54,10 @@ func TestSampleAllocatesNothing(t *testing.T) {
 	} {
 		s := mustNew(t, c)
 		buf := make([]byte, 0, 2*maxTraceState)
-		var tally Tally
 		all := func() {
 			for i := range spans {
-				var reason Reason
-				_, reason, buf = s.Sample(&spans[i], buf)
-				tally[reason]++
+				_, _, buf = s.Sample(&spans[i], buf)
 			}
-			s.Commit(&tally)
-			tally = Tally{}
 		}
 		all() // services are seen for the first time
 		if n := testing.AllocsPerRun(10, all); n != 0 {
@@ -108,32 +103,6 @@ func TestServicesHaveTheirRates(t *testing.T) {
 		if reason != v.want || verdict.Keep != reason.Keeps() || string(verdict.TraceState) != v.out {
 			t.Errorf("%q: %v %v, %+v", v.service, reason.Keeps(), reason, verdict)
 		}
-	}
-	got := s.Configured()
-	if len(got) != 3 || got[0].Name != "health" || got[2].Name != "shop" || got[2].Probability != 0.5 {
-		t.Errorf("configured: %+v", got)
-	}
-}
-
-func TestCommitCountsWhatIsSettled(t *testing.T) {
-	s := mustNew(t, Config{Probability: 0.5})
-	var tally Tally
-	for i, reason := range Reasons() {
-		tally[reason] = uint64(i) + 1
-	}
-	if got := s.Stats(); got.Counts != (Tally{}) {
-		t.Errorf("counted before it is committed: %v", got.Counts)
-	}
-	s.Commit(&tally)
-	s.Commit(&tally)
-	got := s.Stats()
-	for _, reason := range Reasons() {
-		if got.Counts[reason] != 2*tally[reason] {
-			t.Errorf("%v: %d, want %d", reason, got.Counts[reason], 2*tally[reason])
-		}
-	}
-	if got.Counts.Kept() != 2*(1+2+3) || got.Counts.Dropped() != 2*(4+5+6+7) {
-		t.Errorf("kept %d, dropped %d", got.Counts.Kept(), got.Counts.Dropped())
 	}
 }
 

@@ -1,17 +1,12 @@
 package sampler
 
-import (
-	"maps"
-	"slices"
-	"time"
-)
+import "time"
 
 // topServices is how many services are reported by name.
 const topServices = 20
 
 // Stats is the state of a sampler at one moment, for metrics and status.
 type Stats struct {
-	Counts      Tally   // spans of committed requests, by Reason
 	Probability float64 // configured, for services without one of their own
 	Target      float64 // spans per second; 0 is none
 	Window      Window  // the last one that ended; zero without a target
@@ -40,24 +35,10 @@ type ServiceRate struct {
 func (s *Sampler) Stats() Stats {
 	p := s.current.Load()
 	st := Stats{Probability: p.config.Probability, Target: p.config.TargetSpansPerSecond}
-	for r := range s.counts {
-		st.Counts[r] = s.counts[r].Load()
-	}
 	if p.target != nil {
 		st.Window = *p.target.windows.Load()
 	}
 	return st
-}
-
-// Configured is the configured probability of each service that has its own, in
-// order of name.
-func (s *Sampler) Configured() []ServiceRate {
-	services := s.Config().Services
-	out := make([]ServiceRate, 0, len(services))
-	for _, name := range slices.Sorted(maps.Keys(services)) {
-		out = append(out, ServiceRate{Name: name, Probability: services[name]})
-	}
-	return out
 }
 
 // report sums a window up; busiest is sorted so.

@@ -66,17 +66,7 @@ func (l *Loaded) validate() error {
 		address("receiver.grpc_listen", c.Receiver.GRPCListen)
 	}
 	address("http.listen", c.HTTP.Listen)
-	if c.Receiver.MaxBodyBytes < 1<<10 || c.Receiver.MaxBodyBytes > 1<<30 {
-		bad("receiver.max_body_bytes", "%v is not between 1KiB and 1GiB", c.Receiver.MaxBodyBytes)
-	} else if l.Known("receiver.max_body_bytes") && c.Receiver.InflightBytes < 2*c.Receiver.MaxBodyBytes {
-		bad("receiver.inflight_bytes", "%v is less than two bodies of receiver.max_body_bytes (%v): a large request could never be taken", c.Receiver.InflightBytes, c.Receiver.MaxBodyBytes)
-	}
-	positive("receiver.read_header_timeout", c.Receiver.ReadHeaderTimeout)
-	positive("receiver.read_timeout", c.Receiver.ReadTimeout)
-	positive("receiver.idle_timeout", c.Receiver.IdleTimeout)
-	if c.Receiver.ClientRequestsPerSecond < 0 {
-		bad("receiver.client_requests_per_second", "%v is negative; 0 means no limit", c.Receiver.ClientRequestsPerSecond)
-	}
+	// What the receiver itself needs is said by the receiver; see receiver.Config.
 	for _, p := range []struct {
 		port string
 		TLS

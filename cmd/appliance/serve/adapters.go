@@ -20,8 +20,6 @@ func (s samplerFor) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, uin
 	return v, uint8(reason), buf
 }
 
-func (s samplerFor) Commit(t *receiver.Tally) { s.Sampler.Commit((*sampler.Tally)(t[:])) }
-
 // sinkTo keeps batches in the spool.
 type sinkTo struct {
 	*spool.Spool

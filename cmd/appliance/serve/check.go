@@ -3,7 +3,6 @@ package serve
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 
 	"github.com/hashicorp/nomad/api"
@@ -24,29 +23,42 @@ func Check(conf config.Loaded) error {
 // CheckKeys says what is wrong whatever the machine is.
 func CheckKeys(conf config.Loaded) error {
 	_, _, sampling := SamplerConfig(conf)
-	errs := []error{conf.CheckServe(), checkArchive(conf), sampling}
-	if r := receiverConfig(conf); conf.Known("receiver.max_body_bytes", "receiver.inflight_bytes") && r.InflightBytes >= 2*r.MaxBodyBytes {
-		if err := tryReceiver(receiver.Config{MaxBodyBytes: r.MaxBodyBytes, InflightBytes: r.InflightBytes}); err != nil {
-			errs = append(errs, conf.At("receiver.inflight_bytes", err))
-		}
-	}
-	for _, tenant := range conf.Receiver.Tenants {
-		if err := tryReceiver(receiver.Config{Tenants: []string{tenant}}); err != nil {
-			errs = append(errs, conf.At("receiver.tenants", fmt.Errorf("%q: %w", tenant, errors.Unwrap(err))))
-		}
-	}
-	if err := tryReceiver(receiver.Config{Rules: conf.Receiver.Rules}); err != nil {
-		errs = append(errs, conf.At("receiver.rules", errors.Unwrap(err)))
-	}
+	errs := []error{conf.CheckServe(), checkArchive(conf), sampling, checkReceiver(conf)}
 	if conf.Known("tail.rules") {
 		errs = append(errs, CheckTail(conf))
 	}
-	for _, origin := range conf.Receiver.CORS.AllowedOrigins {
-		if err := tryReceiver(receiver.Config{AllowedOrigins: []string{origin}}); err != nil {
-			errs = append(errs, conf.At("receiver.cors.allowed_origins", errors.Unwrap(err)))
-		}
-	}
 	return errors.Join(errs...)
+}
+
+// checkReceiver gives what the receiver refuses the place of its key. Of keys that
+// cannot be read that is said already.
+func checkReceiver(conf config.Loaded) error {
+	return eachError(receiverConfig(conf).Check(), func(err error) error {
+		wrong, ok := errors.AsType[*receiver.ConfigError](err)
+		if !ok {
+			return err
+		}
+		if !conf.Known("receiver."+wrong.Key, "receiver.max_body_bytes") {
+			return nil
+		}
+		return conf.At("receiver."+wrong.Key, wrong.Err)
+	})
+}
+
+// eachError replaces each of the errors that are joined in err.
+func eachError(err error, replace func(error) error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return replace(err)
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, eachError(err, replace))
+	}
+	return errors.Join(all...)
 }
 
 // checkFiles says which of the files that let people in are of no use.
@@ -74,23 +86,12 @@ func checkTLS(t access.TLS) error {
 
 // atFiles gives what is wrong with files their keys, which stand in a group.
 func atFiles(conf config.Loaded, group string, err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, err := range joined.Unwrap() {
-			all = append(all, atFiles(conf, group, err))
+	return eachError(err, func(err error) error {
+		if file, ok := errors.AsType[*access.FileError](err); ok {
+			return conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
 		}
-		return errors.Join(all...)
-	}
-	if file, ok := errors.AsType[*access.FileError](err); ok {
-		return conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
-	}
-	return err
-}
-
-// tryReceiver says what the receiver itself thinks of a part of its configuration.
-func tryReceiver(c receiver.Config) error {
-	_, err := receiver.New(c, nil, nil, slog.New(slog.DiscardHandler))
-	return err
+		return err
+	})
 }
 
 // NomadServices are the keys that name a service of Nomad, with its name.

@@ -54,14 +54,10 @@ func SamplerConfig(conf config.Loaded) (sampler.Config, []string, error) {
 
 // atKeys says of each of the sampler's errors where its key was set.
 func atKeys(conf config.Loaded, err error) error {
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	for i, err := range all {
-		if wrong := (*sampler.ConfigError)(nil); errors.As(err, &wrong) {
-			all[i] = conf.At(wrong.Key, wrong.Err)
+	return eachError(err, func(err error) error {
+		if wrong, ok := errors.AsType[*sampler.ConfigError](err); ok {
+			return conf.At(wrong.Key, wrong.Err)
 		}
-	}
-	return errors.Join(all...)
+		return err
+	})
 }

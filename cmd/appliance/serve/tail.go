@@ -34,16 +34,8 @@ func CheckTail(conf config.Loaded) error {
 			}
 		}
 	}
-	err := tail.Check(TailSettings(conf).Rules)
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = append(errs, joined.Unwrap()...)
-	} else if err != nil {
-		errs = append(errs, err)
-	}
-	for i, err := range errs {
-		errs[i] = conf.At("tail.rules", err)
-	}
-	return errors.Join(errs...)
+	errs = append(errs, tail.Check(TailSettings(conf).Rules))
+	return eachError(errors.Join(errs...), func(err error) error { return conf.At("tail.rules", err) })
 }
 
 // TailThreshold is the threshold of a probability, as precise as the sampler's.
