@@ -175,7 +175,7 @@ func (a *Archiver) fail(ctx context.Context, cause string, err error, attrs ...a
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	a.opt.Logger.Error("archiving did not succeed", append([]any{"cause", cause, "error", err}, attrs...)...)
+	a.opt.Logger.Error("archiving did not succeed", append([]any{"cause", cause, "err", err}, attrs...)...)
 	a.update(func(s *Status) {
 		s.Failures[cause]++
 		s.LastFailure, s.LastFailureAt = err.Error(), a.opt.Wall()

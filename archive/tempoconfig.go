@@ -126,7 +126,7 @@ func (a *Archiver) askTempo(ctx context.Context) {
 	warnings, compacted, err := CheckTempo(ctx, a.opt.TempoURL, a.opt.Interval)
 	if err != nil {
 		if first && ctx.Err() == nil {
-			a.opt.Logger.Warn("could not look at the settings of Tempo", "error", err)
+			a.opt.Logger.Warn("could not look at the settings of Tempo", "err", err)
 		}
 		return
 	}

@@ -87,12 +87,12 @@ func (c *client) post(ctx context.Context, endpoint, tenant string, payload []by
 	if len(answer) > maxAnswer && resp.StatusCode < http.StatusMultipleChoices {
 		return &unavailableError{err: fmt.Errorf("what answers is not an OTLP receiver: HTTP %d with more than %d bytes", resp.StatusCode, maxAnswer)}
 	}
-	return judge(resp.StatusCode, resp.Header, answer)
+	return answerError(resp.StatusCode, resp.Header, answer)
 }
 
-// judge sorts an answer by the rules of the OTLP/HTTP specification, widened by what Tempo does: 500 stands for rate
+// answerError sorts an answer by the rules of the OTLP/HTTP specification, widened by what Tempo does: 500 stands for rate
 // limits too, and a wrong address or token is our operator's mistake, for which no data should be lost.
-func judge(status int, header http.Header, answer []byte) error {
+func answerError(status int, header http.Header, answer []byte) error {
 	switch status {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
 		resp, err := decodeAnswer(header, answer)

@@ -102,7 +102,7 @@ func TestAcknowledgement(t *testing.T) {
 		if c.kind != "" {
 			h.Set("Content-Type", c.kind)
 		}
-		err := judge(c.status, h, []byte(c.body))
+		err := answerError(c.status, h, []byte(c.body))
 		if (err == nil) != c.acknowledged {
 			t.Errorf("%d %q %q: %v", c.status, c.kind, c.body, err)
 		}

@@ -49,7 +49,7 @@ func (s *s3Store) try(ctx context.Context, do func(context.Context, *progress) e
 		return struct{}{}, err
 	}, backoff.WithBackOff(policy), backoff.WithMaxTries(s.attempts), backoff.WithMaxElapsedTime(0),
 		backoff.WithNotify(func(err error, wait time.Duration) {
-			s.logger.DebugContext(ctx, "retrying a request to the store", "attempt", tries, "wait", wait, "error", err)
+			s.logger.DebugContext(ctx, "retrying a request to the store", "attempt", tries, "wait", wait, "err", err)
 		}))
 	var permanent *backoff.PermanentError
 	if errors.As(err, &permanent) {

@@ -122,7 +122,7 @@ func (s *Spool) Close() error {
 
 // failed remembers and logs what nobody is waiting for.
 func (s *Spool) failed(what string, err error) {
-	s.log.Error("spool: "+what, "error", err)
+	s.log.Error("spool: "+what, "err", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastErr = fmt.Errorf("%s: %w", what, err)
