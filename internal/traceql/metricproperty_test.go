@@ -15,37 +15,56 @@ import (
 // TestMetricsEqualReference compares metrics with a naive computation, over one
 // batch and over one for each trace.
 func TestMetricsEqualReference(t *testing.T) {
-	const start, end, step = 1_000_000_000, 5_000_000_000, 70_000_000
 	asked := 0
 	for seed := uint64(0); asked < 400; seed++ {
-		r := rand.New(rand.NewPCG(seed, 23))
-		m := querytest.Maker{Rand: r}
-		traces := randomTraces(r)
-		by := ""
-		if n := r.IntN(3); n > 0 {
-			attrs := []string{m.Attribute(), m.Attribute()}
-			by = " by (" + strings.Join(attrs[:n], ", ") + ")"
-		}
-		fn := m.Pick("rate()", "count_over_time()", "sum_over_time(@)", "avg_over_time(@)", "min_over_time(@)",
-			"max_over_time(@)", "quantile_over_time(@, 0, .5, .9)", "histogram_over_time(@)")
-		text := m.Filter() + " | " + strings.Replace(fn, "@", m.Attribute(), 1) + by
-		q, err := Parse(text)
-		if err != nil {
-			continue
-		}
-		asked++
-		o := MetricsOptions{Start: start, End: end, Step: step}
-		want := refMetric(q.Metric.(*Series), traces, start-start%step, step, int((end-start+start%step+step-1)/step)+1)
-		whole := computeMetric(t, q, o, batchOf(t, traces))
-		var single []Batch
-		for _, trace := range traces {
-			single = append(single, batchOf(t, [][]*plainSpan{trace}))
-		}
-		parts := computeMetric(t, q, o, single...)
-		if !slices.Equal(want, whole) || !slices.Equal(want, parts) {
-			t.Fatalf("seed %d: %s\nwant  %v\nwhole %v\nparts %v\n%s", seed, text, want, whole, parts, describe(traces))
+		if metricEqualsReference(t, seed) {
+			asked++
 		}
 	}
+}
+
+func FuzzMetricEqualsReference(f *testing.F) {
+	for seed := range uint64(10) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) { metricEqualsReference(t, seed) })
+}
+
+// metricEqualsReference says whether the seed's query is one.
+func metricEqualsReference(t *testing.T, seed uint64) bool {
+	const start, end, step = 1_000_000_000, 5_000_000_000, 70_000_000
+	r := rand.New(rand.NewPCG(seed, 23))
+	m := querytest.Maker{Rand: r}
+	traces := randomTraces(r)
+	by := ""
+	if n := r.IntN(3); n > 0 {
+		attrs := []string{m.Attribute(), m.Attribute()}
+		by = " by (" + strings.Join(attrs[:n], ", ") + ")"
+	}
+	fn := m.Pick("rate()", "count_over_time()", "sum_over_time(@)", "avg_over_time(@)", "min_over_time(@)",
+		"max_over_time(@)", "quantile_over_time(@, 0, .5, .9)", "histogram_over_time(@)")
+	text := m.Filter() + " | " + strings.Replace(fn, "@", m.Attribute(), 1) + by
+	q, err := Parse(text)
+	if err != nil {
+		return false
+	}
+	o := MetricsOptions{Start: start, End: end, Step: step}
+	want := refMetric(q.Metric.(*Series), traces, start-start%step, step, int((end-start+start%step+step-1)/step)+1)
+	whole := computeMetric(t, q, o, batchOf(t, traces))
+	parts := computeMetric(t, q, o, batchOfEach(t, traces)...)
+	if !slices.Equal(want, whole) || !slices.Equal(want, parts) {
+		t.Fatalf("seed %d: %s\nwant  %v\nwhole %v\nparts %v\n%s", seed, text, want, whole, parts, describe(traces))
+	}
+	return true
+}
+
+// batchOfEach is a batch of each trace.
+func batchOfEach(t *testing.T, traces [][]*plainSpan) (all []Batch) {
+	t.Helper()
+	for _, trace := range traces {
+		all = append(all, batchOf(t, [][]*plainSpan{trace}))
+	}
+	return all
 }
 
 func computeMetric(t *testing.T, q *Query, o MetricsOptions, batches ...Batch) (out []string) {
