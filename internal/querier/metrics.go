@@ -2,7 +2,6 @@ package querier
 
 import (
 	"context"
-	"fmt"
 
 	"appliance/internal/readapi"
 	"appliance/internal/traceql"
@@ -18,7 +17,7 @@ func (q *Querier) Metrics(ctx context.Context, req readapi.MetricsRequest) (*rea
 			Exemplars: req.Exemplars, Budget: &r.budget.Budget,
 		})
 		if err != nil {
-			return fmt.Errorf("compute metrics: %w", err)
+			return &readapi.BadRequest{Why: err.Error()}
 		}
 		err = r.metrics(ctx, req, m)
 		var partial traceql.Partial

@@ -307,7 +307,7 @@ func (w *world) checkLimit(r *rand.Rand, all traceql.Batch) {
 	start := w.spans.start/second + int64(r.IntN(30))
 	times := readapi.Range{Start: uint32(start), End: uint32(start + int64(r.IntN(60)))}
 	req := readapi.SearchRequest{Tenant: "t", Query: q, Limit: limit, SpansPerSet: 100, Range: times}
-	s, err := newSearch(req)
+	s, err := newSearch(req, nil)
 	if err == nil {
 		err = s.Add(w.t.Context(), all)
 	}

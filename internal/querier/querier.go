@@ -35,7 +35,8 @@ type Options struct {
 	Archive Archive           // nil without one
 	Logger  *slog.Logger
 	// Memory bounds what one query holds of decoded columns and whole traces, in
-	// bytes. Default 128 MiB.
+	// bytes. What all queries have found takes up to three quarters of it besides.
+	// Default 128 MiB.
 	Memory int64
 	// Bytes bounds what one query reads, in bytes as they are stored. Default
 	// 64 GiB.
@@ -52,6 +53,7 @@ type Querier struct {
 	live      *liveColumns
 	deletions deletions
 	collector collector
+	answers   answers
 	// workers are taken for each batch that is evaluated, first come first
 	// served, so that a long query holds up no other for longer than a batch.
 	workers *semaphore.Weighted
@@ -72,6 +74,7 @@ func New(o Options) *Querier {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	q := &Querier{opt: o, log: o.Logger, opened: newOpened(), live: newLiveColumns()}
+	q.answers.left = o.Memory * 3 / 4
 	q.threads = max(1, runtime.GOMAXPROCS(0)-1) // one is left to the receiver
 	q.workers = semaphore.NewWeighted(int64(q.threads))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -37,6 +37,16 @@ const maxTries = 3
 // run answers a query from a snapshot. ask may be called again, with another
 // one, and must begin anew then.
 func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Context, *run) error) (readapi.Missing, error) {
+	share := &share{of: &q.answers}
+	defer readapi.WhenWritten(ctx, share.release)
+	return q.ask(ctx, tenant, func(ctx context.Context, r *run) error {
+		share.release() // what it found before
+		r.budget.Hold = share.hold
+		return ask(ctx, r)
+	})
+}
+
+func (q *Querier) ask(ctx context.Context, tenant string, ask func(context.Context, *run) error) (readapi.Missing, error) {
 	q.collector.begin()
 	defer q.collector.end()
 	client := ctx

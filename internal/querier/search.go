@@ -99,7 +99,7 @@ func (q *Querier) Search(ctx context.Context, req readapi.SearchRequest, found r
 	answer := &readapi.SearchAnswer{}
 	news := &teller{found: found, told: map[*traceql.FoundTrace]bool{}}
 	missing, err := q.run(ctx, req.Tenant, func(ctx context.Context, r *run) error {
-		s, err := newSearch(req)
+		s, err := newSearch(req, &r.budget.Budget)
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (q *Querier) Search(ctx context.Context, req readapi.SearchRequest, found r
 	return answer, nil
 }
 
-func newSearch(req readapi.SearchRequest) (*traceql.Search, error) {
+func newSearch(req readapi.SearchRequest, b *traceql.Budget) (*traceql.Search, error) {
 	start, end := bounds(req.Range)
 	query := req.Query
 	if query == nil {
@@ -128,6 +128,7 @@ func newSearch(req readapi.SearchRequest) (*traceql.Search, error) {
 	s, err := traceql.NewSearch(query, traceql.SearchOptions{
 		Start: uint64(start), End: uint64(end), Limit: req.Limit, SpansPerSet: req.SpansPerSet,
 		MinDuration: int64(req.MinDuration), MaxDuration: int64(req.MaxDuration),
+		Budget: b,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)

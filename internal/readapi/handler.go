@@ -111,6 +111,8 @@ func (h *Handler) answering(answer answerFunc) http.HandlerFunc {
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
+		ctx, written := keeping(ctx)
+		defer written()
 		if err := answer(w, r.WithContext(ctx)); err != nil && r.Context().Err() == nil {
 			h.refuse(w, r, err)
 		}

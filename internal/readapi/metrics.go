@@ -8,6 +8,7 @@ import (
 
 	"appliance/internal/traceql"
 
+	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -48,7 +49,11 @@ func (h *Handler) answerMetrics(w http.ResponseWriter, r *http.Request, instant 
 	if instant {
 		return writeJSON(w, instantResponse(answer), answer.Missing)
 	}
-	return writeJSON(w, rangeResponse(answer), answer.Missing)
+	rest := rangeResponse(&MetricsAnswer{Missing: answer.Missing})
+	rest.Series = nil // writeList writes them
+	return writeList(w, "series", len(answer.Series), func(i int) proto.Message {
+		return timeSeries(&answer.Series[i])
+	}, rest, answer.Missing)
 }
 
 // metricsRequest makes the engine's question of a request. A step of 0 is that
@@ -90,23 +95,26 @@ func rangeResponse(answer *MetricsAnswer) *tempopb.QueryRangeResponse {
 	}
 	out.Status, out.Message = statusOf(answer.Missing)
 	for i := range answer.Series {
-		s := &answer.Series[i]
-		series := &tempopb.TimeSeries{
-			Labels: labelValues(s.Labels), PromLabels: s.PromLabels(),
-			Samples: make([]tempopb.Sample, len(s.Samples)),
-		}
-		for i, sample := range s.Samples {
-			series.Samples[i] = tempopb.Sample{TimestampMs: sample.Time, Value: sample.Value}
-		}
-		for _, e := range s.Exemplars {
-			series.Exemplars = append(series.Exemplars, tempopb.Exemplar{
-				Labels: labelValues([]traceql.MetricLabel{{
-					Name: exemplarLabel, Value: traceql.StringValue(hex.EncodeToString(e.TraceID[:])),
-				}}),
-				Value: e.Value, TimestampMs: e.Time,
-			})
-		}
-		out.Series = append(out.Series, series)
+		out.Series = append(out.Series, timeSeries(&answer.Series[i]))
+	}
+	return out
+}
+
+func timeSeries(s *traceql.MetricSeries) *tempopb.TimeSeries {
+	out := &tempopb.TimeSeries{
+		Labels: labelValues(s.Labels), PromLabels: s.PromLabels(),
+		Samples: make([]tempopb.Sample, len(s.Samples)),
+	}
+	for i, sample := range s.Samples {
+		out.Samples[i] = tempopb.Sample{TimestampMs: sample.Time, Value: sample.Value}
+	}
+	for _, e := range s.Exemplars {
+		out.Exemplars = append(out.Exemplars, tempopb.Exemplar{
+			Labels: labelValues([]traceql.MetricLabel{{
+				Name: exemplarLabel, Value: traceql.StringValue(hex.EncodeToString(e.TraceID[:])),
+			}}),
+			Value: e.Value, TimestampMs: e.Time,
+		})
 	}
 	return out
 }

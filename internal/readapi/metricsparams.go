@@ -103,5 +103,8 @@ func defaultStep(length int64) time.Duration {
 	return max(step.Truncate(time.Second), time.Second)
 }
 
+// maxSeries is how many series are answered at most.
+const maxSeries = 10_000
+
 // seriesWanted reads how many series a request asks for. 0: no number.
-func seriesWanted(q url.Values) int { return bound(q, "maxSeries") }
+func seriesWanted(q url.Values) int { return min(bound(q, "maxSeries"), maxSeries) }

@@ -10,6 +10,7 @@ import (
 
 	"appliance/internal/traceql"
 
+	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -42,7 +43,11 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, shape.response(answer.Traces), answer.Missing)
+	rest := shape.response(nil)
+	rest.Traces = nil // writeList writes them
+	return writeList(w, "traces", len(answer.Traces), func(i int) proto.Message {
+		return shape.trace(answer.Traces[i])
+	}, rest, answer.Missing)
 }
 
 // searchParameters are those of a search that do not name a tag.

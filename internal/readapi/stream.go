@@ -26,7 +26,9 @@ func (s streamer) Search(
 	if err != nil {
 		return err
 	}
-	answer, err := s.Engine.Search(to.Context(), req, func(traces []*traceql.FoundTrace) error {
+	ctx, written := keeping(to.Context())
+	defer written()
+	answer, err := s.Engine.Search(ctx, req, func(traces []*traceql.FoundTrace) error {
 		return to.Send(shape.response(traces))
 	})
 	if err != nil {
@@ -51,6 +53,8 @@ func sendOne[T any](
 		return err
 	}
 	defer end()
+	ctx, written := keeping(ctx)
+	defer written()
 	resp, missing, err := ask(ctx, tenant)
 	if err != nil {
 		return err

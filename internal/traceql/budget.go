@@ -24,6 +24,10 @@ type Budget struct {
 	Values int
 	// Steps bounds the points of each series. The default is 11,000.
 	Steps int
+	// Hold takes so many bytes of memory, about, for what is found; negative
+	// gives back. An error that wraps ErrOverBudget means that there is no room:
+	// the answer is what there is. nil: there is no bound.
+	Hold func(bytes int64) error
 
 	used atomic.Int64
 }
@@ -40,6 +44,14 @@ func (b *Budget) Read(n int64) error {
 		return nil
 	}
 	return fmt.Errorf("%w: it reads more than %d bytes", ErrOverBudget, b.Bytes)
+}
+
+// hold takes memory for what is found.
+func (b *Budget) hold(bytes int64) error {
+	if b == nil || b.Hold == nil {
+		return nil
+	}
+	return b.Hold(bytes)
 }
 
 func (b *Budget) series() int { return b.or(func() int { return b.Series }, defaultSeries) }

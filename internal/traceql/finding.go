@@ -97,6 +97,9 @@ func (s *Search) addFrom(f *Finding, from uint64, complete Complete) error {
 		if !s.wanted(h.start) {
 			break
 		}
+		if err := f.e.ctx.Err(); err != nil {
+			return err
+		}
 		if i == 0 {
 			if err := f.e.narrowTo(hits); err != nil {
 				return err

@@ -1,6 +1,10 @@
 package traceql
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // traceInfo has the columns of traces that every search needs.
 type traceInfo struct{ start, end []int64 }
@@ -63,6 +67,59 @@ func (s *Search) build(e *evaluation, info *traceInfo, h hit) (*FoundTrace, erro
 		t.SpanSets = append(t.SpanSets, found)
 	}
 	return t, e.reader.err
+}
+
+// detach copies the texts, which else keep the dictionaries of a batch in memory.
+func (t *FoundTrace) detach() {
+	t.RootName, t.RootService = strings.Clone(t.RootName), strings.Clone(t.RootService)
+	t.Services = slices.Clone(t.Services) // a batch may have them for others too
+	for i := range t.Services {
+		t.Services[i].Name = strings.Clone(t.Services[i].Name)
+	}
+	for i := range t.SpanSets {
+		t.SpanSets[i].Attributes = detachedAll(t.SpanSets[i].Attributes)
+		for k := range t.SpanSets[i].Spans {
+			span := &t.SpanSets[i].Spans[k]
+			span.Name = strings.Clone(span.Name)
+			span.Attributes = detachedAll(span.Attributes)
+		}
+	}
+}
+
+func detachedAll(attrs []NamedValue) []NamedValue {
+	attrs = slices.Clone(attrs)
+	for i := range attrs {
+		attrs[i].Value = slices.Clone(attrs[i].Value)
+		for k, v := range attrs[i].Value {
+			attrs[i].Value[k] = v.detached()
+		}
+	}
+	return attrs
+}
+
+// weight is how much memory the trace takes, about, also while it is written.
+func (t *FoundTrace) weight() int64 {
+	const ofTrace, ofService, ofSet, ofSpan = 400, 100, 100, 200
+	n := ofTrace + len(t.RootName) + len(t.RootService) + ofService*len(t.Services)
+	for i := range t.SpanSets {
+		n += ofSet + weightOf(t.SpanSets[i].Attributes)
+		for k := range t.SpanSets[i].Spans {
+			span := &t.SpanSets[i].Spans[k]
+			n += ofSpan + len(span.Name) + weightOf(span.Attributes)
+		}
+	}
+	return int64(n)
+}
+
+func weightOf(attrs []NamedValue) (n int) {
+	const ofAttribute, ofValue = 50, 50
+	for i := range attrs {
+		n += ofAttribute
+		for k := range attrs[i].Value {
+			n += ofValue + len(attrs[i].Value[k].Str)
+		}
+	}
+	return n
 }
 
 func (e *evaluation) firstSpan(trace int) (int, error) {

@@ -3,6 +3,7 @@ package traceql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -140,5 +141,49 @@ func TestBytesOverBudget(t *testing.T) {
 	}
 	if err := b.Read(1); !errors.Is(err, ErrOverBudget) {
 		t.Errorf("101 of 100 bytes: %v", err)
+	}
+}
+
+// TestSearchWithoutRoom keeps the newest traces, as many as there is room for, and
+// gives back the room of those that it leaves out.
+func TestSearchWithoutRoom(t *testing.T) {
+	search := func(b *Budget) ([]*FoundTrace, Partial) {
+		s, err := NewSearch(mustParse(t, `{ } | select(name, resource.service.name)`), SearchOptions{Limit: 10_000, Budget: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range conformanceParts() {
+			if err := s.Add(context.Background(), part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s.Found()
+	}
+	all, partial := search(nil)
+	if partial != "" || len(all) < 100 {
+		t.Fatalf("%d traces are found, partial %q", len(all), partial)
+	}
+	for _, room := range []int64{1, 50_000, 500_000} {
+		held := int64(0)
+		found, partial := search(&Budget{Hold: func(n int64) error {
+			if held+n > room {
+				return fmt.Errorf("%w: no room", ErrOverBudget)
+			}
+			held += n
+			return nil
+		}})
+		if !strings.Contains(string(partial), "no room") || len(found) == 0 || len(found) >= len(all) {
+			t.Errorf("room for %d bytes: %d of %d traces, partial %q", room, len(found), len(all), partial)
+		}
+		kept := int64(0)
+		for i, f := range found {
+			kept += f.held
+			if f.ID != all[i].ID {
+				t.Fatalf("room for %d bytes: trace %d is not the newest but %d", room, i, i)
+			}
+		}
+		if kept != held {
+			t.Errorf("room for %d bytes: %d are held, the traces take %d", room, held, kept)
+		}
 	}
 }

@@ -201,6 +201,10 @@ func (l *compareLeaf) counted(f Field, v Value, side uint8) (*counted, error) {
 		if l.cells += l.steps.n; l.cells > maxCells {
 			return nil, fmt.Errorf("%w: compare() counts more than %d values", ErrOverBudget, maxCells)
 		}
+		v = v.detached()
+		if err := l.budget.hold(int64(cellBytes*l.steps.n + seriesBytes + len(v.Str))); err != nil {
+			return nil, err
+		}
 		by = make([]float64, l.steps.n)
 		counts.values[v] = by
 	}

@@ -24,6 +24,7 @@ func newGrouper(by []*Attribute) *grouper {
 func (g *grouper) code(k int, v Value) uint32 {
 	c, ok := g.codes[k][v]
 	if !ok {
+		v = v.detached()
 		c = uint32(len(g.values[k]))
 		g.codes[k][v] = c
 		g.values[k] = append(g.values[k], v)

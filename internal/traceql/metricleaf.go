@@ -62,8 +62,13 @@ func newSeriesLeaf(x *Series, q *Query, o *MetricsOptions, s timeSteps) (*series
 
 func (l *seriesLeaf) find(e *evaluation) (*Bitmap, error) { return l.plan.find(e) }
 
-// maxCells bounds the numbers that a function keeps: 8 bytes each.
-const maxCells = 2 << 20
+const (
+	maxCells = 1 << 20 // numbers that a function keeps at most
+	// cellBytes is a number's memory with what is made of it for the answer.
+	cellBytes = 32
+	// seriesBytes is that of a series, without its numbers.
+	seriesBytes = 1 << 10
+)
 
 func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 	start, err := e.numbers(IntrinsicStart)
@@ -142,14 +147,18 @@ func (l *seriesLeaf) accumulator(g int) (*accumulator, error) {
 		acc.buckets = map[bucket][]float64{}
 	}
 	l.accs = append(l.accs, acc)
+	if err := l.budget.hold(seriesBytes); err != nil {
+		return nil, err
+	}
 	return acc, l.take(len(acc.count) + len(acc.sum) + len(acc.extreme))
 }
 
+// take takes numbers from the budget.
 func (l *seriesLeaf) take(cells int) error {
 	if l.cells += cells; l.cells > maxCells {
 		return fmt.Errorf("%w: its series have more than %d values", ErrOverBudget, maxCells)
 	}
-	return nil
+	return l.budget.hold(int64(cellBytes * cells))
 }
 
 // measured is what a function needs of a span.

@@ -21,6 +21,9 @@ type SearchOptions struct {
 	// MinDuration and MaxDuration bound a trace's duration in nanoseconds. 0 is
 	// unbounded.
 	MinDuration, MaxDuration int64
+	// Budget bounds the memory of the traces that are found: where there is no
+	// room, older traces are left out.
+	Budget *Budget
 }
 
 // FoundTrace is a trace that a search has found.
@@ -31,6 +34,8 @@ type FoundTrace struct {
 	Duration              int64  // nanoseconds; negative if the trace ends before it starts
 	Services              []Service
 	SpanSets              []FoundSpanSet
+
+	held int64 // of the budget
 }
 
 // FoundSpanSet is a span set of a FoundTrace.
@@ -61,6 +66,7 @@ type Search struct {
 
 	mu      sync.Mutex
 	found   foundHeap
+	limit   int // of found: less than was asked for where there is no room
 	partial Partial
 }
 
@@ -72,7 +78,7 @@ func NewSearch(q *Query, opts SearchOptions) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Search{plan: p, opts: opts}, nil
+	return &Search{plan: p, opts: opts, limit: opts.Limit}, nil
 }
 
 // spansOf is the pipeline of a query, of a metrics query that of its first
@@ -149,16 +155,39 @@ func (s *Search) within(info *traceInfo, trace int) bool {
 func (s *Search) wanted(start uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.found) < s.opts.Limit || start >= s.found[0].Start
+	return len(s.found) < s.limit || start >= s.found[0].Start
 }
 
+// keep takes a trace into the answer, in the place of older ones where it is full.
 func (s *Search) keep(t *FoundTrace) {
+	t.detach()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	heap.Push(&s.found, t)
-	if len(s.found) > s.opts.Limit {
-		heap.Pop(&s.found)
+	for !s.hasRoom(t) {
+		if older(t, s.found[0]) < 0 {
+			return
+		}
+		oldest := heap.Pop(&s.found).(*FoundTrace)
+		_ = s.opts.Budget.hold(-oldest.held) // giving back never fails
 	}
+	heap.Push(&s.found, t)
+}
+
+// hasRoom says whether a trace can be kept beside those that are. One can be alone.
+func (s *Search) hasRoom(t *FoundTrace) bool {
+	if len(s.found) >= s.limit {
+		return false
+	}
+	n := t.weight()
+	err := s.opts.Budget.hold(n)
+	switch {
+	case err == nil:
+		t.held = n
+	case len(s.found) > 0:
+		s.limit, s.partial = len(s.found), Partial(err.Error())
+		return false
+	}
+	return true
 }
 
 // Complete says that no trace which starts before a time, in Unix nanoseconds,

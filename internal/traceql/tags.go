@@ -192,16 +192,23 @@ type TagValues struct {
 
 	mu      sync.Mutex
 	values  map[Value]bool
+	bytes   int // of values
 	partial Partial
 }
 
+const (
+	maxValueBytes = 24 << 20 // of the values of a tag, in memory
+	valueBytes    = 100      // that each takes besides its text
+)
+
 // NewTagValues asks for the values of a field in the spans that a query finds, or
 // in all if it is nil. An unscoped attribute is looked for in spans, resources
-// and scopes, and as in Tempo the query does not bound it. At most limit values are collected; 0 means the default of Budget.
+// and scopes, and as in Tempo the query does not bound it. At most limit values are
+// collected; 0, or more than the default of Budget, means that default.
 func NewTagValues(q *Query, f Field, limit int) (*TagValues, error) {
 	s, err := newSelection(q)
 	t := &TagValues{selection: s, fields: []Field{f}, limit: limit, values: map[Value]bool{}}
-	if limit == 0 {
+	if limit == 0 || limit > defaultValues {
 		t.limit = defaultValues
 	}
 	if unscoped(f) {
@@ -268,11 +275,16 @@ func (t *TagValues) part(p *Part, rows *Bitmap) error {
 			seen[p.IDs[i]] = true
 		}
 		v := p.Value(i)
-		t.values[v] = true
-		if len(t.values) > t.limit {
-			delete(t.values, v)
+		if t.values[v] {
+			continue
+		}
+		if len(t.values) == t.limit {
 			return fmt.Errorf("%w: there are more than %d values", ErrOverBudget, t.limit)
 		}
+		if t.bytes += valueBytes + len(v.Str); t.bytes > maxValueBytes {
+			return fmt.Errorf("%w: the values have more than %d bytes", ErrOverBudget, maxValueBytes)
+		}
+		t.values[v.detached()] = true
 	}
 	return nil
 }

@@ -19,6 +19,12 @@ type Value struct {
 	Str string
 }
 
+// detached is the value without the memory that its text may be a part of.
+func (v Value) detached() Value {
+	v.Str = strings.Clone(v.Str)
+	return v
+}
+
 // IntValue and its likes make values.
 func IntValue(n int64) Value      { return Value{Type: TypeInt, Num: n} }
 func StringValue(s string) Value  { return Value{Type: TypeString, Str: s} }

@@ -1,0 +1,68 @@
+package readapi
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+
+	"github.com/gogo/protobuf/jsonpb"
+	"github.com/gogo/protobuf/proto"
+)
+
+// listChunk is how much of an answer is put together before it is sent.
+const listChunk = 1 << 20
+
+// writeList writes a message in protobuf's JSON form whose first field is a list.
+// It makes one item after the other, so that a long answer is never in memory as a
+// whole. rest is the message without the list.
+func writeList(
+	w http.ResponseWriter, field string, items int, item func(int) proto.Message, rest proto.Message, missing Missing,
+) error {
+	var body bytes.Buffer
+	marshal := func(m proto.Message) error {
+		if err := new(jsonpb.Marshaler).Marshal(&body, m); err != nil {
+			return fmt.Errorf("encode the answer as JSON: %w", err)
+		}
+		return nil
+	}
+	began := false
+	fmt.Fprintf(&body, `{"%s":[`, field)
+	for i := range items {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		if err := marshal(item(i)); err != nil {
+			return err
+		}
+		if body.Len() < listChunk {
+			continue
+		}
+		if !began {
+			began = true
+			markPartial(w, missing)
+			w.Header().Set("Content-Type", jsonType)
+		}
+		if _, err := w.Write(body.Bytes()); err != nil {
+			return fmt.Errorf("write the answer: %w", err)
+		}
+		body.Reset()
+	}
+	body.WriteString("]")
+	brace := body.Len()
+	if err := marshal(rest); err != nil {
+		return err
+	}
+	if tail := body.Bytes()[brace:]; string(tail) == "{}" {
+		body.Truncate(brace)
+		body.WriteByte('}')
+	} else {
+		tail[0] = ','
+	}
+	if !began {
+		return writeBody(w, jsonType, body.Bytes(), missing)
+	}
+	if _, err := w.Write(body.Bytes()); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
