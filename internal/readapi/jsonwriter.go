@@ -62,6 +62,16 @@ func (w *jsonWriter) uint64(name string, value uint64) {
 	}
 }
 
+// int64 is quoted for the same reason.
+func (w *jsonWriter) int64(name string, value int64) {
+	if value != 0 {
+		w.key(name)
+		w.b = append(w.b, '"')
+		w.b = strconv.AppendInt(w.b, value, 10)
+		w.b = append(w.b, '"')
+	}
+}
+
 // enum writes the name of a value, or the number of one that has none.
 func (w *jsonWriter) enum(name string, value int32, names map[int32]string) {
 	if value == 0 {

@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 
 	"appliance/internal/traceql"
 
-	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -51,8 +51,11 @@ func (h *Handler) answerMetrics(w http.ResponseWriter, r *http.Request, instant 
 	}
 	rest := rangeResponse(&MetricsAnswer{Missing: answer.Missing})
 	rest.Series = nil // writeList writes them
-	return writeList(w, "series", len(answer.Series), func(i int) proto.Message {
-		return timeSeries(&answer.Series[i])
+	return writeList(w, "series", len(answer.Series), func(b *bytes.Buffer, i int) error {
+		one := jsonWriter{b.AvailableBuffer()}
+		one.timeSeries(timeSeries(&answer.Series[i]))
+		_, err := b.Write(one.b)
+		return err
 	}, rest, answer.Missing)
 }
 

@@ -1,6 +1,7 @@
 package readapi
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 
 	"appliance/internal/traceql"
 
-	"github.com/gogo/protobuf/proto"
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
@@ -45,8 +45,8 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	rest := shape.response(nil)
 	rest.Traces = nil // writeList writes them
-	return writeList(w, "traces", len(answer.Traces), func(i int) proto.Message {
-		return shape.trace(answer.Traces[i])
+	return writeList(w, "traces", len(answer.Traces), func(b *bytes.Buffer, i int) error {
+		return appendJSON(b, shape.trace(answer.Traces[i]))
 	}, rest, answer.Missing)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/gogo/protobuf/jsonpb"
 	"github.com/gogo/protobuf/proto"
 )
 
@@ -18,8 +17,8 @@ const (
 // writeJSON writes a message in protobuf's JSON form.
 func writeJSON(w http.ResponseWriter, message proto.Message, missing Missing) error {
 	var body bytes.Buffer
-	if err := new(jsonpb.Marshaler).Marshal(&body, message); err != nil {
-		return fmt.Errorf("encode the answer as JSON: %w", err)
+	if err := appendJSON(&body, message); err != nil {
+		return err
 	}
 	return writeBody(w, jsonType, body.Bytes(), missing)
 }

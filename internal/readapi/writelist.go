@@ -14,24 +14,18 @@ const listChunk = 1 << 20
 
 // writeList writes a message in protobuf's JSON form whose first field is a list.
 // It makes one item after the other, so that a long answer is never in memory as a
-// whole. rest is the message without the list.
+// whole: item appends one. rest is the message without the list.
 func writeList(
-	w http.ResponseWriter, field string, items int, item func(int) proto.Message, rest proto.Message, missing Missing,
+	w http.ResponseWriter, field string, items int, item func(*bytes.Buffer, int) error, rest proto.Message, missing Missing,
 ) error {
 	var body bytes.Buffer
-	marshal := func(m proto.Message) error {
-		if err := new(jsonpb.Marshaler).Marshal(&body, m); err != nil {
-			return fmt.Errorf("encode the answer as JSON: %w", err)
-		}
-		return nil
-	}
 	began := false
 	fmt.Fprintf(&body, `{"%s":[`, field)
 	for i := range items {
 		if i > 0 {
 			body.WriteByte(',')
 		}
-		if err := marshal(item(i)); err != nil {
+		if err := item(&body, i); err != nil {
 			return err
 		}
 		if body.Len() < listChunk {
@@ -49,7 +43,7 @@ func writeList(
 	}
 	body.WriteString("]")
 	brace := body.Len()
-	if err := marshal(rest); err != nil {
+	if err := appendJSON(&body, rest); err != nil {
 		return err
 	}
 	if tail := body.Bytes()[brace:]; string(tail) == "{}" {
@@ -63,6 +57,14 @@ func writeList(
 	}
 	if _, err := w.Write(body.Bytes()); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+// appendJSON appends a message in protobuf's JSON form.
+func appendJSON(body *bytes.Buffer, m proto.Message) error {
+	if err := new(jsonpb.Marshaler).Marshal(body, m); err != nil {
+		return fmt.Errorf("encode the answer as JSON: %w", err)
 	}
 	return nil
 }
