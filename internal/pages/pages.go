@@ -172,22 +172,25 @@ func (h *Handler) render(w http.ResponseWriter, code int, name string, l layout)
 
 // problem is a page that says what is wrong.
 type problem struct {
-	What string
-	Hint []string
+	Title string
+	What  string
+	Hint  []string
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	p, code := problem{What: err.Error()}, http.StatusInternalServerError
+	p, code := problem{Title: "Something is wrong", What: err.Error()}, http.StatusInternalServerError
 	switch {
 	case isBad(err):
-		code = http.StatusBadRequest
+		p.Title, code = "This cannot be answered", http.StatusBadRequest
+	case errors.Is(err, errNoEngine):
+		p.Title, code = "Nothing to read from", http.StatusServiceUnavailable
 	case errors.Is(err, readapi.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		code = http.StatusServiceUnavailable
 		p.Hint = []string{"Try again in a moment."}
 	default:
 		h.Logger.Error("page cannot be made", "path", r.URL.Path, "err", err)
 	}
-	if err := h.render(w, code, "problem", layout{Title: "Something is wrong", Page: p}); err != nil {
+	if err := h.render(w, code, "problem", layout{Title: p.Title, Page: p}); err != nil {
 		h.Logger.Error("page cannot be made", "path", r.URL.Path, "err", err)
 		http.Error(w, p.What, code)
 	}
@@ -204,8 +207,8 @@ func badRequest(format string, args ...any) error {
 }
 
 // errNoEngine is said where there is nothing to read from.
-var errNoEngine = fmt.Errorf("%w: there is no Tempo to read from; set tempo.query_url, "+
-	"or leave forwarder.tempo_url out to store spans here", readapi.ErrUnavailable)
+var errNoEngine = errors.New("there is no Tempo to read from: set tempo.query_url, " +
+	"or leave forwarder.tempo_url out to store spans here")
 
 // tenant is whom a request asks about: the parameter, or what a proxy in front
 // says, as with the read API.

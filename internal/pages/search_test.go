@@ -132,7 +132,7 @@ func link(t *testing.T, body, with string) string {
 func TestNothingToRead(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Engine = nil })
 	says(t, w.page(200, "/"), "There is no Tempo to read from")
-	w.page(503, "/trace/1")
+	says(t, w.page(503, "/trace/1"), "Nothing to read from", "set tempo.query_url")
 	w.page(503, "/services")
 	w.page(200, "/status")
 }

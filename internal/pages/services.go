@@ -31,7 +31,9 @@ type ServicesQuery struct {
 type ServicesAnswer struct {
 	// Source says in a sentence what the figures are computed of, such as "All
 	// spans that were received, before sampling."
-	Source     string
+	Source string
+	// From is when the figures begin, where that is not as asked.
+	From       time.Time
 	Operations []Operation
 	Edges      []Edge
 	// Overflow is how many calls are of operations beyond the limit of series,
@@ -120,19 +122,25 @@ func (h *Handler) services(w http.ResponseWriter, r *http.Request) error {
 	}
 	tenant, shown := h.tenant(r)
 	page := &servicesPage{
-		Periods: p.choices(servicePeriods), Tenants: h.tenantChoices(shown), Word: p.Word, Period: p.words(), Service: q.Get("service"),
+		Periods: p.choices(servicePeriods), Tenants: h.tenantChoices(shown), Word: p.Word, Service: q.Get("service"),
 	}
 	answer, err := h.Services.Services(r.Context(), ServicesQuery{Tenant: tenant, From: p.From, To: p.To, Service: page.Service})
 	if err != nil {
 		return err
 	}
-	page.fill(answer, p, shown)
+	counted := p
+	if !answer.From.IsZero() && answer.From.Before(p.To) {
+		counted.From = answer.From
+	}
+	page.Period = counted.words()
+	page.fill(answer, p, counted.To.Sub(counted.From).Seconds(), shown)
 	p.fix(q)
 	page.Permalink = "/services?" + q.Encode()
 	return h.render(w, http.StatusOK, "services", layout{Title: "Services", Active: "/services", Tenant: shown, Page: page})
 }
 
-func (page *servicesPage) fill(a *ServicesAnswer, p period, tenant string) {
+// fill shows figures of so many seconds.
+func (page *servicesPage) fill(a *ServicesAnswer, p period, seconds float64, tenant string) {
 	page.Source, page.Missing = a.Source, a.Missing
 	if a.Overflow > 0 {
 		page.Overflow = number(a.Overflow)
@@ -143,7 +151,6 @@ func (page *servicesPage) fill(a *ServicesAnswer, p period, tenant string) {
 	slices.SortFunc(operations, func(x, y Operation) int {
 		return cmp.Or(cmp.Compare(y.Calls, x.Calls), cmp.Compare(x.Service, y.Service), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Kind, y.Kind))
 	})
-	seconds := p.To.Sub(p.From).Seconds()
 	page.More = max(0, len(operations)-maxOperations)
 	for _, o := range operations[:len(operations)-page.More] {
 		row := o.row(seconds, tenant)

@@ -53,6 +53,10 @@ func TestServices(t *testing.T) {
 	if strings.Contains(only, "GET /") || k.asked.Service != "shop" {
 		t.Error("other services are on the page of one")
 	}
+	// The rate is that of the time which was counted.
+	k.answer.From = time.Unix(1_800_003_000, 0)
+	says(t, w.page(200, "/services?start=1800000000&end=1800003600"),
+		"08:50:00 to 2027-01-15 09:00:00", "6 1 % 10 ms", "12 0 %")
 	w.page(400, "/services?range=30d")
 	w.page(400, "/services?range=all")
 }

@@ -326,12 +326,12 @@ func (h *Handler) download(w http.ResponseWriter, l *located) error {
 
 func (h *Handler) traceNotFound(w http.ResponseWriter, r *http.Request, id [16]byte, missing []string) error {
 	tenant, shown := h.tenant(r)
-	p := problem{What: fmt.Sprintf("Trace %x is not here: no span of it is stored, here or in the archive.", id)}
+	p := problem{Title: "No such trace", What: fmt.Sprintf("Trace %x is not here: no span of it is stored, here or in the archive.", id)}
 	for _, why := range missing {
 		p.Hint = append(p.Hint, "It may be in what could not be read: "+why)
 	}
 	if h.NotFound != nil {
 		p.Hint = append(p.Hint, h.NotFound(tenant, id)...)
 	}
-	return h.render(w, http.StatusNotFound, "problem", layout{Title: "No such trace", Tenant: shown, Page: p})
+	return h.render(w, http.StatusNotFound, "problem", layout{Title: p.Title, Tenant: shown, Page: p})
 }

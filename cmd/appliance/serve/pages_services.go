@@ -29,9 +29,7 @@ func (c countedServices) Services(ctx context.Context, q pages.ServicesQuery) (*
 		return c.stored.Services(ctx, q)
 	}
 	w := c.meter.Window(now.Sub(q.From))
-	out := &pages.ServicesAnswer{
-		Source: "All spans that were received since " + w.From.UTC().Format("2 January 15:04 MST") + ", counted before sampling.",
-	}
+	out := &pages.ServicesAnswer{Source: "All spans that were received, counted before sampling.", From: w.From}
 	for i := range w.Services {
 		s := &w.Services[i]
 		if s.Tenant != q.Tenant || q.Service != "" && s.Name != q.Service {

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"appliance/cmd/appliance/status"
 	"appliance/internal/spool"
 )
 
@@ -25,7 +26,7 @@ const (
 )
 
 func (r *refusal) Error() string {
-	text := "spans are refused: " + r.name()
+	text := status.RefusedPrefix + r.name()
 	if r.kind == spoolBroken {
 		text += ": " + r.err.Error()
 	}

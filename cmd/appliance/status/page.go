@@ -13,10 +13,16 @@ import (
 // Page is the status as the page shows it: the same facts as Text.
 func Page(s Status) pages.Status {
 	return pages.Status{
-		Uptime: time.Duration(s.Uptime * float64(time.Second)), Ready: s.Ready, NotReady: s.NotReady,
+		Uptime: time.Duration(s.Uptime * float64(time.Second)), Ready: s.Ready, NotReady: whyRefusing(s),
 		Flow: flowOf(s), Warnings: Warnings(s, time.Now()), Parts: partsOf(s), Text: Text(s, nil),
 	}
 }
+
+// RefusedPrefix begins what /ready and the status say of a refusal.
+const RefusedPrefix = "spans are refused: "
+
+// whyRefusing is why spans are refused, without saying again that they are.
+func whyRefusing(s Status) string { return strings.TrimPrefix(s.NotReady, RefusedPrefix) }
 
 // flowOf is the way of a span: what is where, and what goes no further.
 func flowOf(s Status) []pages.Stage {

@@ -22,7 +22,7 @@ func TestStatusWarnings(t *testing.T) {
 		want   string
 		grave  bool
 	}{
-		"refusing":    {func(s *Status) { s.Ready, s.NotReady = false, "spans are refused: the spool is full" }, "the spool is full", true},
+		"refusing":    {func(s *Status) { s.Ready, s.NotReady = false, "spans are refused: the spool is full" }, "Spans are refused: the spool is full", true},
 		"damaged":     {func(s *Status) { s.Ledger.Damaged = 7 }, "7 spans in the spool cannot be read", true},
 		"unaccounted": {func(s *Status) { s.Ledger.Unaccounted = 1 }, "unaccounted", true},
 		"stuck":       {func(s *Status) { s.Ledger.Stuck = 3 }, "3 spans are set aside", true},

@@ -25,7 +25,7 @@ func Warnings(s Status, now time.Time) (out []pages.Warning) {
 	warn := func(what, do string) { out = append(out, pages.Warning{What: what, Do: do}) }
 	l := s.Ledger
 	if !s.Ready {
-		grave("Spans are refused: "+s.NotReady, "Clients are answered 503 and send again. Make room where it is full, or wait until the start or the stop is over.")
+		grave("Spans are refused: "+whyRefusing(s), "Clients are answered 503 and send again. Make room where it is full, or wait until the start or the stop is over.")
 	}
 	if l.Damaged > 0 {
 		grave(plural.Of(int(l.Damaged), "span")+" in the spool cannot be read any more", "Run: appliance spool verify. The disk is at fault; check it. Afterwards: appliance spool acknowledge-loss.")
