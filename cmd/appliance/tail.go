@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newTailCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -15,12 +11,4 @@ docs/sampling.md has the rules.`,
 	}
 	c.AddCommand(newTailExplainCommand(), newTailTestCommand())
 	return c
-}
-
-// ruleText names a rule for a person.
-func ruleText(name string) string {
-	if name == "" {
-		return "no rule"
-	}
-	return fmt.Sprintf("rule %q", name)
 }

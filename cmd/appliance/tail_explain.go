@@ -69,7 +69,7 @@ func writeVerdicts(w io.Writer, id string, found []tail.Explanation) {
 		case p < 1:
 			what = fmt.Sprintf("leaves it out, and keeps %.4g %% of the traces", 100*p)
 		}
-		fmt.Fprintf(w, "%s of tenant %s: %s %s\n", id, v.Tenant, ruleText(v.Rule), what)
+		fmt.Fprintf(w, "%s of tenant %s: %s %s\n", id, v.Tenant, v.By(), what)
 		fmt.Fprintf(w, "  decided %s, on %s", v.Time.UTC().Format(time.RFC3339), several(int(v.Spans), "span"))
 		if v.RootMissing {
 			fmt.Fprint(w, " without a root")

@@ -44,6 +44,9 @@ type Options struct {
 	History *History
 	// Tenants are those to choose from. Empty: there is one, without a name.
 	Tenants []string
+	// Undecided says whether there may be spans on which tail rules have not decided
+	// yet. nil: there are none, ever.
+	Undecided func() bool
 	// NotFound says in sentences why a trace that nobody has may not be there.
 	NotFound func(tenant string, id [16]byte) []string
 	// WriteOTLP writes a trace as the JSON of OTLP.

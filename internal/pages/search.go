@@ -52,6 +52,7 @@ type foundRow struct {
 	Began         stamp
 	Service, Name text
 	Rootless      bool // the root is not stored
+	Undecided     bool // by tail rules
 	Duration      string
 	Width         string // share of the longest of the list, in percent
 	Spans, Errors int
@@ -111,7 +112,7 @@ func (h *Handler) fillSearch(r *http.Request, page *searchPage, tenant, shown st
 	var found *readapi.SearchAnswer
 	g.Go(func() (err error) {
 		found, err = h.Engine.Search(ctx, readapi.SearchRequest{
-			Tenant: tenant, Query: query, Range: p.seconds(), Limit: page.Limit, SpansPerSet: 1,
+			Tenant: tenant, Query: h.asking(query), Range: p.seconds(), Limit: page.Limit, SpansPerSet: 1,
 		}, nil)
 		return err
 	})
@@ -230,7 +231,7 @@ func (page *searchPage) show(found []*traceql.FoundTrace, tenant string) {
 		row := foundRow{
 			ID: hex.EncodeToString(t.ID[:]), Began: stampOf(t.Start),
 			Service: cutTo(maxText, t.RootService), Name: cutTo(maxText, t.RootName),
-			Rootless: t.RootService == "" && t.RootName == "",
+			Rootless: t.RootService == "" && t.RootName == "", Undecided: foundUndecided(t),
 			Duration: durationText(uint64(max(t.Duration, 0))),
 			Width:    percent(float64(t.Duration) / float64(longest)),
 		}

@@ -30,6 +30,9 @@ func (l *located) unknown() (out []string) {
 	if age := time.Since(time.Unix(0, int64(t.Ended))); age < settling {
 		out = append(out, fmt.Sprintf("Its last span ended %s ago, so more may still come. Load the page again.", max(age, 0).Round(time.Second)))
 	}
+	if s := l.undecided(); s != "" {
+		out = append(out, s)
+	}
 	if s := l.sampling(); s != "" {
 		out = append(out, s)
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/html"
 
 	"appliance/internal/blockstore"
+	"appliance/internal/live"
 	"appliance/internal/querier"
 	"appliance/internal/readapi"
 	"appliance/internal/spool"
@@ -72,7 +73,7 @@ type aSpan struct {
 	service, name     string
 	kind              ptrace.SpanKind
 	from, to          time.Duration // after began
-	failed            bool
+	failed, undecided bool
 	state             string
 	more              func(ptrace.Span)
 }
@@ -87,6 +88,9 @@ func (w *world) keep(at time.Time, spans ...aSpan) {
 	for _, s := range spans {
 		rs := all.ResourceSpans().AppendEmpty()
 		rs.Resource().Attributes().PutStr("service.name", s.service)
+		if s.undecided { // as internal/live has it
+			rs.Resource().Attributes().PutBool(live.UndecidedKey, true)
+		}
 		p := rs.ScopeSpans().AppendEmpty().Spans().AppendEmpty()
 		p.SetTraceID(pcommon.TraceID{15: s.trace})
 		p.SetSpanID(pcommon.SpanID{7: s.id})

@@ -28,6 +28,14 @@ type Explanation struct {
 // Probability is the share of traces that the threshold keeps.
 func (e *Explanation) Probability() float64 { return float64(keepNone-e.Threshold) / keepNone }
 
+// By names what decided, for a person.
+func (e *Explanation) By() string {
+	if e.Rule == "" {
+		return "no rule"
+	}
+	return fmt.Sprintf("rule %q", e.Rule)
+}
+
 // Explain reads the verdicts on a trace, oldest first, with or without a Line
 // that is running. fsys nil is durable.OS.
 func Explain(fsys durable.FS, dir string, id [16]byte) ([]Explanation, error) {

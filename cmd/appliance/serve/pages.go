@@ -11,6 +11,8 @@ import (
 	"appliance/cmd/appliance/status"
 	"appliance/internal/otlpjson"
 	"appliance/internal/pages"
+	"appliance/internal/plural"
+	"appliance/internal/tail"
 	"appliance/sampler"
 )
 
@@ -18,12 +20,15 @@ import (
 func (a *appliance) newPages() (*pages.Handler, error) {
 	o := pages.Options{
 		Status: func() pages.Status { return status.Page(a.status()) }, History: a.history, Tenants: a.conf.Receiver.Tenants,
-		NotFound: func(_ string, id [16]byte) []string { return a.whyNotFound(id) }, WriteOTLP: otlpjson.Write,
+		NotFound: a.whyNotFound, WriteOTLP: otlpjson.Write,
 		Version: a.versions.Version, Logger: a.logger,
 	}
 	if engine := a.storage.reads(); engine != nil {
 		o.Engine = engine
 		o.Services = pages.StoredServices(engine)
+	}
+	if a.tail != nil && IsEmbedded(a.conf) { // a Tempo elsewhere gets what was decided
+		o.Undecided = func() bool { return a.tail.Status().Traces > 0 }
 	}
 	if a.meter != nil {
 		o.Services = countedServices{a.meter, o.Services, time.Now}
@@ -32,7 +37,8 @@ func (a *appliance) newPages() (*pages.Handler, error) {
 }
 
 // whyNotFound says what may have become of a trace that nobody has.
-func (a *appliance) whyNotFound(id [16]byte) (out []string) {
+func (a *appliance) whyNotFound(tenant string, id [16]byte) []string {
+	out := a.leftOut(tenant, id)
 	a.pressure.mu.Lock()
 	configured := a.pressure.configured
 	a.pressure.mu.Unlock()
@@ -57,6 +63,10 @@ func (a *appliance) whyNotFound(id [16]byte) (out []string) {
 		kept += " and in the archive without an end"
 	}
 	out = append(out, kept+": an older trace is not here.")
+	if s.Store == nil && s.Ledger.Undecided > 0 {
+		out = append(out, plural.Of(int(s.Ledger.Undecided), "span")+
+			" wait for the verdict of tail rules and cannot be read before; it may be among them.")
+	}
 	for _, c := range []struct {
 		n    int64
 		what string
@@ -70,6 +80,25 @@ func (a *appliance) whyNotFound(id [16]byte) (out []string) {
 		}
 	}
 	return append(out, "Its sender may have sampled it out, sent it elsewhere, or not sent it yet.")
+}
+
+// leftOut says which rule of tail sampling left a trace out, if one did.
+func (a *appliance) leftOut(tenant string, id [16]byte) (out []string) {
+	if a.tail == nil {
+		return nil
+	}
+	found, err := tail.Explain(nil, TailDir(a.conf), id)
+	if err != nil {
+		a.logger.Warn("verdicts of tail sampling cannot be read", "err", err)
+		return []string{"A rule of tail sampling may have left it out; the verdicts cannot be read: " + err.Error()}
+	}
+	for _, v := range found {
+		if v.Tenant == tenant && !v.Kept {
+			out = append(out, fmt.Sprintf("Tail sampling: %s left it out at %s UTC. See: appliance tail explain %x",
+				v.By(), v.Time.UTC().Format(time.DateTime), id))
+		}
+	}
+	return out
 }
 
 // newHistory is what the status page plots.

@@ -17,10 +17,14 @@ func (a *appliance) openMeter() {
 	if a.conf.Metrics.MaxSeries == 0 {
 		return
 	}
-	meter, err := red.Open(red.Options{
+	o := red.Options{
 		Dir: filepath.Join(a.conf.DataDir, "red"), FS: durable.OS, Logger: a.logger,
 		MaxSeries: a.conf.Metrics.MaxSeries, PairWait: a.conf.Metrics.PairWait,
-	})
+	}
+	if a.reloadsTail() { // there are rules
+		o.Verdict = a.tail.Verdict
+	}
+	meter, err := red.Open(o)
 	if err != nil {
 		a.logger.Error("counts of spans by service begin at zero", "err", err)
 	}

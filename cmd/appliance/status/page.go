@@ -93,12 +93,20 @@ func partsOf(s Status) []pages.Part {
 	account := pages.Part{Title: "Every span", Rows: []pages.Row{
 		count("received", l.Received, ""), count("sampled out", Sum(l.SampledOut), reasons(l.SampledOut)),
 		count("ruled out", Sum(l.RuledOut), reasons(l.RuledOut)), count("rejected", Sum(l.Rejected), reasons(l.Rejected)),
-		count("kept", l.Kept, ""), count("of these pending", l.Pending, pendingText(s)), count("stuck", l.Stuck, ""),
-		count("proven", l.Proven, ""), count("discarded", Sum(l.Discarded), reasons(l.Discarded)), count("damaged", l.Damaged, ""),
-		count("unaccounted", l.Unaccounted, ""), count("acknowledged loss", l.AcknowledgedLoss, ""),
+		count("kept", l.Kept, ""), count("of these pending", l.Pending, pendingText(s)),
 	}}
+	if s.Tail != nil {
+		account.Rows = append(account.Rows, count("of these undecided", l.Undecided, undecidedText(s.Tail)))
+	}
+	account.Rows = append(account.Rows,
+		count("stuck", l.Stuck, ""), count("proven", l.Proven, ""), count("discarded", Sum(l.Discarded), reasons(l.Discarded)), count("damaged", l.Damaged, ""),
+		count("unaccounted", l.Unaccounted, ""), count("acknowledged loss", l.AcknowledgedLoss, ""),
+	)
 	storage := pages.Part{Title: "Storage", Rows: []pages.Row{{Name: "storage", Value: tempoText(s.Tempo)}, {Name: "spool", Value: spoolText(s.Spool)}}}
 	add := func(name, value string) { storage.Rows = append(storage.Rows, pages.Row{Name: name, Value: value}) }
+	if s.Tail != nil {
+		add("tail", tailText(s.Tail))
+	}
 	if s.Store != nil {
 		add("blocks", storeText(s.Store))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"appliance/archive"
 	"appliance/internal/pages"
+	"appliance/internal/tail"
 )
 
 // Of everything that can be wrong the page says what to do.
@@ -66,6 +67,7 @@ func troubles(p pages.Status) (n int) {
 // The page has the facts of the text.
 func TestStatusPage(t *testing.T) {
 	s := busy()
+	s.Tail, s.Ledger.Undecided = &tail.Status{Traces: 12, Verdicts: 345}, 78
 	p := Page(s)
 	if p.Text != Text(s, nil) || !p.Ready || p.Uptime < time.Hour {
 		t.Errorf("%+v", p)
@@ -76,7 +78,7 @@ func TestStatusPage(t *testing.T) {
 			all.WriteString(r.Name + " " + r.Value + " " + r.Note + "\n")
 		}
 	}
-	for _, want := range []string{"received 1,234,567", "sampled out 1,000,000 random 999,000, rate 1,000", "of these pending 4,567", "spool 64 MiB of 4.0 GiB", "blocks 12 blocks"} {
+	for _, want := range []string{"received 1,234,567", "sampled out 1,000,000 random 999,000, rate 1,000", "of these pending 4,567", "of these undecided 78 12 traces that no tail rule has decided on yet", "tail 345 verdicts", "spool 64 MiB of 4.0 GiB", "blocks 12 blocks"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("%q is not among\n%s", want, all.String())
 		}

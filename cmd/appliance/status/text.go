@@ -55,7 +55,7 @@ func Text(s Status, last *Status) string {
 	span("kept", l.Kept, w.Kept, "")
 	span("  pending", l.Pending, w.Pending, pendingText(s))
 	if s.Tail != nil {
-		span("    undecided", l.Undecided, w.Undecided, plural.Of(int(s.Tail.Traces), "trace")+" that no tail rule has decided on yet")
+		span("    undecided", l.Undecided, w.Undecided, undecidedText(s.Tail))
 	}
 	if l.Stuck != 0 {
 		span("  stuck", l.Stuck, w.Stuck, "tempo does not take them; see `appliance spool stuck list`")
@@ -209,6 +209,10 @@ func storeText(s *blockstore.Status) string {
 		text += "; last error: " + s.LastError
 	}
 	return text
+}
+
+func undecidedText(t *tail.Status) string {
+	return plural.Of(int(t.Traces), "trace") + " that no tail rule has decided on yet"
 }
 
 // tailText is what tail sampling remembers, and what it could not do as asked.
