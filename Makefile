@@ -20,7 +20,7 @@ RACE      = ./archive/store ./internal/config ./internal/durable/... ./internal/
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
 
-.PHONY: build release release-version release-test install-test test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
+.PHONY: build release release-version release-test install-test test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring e2e-browser store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(filter linux,$(shell go env GOOS)), $(TEXT))' -o $(BIN) ./cmd/appliance
@@ -68,6 +68,9 @@ e2e-blocks: ## blocks of ours beside a real Tempo's, and what that answered; BLO
 
 e2e-monitoring: build ## what Prometheus, Grafana and Compose get, with Debian's Prometheus, as root
 	APPLIANCE_BIN=$(CURDIR)/$(BIN) .ci/monitoring-test
+
+e2e-browser: build ## the pages in a real Chromium, with axe-core, as root; SCREENSHOTS=$PWD/docs/images keeps the pictures
+	APPLIANCE_BIN=$(CURDIR)/$(BIN) .ci/browser-test
 
 store-test: ## the archive's store with versitygw, a full disk, a filesystem that shares bytes; as root
 	.ci/store-test
