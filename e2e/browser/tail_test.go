@@ -11,6 +11,7 @@ import (
 // TestPagesMarkWhatIsUndecided looks at traces while tail rules have not decided
 // on them, and for one that they left out.
 func TestPagesMarkWhatIsUndecided(t *testing.T) {
+	t.Parallel()
 	const rules = `[{name: failed, when: "{ status = error }", keep: all}, {name: rest, keep: none}]`
 	env := map[string]string{"APPLIANCE_TAIL_RULES": rules, "APPLIANCE_TAIL_DECISION_WAIT": "1h"}
 	a := harness.Start(t, harness.Options{Env: env})

@@ -44,6 +44,13 @@ async function open({ base: other, scripts = true, ...how }) {
   });
 }
 
+// reveal has everything rendered, also rows that the page leaves out until they are scrolled to.
+const reveal = () => page.evaluate(() => {
+  const style = new CSSStyleSheet();
+  style.replaceSync('* { content-visibility: visible !important; }');
+  document.adoptedStyleSheets = [style];
+});
+
 const navigated = async (act) => { await Promise.all([page.waitForNavigation({ waitUntil: 'load' }), act()]); };
 
 // press the mouse on an element. Puppeteer's own way waits for callbacks, which never come where JavaScript is off.
@@ -80,8 +87,12 @@ const commands = {
   async enter() { await navigated(() => page.keyboard.press('Enter')); },
   async wait({ selector }) { await page.waitForSelector(selector); },
   async evaluate({ script }) { return { value: await page.evaluate(script) }; },
-  async where() { return { url: page.url().slice(base.length), text: await page.evaluate(() => document.body.innerText) }; },
+  async where() {
+    await reveal();
+    return { url: page.url().slice(base.length), text: await page.evaluate(() => document.body.innerText) };
+  },
   async axe({ looks }) {
+    await reveal();
     await page.evaluate(axe); // by the debugger, which the page's policy does not bind
     const violations = [];
     for (const how of looks) {
