@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"math"
@@ -236,7 +237,11 @@ func (page *searchPage) show(found []*traceql.FoundTrace, tenant string) {
 			Width:    percent(float64(t.Duration) / float64(longest)),
 		}
 		row.Link = traceLink(row.ID, tenant)
-		for _, s := range t.Services {
+		services := slices.Clone(t.Services)
+		slices.SortFunc(services, func(a, b traceql.Service) int {
+			return cmp.Or(cmp.Compare(b.Spans, a.Spans), cmp.Compare(a.Name, b.Name))
+		})
+		for _, s := range services {
 			row.Spans += s.Spans
 			row.Errors += s.Errors
 			if len(row.Services) < mostServices {
