@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 )
 
@@ -37,19 +36,23 @@ func configurationPage() string {
 
 Generated from internal/config by ` + "`make docs`" + `.
 
-Four places, the later ones win: the defaults, a YAML file (` + "`--config FILE` or `APPLIANCE_CONFIG`" + `), environment variables, flags. Every key
-is an environment variable; the main ones are flags. No file is needed.
+Four places, the later ones win: the defaults, a YAML file (` + "`--config FILE` or\n`APPLIANCE_CONFIG`" + `), environment variables, flags. Every key is an environment variable; the main
+ones are flags. No file is needed.
 
-- The file is strict: an unknown key is an error with its line and column. ` + "`appliance config validate FILE`" + ` checks it without starting anything,
-  and names every mistake, also what serve would refuse on this machine, such as a file that is missing there.
-- ` + "`${VAR}` and `${VAR:-default}`" + ` in a value of the file are replaced from the environment, after parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `.
-  A variable must be set, and may be empty; the default also stands for an empty one. An empty ` + "`APPLIANCE_*`" + ` variable, by contrast, counts as not set.
+- The file is strict: an unknown key is an error with its line and column. ` + "`appliance config\n  validate FILE`" + ` checks it without starting anything. It names every mistake, also what serve would
+  refuse on this machine, such as a file that is missing there.
+- ` + "`${VAR}` and `${VAR:-default}`" + ` in a value of the file are replaced from the environment, after
+  parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `. A variable must be set, and may be empty; the default also
+  stands for an empty one. An empty ` + "`APPLIANCE_*`" + ` variable, by contrast, counts as not set.
 - Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
 - In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
-- Secrets are never in the configuration, only in files it names; credentials in URLs are hidden when printed.
-- ` + "`appliance config print`" + ` shows what is in force (also by the variables of [sampling.md](sampling.md)), ` + "`--diff`" + ` what differs from the defaults.
-- SIGHUP, and a change of the file, take over the ` + "`sampler`" + ` keys while running; if the file is not valid, the last good configuration stays. The
-  other keys need a restart, and the log names those that differ from what runs.
+- Secrets are never in the configuration, only in files that it names. Credentials in URLs are
+  hidden when printed.
+- ` + "`appliance config print`" + ` shows what is in force (also by the variables of
+  [sampling.md](sampling.md)), ` + "`--diff`" + ` what differs from the defaults.
+- SIGHUP, and a change of the file, take over the keys of ` + "`sampler` and the rules of `tail`" + ` while
+  running. If the file is not valid, the last good configuration stays. The other keys need a
+  restart, and the log names those that differ from what runs.
 
 | key | type | default | environment | flag | |
 |---|---|---|---|---|---|
@@ -69,20 +72,23 @@ func metricsPage() string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-Generated from cmd/appliance/serve/metrics.go by ` + "`make docs`" + `. Served on ` + "`http.listen`" + ` at /metrics, with those of the Go runtime and the process.
+Generated from cmd/appliance/metrics.go by ` + "`make docs`. Served on `http.listen`" + ` at /metrics, with
+those of the Go runtime and the process.
 
-Of spans only requests answered 200 count; the spans of any other still belong to the client. Over all runs, and in each scrape:
+Of spans only requests answered 200 count; the spans of any other still belong to the client. Over
+all runs, and in each scrape:
 
-- ` + "`appliance_received_spans_total` = `appliance_kept_spans_total` + all `appliance_sampled_out_spans_total` + all `appliance_rejected_spans_total`" + `
-- ` + "`appliance_kept_spans_total` = `appliance_pending_spans` + `appliance_proven_spans_total` + all `appliance_discarded_spans_total` +\n  `appliance_damaged_spans_total` + `appliance_unaccounted_spans`" + `
+- ` + "`appliance_received_spans_total` = `appliance_kept_spans_total` +\n  all `appliance_sampled_out_spans_total` + all `appliance_rejected_spans_total` +\n  all `appliance_ruled_out_spans_total`" + `
+- ` + "`appliance_kept_spans_total` = `appliance_pending_spans` + `appliance_forwarder_stuck_spans` +\n  `appliance_proven_spans_total` + all `appliance_discarded_spans_total` +\n  `appliance_damaged_spans_total` + `appliance_unaccounted_spans` +\n  `appliance_acknowledged_loss_spans`" + `
 
-` + "`appliance_receiver_*`" + ` are the same of this process alone. ` + "`appliance_store_*`" + ` are there where spans are stored in this process,
-` + "`appliance_forwarder_*`" + ` with a Tempo elsewhere.
+` + "`appliance_receiver_*`" + ` are the same of this process alone. ` + "`appliance_store_*`" + ` are there where
+spans are stored in this process, ` + "`appliance_forwarder_*`" + ` with a Tempo elsewhere.
 
 | metric | type | labels | |
 |---|---|---|---|
 `)
-	for _, m := range serve.Metrics() {
+	a := &appliance{storage: &embedded{}}
+	for _, m := range append(a.metrics(), (&elsewhere{}).metrics()...) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind(), strings.Join(m.Labels, ", "), m.Help)
 	}
 	return b.String()
