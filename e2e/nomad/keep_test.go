@@ -27,7 +27,7 @@ func tutorialTrace(i int) string {
 // keepsFor is a retention for which the blocks of these tests are not old.
 const keepsFor = "87600h"
 
-// TestKeepTheirBlocks walks the walk of docs/nomad.md: the tutorial's job is taken over, and the blocks that were copied out
+// TestKeepTheirBlocks walks the walk of docs/tutorial.md: the tutorial's job is taken over, and the blocks that were copied out
 // of its container are put into the volume, as its commands do it.
 func TestKeepTheirBlocks(t *testing.T) {
 	name := image(t)
