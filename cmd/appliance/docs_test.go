@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"appliance/cmd/appliance/serve"
 	"appliance/internal/config"
 )
 
@@ -72,8 +73,8 @@ func metricsPage() string {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-Generated from cmd/appliance/metrics.go by ` + "`make docs`. Served on `http.listen`" + ` at /metrics, with
-those of the Go runtime and the process.
+Generated from cmd/appliance/serve/metrics.go by ` + "`make docs`. Served on `http.listen`" + ` at
+/metrics, with those of the Go runtime and the process.
 
 Of spans only requests answered 200 count; the spans of any other still belong to the client. Over
 all runs, and in each scrape:
@@ -87,8 +88,7 @@ spans are stored in this process, ` + "`appliance_forwarder_*`" + ` with a Tempo
 | metric | type | labels | |
 |---|---|---|---|
 `)
-	a := &appliance{storage: &embedded{}}
-	for _, m := range append(a.metrics(), (&elsewhere{}).metrics()...) {
+	for _, m := range serve.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind(), strings.Join(m.Labels, ", "), m.Help)
 	}
 	return b.String()
