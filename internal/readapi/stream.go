@@ -117,8 +117,8 @@ func valuesAsked[T any](
 	}
 }
 
-// MetricsQueryRange answers with series. Without a step a range has no points,
-// and the answer is empty, as in Tempo.
+// MetricsQueryRange answers with series. Without a step, as tempo-cli asks, it is
+// that of a request over HTTP without one.
 func (s streamer) MetricsQueryRange(
 	asked *tempopb.QueryRangeRequest, to tempopb.StreamingQuerier_MetricsQueryRangeServer,
 ) error {
@@ -130,7 +130,7 @@ func (s streamer) MetricsQueryRange(
 			return nil, nil, asTempo(err)
 		}
 		if req.Step <= 0 {
-			return &tempopb.QueryRangeResponse{}, nil, nil
+			req.Step = defaultStep(req.End - req.Start)
 		}
 		answer, err := s.Engine.Metrics(ctx, req)
 		if err != nil {
