@@ -1,6 +1,9 @@
 package traceql
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
 // evaluation reads one batch for one query. It keeps the columns that were
 // read.
@@ -101,7 +104,7 @@ func (e *evaluation) match(f Field, p *Predicate, want *Bitmap) (*Bitmap, error)
 	case !unscoped(f):
 		return e.matchOne(f, p, want)
 	}
-	spans, err := e.matchOne(resourceField(f), p, want)
+	spans, err := e.matchOne(resourceField(f), cmp.Or(p.ofResource, p), want)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (p *plan) widen() {
 func (p *plan) tellMask(m mask) {
 	switch m := m.(type) {
 	case fieldMask:
-		m.pred.siblings = p.siblings(m.field, m.pred)
+		p.tellScopes(m)
 	case notMask:
 		p.tellMask(m.x)
 	case logicMask:
@@ -96,6 +96,19 @@ func (p *plan) tellMask(m mask) {
 	case exprMask:
 		p.tellExpr(m.x)
 	}
+}
+
+// tellScopes tells a comparison its siblings. What finds a resource's values finds
+// none of a span.
+func (p *plan) tellScopes(m fieldMask) {
+	if m.field.Intrinsic != IntrinsicNone || !unscoped(m.field) {
+		m.pred.siblings = p.siblings(m.field, m.pred)
+		return
+	}
+	m.pred.siblings = p.siblings(spanField(m.field), m.pred)
+	ofResource := *m.pred
+	ofResource.siblings = p.siblings(resourceField(m.field), m.pred)
+	m.pred.ofResource = &ofResource
 }
 
 func (p *plan) tellExpr(x expr) {

@@ -23,6 +23,9 @@ type Predicate struct {
 	// siblings find values of other types that the predicate then looks at too
 	// (finders.go).
 	siblings []*Predicate
+	// ofResource is the predicate for values of resources, where the attribute
+	// has no scope and others find them. nil: it is this one.
+	ofResource *Predicate
 	// seesOdd makes the predicate look at Vector.Odd.
 	seesOdd bool
 }

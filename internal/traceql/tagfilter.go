@@ -1,5 +1,7 @@
 package traceql
 
+import "unicode/utf8"
+
 // ParseTagFilter reads the query that narrows down a list of tags or values.
 // An editor sends it while it is being written, so whatever cannot be
 // understood is left out. nil means that there is no condition left.
@@ -8,6 +10,9 @@ package traceql
 // that are complete and whose attributes have a scope. A query with || or with
 // anything behind the braces does not narrow down.
 func ParseTagFilter(text string) *Query {
+	if !utf8.ValidString(text) {
+		return nil
+	}
 	tokens, ok := filterTokens(text)
 	if !ok {
 		return nil
