@@ -136,7 +136,7 @@ func (b *batch) add(e spool.Entry) {
 // done. Meanwhile a large record is in memory twice.
 func rebuild(log *spool.Spool, s *shipment) (*batch, error) {
 	b := &batch{shipment: s, payload: make([]byte, 0, s.bytes)}
-	_, err := s.read(log, nil, func(e spool.Entry, i int) error {
+	err := s.read(log, func(e spool.Entry, i int) error {
 		end := i + e.Spans
 		out, n, err := wire.Filter(b.payload, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {
 			keep := i < end && !s.finished.has(i) && !s.taken.has(i)

@@ -34,7 +34,7 @@ func (s *shipment) giveUp(log *spool.Spool) error {
 		return log.Release(s.positions()...)
 	}
 	var asides []spool.Aside
-	_, err := s.read(log, nil, func(e spool.Entry, i int) error {
+	err := s.read(log, func(e spool.Entry, i int) error {
 		a := spool.Aside{Record: e.Record, Origin: e.Position}
 		next := i
 		out, n, err := wire.Filter(nil, e.Payload, func(*otlpwire.Span) otlpwire.Verdict {

@@ -157,12 +157,13 @@ var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 
 
 // read calls visit with each record that can be read and the number of its first span. The spans of a record that
 // cannot be read any more are done with: the spool has counted it as lost, or released it.
-func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, first int) error) ([]byte, error) {
+func (s *shipment) read(log *spool.Spool, visit func(e spool.Entry, first int) error) error {
 	if s.entry != "" {
-		return buf, s.readStuck(log, visit)
+		return s.readStuck(log, visit)
 	}
 	first := 0
-	err := s.each(func(pos spool.Position, spans int) error {
+	var buf []byte
+	return s.each(func(pos spool.Position, spans int) error {
 		e, err := log.ReadAt(pos, buf)
 		switch {
 		case errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone):
@@ -178,5 +179,4 @@ func (s *shipment) read(log *spool.Spool, buf []byte, visit func(e spool.Entry, 
 		first += spans
 		return nil
 	})
-	return buf, err
 }

@@ -184,7 +184,8 @@ func (l *Leaser) term(ctx context.Context, began time.Time, work func(context.Co
 	if lost {
 		stop(errLost)
 		l.o.Logger.Warn("the archiver's lock is lost; its work stops", "path", l.o.Path, "fence", t.Fence)
-		<-finished // however long it takes: two must never work at once
+		err := <-finished // however long it takes: two must never work at once
+		l.o.Logger.Debug("the work of the lost lock has ended", "path", l.o.Path, "err", err)
 		return ctx.Err() != nil, nil
 	}
 	l.release(ctx)

@@ -60,8 +60,10 @@ func (c *Cluster) lastLog(ctx context.Context, stub *api.AllocationListStub, tas
 				return lastOf(text.String())
 			}
 			text.Write(frame.Data)
-		case <-failed:
-			return lastOf(text.String())
+		case err, open := <-failed:
+			if err != nil || !open { // what came until then is all there is
+				return lastOf(text.String())
+			}
 		case <-ctx.Done():
 			return lastOf(text.String())
 		}

@@ -53,7 +53,7 @@ func (f *archiveFlags) complete(cmd *cobra.Command, words func(context.Context, 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	defer a.close()
+	defer func() { _ = a.close() }() // a completion says nothing of it
 	found, err := words(ctx, a)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError

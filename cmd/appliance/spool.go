@@ -38,7 +38,7 @@ func newSpoolStatusCommand() *cobra.Command {
 		case "jsonl":
 			err = writeList(w, output, st.Segments, nil)
 		default:
-			err = writeSpool(w, dir, st)
+			writeSpool(w, dir, st)
 		}
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func newSpoolStatusCommand() *cobra.Command {
 	})
 }
 
-func writeSpool(w io.Writer, dir string, st spool.Status) error {
+func writeSpool(w io.Writer, dir string, st spool.Status) {
 	fmt.Fprintf(w, "%s  %s in %s\n", dir, humanize.IBytes(uint64(st.Bytes)), several(len(st.Segments), "segment"))
 	row := func(name string, c spool.Counts) {
 		fmt.Fprintf(w, "  %-10s %15s %-5s %12s %s\n", name,
@@ -77,7 +77,6 @@ func writeSpool(w io.Writer, dir string, st spool.Status) error {
 		fmt.Fprintf(w, "  %-24s %9s  %12s %s, %s pending, %s\n", g.Name, humanize.IBytes(uint64(g.Bytes)),
 			humanize.Comma(g.Total.Spans), plural.Noun(g.Total.Spans, "span"), humanize.Comma(g.Pending.Spans), sealed)
 	}
-	return nil
 }
 
 func newSpoolVerifyCommand() *cobra.Command {

@@ -111,20 +111,20 @@ func (v *anyValue) elements(visit func(e anyValue)) error {
 	return f.Err()
 }
 
-// elementKind is the kind of all elements of an array if that is one which has
-// a column: text, bool, integer or double. ok is false otherwise. Of an empty
-// array it is anyNone.
-func (v *anyValue) elementKind() (kind uint8, n int, ok bool, err error) {
+// hasColumn says that all elements of an array are of one kind which has a
+// column: text, bool, integer or double. An empty array has one.
+func (v *anyValue) hasColumn() (ok bool, err error) {
+	var kind uint8 = anyNone
 	ok = true
 	err = v.elements(func(e anyValue) {
-		if n++; n == 1 {
+		if kind == anyNone {
 			kind = e.kind
 		}
 		if e.kind != kind || kind < anyText || kind > anyDouble {
 			ok = false
 		}
 	})
-	return kind, n, ok, err
+	return ok, err
 }
 
 // appendJSON appends an AnyValue as protobuf's JSON has it.

@@ -193,7 +193,7 @@ func (d *digester) value(key uint64, v *anyValue) (uint64, error) {
 	case anyText, anyBool, anyInt, anyDouble:
 		return foldScalar(fold(hashAttribute, key), v), nil
 	case anyArray:
-		_, _, ok, err := v.elementKind()
+		ok, err := v.hasColumn()
 		if err != nil {
 			return 0, err
 		}

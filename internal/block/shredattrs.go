@@ -17,7 +17,7 @@ func (s *shredder) attribute(o Owner, key []byte, v *anyValue) error {
 		return nil
 	case anyArray:
 		s.plain = false
-		_, _, ok, err := v.elementKind()
+		ok, err := v.hasColumn()
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (b *Block) Verify(ctx context.Context, key uint64) (Report, error) {
 	if err := b.file.VerifyHead(ctx); err != nil {
 		return r, damaged(err)
 	}
-	if err := b.verifyMeta(ctx); err != nil {
+	if err := b.verifyMeta(); err != nil {
 		return r, err
 	}
 	if err := b.verifyIDs(ctx); err != nil {
@@ -100,7 +100,7 @@ func (b *Block) verifyColumns(ctx context.Context, key uint64, r *Report) error 
 	return nil
 }
 
-func (b *Block) verifyMeta(ctx context.Context) error {
+func (b *Block) verifyMeta() error {
 	m := &b.meta
 	if m.FooterSize != 0 && m.FooterSize != b.file.FooterLen {
 		return fmt.Errorf("%w: the footer of %s has %d bytes, and %s says %d", ErrDamaged, DataName, b.file.FooterLen, MetaName, m.FooterSize)

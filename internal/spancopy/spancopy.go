@@ -17,9 +17,9 @@ import (
 // block does not hold them; nor does the order of attributes. What is not
 // protobuf counts as the bytes that it is.
 func AppendKey(dst, span, scope, resource []byte) []byte {
-	dst = appendPart(dst, spanShape.append(nil, span))
-	dst = appendPart(dst, scopeShape.append(nil, scope))
-	return appendPart(dst, resourceShape.append(nil, resource))
+	dst = appendPart(dst, spanShape.canonical(span))
+	dst = appendPart(dst, scopeShape.canonical(scope))
+	return appendPart(dst, resourceShape.canonical(resource))
 }
 
 func appendPart(dst, part []byte) []byte {
@@ -58,8 +58,8 @@ var (
 	}
 )
 
-// append appends the canonical form of a message.
-func (s shape) append(dst, message []byte) []byte {
+// canonical is the canonical form of a message; it may be message itself.
+func (s shape) canonical(message []byte) []byte {
 	parts := make([][][]byte, len(s))
 	f := otlpwire.NewFields(message)
 	for f.Next() {
@@ -74,7 +74,7 @@ func (s shape) append(dst, message []byte) []byte {
 				continue
 			}
 		case r.message != nil:
-			part = r.message.append(nil, f.Bytes)
+			part = r.message.canonical(f.Bytes)
 		}
 		if s[n].kind == one {
 			parts[n] = parts[n][:0]
@@ -85,8 +85,9 @@ func (s shape) append(dst, message []byte) []byte {
 		parts[n] = append(parts[n], part)
 	}
 	if f.Err() != nil {
-		return append(dst, message...)
+		return message
 	}
+	var dst []byte
 	for n, list := range parts {
 		if len(list) == 0 {
 			continue
