@@ -55,9 +55,9 @@ func newStoreReport(o storeOptions) *storeReport {
 	}
 }
 
-func (s *storeResult) perCPUSecond() float64 { return ratio(float64(s.Spans), s.CPUSeconds) }
+func (r *storeResult) perCPUSecond() float64 { return ratio(float64(r.Spans), r.CPUSeconds) }
 
-func (s *storeResult) perSpan(bytes int64) float64 { return ratio(float64(bytes), float64(s.Spans)) }
+func (r *storeResult) perSpan(bytes int64) float64 { return ratio(float64(bytes), float64(r.Spans)) }
 
 func (r *storeRun) server(name string) *storeResult {
 	i := slices.IndexFunc(r.Servers, func(s *storeResult) bool { return s.Name == name })
@@ -101,8 +101,8 @@ func (r *storeRun) print(out io.Writer) {
 		100*ratio(a.perCPUSecond(), r.server(limit).perCPUSecond()))
 }
 
-func (s *storeResult) refused() (n int64) {
-	for _, times := range s.Bad {
+func (r *storeResult) refused() (n int64) {
+	for _, times := range r.Bad {
 		n += times * uniqueSpans
 	}
 	return n

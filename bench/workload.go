@@ -191,6 +191,6 @@ func zstdBody(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer z.Close()
-	return z.EncodeAll(b, nil), nil
+	text := z.EncodeAll(b, nil)
+	return text, z.Close()
 }

@@ -48,7 +48,7 @@ func run(name string, args []string) int {
 		if len(line) > 0 {
 			var e event
 			if json.Unmarshal(line, &e) != nil {
-				os.Stdout.Write(line)
+				_, _ = os.Stdout.Write(line)
 				continue
 			}
 			key := e.Package + e.ImportPath + " " + e.Test

@@ -73,7 +73,7 @@ func parse(root, file string) (*sabotage, error) {
 		return nil, err
 	}
 	if s.what == "" || len(s.changed) == 0 || (s.test == nil) == (s.e2e == nil) {
-		return nil, fmt.Errorf("%s: it needs a line of text, one of test: and e2e:, and a file:", file)
+		return nil, fmt.Errorf("%s: it needs a line of text, a line test: or e2e:, and a line file: with a path", file)
 	}
 	return s, nil
 }

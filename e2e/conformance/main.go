@@ -82,7 +82,7 @@ func replay(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // every answer has been read
 	var results []conformance.Result
 	for _, path := range fs.Args() {
 		_, lines, err := conformance.Read(path)

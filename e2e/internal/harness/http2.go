@@ -29,7 +29,7 @@ func DialHTTP2(t testing.TB, address string, settings ...http2.Setting) *HTTP2 {
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() }) // the peer may have closed it
 	// A small window, so that answers nobody reads are soon the server's to hold.
 	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)

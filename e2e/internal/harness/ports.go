@@ -24,7 +24,9 @@ func FreePort(t testing.TB) string {
 	for range ports {
 		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+(portsFrom+portsUsed.Add(1))%ports)
 		if l, err := net.Listen("tcp", addr); err == nil {
-			l.Close()
+			if err := l.Close(); err != nil {
+				t.Fatalf("close %s again: %v", addr, err)
+			}
 			return addr
 		}
 	}
@@ -38,6 +40,5 @@ func Listens(addr string) bool {
 	if err != nil {
 		return false
 	}
-	c.Close()
-	return true
+	return c.Close() == nil
 }

@@ -109,7 +109,7 @@ func readBlock(path string, visit func(content)) error {
 		return fmt.Errorf("open %s of %d bytes: %w", path, info.Size(), err)
 	}
 	r := parquet.NewGenericReader[blockTrace](file)
-	defer r.Close()
+	defer func() { _ = r.Close() }() // only read from
 	// One at a time: what was read of a row may lie in a buffer that the next row group reuses.
 	for rows := make([]blockTrace, 1); ; {
 		n, err := r.Read(rows)
