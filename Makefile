@@ -20,9 +20,9 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 NOT_RACED = appliance/cmd/appliance
 RACE      = $(filter-out $(NOT_RACED),$(shell go list ./...))
 
-FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red receiver sampler archive
+FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red internal/rules internal/tail receiver sampler archive
 
-.PHONY: build release release-version release-test install-test test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring e2e-browser store-test torture mutants bench-peer bench-store bench-block bench-query docs fuzz
+.PHONY: build release release-version release-test install-test test race race-packages lint image image-test e2e e2e-blocks e2e-archive e2e-nomad e2e-monitoring e2e-browser store-test torture mutants bench-peer bench-store bench-block bench-query bench-tail docs fuzz
 
 build: ## a static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)$(if $(filter linux,$(shell go env GOOS)), $(TEXT))' -o $(BIN) ./cmd/appliance
@@ -106,6 +106,10 @@ bench-query: build ## what an answer costs beside a real Tempo, about the same b
 	.ci/peers/build tempo
 	go build -trimpath -o .cache/bench-query ./.ci/bench-query
 	.cache/bench-query $(BENCH_ARGS)
+
+bench-tail: build ## tail sampling beside the Collector's; BENCH_ARGS="-spans 3000000 -wait 3m" for the large one
+	.ci/peers/build otelcol
+	cd bench && go run . tail -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target of the main module, one after the other
