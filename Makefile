@@ -17,7 +17,8 @@ LDFLAGS   = -s -w -X main.version=$(VERSION)
 
 # The race detector covers every package but those that are named here, each with its reason.
 # cmd/appliance: its tests start a process for each command, and take minutes; what runs for long is cmd/appliance/serve.
-NOT_RACED = appliance/cmd/appliance
+# internal/traceql: it starts no goroutine, and internal/querier runs it from many.
+NOT_RACED = appliance/cmd/appliance appliance/internal/traceql
 RACE      = $(filter-out $(NOT_RACED),$(shell go list ./...))
 
 FUZZED = internal/otlpwire internal/spool internal/block internal/block/parquet internal/live internal/traceql internal/readapi internal/red internal/rules internal/tail receiver sampler archive
