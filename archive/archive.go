@@ -10,8 +10,8 @@ import (
 	"appliance/archive/store"
 )
 
-// Archive is what a person does with a store of archived blocks. It needs no server and no Archiver; both may work on
-// the store at the same time.
+// Archive is what a person does with a store of archived blocks. It needs no
+// server and no Archiver; both may work on the store at the same time.
 type Archive struct {
 	store store.Store
 	now   func() time.Time
@@ -27,8 +27,9 @@ var (
 	ErrAmbiguous = errors.New("more than one block begins so")
 )
 
-// resolve finds the one block with a manifest, be that damaged, whose id begins with prefix. Where two tenants have blocks of
-// one id, tenant/prefix tells them apart.
+// resolve finds the one block with a manifest, be that damaged, whose id begins
+// with prefix. Where two tenants have blocks of one id, tenant/prefix tells
+// them apart.
 func (inv *inventory) resolve(prefix string) (ref, error) {
 	tenant, block, ok := strings.Cut(prefix, "/")
 	if !ok {
@@ -57,7 +58,8 @@ type Detail struct {
 	Damage   string    `json:"damage,omitempty"` // of the manifest
 }
 
-// Show returns what is known of the block whose id is, or uniquely begins with, prefix; see ErrNoBlock, ErrAmbiguous.
+// Show returns what is known of the block whose id is, or uniquely begins with,
+// prefix; see ErrNoBlock, ErrAmbiguous.
 func (a *Archive) Show(ctx context.Context, prefix string) (*Detail, error) {
 	inv, err := takeInventory(ctx, a.store)
 	if err != nil {

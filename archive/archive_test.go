@@ -40,7 +40,8 @@ func TestListFilters(t *testing.T) {
 	}
 }
 
-// The order of tenants in a listing is not that of their names, which must not make blocks look missing.
+// The order of tenants in a listing is not that of their names, which must not
+// make blocks look missing.
 func TestTenantsOfSimilarNames(t *testing.T) {
 	t.Parallel()
 	src := levelZeroDir(t)
@@ -146,7 +147,8 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// A prune that is interrupted anywhere is finished by the next, and nothing looks damaged meanwhile.
+// A prune that is interrupted anywhere is finished by the next, and nothing
+// looks damaged meanwhile.
 func TestInterruptedPrune(t *testing.T) {
 	t.Parallel()
 	for at := 1; at < 100; at++ {

@@ -17,7 +17,8 @@ const (
 	stateUnfinished                   // no block yet
 	stateDone                         // archived
 	stateCovered                      // its spans are archived in other blocks
-	stateDeleted                      // purged; its files may be there for as long as a query reads them
+	// purged; its files may be there for as long as a query reads them
+	stateDeleted
 )
 
 // known is what an archiver knows of a block of its source.
@@ -32,11 +33,13 @@ type known struct {
 	bytes      int64
 	print      [sha256.Size]byte // of what the source said of it
 	failed     bool              // when it was last tried
-	refused    uint64            // number of the scan after which it could not be deleted last, 0 for none
+	// number of the scan after which it could not be deleted last, 0 for none
+	refused uint64
 }
 
-// Archiver copies the blocks of a source to a store, and purges those of the embedded block store. Run or RunOnce is called
-// once at a time; Status at any time. Several archivers may work on one store.
+// Archiver copies the blocks of a source to a store, and purges those of the
+// embedded block store. Run or RunOnce is called once at a time; Status at any
+// time. Several archivers may work on one store.
 type Archiver struct {
 	opt  Options
 	copy copier
@@ -48,15 +51,18 @@ type Archiver struct {
 	scanned time.Time // start of the last whole listing; monotonic
 
 	// Only Run and RunOnce, one at a time, touch these.
-	scans      uint64
-	recalled   bool
-	doubt      string       // why the archive is in doubt, from the pass that runs
-	damaged    map[ref]bool // archived copies that are marked so
-	apart      bool         // the store and the source were seen to be, in this term or since the last scan
-	sureAt     uint64       // the scan since which the store was last seen to be the right one
-	stored     int64        // bytes of all archived blocks, also by others, as they were counted last
-	counted    time.Time    // when that was; monotonic
-	foreign    map[ref]ref  // archived copies that are not of the bytes of the source's block, by which they seem to be
+	scans    uint64
+	recalled bool
+	doubt    string       // why the archive is in doubt, from the pass that runs
+	damaged  map[ref]bool // archived copies that are marked so
+	// the store and the source were seen to be, in this term or since the last scan
+	apart  bool
+	sureAt uint64 // the scan since which the store was last seen to be the right one
+	// bytes of all archived blocks, also by others, as they were counted last
+	stored  int64
+	counted time.Time // when that was; monotonic
+	// archived copies that are not of the bytes of the source's block, by which they seem to be
+	foreign    map[ref]ref
 	verified   map[ref]int64
 	fresh      int // manifests that the catalog lacks
 	cataloged  time.Time
@@ -95,8 +101,9 @@ func New(o Options) (*Archiver, error) {
 // Source is what the Archiver copies from.
 func (a *Archiver) Source() Source { return a.opt.Source }
 
-// Run archives what appears in the source, and purges, until ctx ends; then it returns nil. Errors are counted and
-// logged, and what did not succeed is tried again with the next look. It may be called again: others may have archived
+// Run archives what appears in the source, and purges, until ctx ends; then it
+// returns nil. Errors are counted and logged, and what did not succeed is tried
+// again with the next look. It may be called again: others may have archived
 // the storage of a Tempo elsewhere meanwhile.
 func (a *Archiver) Run(ctx context.Context) error {
 	a.begin()
@@ -142,15 +149,17 @@ type Outcome struct {
 	left                      bool  // more is due, and time was up
 }
 
-// RunOnce archives everything that is due, and purges nothing. It calls progress, which may be nil, from time to time.
-// The error is that of the source or the store as a whole; those of single blocks are in the Outcome.
+// RunOnce archives everything that is due, and purges nothing. It calls
+// progress, which may be nil, from time to time. The error is that of the
+// source or the store as a whole; those of single blocks are in the Outcome.
 func (a *Archiver) RunOnce(ctx context.Context, progress func(Progress)) (Outcome, error) {
 	out, err := a.pass(ctx, progress, 0)
 	a.remember(ctx, true)
 	return out, errors.Join(err, ctx.Err())
 }
 
-// pass looks at the source and copies what is due. After limit, if that is not 0, it begins with no other block.
+// pass looks at the source and copies what is due. After limit, if that is not
+// 0, it begins with no other block.
 func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
 	out, err := a.tryPass(ctx, progress, limit)
 	if err != nil {
@@ -196,7 +205,8 @@ func (a *Archiver) tryPass(ctx context.Context, progress func(Progress), limit t
 	return out, nil
 }
 
-// proveApart sees for itself that the store and the source are two places, once a term and again before a purge.
+// proveApart sees for itself that the store and the source are two places, once
+// a term and again before a purge.
 func (a *Archiver) proveApart(ctx context.Context) error {
 	if a.apart {
 		return nil
@@ -211,7 +221,8 @@ func (a *Archiver) proveApart(ctx context.Context) error {
 	return err
 }
 
-// recogniseStore holds up all purging while the store is not that of the last run. Archiving goes on.
+// recogniseStore holds up all purging while the store is not that of the last
+// run. Archiving goes on.
 func (a *Archiver) recogniseStore(ctx context.Context) error {
 	if a.opt.StoreFile == "" {
 		return nil
@@ -287,7 +298,8 @@ func (a *Archiver) blockFailed(ctx context.Context, r ref, err error) {
 	}
 }
 
-// archiveBlock makes one block safe. It returns nil and no error when other archived blocks cover it.
+// archiveBlock makes one block safe. It returns nil and no error when other
+// archived blocks cover it.
 func (a *Archiver) archiveBlock(ctx context.Context, r ref, archived *[]entry) (*Manifest, error) {
 	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"appliance/archive/store"
 )
 
-// BenchmarkCopy copies a block of 64 MiB (of an encoding that is not read, so that only copying counts), beside what
-// cp and sha256sum and sync take for the same files. The bound is 80 % of their speed.
+// BenchmarkCopy copies a block of 64 MiB (of an encoding that is not read, so
+// that only copying counts), beside what cp and sha256sum and sync take for the
+// same files. The bound is 80 % of their speed.
 func BenchmarkCopy(b *testing.B) {
 	const size = 64 << 20
 	src := filepath.Join(b.TempDir(), "src")

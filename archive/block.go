@@ -31,14 +31,15 @@ type sourceBlock struct {
 	tenant, id string
 	text       []byte // of its meta.json
 	meta       block.Meta
-	marked     bool          // meta.compacted.json is there: Tempo deletes it
-	unmarked   bool          // meta.json is there. Both are while Tempo marks a block on an object store.
-	files      []store.Entry // without the metas and the lineage, sorted by name
-	bytes      int64         // of these and the metas
+	marked     bool // meta.compacted.json is there: Tempo deletes it
+	// meta.json is there. Both are while Tempo marks a block on an object store.
+	unmarked bool
+	files    []store.Entry // without the metas and the lineage, sorted by name
+	bytes    int64         // of these and the metas
 }
 
-// tenants yields the tenants of a Tempo's storage. Other directories, such as that of a file system's lost files,
-// are none.
+// tenants yields the tenants of a Tempo's storage. Other directories, such as
+// that of a file system's lost files, are none.
 func tenants(ctx context.Context, src Source) iter.Seq2[string, error] {
 	return directories(ctx, src, ".", CheckTenant)
 }
@@ -62,8 +63,8 @@ func directories(ctx context.Context, src Source, dir string, check func(string)
 	}
 }
 
-// inspect reads a block's meta and lists its files. It is errUnfinished, with what files there are, when
-// there is no meta or not all of one.
+// inspect reads a block's meta and lists its files. It is errUnfinished, with
+// what files there are, when there is no meta or not all of one.
 func inspect(ctx context.Context, src Source, tenant, id string) (*sourceBlock, error) {
 	b := &sourceBlock{tenant: tenant, id: id}
 	for e, err := range src.List(ctx, tenant+"/"+id) {
@@ -147,8 +148,9 @@ type census struct {
 	digest string // "" where the format's columns are not known
 }
 
-// check holds a block's files against its meta, and takes its census. What it can check depends on the encoding; one
-// that it does not know must at least have files.
+// check holds a block's files against its meta, and takes its census. What it
+// can check depends on the encoding; one that it does not know must at least
+// have files.
 func (b *sourceBlock) check(ctx context.Context, src Source) (census, error) {
 	if !strings.HasPrefix(b.meta.Format, "vParquet") {
 		if len(b.files) == 0 {
@@ -195,7 +197,8 @@ func takeCensus(ctx context.Context, r io.ReaderAt, size int64) (census, error) 
 	return c, err
 }
 
-// checkParquet looks at the two ends of a parquet file: the magic, and a footer that fits between them.
+// checkParquet looks at the two ends of a parquet file: the magic, and a footer
+// that fits between them.
 func checkParquet(r io.ReaderAt, size int64) error {
 	const magic = "PAR1"
 	if size < 12 {

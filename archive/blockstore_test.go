@@ -12,8 +12,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// The real block store deletes what is archived and proven, and nothing else; what a query reads stays until it is done,
-// and counts no more.
+// The real block store deletes what is archived and proven, and nothing else;
+// what a query reads stays until it is done, and counts no more.
 func TestBlockStoreIsPurged(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

@@ -11,12 +11,14 @@ import (
 	"time"
 )
 
-// The catalog is one object that repeats what the manifests say, so that listing 100,000 blocks takes one read and
-// one listing of names. The manifests stay the truth: whoever reads the catalog reconciles it with the listing, and
-// where it is missing, damaged or written by two archivers in turn, nothing is lost but time.
+// The catalog is one object that repeats what the manifests say, so that
+// listing 100,000 blocks takes one read and one listing of names. The manifests
+// stay the truth: whoever reads the catalog reconciles it with the listing, and
+// where it is missing, damaged or written by two archivers in turn, nothing is
+// lost but time.
 //
-// It is text: a first line, one line a block of tab-separated fields sorted by tenant and block, and a last line with
-// the SHA-256 of all before.
+// It is text: a first line, one line a block of tab-separated fields sorted by
+// tenant and block, and a last line with the SHA-256 of all before.
 const (
 	catalogName     = ownPrefix + "catalog"
 	catalogHeader   = "appliance archive catalog 1\n"
@@ -36,8 +38,9 @@ type entry struct {
 	derivedFrom          string // "" where the block has its own id
 }
 
-// ref names a block. Its order is that in which a store lists, where a directory's name counts as if it ended in a
-// slash: tenant a-b comes before tenant a.
+// ref names a block. Its order is that in which a store lists, where a
+// directory's name counts as if it ended in a slash: tenant a-b comes before
+// tenant a.
 type ref struct{ tenant, block string }
 
 func (r ref) compare(o ref) int {

@@ -6,14 +6,17 @@ import (
 )
 
 // Rules on the wall clock, by which a block's age is told:
-//   - While we run, the wall clock must advance as the monotonic one does. Where the two part by more than
-//     clockTolerance between two looks (somebody set the clock, the machine slept), purging stops until they
+//   - While we run, the wall clock must advance as the monotonic one does.
+//     Where the two part by more than clockTolerance between two looks
+//     (somebody set the clock, the machine slept), purging stops until they
 //     have kept step again for clockTrial. A second jump starts the trial anew.
-//   - At start there is only what was written down before. A clock that is behind that, or ahead by more than
-//     a trial, or nothing written down, begins with a trial as well.
+//   - At start there is only what was written down before. A clock that is
+//     behind that, or ahead by more than a trial, or nothing written down,
+//     begins with a trial as well.
 //
-// So a clock that is wrong for less than an hour purges nothing. One that is wrong for longer is believed: then a
-// block may go early, but still only archived and re-read.
+// So a clock that is wrong for less than an hour purges nothing. One that is
+// wrong for longer is believed: then a block may go early, but still only
+// archived and re-read.
 const (
 	clockTolerance = time.Minute
 	clockTrial     = time.Hour // or the retention, where that is shorter

@@ -20,14 +20,16 @@ const copyAttempts = 3
 // errTaken says that something else is kept under a block's id.
 var errTaken = errors.New("other bytes are kept under this id")
 
-// copier copies blocks. A block goes through these stages, and may be left in each of them by a crash:
+// copier copies blocks. A block goes through these stages, and may be left in
+// each of them by a crash:
 //
 //	seen       its meta.json is whole and fits its files
 //	copied     its files are in the store, each durable with its digest taken from the bytes that were kept, and the
 //	           source still says the same
 //	committed  meta.json and then manifest.json are in the store
 //
-// Each step finds what an earlier attempt or another archiver has put, and goes on from there.
+// Each step finds what an earlier attempt or another archiver has put, and goes
+// on from there.
 type copier struct {
 	src    Source
 	dst    store.Store
@@ -40,8 +42,8 @@ type copier struct {
 	damaged func(tenant, id string) bool
 }
 
-// committed returns the manifest of the archived copy of b, or nil when there is none. It trusts digests, and does
-// not read data.
+// committed returns the manifest of the archived copy of b, or nil when there
+// is none. It trusts digests, and does not read data.
 func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, error) {
 	m, err := ReadManifest(ctx, c.dst, b.tenant, b.id)
 	switch {
@@ -54,7 +56,8 @@ func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, erro
 	case err != nil && !isBadManifest(err):
 		return nil, err
 	}
-	// Something else has the id, or the rest of an interrupted copy; this block may be archived under a derived one.
+	// Something else has the id, or the rest of an interrupted copy; this block
+	// may be archived under a derived one.
 	content, err := c.contents(ctx, b)
 	if err != nil {
 		return nil, err
@@ -73,8 +76,8 @@ func (c *copier) committed(ctx context.Context, b *sourceBlock) (*Manifest, erro
 	return nil, nil
 }
 
-// isOf says whether m is the manifest of b's very files, as far as names, sizes and meta.json tell. A marked block
-// may have lost files already.
+// isOf says whether m is the manifest of b's very files, as far as names, sizes
+// and meta.json tell. A marked block may have lost files already.
 func (c *copier) isOf(m *Manifest, b *sourceBlock) bool {
 	if m.SourceBlock() != b.id || m.SourceMeta() != hexSum(sha256.Sum256(b.text)) || c.damaged(m.Tenant, m.Block) {
 		return false
@@ -257,7 +260,8 @@ func (c *copier) text(ctx context.Context, name string, text []byte) (File, erro
 	return file, err
 }
 
-// reader is what Put is given. A local file is handed over as it is, since a local store can share its bytes.
+// reader is what Put is given. A local file is handed over as it is, since a
+// local store can share its bytes.
 func (c *copier) reader(o store.Object) io.Reader {
 	if local, ok := o.(*dirObject); ok && strings.HasPrefix(c.dst.URL(), "file:") {
 		c.moved(local.size)

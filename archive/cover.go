@@ -12,11 +12,14 @@ import (
 // coverTokens is how many spans' tokens are held at a time: 32 MiB, and 4 MiB to check them off.
 const coverTokens = 4 << 20
 
-// covered says whether each span of b, a product of Tempo's compaction, is in an archived block. Tempo keeps no record
-// of which blocks went into one, so the spans themselves are compared: those of the archived blocks of its tenant that
-// overlap it in time. A block whose columns are not known is never covered.
+// covered says whether each span of b, a product of Tempo's compaction, is in
+// an archived block. Tempo keeps no record of which blocks went into one, so
+// the spans themselves are compared: those of the archived blocks of its tenant
+// that overlap it in time. A block whose columns are not known is never
+// covered.
 //
-// Memory is bounded: a block of more spans is compared in several passes, each over its share of the tokens.
+// Memory is bounded: a block of more spans is compared in several passes, each
+// over its share of the tokens.
 func covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, archived []entry) (bool, error) {
 	if !block.Readable(b.meta.Format) {
 		return false, nil
@@ -41,7 +44,8 @@ func covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, a
 	return true, nil
 }
 
-// share is a part of all tokens. The seed is a secret, so that nobody can choose ids whose tokens are those of others.
+// share is a part of all tokens. The seed is a secret, so that nobody can
+// choose ids whose tokens are those of others.
 type share struct{ seed, number, of uint64 }
 
 func (s share) covered(ctx context.Context, src Source, b *sourceBlock, dst store.Store, candidates []entry) (bool, error) {

@@ -51,7 +51,8 @@ func TestBlockThatCannotBeDeleted(t *testing.T) {
 		if s = p.after(time.Minute); s.Purge.HeldBlocks != 1 || d.of(blockB) != 2 {
 			t.Fatalf("asked again: %+v, asked %v", s.Purge, d.asked)
 		}
-		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000) // p.delete fails unless it is read again
+		// p.delete fails unless it is read again
+		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000)
 		d.mu.Lock()
 		d.refused = ""
 		d.mu.Unlock()
@@ -80,8 +81,8 @@ func TestBlockThatIsGoneAlready(t *testing.T) {
 	})
 }
 
-// A deleted block whose files a query still reads counts no more, and is not deleted again. Other bytes in its place are
-// a block like any other.
+// A deleted block whose files a query still reads counts no more, and is not
+// deleted again. Other bytes in its place are a block like any other.
 func TestDeletedBlockIsStillRead(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
@@ -125,7 +126,8 @@ func TestUnfinishedBlockStays(t *testing.T) {
 	})
 }
 
-// A block that is not final is as if it were not there, wherever it is asked for; once it is final it is one like any other.
+// A block that is not final is as if it were not there, wherever it is asked
+// for; once it is final it is one like any other.
 func TestBlockThatIsNotFinal(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

@@ -34,7 +34,8 @@ func (c *copier) contents(ctx context.Context, b *sourceBlock) ([sha256.Size]byt
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
-// derivedIDs yields the ids that a block with such contents gets, one after the other, where its own is taken. Two archivers find the same.
+// derivedIDs yields the ids that a block with such contents gets, one after the
+// other, where its own is taken. Two archivers find the same.
 func derivedIDs(id string, content [sha256.Size]byte) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		u, err := uuid.Parse(id)

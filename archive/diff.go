@@ -7,18 +7,21 @@ import (
 	"appliance/archive/store"
 )
 
-// Difference is what a source has that the archive has not. All lists are sorted as the source lists them.
+// Difference is what a source has that the archive has not. All lists are
+// sorted as the source lists them.
 type Difference struct {
 	Same       int     `json:"same"`    // blocks that are archived as they are in the source
 	Covered    int     `json:"covered"` // blocks whose spans are all in other archived blocks
 	Pending    []Block `json:"pending"` // not archived
 	Changed    []Block `json:"changed"` // other bytes are archived under the block's id
 	Unfinished []Block `json:"unfinished"`
-	// OnlyArchived counts blocks that are archived and not in the source any more, as it should be with old ones.
+	// OnlyArchived counts blocks that are archived and not in the source any
+	// more, as it should be with old ones.
 	OnlyArchived int `json:"only_archived"`
 }
 
-// Diff compares a source with the archive, by names, sizes and meta.json of every block. Origin is as in Options.
+// Diff compares a source with the archive, by names, sizes and meta.json of
+// every block. Origin is as in Options.
 func (a *Archive) Diff(ctx context.Context, src Source, origin string) (*Difference, error) {
 	blocks, err := a.List(ctx, Filter{Source: src, Origin: origin})
 	if err != nil {
@@ -37,7 +40,8 @@ func (a *Archive) Diff(ctx context.Context, src Source, origin string) (*Differe
 			d.Pending = append(d.Pending, b)
 		case !b.InSource && b.State == StateArchived:
 			d.OnlyArchived++
-		case b.InSource && b.State == StateArchived: // of others there is a line that they are pending
+		case b.InSource && b.State == StateArchived:
+			// of others there is a line that they are pending
 			r := ref{b.Tenant, b.ID}
 			if b.DerivedFrom != "" {
 				r.block = b.DerivedFrom

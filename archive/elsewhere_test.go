@@ -96,7 +96,8 @@ func TestHeadroom(t *testing.T) {
 	})
 }
 
-// A time without a look that is longer than Tempo keeps what it marked is a gap; a shorter one is none.
+// A time without a look that is longer than Tempo keeps what it marked is a
+// gap; a shorter one is none.
 func TestScanGap(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -136,7 +137,8 @@ func (s *failingSource) List(ctx context.Context, dir string) iter.Seq2[store.En
 	return s.Source.List(ctx, dir)
 }
 
-// A source that cannot be listed is no reason to think that its blocks are gone, nor that they were looked at.
+// A source that cannot be listed is no reason to think that its blocks are
+// gone, nor that they were looked at.
 func TestSourceFails(t *testing.T) {
 	t.Parallel()
 	src := levelZeroDir(t)

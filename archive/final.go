@@ -8,8 +8,9 @@ import (
 	"appliance/archive/store"
 )
 
-// OnlyFinal is a source without those blocks that final refuses: they are not in its listings. final is asked of every
-// directory inside of a directory at the root, whatever it is. nil: nothing is left out.
+// OnlyFinal is a source without those blocks that final refuses: they are not
+// in its listings. final is asked of every directory inside of a directory at
+// the root, whatever it is. nil: nothing is left out.
 func OnlyFinal(src Source, final func(tenant, block string) bool) Source {
 	if final == nil {
 		return src

@@ -50,7 +50,8 @@ func levelZeroDir(t testing.TB) string {
 	return dir
 }
 
-// embeddedDir is the block store of an appliance with these blocks: a lineage lies beside the files of each.
+// embeddedDir is the block store of an appliance with these blocks: a lineage
+// lies beside the files of each.
 func embeddedDir(t testing.TB) string {
 	t.Helper()
 	dir := levelZeroDir(t)
@@ -60,8 +61,9 @@ func embeddedDir(t testing.TB) string {
 	return dir
 }
 
-// deleter deletes blocks as the block store does: it moves them to where they count as none, and then their files go. What
-// that leaves when it fails stays there.
+// deleter deletes blocks as the block store does: it moves them to where they
+// count as none, and then their files go. What that leaves when it fails stays
+// there.
 func deleter(fsys durable.FS, dir string) func(tenant, block string) bool {
 	return func(tenant, block string) bool {
 		staging := filepath.Join(dir, ".staging")
@@ -78,7 +80,8 @@ func deleter(fsys durable.FS, dir string) func(tenant, block string) bool {
 	}
 }
 
-// compactedDir is that storage after Tempo's compactor: the three are marked, and one of level 1 holds their spans.
+// compactedDir is that storage after Tempo's compactor: the three are marked,
+// and one of level 1 holds their spans.
 func compactedDir(t testing.TB) string {
 	t.Helper()
 	dir := levelZeroDir(t)
@@ -152,7 +155,8 @@ func (b *bench) whole(blocks ...string) {
 	}
 }
 
-// holds says whether an archived copy has every byte of a block of the source, whatever the archiver knows of it.
+// holds says whether an archived copy has every byte of a block of the source,
+// whatever the archiver knows of it.
 func (b *bench) holds(tenant, block string) bool {
 	b.t.Helper()
 	isLineage := func(name string) bool { return name == lineageName }

@@ -11,9 +11,11 @@ type Hold string
 
 // The holds, by their names in Status and metrics.
 const (
-	HoldSame  Hold = "store_is_source" // the store and the source are not apart; nothing is archived
-	HoldStore Hold = "store_changed"   // the store is not that of the last run; nothing is purged
-	HoldRoom  Hold = "no_room"         // the store may not grow; nothing more is archived, but what is may be purged
+	// the store and the source are not apart; nothing is archived
+	HoldSame  Hold = "store_is_source"
+	HoldStore Hold = "store_changed" // the store is not that of the last run; nothing is purged
+	// the store may not grow; nothing more is archived, but what is may be purged
+	HoldRoom Hold = "no_room"
 )
 
 // Holds are all that there are.

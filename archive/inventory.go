@@ -25,7 +25,8 @@ type inventory struct {
 	catalogErr error   // why the catalog could not be read, if so
 }
 
-// takeInventory reads the catalog, lists the store, and reads the manifests of the blocks that the catalog lacks.
+// takeInventory reads the catalog, lists the store, and reads the manifests of
+// the blocks that the catalog lacks.
 func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 	inv := new(inventory)
 	var known []entry
@@ -79,7 +80,8 @@ func takeInventory(ctx context.Context, s store.Store) (*inventory, error) {
 	return inv, nil
 }
 
-// lacks notes that the store has nothing of a block in the catalog, which is as it should be after a prune.
+// lacks notes that the store has nothing of a block in the catalog, which is as
+// it should be after a prune.
 func (inv *inventory) lacks(e entry) {
 	if inv.marks.has(markPrune, e.ref) {
 		inv.stale++
@@ -133,7 +135,8 @@ func (inv *inventory) find(r ref) *entry {
 	return &inv.archived[i]
 }
 
-// save writes the catalog anew. Missing blocks stay in it: that they were archived once is worth knowing.
+// save writes the catalog anew. Missing blocks stay in it: that they were
+// archived once is worth knowing.
 func (inv *inventory) save(ctx context.Context, s store.Store) error {
 	all := slices.Concat(inv.archived, inv.missing)
 	slices.SortFunc(all, func(a, b entry) int { return a.compare(b.ref) })

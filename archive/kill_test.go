@@ -17,8 +17,8 @@ import (
 	"appliance/internal/durable"
 )
 
-// TestKilledProcess is the process that TestKill kills: it archives and purges everything, and dies by SIGKILL at the
-// step that the environment names.
+// TestKilledProcess is the process that TestKill kills: it archives and purges
+// everything, and dies by SIGKILL at the step that the environment names.
 func TestKilledProcess(t *testing.T) {
 	src, dst := os.Getenv("ARCHIVE_KILL_SOURCE"), os.Getenv("ARCHIVE_KILL_STORE")
 	if src == "" {
@@ -28,8 +28,9 @@ func TestKilledProcess(t *testing.T) {
 	must(t, err)
 	steps := 0
 	step := func(op, name string) error {
-		// Looks, and what is written down now and then, come as often as time passes: with them a step's number would
-		// mean another one in each process.
+		// Looks, and what is written down now and then, come as often as time
+		// passes: with them a step's number would mean another one in each
+		// process.
 		if op == "open" || op == "list" || strings.HasSuffix(op, "replace") {
 			return nil
 		}
@@ -88,9 +89,11 @@ func (f *killedFS) Remove(name string) error {
 	return f.FS.Remove(name)
 }
 
-// TestKill kills the archiver at every step that changes the store or the source: before and after each file of the
-// copy, before and after the manifest, before and after the block is taken out of the source, amid the removal of its
-// files. After each kill every block is whole in the source or whole in the archive, and the next process finishes the work.
+// TestKill kills the archiver at every step that changes the store or the
+// source: before and after each file of the copy, before and after the
+// manifest, before and after the block is taken out of the source, amid the
+// removal of its files. After each kill every block is whole in the source or
+// whole in the archive, and the next process finishes the work.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("ARCHIVE_KILL_SOURCE") != "" {
@@ -144,7 +147,8 @@ func runKilled(t *testing.T, b *bench, at int) (string, error) {
 	return string(out), err
 }
 
-// nothingLost fails unless each block is whole in the source, or archived with every byte right and gone from the source.
+// nothingLost fails unless each block is whole in the source, or archived with
+// every byte right and gone from the source.
 func nothingLost(t *testing.T, b *bench, before map[string]string, where string) {
 	t.Helper()
 	now := tree(t, b.src, nil)

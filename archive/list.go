@@ -16,13 +16,17 @@ type State string
 
 // The states of a block.
 const (
-	StateArchived   State = "archived"
-	StatePending    State = "pending"    // in the source, and not archived yet
-	StateMissing    State = "missing"    // was archived, and the store has nothing of it any more
-	StateDamaged    State = "damaged"    // the last verification found it so, or its manifest is not readable
-	StateCovered    State = "covered"    // in the source after Tempo's compaction, its spans all archived in other blocks
-	StateIncomplete State = "incomplete" // in the store without a manifest: copied in part, or pruned in part
-	StateUnfinished State = "unfinished" // in the source without a whole meta.json: being written, or left by a crash
+	StateArchived State = "archived"
+	StatePending  State = "pending" // in the source, and not archived yet
+	StateMissing  State = "missing" // was archived, and the store has nothing of it any more
+	// the last verification found it so, or its manifest is not readable
+	StateDamaged State = "damaged"
+	// in the source after Tempo's compaction, its spans all archived in other blocks
+	StateCovered State = "covered"
+	// in the store without a manifest: copied in part, or pruned in part
+	StateIncomplete State = "incomplete"
+	// in the source without a whole meta.json: being written, or left by a crash
+	StateUnfinished State = "unfinished"
 )
 
 // Block is a line of the list.
@@ -38,11 +42,14 @@ type Block struct {
 	Spans           int64     `json:"spans"` // 0 where they were not counted
 	Bytes           int64     `json:"bytes"`
 	ArchivedAt      time.Time `json:"archived_at,omitzero"`
-	VerifiedAt      time.Time `json:"verified_at,omitzero"` // when its data was last read and found right
-	Pinned          bool      `json:"pinned,omitempty"`
-	DerivedFrom     string    `json:"derived_from,omitempty"` // its id in the source, where that was taken
-	InSource        bool      `json:"in_source,omitempty"`
-	PurgesAt        time.Time `json:"purges_at,omitzero"` // when the retention ends; only for what is in the source
+	// when its data was last read and found right
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	Pinned     bool      `json:"pinned,omitempty"`
+	// its id in the source, where that was taken
+	DerivedFrom string `json:"derived_from,omitempty"`
+	InSource    bool   `json:"in_source,omitempty"`
+	// when the retention ends; only for what is in the source
+	PurgesAt time.Time `json:"purges_at,omitzero"`
 }
 
 // ageFrom is from when on the age of an archived block counts. Spans of a client
@@ -60,14 +67,16 @@ type Filter struct {
 	State  State     // "" is all
 	Since  time.Time // blocks that end at or after it
 	Until  time.Time // blocks that start at or before it
-	// Source adds what is not archived yet, and what Retention, that of the source's Tempo, means for each block.
+	// Source adds what is not archived yet, and what Retention, that of the
+	// source's Tempo, means for each block.
 	Source    Source
 	Origin    string // as in Options
 	Retention time.Duration
 }
 
-// List returns blocks sorted by tenant, start and id. It reads the catalog, lists the store's blocks, and reads the
-// manifests of those that the catalog lacks.
+// List returns blocks sorted by tenant, start and id. It reads the catalog,
+// lists the store's blocks, and reads the manifests of those that the catalog
+// lacks.
 func (a *Archive) List(ctx context.Context, f Filter) ([]Block, error) {
 	inv, err := takeInventory(ctx, a.store)
 	if err != nil {
@@ -149,7 +158,8 @@ func (inv *inventory) blocks() []Block {
 	return blocks
 }
 
-// addSource adds the blocks of a source that are not archived, and tells of the others that they are there.
+// addSource adds the blocks of a source that are not archived, and tells of the
+// others that they are there.
 func (a *Archive) addSource(ctx context.Context, blocks []Block, f Filter) ([]Block, error) {
 	src := f.Source
 	mem, err := recall(ctx, a.store, cmp.Or(f.Origin, OriginOf(src)))

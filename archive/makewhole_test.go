@@ -52,7 +52,8 @@ func TestRepair(t *testing.T) {
 		return tempo(t, b)
 	}
 	another := func(t *testing.T, b *bench) []Source { return []Source{replica(t, b)} }
-	itself := func(t *testing.T, b *bench) []Source { // archived again under another id, then gone from its source
+	// archived again under another id, then gone from its source
+	itself := func(t *testing.T, b *bench) []Source {
 		b.verify()
 		if out := b.runOnce(b.archiver(nil)); out.Archived != 1 {
 			t.Fatalf("%+v", out)

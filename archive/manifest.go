@@ -21,7 +21,8 @@ const ManifestVersion = 1
 // maxManifestBytes is far above what 10,000 files of one block take.
 const maxManifestBytes = 4 << 20
 
-// A Manifest says that a block is archived, and what its files must be. It is written once and never changed.
+// A Manifest says that a block is archived, and what its files must be. It is
+// written once and never changed.
 type Manifest struct {
 	Version         int       `json:"version"`
 	Tenant          string    `json:"tenant"`
@@ -70,7 +71,8 @@ func (m *Manifest) File(name string) (f File, ok bool) {
 	return m.Files[i], true
 }
 
-// SourceBlock is the id that the block has in its source, and SourceMeta the SHA-256 of its meta.json there.
+// SourceBlock is the id that the block has in its source, and SourceMeta the
+// SHA-256 of its meta.json there.
 func (m *Manifest) SourceBlock() string {
 	if m.Derived != nil {
 		return m.Derived.Block
@@ -87,7 +89,8 @@ func (m *Manifest) SourceMeta() string {
 	return f.SHA256
 }
 
-// EncodeManifest returns the one encoding of m, and an error where m is not valid. It sorts m.Files and sets Version, Bytes and Checksum.
+// EncodeManifest returns the one encoding of m, and an error where m is not
+// valid. It sorts m.Files and sets Version, Bytes and Checksum.
 func EncodeManifest(m *Manifest) ([]byte, error) {
 	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	m.Version, m.Bytes, m.Checksum = ManifestVersion, 0, ""
@@ -113,8 +116,8 @@ func encode(m *Manifest) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// DecodeManifest reads what EncodeManifest wrote for a block, and nothing else: one changed bit is an error, and so
-// is the manifest of another block.
+// DecodeManifest reads what EncodeManifest wrote for a block, and nothing else:
+// one changed bit is an error, and so is the manifest of another block.
 func DecodeManifest(text []byte, tenant, block string) (*Manifest, error) {
 	m := new(Manifest)
 	if err := json.Unmarshal(text, m); err != nil {
@@ -184,7 +187,8 @@ func isBadManifest(err error) bool {
 	return errors.As(err, &bad)
 }
 
-// ReadManifest reads the manifest of a block. The error is store.ErrNotExist when the block is not archived.
+// ReadManifest reads the manifest of a block. The error is store.ErrNotExist
+// when the block is not archived.
 func ReadManifest(ctx context.Context, s store.Store, tenant, block string) (*Manifest, error) {
 	name := ObjectName(tenant, block, ManifestName)
 	text, err := store.ReadFile(ctx, s, name, maxManifestBytes)

@@ -9,18 +9,21 @@ import (
 	"appliance/archive/store"
 )
 
-// A mark is a small file at the store's root that says one thing of one block. It is a file of its own so that two
-// commands at the same time never undo each other, and at the root so that one listing finds all of them.
+// A mark is a small file at the store's root that says one thing of one block.
+// It is a file of its own so that two commands at the same time never undo each
+// other, and at the root so that one listing finds all of them.
 type mark string
 
 const (
 	// markPin keeps a block from being pruned.
 	markPin mark = "pin"
-	// markPrune is set before a block's files are deleted, so that what an interrupted prune leaves is finished by
-	// the next, and that a pruned block is not taken for a missing one. A later prune removes it.
+	// markPrune is set before a block's files are deleted, so that what an
+	// interrupted prune leaves is finished by the next, and that a pruned block
+	// is not taken for a missing one. A later prune removes it.
 	markPrune mark = "prune"
-	// markDamaged says that verifying found a file that is not what the manifest says. Only a verification that
-	// finds the block whole takes it away.
+	// markDamaged says that verifying found a file that is not what the
+	// manifest says. Only a verification that finds the block whole takes it
+	// away.
 	markDamaged mark = "damaged"
 )
 

@@ -12,15 +12,18 @@ import (
 	"appliance/archive/store"
 )
 
-// memory is what an archiver keeps in the store about one source, so that a restart knows it. Archivers of the same
-// source share it: gaps are joined, and of the rest the last writer wins, which costs at most a second look at a block.
+// memory is what an archiver keeps in the store about one source, so that a
+// restart knows it. Archivers of the same source share it: gaps are joined, and
+// of the rest the last writer wins, which costs at most a second look at a
+// block.
 type memory struct {
 	Origin string `json:"origin"`
 	// ScannedAt is when the source was last listed whole.
 	ScannedAt time.Time `json:"scanned_at"`
 	// Gaps are times or blocks that may be missing in the archive for good.
 	Gaps []Gap `json:"gaps,omitempty"`
-	// Covered are blocks of the source whose spans are all in other archived blocks, each with the SHA-256 of its meta.json.
+	// Covered are blocks of the source whose spans are all in other archived
+	// blocks, each with the SHA-256 of its meta.json.
 	Covered map[string]string `json:"covered,omitempty"`
 }
 
@@ -46,8 +49,9 @@ func memoryName(origin string) string {
 // errForgotten says that what an archiver remembered cannot be parsed.
 var errForgotten = errors.New("what the archiver remembered is damaged")
 
-// recall reads the memory of a source. One that cannot be parsed is as if there were none: it holds nothing that the
-// archive's blocks depend on. The error is errForgotten then.
+// recall reads the memory of a source. One that cannot be parsed is as if there
+// were none: it holds nothing that the archive's blocks depend on. The error is
+// errForgotten then.
 func recall(ctx context.Context, s store.Store, origin string) (memory, error) {
 	m := memory{Origin: origin, Covered: map[string]string{}}
 	text, err := store.ReadFile(ctx, s, memoryName(origin), maxMemoryBytes)

@@ -20,8 +20,9 @@ import (
 //	@probe-<hash>                                      shows whether a source is the store itself; see apart.go
 //	@archiver-<hash>.json                              what an archiver remembers; see memory.go
 //
-// Only tenants are directories at the root, since a Tempo takes each for one. What is ours there begins with a character
-// that no tenant can have; so do the staging files of a directory store.
+// Only tenants are directories at the root, since a Tempo takes each for one.
+// What is ours there begins with a character that no tenant can have; so do the
+// staging files of a directory store.
 const (
 	ownPrefix = "@"
 
@@ -31,9 +32,11 @@ const (
 	compactedMetaName = block.CompactedMetaName
 	dataName          = block.DataName
 
-	// lineageName is a file that the appliance's block store keeps beside a block's own. It says which records of which
-	// spool are in the block, which means nothing without that spool, so it is not archived: a copy has the files that
-	// any Tempo's has, and a restored block is taken for one that came from elsewhere.
+	// lineageName is a file that the appliance's block store keeps beside a
+	// block's own. It says which records of which spool are in the block, which
+	// means nothing without that spool, so it is not archived: a copy has the
+	// files that any Tempo's has, and a restored block is taken for one that
+	// came from elsewhere.
 	lineageName = "lineage.json"
 )
 
@@ -45,8 +48,9 @@ func reservedName(file string) bool {
 // ObjectName is the name of a block's file in a store.
 func ObjectName(tenant, block, file string) string { return tenant + "/" + block + "/" + file }
 
-// CheckTenant returns an error unless a tenant's name is one that Tempo accepts (dskit's tenant.ValidTenantID), which makes
-// it safe as the name of a directory.
+// CheckTenant returns an error unless a tenant's name is one that Tempo accepts
+// (dskit's tenant.ValidTenantID), which makes it safe as the name of a
+// directory.
 func CheckTenant(tenant string) error {
 	if tenant == "" || tenant == "." || tenant == ".." || len(tenant) > 150 || strings.ContainsFunc(tenant, notInTenant) {
 		return fmt.Errorf("tenant %.160q is not a name of 1 to 150 characters that Tempo accepts", tenant)
@@ -70,7 +74,8 @@ func CheckBlock(id string) error {
 	return nil
 }
 
-// CheckFile returns an error unless name can be that of a file inside a block's directory, and nothing else.
+// CheckFile returns an error unless name can be that of a file inside a block's
+// directory, and nothing else.
 func CheckFile(name string) error {
 	if name == "" || len(name) > 200 || name[0] == '.' || strings.ContainsFunc(name, notInFile) {
 		return fmt.Errorf("file %.210q of a block is not a name of letters, digits, dots and dashes", name)

@@ -9,7 +9,8 @@ import (
 
 // What Tempo accepts as a tenant is one for us, character by character; none of our own names is.
 func TestTenantsAreThoseOfTempo(t *testing.T) {
-	const dskit = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!-_.*'()" // tenant.ValidTenantID
+	// tenant.ValidTenantID
+	const dskit = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!-_.*'()"
 	for c := range 256 {
 		char := string([]byte{byte(c)})
 		ok := strings.Contains(dskit, char)
@@ -24,7 +25,8 @@ func TestTenantsAreThoseOfTempo(t *testing.T) {
 	}
 }
 
-// Tenants that are called as our own objects once were, or begin with a dot, are archived, pruned and restored as any other.
+// Tenants that are called as our own objects once were, or begin with a dot,
+// are archived, pruned and restored as any other.
 func TestTenantsOfOddNames(t *testing.T) {
 	t.Parallel()
 	src := levelZeroDir(t)

@@ -12,7 +12,8 @@ import (
 	"appliance/archive/store/storetest"
 )
 
-// What the other tests do with directories, with a real S3 server as the archive, and as the source.
+// What the other tests do with directories, with a real S3 server as the
+// archive, and as the source.
 func TestS3(t *testing.T) {
 	g := storetest.StartGateway(t)
 	g.Bucket(t, "tempo")

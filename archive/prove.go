@@ -7,8 +7,9 @@ import (
 	"maps"
 )
 
-// heedVerification distrusts the archived copies that a verification found damaged, until one finds them whole. What the
-// source still has of them is taken for not archived meanwhile, and so are the blocks that they cover.
+// heedVerification distrusts the archived copies that a verification found
+// damaged, until one finds them whole. What the source still has of them is
+// taken for not archived meanwhile, and so are the blocks that they cover.
 func (a *Archiver) heedVerification(ctx context.Context) error {
 	marks, err := readMarks(ctx, a.opt.Store)
 	if err != nil {
@@ -40,16 +41,18 @@ func (a *Archiver) heedVerification(ctx context.Context) error {
 	return nil
 }
 
-// distrusts says that an archived copy is none: it is damaged, or not of its source's bytes. The latter no verification
-// finds, as the copy is whole, so it holds for as long as the source has the block.
+// distrusts says that an archived copy is none: it is damaged, or not of its
+// source's bytes. The latter no verification finds, as the copy is whole, so it
+// holds for as long as the source has the block.
 func (a *Archiver) distrusts(tenant, id string) bool {
 	r := ref{tenant, id}
 	_, foreign := a.foreign[r]
 	return foreign || a.damaged[r]
 }
 
-// prove reads the archived copy of b, and what b's source still has, whole, and says whether they are equal. When they
-// are not, the block is taken for not archived and copied again, under a derived id.
+// prove reads the archived copy of b, and what b's source still has, whole, and
+// says whether they are equal. When they are not, the block is taken for not
+// archived and copied again, under a derived id.
 func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
 	m, err := a.copy.committed(ctx, b)
 	if err != nil || m == nil {

@@ -13,12 +13,13 @@ import (
 
 // PrunePlan says what Run deletes from the archive for good.
 type PrunePlan struct {
-	Blocks []Block     `json:"blocks"` // with the rest of what an interrupted prune left
-	Kept   []KeptBlock `json:"kept"`   // old enough, or in the way of fewer bytes, and kept nevertheless
-	Bytes  int64       `json:"bytes"`
-	Left   int64       `json:"left_bytes"` // of what is archived and not planned
-	inv    *inventory
-	a      *Archive
+	Blocks []Block `json:"blocks"` // with the rest of what an interrupted prune left
+	// old enough, or in the way of fewer bytes, and kept nevertheless
+	Kept  []KeptBlock `json:"kept"`
+	Bytes int64       `json:"bytes"`
+	Left  int64       `json:"left_bytes"` // of what is archived and not planned
+	inv   *inventory
+	a     *Archive
 }
 
 // Keep says how much of an archive is kept.
@@ -45,10 +46,12 @@ type KeptBlock struct {
 	Reason string `json:"reason"`
 }
 
-// PlanPrune plans to delete the blocks that are older than Age, and of the others the oldest until what is left has
-// at most so many Bytes; except for those that are pinned, damaged, or were never verified with their data, and those
-// that are still in the source, which may be nil: an archiver would only copy them again. A block that is kept
-// nevertheless counts among the bytes, so that younger ones go in its place.
+// PlanPrune plans to delete the blocks that are older than Age, and of the
+// others the oldest until what is left has at most so many Bytes; except for
+// those that are pinned, damaged, or were never verified with their data, and
+// those that are still in the source, which may be nil: an archiver would only
+// copy them again. A block that is kept nevertheless counts among the bytes, so
+// that younger ones go in its place.
 func (a *Archive) PlanPrune(ctx context.Context, keep Keep, src Source) (*PrunePlan, error) {
 	if keep.Age < 0 || keep.Bytes < 0 || keep == (Keep{}) {
 		return nil, fmt.Errorf("prune blocks %s: the age or the bytes to keep must be positive", keep)
@@ -69,7 +72,8 @@ func (a *Archive) PlanPrune(ctx context.Context, keep Keep, src Source) (*PruneP
 			continue
 		}
 		b := Block{Tenant: r.tenant, ID: r.block, State: StateIncomplete}
-		// What the source has may be no rest of a prune, but a copy that an archiver makes right now.
+		// What the source has may be no rest of a prune, but a copy that an
+		// archiver makes right now.
 		switch there, err := inSource(ctx, b, src); {
 		case err != nil:
 			return nil, err
@@ -140,8 +144,9 @@ func inSource(ctx context.Context, b Block, src Source) (bool, error) {
 	return false, nil
 }
 
-// Run deletes what is planned, durably. A block that was pinned since the plan was made is spared. Each block stops
-// being archived first, by its manifest, then being visible to a Tempo, by its meta.json, and goes then.
+// Run deletes what is planned, durably. A block that was pinned since the plan
+// was made is spared. Each block stops being archived first, by its manifest,
+// then being visible to a Tempo, by its meta.json, and goes then.
 func (p *PrunePlan) Run(ctx context.Context, progress func(Progress)) (pruned int, err error) {
 	s := p.a.store
 	done := Progress{BlocksTotal: len(p.Blocks), BytesTotal: p.Bytes}
@@ -166,8 +171,9 @@ func (p *PrunePlan) Run(ctx context.Context, progress func(Progress)) (pruned in
 		done.Blocks++
 		done.Bytes += b.Bytes
 	}
-	// The catalog must forget them before their marks go, or they would look missing. Another that writes the
-	// catalog at this moment may still bring them back to it, so marks go only with a later prune.
+	// The catalog must forget them before their marks go, or they would look
+	// missing. Another that writes the catalog at this moment may still bring
+	// them back to it, so marks go only with a later prune.
 	inv, err := takeInventory(ctx, s)
 	if err != nil {
 		return pruned, err

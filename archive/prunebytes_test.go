@@ -136,7 +136,8 @@ func TestBytesNeedNoClock(t *testing.T) {
 	b := archived(t)
 	all := oldestFirst(b)
 	p := NewPruner(b.store, nil, Keep{Age: time.Hour, Bytes: all[1].Bytes + all[2].Bytes})
-	p.archive.now = func() time.Time { return theTime.AddDate(1, 0, 0) } // a year after the last block was archived
+	// a year after the last block was archived
+	p.archive.now = func() time.Time { return theTime.AddDate(1, 0, 0) }
 	n, doubt, err := p.Prune(t.Context())
 	must(t, err)
 	if n != 1 || doubt == "" {

@@ -7,12 +7,13 @@ import (
 	"appliance/archive/store"
 )
 
-// pruneTrial is for how long a clock that is doubted must keep step before blocks are pruned by it. Pruning is for good,
-// and nothing is urgent about it; but a machine that sleeps every night has to come to it in a day.
+// pruneTrial is for how long a clock that is doubted must keep step before
+// blocks are pruned by it. Pruning is for good, and nothing is urgent about it;
+// but a machine that sleeps every night has to come to it in a day.
 const pruneTrial = 6 * time.Hour
 
-// Pruner prunes an archive now and then. While the clock is in doubt nothing is pruned by its age: which blocks are the
-// oldest does not depend on it.
+// Pruner prunes an archive now and then. While the clock is in doubt nothing is
+// pruned by its age: which blocks are the oldest does not depend on it.
 type Pruner struct {
 	archive *Archive
 	source  Source
@@ -20,14 +21,16 @@ type Pruner struct {
 	clock   *clock // nil before the first Prune
 }
 
-// NewPruner returns a Pruner of what is not kept; see PlanPrune for what it spares. The source may be nil.
+// NewPruner returns a Pruner of what is not kept; see PlanPrune for what it
+// spares. The source may be nil.
 func NewPruner(s store.Store, src Source, keep Keep) *Pruner {
 	return &Pruner{archive: Open(s), source: src, keep: keep}
 }
 
 // Prune prunes once. doubt says why nothing was, though there are blocks that are old enough.
 func (p *Pruner) Prune(ctx context.Context) (pruned int, doubt string, err error) {
-	if p.clock == nil { // before the plan, so that a clock that is set right meanwhile is seen to jump
+	// before the plan, so that a clock that is set right meanwhile is seen to jump
+	if p.clock == nil {
 		inv, err := takeInventory(ctx, p.archive.store)
 		if err != nil {
 			return 0, "", err

@@ -43,7 +43,8 @@ func TestPrunerPrunesByATrustedClock(t *testing.T) {
 	})
 }
 
-// A clock that is a year ahead, at the start or from one prune to the next, prunes nothing before it has kept step for long.
+// A clock that is a year ahead, at the start or from one prune to the next,
+// prunes nothing before it has kept step for long.
 func TestPrunerDoubtsTheClock(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]bool{"at the start": true, "later": false} {
@@ -143,7 +144,8 @@ func TestPruneSparesACopyUnderWay(t *testing.T) {
 	}
 }
 
-// What an interrupted prune left of a block that the source has is left to the archiver, which may be at it already.
+// What an interrupted prune left of a block that the source has is left to the
+// archiver, which may be at it already.
 func TestPruneLeavesTheRestOfWhatTheSourceHas(t *testing.T) {
 	t.Parallel()
 	b := archived(t)

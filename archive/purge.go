@@ -6,9 +6,10 @@ import (
 	"fmt"
 )
 
-// purge deletes the blocks of the embedded store that are older than the retention, archived, and proven so right before:
-// the archived copy and the source's files were read, and are equal to the manifest. While the archive or the clock is in
-// doubt nothing goes.
+// purge deletes the blocks of the embedded store that are older than the
+// retention, archived, and proven so right before: the archived copy and the
+// source's files were read, and are equal to the manifest. While the archive or
+// the clock is in doubt nothing goes.
 func (a *Archiver) purge(ctx context.Context) {
 	doubt := a.doubt
 	if a.clock == nil { // nothing was ever read from the store
@@ -44,7 +45,8 @@ func (a *Archiver) purge(ctx context.Context) {
 	a.update(func(s *Status) { s.Purge.Doubt, s.Purge.HeldBlocks, s.Purge.HeldBytes = doubt, held, heldBytes })
 }
 
-// askAgain is after how many scans a block is proven again that could not be deleted. A proof reads all of it, twice.
+// askAgain is after how many scans a block is proven again that could not be
+// deleted. A proof reads all of it, twice.
 const askAgain = 30
 
 // errStoreInDoubt says that the store did not answer when a block was to be proven.
@@ -72,8 +74,8 @@ func (a *Archiver) purgeBlock(ctx context.Context, r ref, k *known) error {
 	return nil
 }
 
-// sure sees once more that what is purged is kept elsewhere: in a store that is not the source, and that is the one of
-// the last run.
+// sure sees once more that what is purged is kept elsewhere: in a store that is
+// not the source, and that is the one of the last run.
 func (a *Archiver) sure(ctx context.Context) error {
 	if a.sureAt == a.scans {
 		return nil
@@ -92,7 +94,8 @@ func (a *Archiver) sure(ctx context.Context) error {
 	return nil
 }
 
-// proven reads a block and its archived copy, and returns the block if they are equal; else nil, and it is pending.
+// proven reads a block and its archived copy, and returns the block if they are
+// equal; else nil, and it is pending.
 func (a *Archiver) proven(ctx context.Context, r ref, k *known) (*sourceBlock, error) {
 	if err := a.sure(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", errStoreInDoubt, err)

@@ -41,8 +41,8 @@ func (p *appliance) jump(by time.Duration) {
 	p.offset += by
 }
 
-// delete is what the block store does when a block is to be purged. It fails the test unless the archive holds the very
-// bytes that go.
+// delete is what the block store does when a block is to be purged. It fails
+// the test unless the archive holds the very bytes that go.
 func (p *appliance) delete(tenant, block string) bool {
 	if !p.holds(tenant, block) {
 		p.t.Errorf("block %s is to be deleted, and the archive has it not", block)
@@ -132,8 +132,10 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-// Headroom of the embedded store: all of the retention while nothing is pending, what is left to the oldest pending block,
-// 0 from then on, and nothing is lost. It falls too while the source cannot be listed, and is not known before it was.
+// Headroom of the embedded store: all of the retention while nothing is
+// pending, what is left to the oldest pending block, 0 from then on, and
+// nothing is lost. It falls too while the source cannot be listed, and is not
+// known before it was.
 func TestEmbeddedHeadroom(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
@@ -221,7 +223,8 @@ func TestPurgeOfSpansFromTheFuture(t *testing.T) {
 	}
 }
 
-// The clock needs no trial after a short pause, however short the retention is, and with it the trial.
+// The clock needs no trial after a short pause, however short the retention is,
+// and with it the trial.
 func TestPurgeOverARestart(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ retention, interval, before time.Duration }{
@@ -250,8 +253,9 @@ func TestPurgeOverARestart(t *testing.T) {
 
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
-	// A jump forward makes young blocks look old. A jump back does not, so there the blocks are due from the start, and the
-	// jump comes while the clock is still on trial.
+	// A jump forward makes young blocks look old. A jump back does not, so
+	// there the blocks are due from the start, and the jump comes while the
+	// clock is still on trial.
 	young := time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC).Sub(theTime)
 	for name, c := range map[string]struct {
 		jump    time.Duration
@@ -400,7 +404,8 @@ func TestTakenAwayCopy(t *testing.T) {
 	})
 }
 
-// A block that was written again with other bytes of equal sizes and an equal meta.json is found when it is proven.
+// A block that was written again with other bytes of equal sizes and an equal
+// meta.json is found when it is proven.
 func TestSourceDiffersFromCopy(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

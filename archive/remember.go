@@ -44,8 +44,8 @@ func (a *Archiver) trial() time.Duration {
 	return clockTrial
 }
 
-// rememberEvery is how old what is written down may get. A short pause must not look like a long one, for which the clock
-// is doubted or a gap recorded.
+// rememberEvery is how old what is written down may get. A short pause must not
+// look like a long one, for which the clock is doubted or a gap recorded.
 func (a *Archiver) rememberEvery() time.Duration {
 	if a.opt.Embedded != nil {
 		return min(rememberEvery, a.trial()/2)
@@ -84,9 +84,10 @@ func (a *Archiver) saveCatalog(ctx context.Context) {
 	clear(a.verified)
 }
 
-// begin makes the first look of a term like that of a new process: what we knew of a Tempo elsewhere is of our last term,
-// and others have looked, archived and written down since. The embedded store is ours alone, so all that is known of it
-// still holds, with the trial of the clock.
+// begin makes the first look of a term like that of a new process: what we knew
+// of a Tempo elsewhere is of our last term, and others have looked, archived
+// and written down since. The embedded store is ours alone, so all that is
+// known of it still holds, with the trial of the clock.
 func (a *Archiver) begin() {
 	if a.opt.Embedded != nil {
 		return
@@ -98,8 +99,9 @@ func (a *Archiver) begin() {
 	a.recalled, a.apart, a.remembered = false, false, time.Time{}
 }
 
-// recall reads what an earlier run wrote down, once a term. What the end of our last term kept us from writing down is not
-// forgotten: its gaps, and when it looked last.
+// recall reads what an earlier run wrote down, once a term. What the end of our
+// last term kept us from writing down is not forgotten: its gaps, and when it
+// looked last.
 func (a *Archiver) recall(ctx context.Context) error {
 	if a.recalled {
 		return nil
@@ -122,7 +124,8 @@ func (a *Archiver) recall(ctx context.Context) error {
 	a.memory = m
 	a.mu.Unlock()
 	a.recalled = true
-	// A catalog that is damaged casts doubt until it is rebuilt; better now than at the first purge.
+	// A catalog that is damaged casts doubt until it is rebuilt; better now
+	// than at the first purge.
 	text, err := store.ReadFile(ctx, a.opt.Store, catalogName, maxCatalogBytes)
 	if err == nil {
 		_, err = decodeCatalog(text)

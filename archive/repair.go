@@ -19,7 +19,8 @@ type RepairPlan struct {
 	Block  Block        `json:"block"`
 	Damage []Damage     `json:"damage"` // none: the block is whole
 	Files  []RepairFile `json:"files"`  // what Run replaces
-	Lost   []string     `json:"lost"`   // files of which nobody has the right bytes; Run refuses then
+	// files of which nobody has the right bytes; Run refuses then
+	Lost []string `json:"lost"`
 	// Copies are whole blocks of the archive that hold the same spans, copied
 	// from the same block of the source. With one of them Drop loses nothing.
 	Copies []string `json:"copies"`

@@ -9,8 +9,9 @@ import (
 	"appliance/archive/store"
 )
 
-// What a verification found damaged is archived once more while the source has it, by an archiver that runs as by a new
-// one. The damaged copy stays as it is.
+// What a verification found damaged is archived once more while the source has
+// it, by an archiver that runs as by a new one. The damaged copy stays as it
+// is.
 func TestDamagedCopyIsArchivedAgain(t *testing.T) {
 	t.Parallel()
 	for name, restart := range map[string]bool{"running": false, "started later": true} {
@@ -95,8 +96,9 @@ func TestRepairedCopyIsTrusted(t *testing.T) {
 	}
 }
 
-// A copy of other bytes than the source's is whole, and no verification makes it a copy of the source. That is known for as
-// long as the source has the block.
+// A copy of other bytes than the source's is whole, and no verification makes
+// it a copy of the source. That is known for as long as the source has the
+// block.
 func TestForeignCopyIsNeverTrusted(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

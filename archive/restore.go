@@ -14,16 +14,18 @@ import (
 	"appliance/archive/store"
 )
 
-// restoreMarker is a file in a directory that blocks were restored to. It tells that directory from the storage of a
-// Tempo, which would purge what is restored into it at once.
+// restoreMarker is a file in a directory that blocks were restored to. It tells
+// that directory from the storage of a Tempo, which would purge what is
+// restored into it at once.
 const restoreMarker = ownPrefix + "restored-by-appliance"
 
 // RestorePlan says what Run writes where.
 type RestorePlan struct {
-	Dir     string   `json:"dir"`
-	Blocks  []Block  `json:"blocks"`
-	Bytes   int64    `json:"bytes"`
-	Damaged []Damage `json:"damaged"` // named blocks that cannot be restored, since their manifests are damaged
+	Dir    string  `json:"dir"`
+	Blocks []Block `json:"blocks"`
+	Bytes  int64   `json:"bytes"`
+	// named blocks that cannot be restored, since their manifests are damaged
+	Damaged []Damage `json:"damaged"`
 	a       *Archive
 	manifs  []*Manifest
 }
@@ -36,9 +38,11 @@ type RestoreReport struct {
 	Damaged      []Damage `json:"damaged"` // blocks of the archive that could not be restored
 }
 
-// PlanRestore plans to restore blocks, named by unique prefixes, to a directory that is new, empty, or was restored to
-// before. It refuses the storage of a Tempo, and what is in or around a forbidden directory: those that some Tempo
-// purges, and the archive itself. A block whose manifest is damaged is left out and reported.
+// PlanRestore plans to restore blocks, named by unique prefixes, to a directory
+// that is new, empty, or was restored to before. It refuses the storage of a
+// Tempo, and what is in or around a forbidden directory: those that some Tempo
+// purges, and the archive itself. A block whose manifest is damaged is left out
+// and reported.
 func (a *Archive) PlanRestore(ctx context.Context, prefixes []string, dir string, forbidden ...string) (*RestorePlan, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -118,8 +122,9 @@ func within(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// Run restores what is planned, durably. A block appears to a Tempo with all its files or not at all. One that is
-// damaged in the archive is reported and left out; those that are there already are not written again. The error is
+// Run restores what is planned, durably. A block appears to a Tempo with all
+// its files or not at all. One that is damaged in the archive is reported and
+// left out; those that are there already are not written again. The error is
 // that of the store or the directory.
 func (p *RestorePlan) Run(ctx context.Context, progress func(Progress)) (rep *RestoreReport, err error) {
 	rep = &RestoreReport{Damaged: slices.Clone(p.Damaged)}

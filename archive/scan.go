@@ -13,13 +13,15 @@ import (
 	"appliance/archive/store"
 )
 
-// relookBlocks is about how many blocks that were found archived are looked at again in one scan. All of a small
-// storage are, in case Tempo wrote one again under its id; of a large one, a part in turn.
+// relookBlocks is about how many blocks that were found archived are looked at
+// again in one scan. All of a small storage are, in case Tempo wrote one again
+// under its id; of a large one, a part in turn.
 const relookBlocks = 2000
 
-// scan lists the source, sorts out what is archived, and returns the rest in the order of urgency. What could not be
-// listed or looked at is said by unlisted, and keeps nothing of the rest from being archived. Where that is everything,
-// or it is the store that fails, it is err.
+// scan lists the source, sorts out what is archived, and returns the rest in
+// the order of urgency. What could not be listed or looked at is said by
+// unlisted, and keeps nothing of the rest from being archived. Where that is
+// everything, or it is the store that fails, it is err.
 func (a *Archiver) scan(ctx context.Context) (due []ref, unlisted, err error) {
 	a.scans++
 	turns := uint64(len(a.known)/relookBlocks + 1)
@@ -46,8 +48,9 @@ func (a *Archiver) scan(ctx context.Context) (due []ref, unlisted, err error) {
 	if unlisted != nil && !seen {
 		return nil, nil, unlisted
 	}
-	// Lower levels first, since they cover the higher; what Tempo will delete first before the rest. What failed comes
-	// last, so that it does not hold up the others.
+	// Lower levels first, since they cover the higher; what Tempo will delete
+	// first before the rest. What failed comes last, so that it does not hold
+	// up the others.
 	slices.SortFunc(due, func(x, y ref) int {
 		p, q := a.known[x], a.known[y]
 		return cmp.Or(cmp.Compare(p.tries(), q.tries()), cmp.Compare(p.level, q.level), p.urgency().Compare(q.urgency()), p.end.Compare(q.end), x.compare(y))
@@ -55,7 +58,8 @@ func (a *Archiver) scan(ctx context.Context) (due []ref, unlisted, err error) {
 	return due, unlisted, nil
 }
 
-// scanTenant looks at the blocks of a tenant. What fails of one of them is noted, and the error is that of their listing.
+// scanTenant looks at the blocks of a tenant. What fails of one of them is
+// noted, and the error is that of their listing.
 func (a *Archiver) scanTenant(ctx context.Context, tenant string, turns uint64, failed *failures) error {
 	for block, err := range blockIDs(ctx, a.opt.Source, tenant) {
 		if err != nil {
@@ -101,7 +105,8 @@ func (f *failures) err() error {
 	return fmt.Errorf("%w; and %d errors more", f.first, f.count-1)
 }
 
-// urgency is when Tempo began to count towards the block's end, and never for one that is not marked.
+// urgency is when Tempo began to count towards the block's end, and never for
+// one that is not marked.
 func (k *known) urgency() time.Time {
 	if k.markedSeen.IsZero() {
 		return time.Unix(1<<40, 0)
@@ -134,7 +139,8 @@ func (a *Archiver) know(r ref) *known {
 	return k
 }
 
-// look reads a block's meta and finds out whether it is archived. An error is one of the store or of the whole source.
+// look reads a block's meta and finds out whether it is archived. An error is
+// one of the store or of the whole source.
 func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
 	switch {

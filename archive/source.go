@@ -17,8 +17,9 @@ import (
 	"appliance/archive/store"
 )
 
-// A Source is the storage of a Tempo that blocks are copied from. Nothing is ever written to it through this
-// interface. A store.Store is one: the layout is the same, and reading it that way needs none of Tempo's code.
+// A Source is the storage of a Tempo that blocks are copied from. Nothing is
+// ever written to it through this interface. A store.Store is one: the layout
+// is the same, and reading it that way needs none of Tempo's code.
 type Source interface {
 	// List yields the direct children of dir, and none when it is not there.
 	List(ctx context.Context, dir string) iter.Seq2[store.Entry, error]
@@ -29,8 +30,9 @@ type Source interface {
 	Close() error
 }
 
-// OpenSource opens the storage of a Tempo for reading: file:///path, a path, or s3://bucket/prefix?... with the
-// parameters and credentials that store.Open describes. What is wrong with the URL itself is store.ErrURL.
+// OpenSource opens the storage of a Tempo for reading: file:///path, a path, or
+// s3://bucket/prefix?... with the parameters and credentials that store.Open
+// describes. What is wrong with the URL itself is store.ErrURL.
 func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, error) {
 	if err := store.CheckURL(rawURL); err != nil {
 		return nil, err
@@ -57,8 +59,9 @@ func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, e
 	return &dirSource{root: root, url: (&url.URL{Scheme: "file", Path: dir}).String()}, nil
 }
 
-// dirSource reads a directory. It is not a directory store, because that one stages its writes there, and because
-// the store it copies to can share the bytes of an *os.File.
+// dirSource reads a directory. It is not a directory store, because that one
+// stages its writes there, and because the store it copies to can share the
+// bytes of an *os.File.
 type dirSource struct {
 	root *os.Root
 	url  string

@@ -7,16 +7,18 @@ import (
 
 // Stats sums up an archive.
 type Stats struct {
-	Total       Totals            `json:"total"` // of what is archived, damaged blocks among it
-	Tenants     map[string]Totals `json:"tenants"`
-	Encodings   map[string]Totals `json:"encodings"`
-	Pinned      int               `json:"pinned"`
-	Unverified  int               `json:"unverified"` // data never read since it was archived, or found damaged
-	Damaged     int               `json:"damaged"`
-	Missing     int               `json:"missing"`
-	Incomplete  int               `json:"incomplete"`
-	Derived     int               `json:"derived"`     // kept under another id than the source's
-	Uncataloged int               `json:"uncataloged"` // manifests that the catalog lacks; they cost a read each
+	Total     Totals            `json:"total"` // of what is archived, damaged blocks among it
+	Tenants   map[string]Totals `json:"tenants"`
+	Encodings map[string]Totals `json:"encodings"`
+	Pinned    int               `json:"pinned"`
+	// data never read since it was archived, or found damaged
+	Unverified int `json:"unverified"`
+	Damaged    int `json:"damaged"`
+	Missing    int `json:"missing"`
+	Incomplete int `json:"incomplete"`
+	Derived    int `json:"derived"` // kept under another id than the source's
+	// manifests that the catalog lacks; they cost a read each
+	Uncataloged int `json:"uncataloged"`
 }
 
 // Totals of some blocks.

@@ -10,29 +10,35 @@ import (
 	"appliance/archive/store"
 )
 
-// Status is what an Archiver knows of its work; its JSON is part of /api/v1/status. Counters are since the start.
+// Status is what an Archiver knows of its work; its JSON is part of
+// /api/v1/status. Counters are since the start.
 type Status struct {
 	Mode   string `json:"mode"` // embedded or elsewhere
 	Source string `json:"source"`
 	Store  string `json:"store"`
-	// HeadroomSeconds is the time until something that is not archived may be deleted by a Tempo elsewhere, or is older than
-	// the embedded store's retention, from where on it is held back. Absent until the source was listed: it is not known then.
+	// HeadroomSeconds is the time until something that is not archived may be
+	// deleted by a Tempo elsewhere, or is older than the embedded store's
+	// retention, from where on it is held back. Absent until the source was
+	// listed: it is not known then.
 	HeadroomSeconds *float64 `json:"headroom_seconds,omitempty"`
 	// LagSeconds is how long the oldest block that is not archived yet has been known.
 	LagSeconds  float64   `json:"lag_seconds"`
 	LastScan    time.Time `json:"last_scan,omitzero"`    // the source was listed whole
 	LastSuccess time.Time `json:"last_success,omitzero"` // and all of it was archived
 
-	SourceBlocks     int   `json:"source_blocks"`
-	SourceBytes      int64 `json:"source_bytes"`
-	PendingBlocks    int   `json:"pending_blocks"` // not archived yet
-	PendingBytes     int64 `json:"pending_bytes"`
-	CoveredBlocks    int   `json:"covered_blocks"`    // not copied: their spans are in other archived blocks
-	UnfinishedBlocks int   `json:"unfinished_blocks"` // directories without a whole meta.json
+	SourceBlocks  int   `json:"source_blocks"`
+	SourceBytes   int64 `json:"source_bytes"`
+	PendingBlocks int   `json:"pending_blocks"` // not archived yet
+	PendingBytes  int64 `json:"pending_bytes"`
+	// not copied: their spans are in other archived blocks
+	CoveredBlocks    int `json:"covered_blocks"`
+	UnfinishedBlocks int `json:"unfinished_blocks"` // directories without a whole meta.json
 
-	// StoreBytes are those of all archived blocks in the store, also of other archivers, as they were last counted.
+	// StoreBytes are those of all archived blocks in the store, also of other
+	// archivers, as they were last counted.
 	StoreBytes int64 `json:"store_bytes"`
-	MaxBytes   int64 `json:"max_bytes,omitempty"` // archive.max_bytes; absent where there is no bound
+	// archive.max_bytes; absent where there is no bound
+	MaxBytes int64 `json:"max_bytes,omitempty"`
 	// Holds say why nothing is archived or purged until somebody has done something.
 	Holds map[Hold]string `json:"holds,omitempty"`
 
@@ -52,8 +58,9 @@ type Status struct {
 type PurgeStatus struct {
 	// Doubt says why nothing at all is purged now; empty when all is well.
 	Doubt string `json:"doubt,omitempty"`
-	// HeldBlocks are older than the retention and still there, for the doubt's sake, because they are not archived and
-	// proven, or because the source would not delete them.
+	// HeldBlocks are older than the retention and still there, for the doubt's
+	// sake, because they are not archived and proven, or because the source
+	// would not delete them.
 	HeldBlocks   int   `json:"held_blocks"`
 	HeldBytes    int64 `json:"held_bytes"`
 	PurgedBlocks int64 `json:"purged_blocks_total"`
@@ -80,8 +87,8 @@ func Causes() []string {
 	return []string{CauseSource, CauseDamaged, CauseChanged, CauseFull, CauseDenied, CauseStore, CauseTaken, CauseCatalog, CauseCopy, CausePurge, CauseGone}
 }
 
-// causeOf tells why copying failed. What is not known to be the source's fault is taken to be the store's, so that
-// nothing is purged meanwhile.
+// causeOf tells why copying failed. What is not known to be the source's fault
+// is taken to be the store's, so that nothing is purged meanwhile.
 func causeOf(err error) string {
 	var src *sourceError
 	switch {
@@ -150,8 +157,9 @@ func (a *Archiver) Status() Status {
 	if a.scanned.IsZero() {
 		return s
 	}
-	// A block that was not seen yet has been there for no longer than the last look. With the embedded store that counts only
-	// when looks fail or are late: the end of its spans is not that exact.
+	// A block that was not seen yet has been there for no longer than the last
+	// look. With the embedded store that counts only when looks fail or are
+	// late: the end of its spans is not that exact.
 	if late := now.Sub(a.scanned); a.opt.Embedded == nil || late > lateLooks*a.opt.Interval {
 		headroom = min(headroom, limit-late)
 	}
@@ -160,7 +168,8 @@ func (a *Archiver) Status() Status {
 	return s
 }
 
-// lateLooks is after how many intervals without a whole listing the embedded store counts as not looked at.
+// lateLooks is after how many intervals without a whole listing the embedded
+// store counts as not looked at.
 const lateLooks = 3
 
 // update changes the status under its lock.

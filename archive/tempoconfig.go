@@ -57,8 +57,8 @@ func (d *tempoDuration) or(standard time.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
-// unsafe returns what is wrong with the settings for an archiver that looks at each interval, and the time for which
-// Tempo keeps a block that it marked.
+// unsafe returns what is wrong with the settings for an archiver that looks at
+// each interval, and the time for which Tempo keeps a block that it marked.
 func (t tempoSettings) unsafe(interval time.Duration) (warnings []Warning, compacted time.Duration) {
 	c := t.Compactor.Compaction
 	retention, compacted := c.BlockRetention.or(tempoDefaultRet), c.CompactedBlockRetention.or(defaultCompactedRetention)
@@ -85,8 +85,9 @@ func (t tempoSettings) unsafe(interval time.Duration) (warnings []Warning, compa
 	return warnings, compacted
 }
 
-// CheckTempo reads /status/config of the Tempo at baseURL. It returns the settings that endanger the promise for an
-// archiver that looks every interval, and for how long this Tempo keeps a block that it compacted.
+// CheckTempo reads /status/config of the Tempo at baseURL. It returns the
+// settings that endanger the promise for an archiver that looks every interval,
+// and for how long this Tempo keeps a block that it compacted.
 func CheckTempo(ctx context.Context, baseURL string, interval time.Duration) ([]Warning, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -115,8 +116,8 @@ func CheckTempo(ctx context.Context, baseURL string, interval time.Duration) ([]
 	return warnings, compacted, nil
 }
 
-// askTempo looks at the settings of the Tempo elsewhere at the start and now and then. That it does not answer is no
-// failure: its storage is what matters.
+// askTempo looks at the settings of the Tempo elsewhere at the start and now
+// and then. That it does not answer is no failure: its storage is what matters.
 func (a *Archiver) askTempo(ctx context.Context) {
 	if a.opt.TempoURL == "" || !a.asked.IsZero() && time.Since(a.asked) < askEvery {
 		return

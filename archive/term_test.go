@@ -35,8 +35,9 @@ func (p *appliance) term(a *Archiver) {
 	}
 }
 
-// An archiver that gets the lock back after another has had it begins with what that wrote down: neither was the source
-// not looked at meanwhile, nor did what the other archived vanish.
+// An archiver that gets the lock back after another has had it begins with what
+// that wrote down: neither was the source not looked at meanwhile, nor did what
+// the other archived vanish.
 func TestArchiverAfterTheTermOfAnother(t *testing.T) {
 	t.Parallel()
 	src := levelZeroDir(t)
@@ -69,8 +70,9 @@ func TestArchiverAfterTheTermOfAnother(t *testing.T) {
 	})
 }
 
-// What was not looked at between two terms is a gap, as between two processes, and what the end of a term kept from being
-// written down is written down with the next.
+// What was not looked at between two terms is a gap, as between two processes,
+// and what the end of a term kept from being written down is written down with
+// the next.
 func TestGapsOverTerms(t *testing.T) {
 	t.Parallel()
 	src := levelZeroDir(t)
@@ -118,7 +120,8 @@ func TestGapsOverTerms(t *testing.T) {
 	})
 }
 
-// The embedded store is nobody else's: a clock on trial stays on it, and one that is trusted stays trusted.
+// The embedded store is nobody else's: a clock on trial stays on it, and one
+// that is trusted stays trusted.
 func TestEmbeddedOverTerms(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

@@ -19,8 +19,8 @@ type Damage struct {
 	What   string `json:"what"`
 }
 
-// checkBlock holds a block's files in the store against its manifest. Without data it looks at names and sizes only.
-// The error is the store's.
+// checkBlock holds a block's files in the store against its manifest. Without
+// data it looks at names and sizes only. The error is the store's.
 func checkBlock(ctx context.Context, s store.Store, m *Manifest, data bool) (damages []Damage, err error) {
 	damage := func(file, format string, args ...any) {
 		damages = append(damages, Damage{m.Tenant, m.Block, file, fmt.Sprintf(format, args...)})
@@ -66,23 +66,27 @@ func readSum(ctx context.Context, src Source, name string) (string, error) {
 
 // VerifyOptions say how thorough Verify is.
 type VerifyOptions struct {
-	// ReadData reads every file and finds any changed bit. Without it only manifests, names and sizes are looked at.
+	// ReadData reads every file and finds any changed bit. Without it only
+	// manifests, names and sizes are looked at.
 	ReadData bool
-	// Part of Parts (1 to Parts) is the share of the blocks that is verified; Parts 0 is all. Which part a block is
-	// in depends on its name alone, so that Parts runs have verified everything.
+	// Part of Parts (1 to Parts) is the share of the blocks that is verified;
+	// Parts 0 is all. Which part a block is in depends on its name alone, so
+	// that Parts runs have verified everything.
 	Part, Parts int
 	// Blocks are ids or unique prefixes of them; none is all.
 	Blocks   []string
 	Progress func(Progress)
 }
 
-// VerifyReport is what Verify found. Damage and Missing are what it looks for; the rest is worth knowing.
+// VerifyReport is what Verify found. Damage and Missing are what it looks for;
+// the rest is worth knowing.
 type VerifyReport struct {
-	Blocks     int      `json:"blocks"` // looked at
-	Bytes      int64    `json:"bytes"`  // read
-	Damage     []Damage `json:"damage"`
-	Missing    []string `json:"missing"`    // tenant/block: in the catalog, and not in the store
-	Incomplete []string `json:"incomplete"` // tenant/block without a manifest: never archived, so nothing is lost by it
+	Blocks  int      `json:"blocks"` // looked at
+	Bytes   int64    `json:"bytes"`  // read
+	Damage  []Damage `json:"damage"`
+	Missing []string `json:"missing"` // tenant/block: in the catalog, and not in the store
+	// tenant/block without a manifest: never archived, so nothing is lost by it
+	Incomplete []string `json:"incomplete"`
 	// CatalogError says that the catalog was damaged; it was written anew from the manifests.
 	CatalogError string `json:"catalog_error,omitempty"`
 }
@@ -92,8 +96,9 @@ func (r *VerifyReport) Damaged() bool {
 	return len(r.Damage)+len(r.Missing) > 0 || r.CatalogError != ""
 }
 
-// Verify holds the archive against its manifests, and writes down what it found: List shows damaged blocks, and Prune
-// spares those that were not verified. The error is that of the store; damage is in the report.
+// Verify holds the archive against its manifests, and writes down what it
+// found: List shows damaged blocks, and Prune spares those that were not
+// verified. The error is that of the store; damage is in the report.
 func (a *Archive) Verify(ctx context.Context, o VerifyOptions) (*VerifyReport, error) {
 	inv, err := takeInventory(ctx, a.store)
 	if err != nil {
@@ -196,8 +201,9 @@ func (v *verification) block(ctx context.Context, r ref) error {
 	return nil
 }
 
-// wasPruned says whether what a block lacks was pruned meanwhile: a prune sets its mark first, then deletes the manifest
-// first, and a later one takes the mark away, when the catalog has forgotten the block.
+// wasPruned says whether what a block lacks was pruned meanwhile: a prune sets
+// its mark first, then deletes the manifest first, and a later one takes the
+// mark away, when the catalog has forgotten the block.
 func wasPruned(ctx context.Context, s store.Store, r ref) (bool, error) {
 	if marked, err := isMarked(ctx, s, markPrune, r); marked || err != nil {
 		return marked, err
@@ -215,8 +221,8 @@ func wasPruned(ctx context.Context, s store.Store, r ref) (bool, error) {
 
 const saveDeadline = 10 * time.Second
 
-// save writes down which blocks were verified, in the catalog as it is now: others have archived, verified and pruned
-// while this took hours.
+// save writes down which blocks were verified, in the catalog as it is now:
+// others have archived, verified and pruned while this took hours.
 func (v *verification) save(ctx context.Context) error {
 	now, err := takeInventory(ctx, v.a.store)
 	if err != nil {

@@ -19,8 +19,8 @@ func archived(t *testing.T) *bench {
 	return b
 }
 
-// A flipped bit at the beginning, the middle or the end of any file is found, named, and stays listed until the block
-// is right again.
+// A flipped bit at the beginning, the middle or the end of any file is found,
+// named, and stays listed until the block is right again.
 func TestVerifyFindsAFlippedBit(t *testing.T) {
 	t.Parallel()
 	b := archived(t)
@@ -193,7 +193,8 @@ func FuzzDecodeCatalog(f *testing.F) {
 	})
 }
 
-// What is pruned while a verification is under way, once or by a later prune too, is neither damaged nor missing.
+// What is pruned while a verification is under way, once or by a later prune
+// too, is neither damaged nor missing.
 func TestVerifyBesideAPrune(t *testing.T) {
 	t.Parallel()
 	for name, prunes := range map[string]int{"one": 1, "another": 2} {
@@ -291,7 +292,8 @@ func TestVerifyKeepsWhatOthersDid(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, levelZeroDir(t))
 	b.runOnce(b.archiver(nil))
-	must(t, os.Remove(filepath.Join(b.dst, catalogName))) // so that the first has something to write
+	// so that the first has something to write
+	must(t, os.Remove(filepath.Join(b.dst, catalogName)))
 	rep, err := Open(b.store).Verify(t.Context(), VerifyOptions{Progress: func(p Progress) {
 		if p.Blocks == 3 {
 			b.verify()

@@ -2,8 +2,9 @@ package archive
 
 import "context"
 
-// noteWaiting looks at the block store where the archive does not let a pass come that far. What is not known to be
-// archived is pending: whoever looks at the status sees that it waits, and how long it still may.
+// noteWaiting looks at the block store where the archive does not let a pass
+// come that far. What is not known to be archived is pending: whoever looks at
+// the status sees that it waits, and how long it still may.
 func (a *Archiver) noteWaiting(ctx context.Context) {
 	if a.opt.Embedded == nil {
 		return // what waits is what Tempo may delete, which only a whole look tells

@@ -9,8 +9,9 @@ import (
 	"appliance/archive/store"
 )
 
-// While the archive's store does not answer, what the block store has waits, and says so: also what came meanwhile. Once
-// it answers, nothing of that is left behind.
+// While the archive's store does not answer, what the block store has waits,
+// and says so: also what came meanwhile. Once it answers, nothing of that is
+// left behind.
 func TestBlocksWaitForAStoreThatIsAway(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {

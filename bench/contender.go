@@ -104,7 +104,8 @@ func (f *field) startAppliance(ctx context.Context, o options, dir string) error
 		"APPLIANCE_HTTP_LISTEN=" + read,
 		"APPLIANCE_SAMPLER_PROBABILITY=" + probability,
 		"APPLIANCE_FORWARDER_TEMPO_URL=http://" + f.backend + "/" + appliance,
-		"APPLIANCE_FORWARDER_SETTLE=5s", // the Collector's queue is empty as soon as the backend has answered
+		// the Collector's queue is empty as soon as the backend has answered
+		"APPLIANCE_FORWARDER_SETTLE=5s",
 		"APPLIANCE_FORWARDER_DRAIN_DEADLINE=0s",
 		"APPLIANCE_LOG_FORMAT=json",
 		"APPLIANCE_LOG_LEVEL=warn",
@@ -153,7 +154,8 @@ func selfAndPort() (self, addr string, err error) {
 	return self, addr, err
 }
 
-// kept waits until the backend has got all that is under way, queued or not, and returns what came from a server.
+// kept waits until the backend has got all that is under way, queued or not,
+// and returns what came from a server.
 func (f *field) kept(ctx context.Context, name string) (received, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

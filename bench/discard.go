@@ -25,8 +25,9 @@ type received struct {
 	Bad      int64 // requests that could not be counted
 }
 
-// serveDiscard is a backend that takes everything and keeps nothing. With -count it counts spans by the first part of the path, for the
-// exporters; without, it is the limit: read the body, answer 200.
+// serveDiscard is a backend that takes everything and keeps nothing. With
+// -count it counts spans by the first part of the path, for the exporters;
+// without, it is the limit: read the body, answer 200.
 func serveDiscard(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("discard", flag.ContinueOnError)
 	listen := flags.String("listen", "", "address")
@@ -118,7 +119,8 @@ func countRequest(r *http.Request) (int64, error) {
 	return countAt(body, 0)
 }
 
-// countAt counts spans by skipping over them: ResourceSpans are field 1 of the request, ScopeSpans field 2 of those, spans field 2 again.
+// countAt counts spans by skipping over them: ResourceSpans are field 1 of the
+// request, ScopeSpans field 2 of those, spans field 2 again.
 func countAt(message []byte, depth int) (int64, error) {
 	wanted := [...]protowire.Number{1, 2, 2}[depth]
 	var spans int64

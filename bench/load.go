@@ -27,10 +27,12 @@ type outcome struct {
 	Taken     []int64         `json:",omitempty"` // unique requests of which all spans were taken
 }
 
-// outstanding bounds the requests under way at a fixed rate; beyond, the server is not keeping up and the run says so.
+// outstanding bounds the requests under way at a fixed rate; beyond, the server
+// is not keeping up and the run says so.
 const outstanding = 256
 
-// generateLoad sends the requests of a file: each once, or as fast as some connections go, or at a fixed rate.
+// generateLoad sends the requests of a file: each once, or as fast as some
+// connections go, or at a fixed rate.
 func generateLoad(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	url := flags.String("url", "", "where to send to")
@@ -102,7 +104,8 @@ func chooseGenerator(url, file string, unique int64, clients int) (*generator, e
 	return g, nil
 }
 
-// newClients are one for HTTP/1.1, which has a pool of connections, and one a connection for HTTP/2, which would have one.
+// newClients are one for HTTP/1.1, which has a pool of connections, and one a
+// connection for HTTP/2, which would have one.
 func newClients(r requests, n int) []*http.Client {
 	newClient := func() *http.Client {
 		t := &http.Transport{MaxIdleConns: outstanding, MaxIdleConnsPerHost: outstanding, DisableCompression: true, WriteBufferSize: 64 << 10}
@@ -144,8 +147,8 @@ func (g *generator) sendFast(ctx context.Context, clients int, d time.Duration) 
 	all.Wait()
 }
 
-// sendAtRate starts requests when they are due, however the earlier ones fare, and counts their time from then: a slow server does not
-// get fewer requests.
+// sendAtRate starts requests when they are due, however the earlier ones fare,
+// and counts their time from then: a slow server does not get fewer requests.
 func (g *generator) sendAtRate(ctx context.Context, rate float64, d time.Duration) {
 	var all sync.WaitGroup
 	defer all.Wait()

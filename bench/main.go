@@ -13,7 +13,8 @@ import (
 )
 
 func main() {
-	runtime.LockOSThread() // servers are bound to the thread that starts them, which therefore has to last
+	// servers are bound to the thread that starts them, which therefore has to last
+	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {

@@ -51,8 +51,9 @@ func startProcess(name, dir string, env []string, command ...string) (*process, 
 	return p, nil
 }
 
-// uncache lets a program be read from the disk as after a boot. Just built, it is in the page cache in pieces of up to 2 MiB, each of which newer
-// kernels count as resident as a whole once a byte of it is used.
+// uncache lets a program be read from the disk as after a boot. Just built, it
+// is in the page cache in pieces of up to 2 MiB, each of which newer kernels
+// count as resident as a whole once a byte of it is used.
 func uncache(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -110,7 +111,8 @@ func (p *process) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read CPU time: %w", err)
 	}
-	// Fields count from the last parenthesis, since the command's name may have some; utime and stime are the 14th and 15th of all.
+	// Fields count from the last parenthesis, since the command's name may have
+	// some; utime and stime are the 14th and 15th of all.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	var ticks int64
 	for _, i := range []int{11, 12} {
@@ -123,7 +125,8 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
 }
 
-// forgetPeak lets peakMemory begin anew. What starting takes is given back before there is work, and is shown apart.
+// forgetPeak lets peakMemory begin anew. What starting takes is given back
+// before there is work, and is shown apart.
 func (p *process) forgetPeak() error {
 	const resetPeak = "5" // proc(5), /proc/pid/clear_refs
 	path := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "clear_refs")

@@ -23,7 +23,8 @@ type report struct {
 	Clients   int              `json:"clients"`
 	Durable   bool             `json:"collector_queue_fsynced"`
 	Workloads []workloadResult `json:"workloads"`
-	Invalid   []string         `json:"invalid"` // why the figures are not to be used; empty when they are
+	// why the figures are not to be used; empty when they are
+	Invalid []string `json:"invalid"`
 }
 
 type workloadResult struct {

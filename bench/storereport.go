@@ -31,19 +31,20 @@ type storeRun struct {
 
 // storeResult is what was measured of a server.
 type storeResult struct {
-	Name         string             `json:"name"`
-	ReadySeconds float64            `json:"ready_seconds"` // from its start
-	Spans        int64              `json:"spans"`         // acknowledged
-	Requests     int64              `json:"requests"`
-	CPUSeconds   float64            `json:"cpu_seconds"`
-	SentSeconds  float64            `json:"sent_seconds"`
-	DoneSeconds  float64            `json:"done_seconds"` // from the first request until all was merged and archived
-	PeakBytes    int64              `json:"peak_rss_bytes"`
-	DiskBytes    int64              `json:"disk_bytes"` // that the spans take in the end, in all
-	Disk         map[string]int64   `json:"disk_bytes_by_part"`
-	P99          float64            `json:"p99_seconds"`
-	Bad          map[string]int64   `json:"bad_answers"`
-	Counted      map[string]counted `json:"counted"` // by where the blocks are
+	Name         string  `json:"name"`
+	ReadySeconds float64 `json:"ready_seconds"` // from its start
+	Spans        int64   `json:"spans"`         // acknowledged
+	Requests     int64   `json:"requests"`
+	CPUSeconds   float64 `json:"cpu_seconds"`
+	SentSeconds  float64 `json:"sent_seconds"`
+	// from the first request until all was merged and archived
+	DoneSeconds float64            `json:"done_seconds"`
+	PeakBytes   int64              `json:"peak_rss_bytes"`
+	DiskBytes   int64              `json:"disk_bytes"` // that the spans take in the end, in all
+	Disk        map[string]int64   `json:"disk_bytes_by_part"`
+	P99         float64            `json:"p99_seconds"`
+	Bad         map[string]int64   `json:"bad_answers"`
+	Counted     map[string]counted `json:"counted"` // by where the blocks are
 
 	taken    []int64
 	requests int64 // numbers that were used

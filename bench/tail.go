@@ -35,8 +35,9 @@ type tailOptions struct {
 	wait  time.Duration
 }
 
-// compareTail sends the same traces to both with the same rules, looks at their memory while all spans are undecided, at what they keep,
-// and at the CPU time of all of it; then it kills both while spans are undecided.
+// compareTail sends the same traces to both with the same rules, looks at their
+// memory while all spans are undecided, at what they keep, and at the CPU time
+// of all of it; then it kills both while spans are undecided.
 func compareTail(ctx context.Context, args []string) error {
 	var o tailOptions
 	flags := flag.NewFlagSet("bench tail", flag.ContinueOnError)
@@ -216,7 +217,8 @@ func (o *tailOptions) startTail(ctx context.Context, sink *tailSink, name, dir, 
 	return p, p.waitFor(ctx, addr)
 }
 
-// send sends traces over four connections. Of a hundred two fail, two are slow and ten are health checks.
+// send sends traces over four connections. Of a hundred two fail, two are slow
+// and ten are health checks.
 func (r *tailRun) send(ctx context.Context, url string, spans int) error {
 	const each, clients = 512, 4
 	bodies := make(chan []byte, clients)

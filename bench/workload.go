@@ -21,10 +21,11 @@ import (
 
 // workload is a kind of request.
 type workload struct {
-	Name     string
-	Spans    int     // in each request
-	Bodies   int     // different ones that are made beforehand
-	Rate     float64 // requests a second, where latency is measured; no server is at its limit there
+	Name   string
+	Spans  int // in each request
+	Bodies int // different ones that are made beforehand
+	// requests a second, where latency is measured; no server is at its limit there
+	Rate     float64
 	Type     string
 	Encoding string
 	GRPC     bool // over OTLP/gRPC
@@ -127,7 +128,8 @@ func readRequests(path string) (requests, error) {
 	return r, nil
 }
 
-// makeTraces makes spans as a proxy and the services behind it do, about 410 bytes each in protobuf.
+// makeTraces makes spans as a proxy and the services behind it do, about 410
+// bytes each in protobuf.
 func makeTraces(rng *rand.Rand, spans int) ptrace.Traces {
 	td := ptrace.NewTraces()
 	rs := td.ResourceSpans().AppendEmpty()

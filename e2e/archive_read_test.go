@@ -14,8 +14,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestAPlainTempoReadsAnArchive gives a directory as the archiver leaves it to a Tempo as its storage. Nothing of what
-// is ours in it may disturb that Tempo, and it answers as the archive does.
+// TestAPlainTempoReadsAnArchive gives a directory as the archiver leaves it to
+// a Tempo as its storage. Nothing of what is ours in it may disturb that Tempo,
+// and it answers as the archive does.
 func TestAPlainTempoReadsAnArchive(t *testing.T) {
 	storage := filepath.Join(t.TempDir(), "archive")
 	if err := os.CopyFS(filepath.Join(storage, "single-tenant"), os.DirFS("../archive/read/testdata/single-tenant")); err != nil {

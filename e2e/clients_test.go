@@ -64,7 +64,8 @@ func TestNodeSDK(t *testing.T) {
 				t.Fatalf("node sent %d traces, %d were asked for", len(ids), traces)
 			}
 			a.MustFind(t, withSpans(ids, spansPerTrace))
-			// The attributes prove that both encodings carry types and text through: a boolean, and a letter beyond ASCII.
+			// The attributes prove that both encodings carry types and text
+			// through: a boolean, and a letter beyond ASCII.
 			a.MustSearch(t, fmt.Sprintf(`{ resource.service.name = "node-%s" && event:name = "été" }`, protocol), ids)
 			a.MustSearch(t, fmt.Sprintf(`{ resource.service.name = "node-%s" && span.run.even = true }`, protocol), everySecond(ids))
 		})

@@ -16,7 +16,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// goodSpan makes spans that differ in nothing but their ids. No two have the same, since the backend counts by ids.
+// goodSpan makes spans that differ in nothing but their ids. No two have the
+// same, since the backend counts by ids.
 func goodSpan() []byte { return spanOf(randomBytes(16), randomBytes(8), "good") }
 
 func goodRequest() []byte { return requestOf(goodSpan(), goodSpan()) }
@@ -94,16 +95,17 @@ func protobufExchanges(t *testing.T) []exchange {
 	}
 	var rows []exchange
 	for name, body := range map[string][]byte{
-		"truncated protobuf":         good[:len(good)-3],
-		"length 2^63":                protowire.AppendVarint([]byte{0x0a}, 1<<63),
-		"length beyond the end":      {0x0a, 0x7f, 0x00},
-		"varint of 11 bytes":         append([]byte{0x08}, append(bytes.Repeat([]byte{0xff}, 10), 0x01)...),
-		"field 0":                    {0x02, 0x00},
-		"stray end-group":            {0x0c},
-		"wrong wire type":            {0x08, 0x01}, // resource_spans as a varint
-		"value of depth 50":          deepProtobuf(50),
-		"value of depth 100,000":     deepProtobuf(100_000),
-		"groups nested in the dark":  bytes.Repeat([]byte{0xbb, 0x3e}, 100_000), // start-group of the unknown field 999
+		"truncated protobuf":     good[:len(good)-3],
+		"length 2^63":            protowire.AppendVarint([]byte{0x0a}, 1<<63),
+		"length beyond the end":  {0x0a, 0x7f, 0x00},
+		"varint of 11 bytes":     append([]byte{0x08}, append(bytes.Repeat([]byte{0xff}, 10), 0x01)...),
+		"field 0":                {0x02, 0x00},
+		"stray end-group":        {0x0c},
+		"wrong wire type":        {0x08, 0x01}, // resource_spans as a varint
+		"value of depth 50":      deepProtobuf(50),
+		"value of depth 100,000": deepProtobuf(100_000),
+		// start-group of the unknown field 999
+		"groups nested in the dark":  bytes.Repeat([]byte{0xbb, 0x3e}, 100_000),
 		"start-group without an end": {0xbb, 0x3e},
 	} {
 		rows = append(rows, exchange{name: name, header: asProtobuf, body: of(body), status: 400})

@@ -18,7 +18,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// exchange is a request body and the answer that OTLP/HTTP, or the appliance's documentation, gives it.
+// exchange is a request body and the answer that OTLP/HTTP, or the appliance's
+// documentation, gives it.
 type exchange struct {
 	name     string
 	header   http.Header
@@ -28,7 +29,8 @@ type exchange struct {
 	rejected int64 // spans that a 200 says were not taken
 }
 
-// TestConduct sends everything that can be wrong, or just unusual, with a request body to one appliance that may have 128 MiB.
+// TestConduct sends everything that can be wrong, or just unusual, with a
+// request body to one appliance that may have 128 MiB.
 func TestConduct(t *testing.T) {
 	backend := harness.NewBackend(t)
 	a := harness.Start(t, harness.Options{
@@ -87,7 +89,8 @@ func (e exchange) hold(t *testing.T, a *harness.Appliance, backend *harness.Back
 	arrive(t, backend, arrived+e.kept)
 }
 
-// arrive waits until the backend has got so many spans. With none to come it says little; the ledger does.
+// arrive waits until the backend has got so many spans. With none to come it
+// says little; the ledger does.
 func arrive(t *testing.T, backend *harness.Backend, want int) {
 	t.Helper()
 	harness.Eventually(t, patience, "spans at the backend", func() error {
@@ -122,7 +125,8 @@ func (e exchange) holdAcceptance(t *testing.T, answer *harness.Answer) {
 func rejectedJSON(body []byte) (int64, error) {
 	var r struct {
 		PartialSuccess struct {
-			RejectedSpans json.Number `json:"rejectedSpans"` // int64 is a string in JSON, or a number
+			// int64 is a string in JSON, or a number
+			RejectedSpans json.Number `json:"rejectedSpans"`
 		} `json:"partialSuccess"`
 	}
 	if err := json.Unmarshal(body, &r); err != nil {
@@ -134,7 +138,8 @@ func rejectedJSON(body []byte) (int64, error) {
 	return r.PartialSuccess.RejectedSpans.Int64()
 }
 
-// holdRefusal checks that a refusal is a google.rpc.Status with a reason, in the encoding of the request where that has one.
+// holdRefusal checks that a refusal is a google.rpc.Status with a reason, in
+// the encoding of the request where that has one.
 func (e exchange) holdRefusal(t *testing.T, answer *harness.Answer) {
 	t.Helper()
 	var s spb.Status

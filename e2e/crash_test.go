@@ -14,8 +14,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestApplianceKilled kills the appliance: nothing of it may be left running, and another must be able to take its place, with all that was
-// acknowledged.
+// TestApplianceKilled kills the appliance: nothing of it may be left running,
+// and another must be able to take its place, with all that was acknowledged.
 func TestApplianceKilled(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	acked := mustExport(t, a, "before-crash", 3, 2)
@@ -40,7 +40,8 @@ func TestApplianceKilled(t *testing.T) {
 	next.MustFind(t, acked)
 }
 
-// TestTermination ends the appliance with SIGTERM: exit code 0, soon, and what is in the spool is in blocks.
+// TestTermination ends the appliance with SIGTERM: exit code 0, soon, and what
+// is in the spool is in blocks.
 func TestTermination(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	mustExport(t, a, "before-end", 1, 1)
@@ -59,8 +60,8 @@ func TestTermination(t *testing.T) {
 	}
 }
 
-// TestSecondSignal ends an appliance that waits for a Tempo elsewhere that hangs. One signal is patient, two are not; nothing acknowledged is
-// lost.
+// TestSecondSignal ends an appliance that waits for a Tempo elsewhere that
+// hangs. One signal is patient, two are not; nothing acknowledged is lost.
 func TestSecondSignal(t *testing.T) {
 	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
 	env := m.Env()
@@ -88,8 +89,8 @@ func TestSecondSignal(t *testing.T) {
 	next.MustFind(t, acked)
 }
 
-// TestTempoHangs stops a Tempo elsewhere without ending it, while clients send. They must not notice, and everything must be there once Tempo
-// goes on.
+// TestTempoHangs stops a Tempo elsewhere without ending it, while clients send.
+// They must not notice, and everything must be there once Tempo goes on.
 func TestTempoHangs(t *testing.T) {
 	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
 	a := harness.Start(t, harness.Options{Env: m.Env()})
@@ -183,8 +184,9 @@ func (s *senders) stop() {
 	s.done.Wait()
 }
 
-// hold stops the senders and checks that each of their requests was acknowledged, that the ledger knows of these and no others, and that
-// their traces are found.
+// hold stops the senders and checks that each of their requests was
+// acknowledged, that the ledger knows of these and no others, and that their
+// traces are found.
 func (s *senders) hold(t *testing.T, a *harness.Appliance) {
 	t.Helper()
 	s.stop()

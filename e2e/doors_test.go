@@ -16,7 +16,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTheOtherDoor sends to the port of the other protocol, with real SDKs: their error names the right one.
+// TestTheOtherDoor sends to the port of the other protocol, with real SDKs:
+// their error names the right one.
 func TestTheOtherDoor(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

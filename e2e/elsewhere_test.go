@@ -14,7 +14,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTutorialTempo runs an appliance in front of a stock Tempo with the configuration of the tutorial, but for its bare "ingester:", with which no
+// TestTutorialTempo runs an appliance in front of a stock Tempo with the
+// configuration of the tutorial, but for its bare "ingester:", with which no
 // Tempo starts.
 func TestTutorialTempo(t *testing.T) {
 	m := harness.StartTutorialTempo(t, "testdata/origin-tempo.yml")

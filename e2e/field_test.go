@@ -15,7 +15,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestFilesAsEditorsWriteThem gives `config validate` what editors on Windows, web pages and generators make of a configuration.
+// TestFilesAsEditorsWriteThem gives `config validate` what editors on Windows,
+// web pages and generators make of a configuration.
 func TestFilesAsEditorsWriteThem(t *testing.T) {
 	const bom = "\xef\xbb\xbf"
 	for name, c := range map[string]struct{ text, says string }{
@@ -40,7 +41,8 @@ func TestFilesAsEditorsWriteThem(t *testing.T) {
 	}
 }
 
-// TestTokensAsEditorsWriteThem has a token file with a byte order mark and CRLF: both tokens are good.
+// TestTokensAsEditorsWriteThem has a token file with a byte order mark and
+// CRLF: both tokens are good.
 func TestTokensAsEditorsWriteThem(t *testing.T) {
 	tokens := writeFile(t, "tokens", "\xef\xbb\xbfalpha\r\nbeta\r\n")
 	a := harness.Start(t, harness.Options{Env: map[string]string{"APPLIANCE_RECEIVER_AUTH_BEARER_TOKEN_FILE": tokens}})
@@ -52,7 +54,8 @@ func TestTokensAsEditorsWriteThem(t *testing.T) {
 	}
 }
 
-// TestNothingKeptIsSaid has a variable of the SDKs throw everything away: whoever looks for the reason finds it.
+// TestNothingKeptIsSaid has a variable of the SDKs throw everything away:
+// whoever looks for the reason finds it.
 func TestNothingKeptIsSaid(t *testing.T) {
 	a := harness.Start(t, harness.Options{Env: map[string]string{"OTEL_TRACES_SAMPLER": "always_off"}})
 	out, err := exec.CommandContext(t.Context(), harness.Bin(t), "status", "--http-listen", a.Read).CombinedOutput()
@@ -63,8 +66,9 @@ func TestNothingKeptIsSaid(t *testing.T) {
 	harness.MustContain(t, a.Output(), "OTEL_TRACES_SAMPLER=always_off")
 }
 
-// TestBrokenClocks sends times in milliseconds and microseconds, none at all, and such that are no int64: each is found by its id, live
-// and from its block, and none of them hides what shares the block with it.
+// TestBrokenClocks sends times in milliseconds and microseconds, none at all,
+// and such that are no int64: each is found by its id, live and from its block,
+// and none of them hides what shares the block with it.
 func TestBrokenClocks(t *testing.T) {
 	a := harness.Start(t, harness.Options{Env: harness.QuickBlocks()})
 	now := time.Now()

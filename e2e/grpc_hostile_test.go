@@ -17,8 +17,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestHostileGRPC attacks OTLP/gRPC with what HTTP/2 makes cheap for a client and dear for a server. The kernel kills an appliance
-// that wants more than 128 MiB; after each attack it must take spans at once.
+// TestHostileGRPC attacks OTLP/gRPC with what HTTP/2 makes cheap for a client
+// and dear for a server. The kernel kills an appliance that wants more than 128
+// MiB; after each attack it must take spans at once.
 func TestHostileGRPC(t *testing.T) {
 	backend := harness.NewBackend(t)
 	a := harness.Start(t, harness.Options{Env: backend.Env(), Cgroup: harness.NewMemoryCgroup(t, 128*mebi)})

@@ -108,7 +108,8 @@ func TestGRPCConduct(t *testing.T) {
 	})
 }
 
-// TestGRPCOverItsQuota holds that a client over its quota is told when to come again, so that it keeps its data.
+// TestGRPCOverItsQuota holds that a client over its quota is told when to come
+// again, so that it keeps its data.
 func TestGRPCOverItsQuota(t *testing.T) {
 	a := harness.Start(t, harness.Options{Env: map[string]string{
 		"APPLIANCE_RECEIVER_CLIENT_REQUESTS_PER_SECOND": "0.01", "APPLIANCE_RECEIVER_TENANTS": "a,b",
@@ -132,7 +133,8 @@ func TestGRPCOverItsQuota(t *testing.T) {
 	}
 }
 
-// TestGoSDKOverGRPC sends with the OpenTelemetry SDK for Go, which is told the host and "insecure" alone.
+// TestGoSDKOverGRPC sends with the OpenTelemetry SDK for Go, which is told the
+// host and "insecure" alone.
 func TestGoSDKOverGRPC(t *testing.T) {
 	const traces, spansPerTrace = 50, 4
 	a := harness.Start(t, harness.Options{})
@@ -172,7 +174,8 @@ func TestNodeSDKOverGRPC(t *testing.T) {
 	a.MustSearch(t, `{ resource.service.name = "node-grpc" && span.run.even = true }`, everySecond(ids))
 }
 
-// TestTelemetrygenOverGRPC sends with the load generator of the OpenTelemetry project, whose default is gRPC.
+// TestTelemetrygenOverGRPC sends with the load generator of the OpenTelemetry
+// project, whose default is gRPC.
 func TestTelemetrygenOverGRPC(t *testing.T) {
 	const traces, children = 200, 3
 	a := harness.Start(t, harness.Options{})
@@ -202,7 +205,8 @@ func TestTraefikOverGRPC(t *testing.T) {
 	a.MustSearch(t, `{ resource.service.name = "traefik" && span.http.response.status_code = 200 }`, ids)
 }
 
-// TestCollectorOverGRPC sends through the exporter of a real Collector, which is told the endpoint and "insecure" alone.
+// TestCollectorOverGRPC sends through the exporter of a real Collector, which
+// is told the endpoint and "insecure" alone.
 func TestCollectorOverGRPC(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	intake := harness.FreePort(t)

@@ -230,8 +230,10 @@ func TestQuota(t *testing.T) {
 	}
 }
 
-// TestOverload sends more at once than the appliance may hold: each client withholds the end of its request until one was turned away. What
-// each sends before fits into the buffers of its connection, or it might miss the answer, as it fails to write.
+// TestOverload sends more at once than the appliance may hold: each client
+// withholds the end of its request until one was turned away. What each sends
+// before fits into the buffers of its connection, or it might miss the answer,
+// as it fails to write.
 func TestOverload(t *testing.T) {
 	const clients = 24
 	backend := harness.NewBackend(t)
@@ -289,8 +291,9 @@ func (r *lateReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// TestSpoolFull sends to an appliance whose backend does not answer until the spool is full. What fits is kept, the rest is told to come
-// back, and room is made as soon as the backend answers.
+// TestSpoolFull sends to an appliance whose backend does not answer until the
+// spool is full. What fits is kept, the rest is told to come back, and room is
+// made as soon as the backend answers.
 func TestSpoolFull(t *testing.T) {
 	backend := harness.NewBackend(t)
 	a := harness.Start(t, harness.Options{Env: merged(backend.Env(), map[string]string{

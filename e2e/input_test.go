@@ -12,13 +12,16 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// growth is by how much bad input may raise the peak of the appliance's memory, however much of it there is. The bytes of requests
-// under way are bounded (receiver.inflight_bytes, 64 MiB); a buffer that grows is there twice, and the garbage collector may double that.
-// The worst seen is 230 MiB, with 16 clients as with 48. Unguarded, the smallest of it would take a gibibyte.
+// growth is by how much bad input may raise the peak of the appliance's memory,
+// however much of it there is. The bytes of requests under way are bounded
+// (receiver.inflight_bytes, 64 MiB); a buffer that grows is there twice, and
+// the garbage collector may double that. The worst seen is 230 MiB, with 16
+// clients as with 48. Unguarded, the smallest of it would take a gibibyte.
 const growth = 384 * mebi
 
-// TestBadInput gives an appliance what a broken or hostile client might, each many times: the status is right, the process
-// lives, its memory does not grow. TestConduct has everything else that can be wrong with a request.
+// TestBadInput gives an appliance what a broken or hostile client might, each
+// many times: the status is right, the process lives, its memory does not grow.
+// TestConduct has everything else that can be wrong with a request.
 func TestBadInput(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	request, ids := harness.NewRequest("good", 5, 3)

@@ -17,16 +17,20 @@ import (
 
 const tenant = "single-tenant"
 
-// TestVersionBefore starts on the data directory of version 0.1, which had a Tempo within: blocks of Tempo's, marks of those that were proven, and
-// a spool. Everything is found, and once.
+// TestVersionBefore starts on the data directory of version 0.1, which had a
+// Tempo within: blocks of Tempo's, marks of those that were proven, and a
+// spool. Everything is found, and once.
 func TestVersionBefore(t *testing.T) {
 	collecting := harness.Start(t, harness.Options{Env: map[string]string{
 		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + harness.FreePort(t), "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "0s",
 	}})
 	dir := collecting.DataDir
-	waiting, waitingIDs := harness.NewRequest("waiting", 5, 2)    // in the spool, and in a block that was not proven
-	released, releasedIDs := harness.NewRequest("released", 5, 3) // in a proven block, and a crash came before it left the spool
-	old, oldIDs := harness.NewRequest("old", 5, 4)                // in a proven block that was about to be purged
+	// in the spool, and in a block that was not proven
+	waiting, waitingIDs := harness.NewRequest("waiting", 5, 2)
+	// in a proven block, and a crash came before it left the spool
+	released, releasedIDs := harness.NewRequest("released", 5, 3)
+	// in a proven block that was about to be purged
+	old, oldIDs := harness.NewRequest("old", 5, 4)
 	for _, r := range []*collector.ExportTraceServiceRequest{waiting, released} {
 		sendTo(t, collecting.IntakeURL(), r)
 	}
@@ -97,8 +101,10 @@ func TestVersionBefore(t *testing.T) {
 	}
 }
 
-// TestBlocksMoveToATempo copies blocks, as they are while the appliance runs, into the storage of a stock Tempo: that finds every trace with all
-// its spans. Then the way back: what Tempo has is copied to another appliance, as docs/tempo.md says.
+// TestBlocksMoveToATempo copies blocks, as they are while the appliance runs,
+// into the storage of a stock Tempo: that finds every trace with all its spans.
+// Then the way back: what Tempo has is copied to another appliance, as
+// docs/tempo.md says.
 func TestBlocksMoveToATempo(t *testing.T) {
 	a := harness.Start(t, harness.Options{Env: harness.QuickBlocks()})
 	all := mustExport(t, a, "moving", 50, 4)
@@ -168,8 +174,8 @@ func blocksOf(t *testing.T, dir string) map[string]int {
 	return found
 }
 
-// copyBlocks copies what `cp -a FROM/single-tenant/*-*-*-*-* TO/single-tenant/` does. Blocks are merged meanwhile, so that some may go: then
-// it copies again.
+// copyBlocks copies what `cp -a FROM/single-tenant/*-*-*-*-* TO/single-tenant/`
+// does. Blocks are merged meanwhile, so that some may go: then it copies again.
 func copyBlocks(t *testing.T, from, to string) {
 	t.Helper()
 	harness.Eventually(t, time.Minute, "blocks copied", func() error {

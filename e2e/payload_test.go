@@ -99,8 +99,10 @@ func spanOf(traceID, spanID []byte, name string) []byte {
 
 // deepValue is an AnyValue with a string in depth arrays, each in the other.
 func deepValue(depth int) []byte {
-	value := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "x") // AnyValue.string_value
-	// Prepending would copy everything each time, so the headers are written backwards into the end of one buffer.
+	// AnyValue.string_value
+	value := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "x")
+	// Prepending would copy everything each time, so the headers are written
+	// backwards into the end of one buffer.
 	buf := make([]byte, depth*16+len(value))
 	at := len(buf) - len(value)
 	copy(buf[at:], value)
@@ -138,7 +140,8 @@ func emptyAttributes(n int) []byte {
 	return requestOf(append(spanOf(id16, id8, "wide"), bytes.Repeat([]byte{0x4a, 0x00}, n)...))
 }
 
-// jsonRequest is a JSON request with one span that has, besides a name and valid ids, the members given.
+// jsonRequest is a JSON request with one span that has, besides a name and
+// valid ids, the members given.
 func jsonRequest(members string) string {
 	return jsonSpan(`"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708"`, members)
 }

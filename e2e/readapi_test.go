@@ -52,7 +52,8 @@ func TestReadAPI(t *testing.T) {
 		{"/shutdown", 404, ""},
 		{"/status/config", 404, ""},
 		{"/api/search/..%2f..%2fflush", 404, ""},
-		{"/api/search/tag/..%2f..%2f..%2fflush/values", 200, `"tagValues":[]`}, // a tag may have such a name
+		// a tag may have such a name
+		{"/api/search/tag/..%2f..%2f..%2fflush/values", 200, `"tagValues":[]`},
 		{"/debug/pprof/", 404, ""},
 		{"/ingester/ring", 404, ""},
 	} {

@@ -74,7 +74,8 @@ func (s *secrets) attributes() (all []*common.KeyValue) {
 	return all
 }
 
-// request has secrets in every field of a span, an event, a link, a resource and a scope that can have one.
+// request has secrets in every field of a span, an event, a link, a resource
+// and a scope that can have one.
 func (s *secrets) request(id []byte) *collector.ExportTraceServiceRequest {
 	now := uint64(time.Now().UnixNano())
 	span := &trace.Span{
@@ -94,8 +95,9 @@ func (s *secrets) request(id []byte) *collector.ExportTraceServiceRequest {
 	}}}
 }
 
-// TestRulesLeaveNoSecret plants what preset secrets documents, over each way in: none is in an answer, in the queue, in blocks or in
-// the archive, and the account has what the rules did.
+// TestRulesLeaveNoSecret plants what preset secrets documents, over each way
+// in: none is in an answer, in the queue, in blocks or in the archive, and the
+// account has what the rules did.
 func TestRulesLeaveNoSecret(t *testing.T) {
 	const drop = `drop span where name = "drop me"`
 	env := harness.QuickBlocks()

@@ -19,8 +19,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestSamplingAgrees sends the same traces through an appliance at 10 %, through two in a row of which the second has 10 %, and through a
-// real Collector at 10 %. All have to keep the very same traces.
+// TestSamplingAgrees sends the same traces through an appliance at 10 %,
+// through two in a row of which the second has 10 %, and through a real
+// Collector at 10 %. All have to keep the very same traces.
 func TestSamplingAgrees(t *testing.T) {
 	const requests, traces, spans = 20, 500, 2
 	alone, row, other := harness.NewBackend(t), harness.NewBackend(t), harness.NewBackend(t)
@@ -35,7 +36,8 @@ func TestSamplingAgrees(t *testing.T) {
 			sendTo(t, url, request)
 		}
 	}
-	for _, a := range []*harness.Appliance{single, first, second} { // the Collector, without a queue, has delivered when it answers
+	// the Collector, without a queue, has delivered when it answers
+	for _, a := range []*harness.Appliance{single, first, second} {
 		a.Delivered(t, time.Minute)
 	}
 
@@ -75,7 +77,8 @@ func TestSamplingIsSetAsForJaeger(t *testing.T) {
 	harness.MustContain(t, a.Output(), "JAEGER_SAMPLER_PARAM")
 }
 
-// TestReload changes the configuration file of a running appliance: what is valid holds from then on, what is not changes nothing.
+// TestReload changes the configuration file of a running appliance: what is
+// valid holds from then on, what is not changes nothing.
 func TestReload(t *testing.T) {
 	backend := harness.NewBackend(t)
 	file := filepath.Join(t.TempDir(), "appliance.yaml")

@@ -60,7 +60,8 @@ func TestUnwritableDirectory(t *testing.T) {
 	harness.MustContain(t, a.Output(), file)
 }
 
-// TestBadConfiguration gives the appliance files and variables with mistakes: exit code 2, and the place is named.
+// TestBadConfiguration gives the appliance files and variables with mistakes:
+// exit code 2, and the place is named.
 func TestBadConfiguration(t *testing.T) {
 	for name, c := range map[string]struct {
 		file  string

@@ -13,14 +13,16 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// How soon a span that was answered 200 is found, by the promise, and how many times as much a busy machine may take.
+// How soon a span that was answered 200 is found, by the promise, and how many
+// times as much a busy machine may take.
 const (
 	foundByID     = 100 * time.Millisecond
 	foundBySearch = time.Second
 	busy          = 5
 )
 
-// TestFoundSoon sends one trace after the other and looks for each at once: by its id, and by a search for an attribute that it alone has.
+// TestFoundSoon sends one trace after the other and looks for each at once: by
+// its id, and by a search for an attribute that it alone has.
 func TestFoundSoon(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	var byID, bySearch time.Duration
@@ -52,8 +54,10 @@ func TestFoundSoon(t *testing.T) {
 		byID.Milliseconds(), foundByID.Milliseconds(), bySearch.Milliseconds(), foundBySearch.Milliseconds())
 }
 
-// TestAnswersNeverChange asks the same questions again and again, while the spans that they are about go from the spool to a block, from that to
-// a merged one, from there into the archive, and then are in the archive alone. Each answer has each span once.
+// TestAnswersNeverChange asks the same questions again and again, while the
+// spans that they are about go from the spool to a block, from that to a merged
+// one, from there into the archive, and then are in the archive alone. Each
+// answer has each span once.
 func TestAnswersNeverChange(t *testing.T) {
 	env := harness.QuickBlocks()
 	env["APPLIANCE_RETENTION"] = "1m"
@@ -68,7 +72,8 @@ func TestAnswersNeverChange(t *testing.T) {
 		}
 	}
 	since := time.Now().Add(-10 * time.Minute)
-	// In two halves, so that traces have to be put together. A part is sent twice, as by a client that did not get its answer.
+	// In two halves, so that traces have to be put together. A part is sent
+	// twice, as by a client that did not get its answer.
 	half := request.ResourceSpans[0].ScopeSpans[0].Spans
 	for i := range 3 {
 		part := []int{0, 1, 0}[i] * len(half) / 2

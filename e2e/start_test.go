@@ -8,11 +8,13 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// readySoon is how long a start on an empty directory may take until spans are taken, by the promise for an idle machine.
+// readySoon is how long a start on an empty directory may take until spans are
+// taken, by the promise for an idle machine.
 const readySoon = 300 * time.Millisecond
 
-// TestColdStart measures a start on an empty directory until the appliance is ready, and until a trace has gone in and come out. The bound
-// leaves room for a machine that does something else as well; the figures are in the log.
+// TestColdStart measures a start on an empty directory until the appliance is
+// ready, and until a trace has gone in and come out. The bound leaves room for
+// a machine that does something else as well; the figures are in the log.
 func TestColdStart(t *testing.T) {
 	started := time.Now()
 	a := harness.Launch(t, harness.Options{})

@@ -6,7 +6,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestNothingElseListens looks at what the appliance listens on: what it is told to, on loopback here.
+// TestNothingElseListens looks at what the appliance listens on: what it is
+// told to, on loopback here.
 func TestNothingElseListens(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	found := map[string]bool{}
@@ -21,7 +22,8 @@ func TestNothingElseListens(t *testing.T) {
 	}
 }
 
-// TestRestartKeepsTraces ends an appliance in order and starts another on its directory: what was there is there.
+// TestRestartKeepsTraces ends an appliance in order and starts another on its
+// directory: what was there is there.
 func TestRestartKeepsTraces(t *testing.T) {
 	first := harness.Start(t, harness.Options{})
 	acked := mustExport(t, first, "kept", 20, 3)

@@ -16,7 +16,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestStreamingSearch searches as Grafana does with streaming on: gRPC without TLS on the port of the read API.
+// TestStreamingSearch searches as Grafana does with streaming on: gRPC without
+// TLS on the port of the read API.
 func TestStreamingSearch(t *testing.T) {
 	a := harness.Start(t, harness.Options{})
 	request, ids := harness.NewRequest("streamed", 10, 2)

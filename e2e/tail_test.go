@@ -68,8 +68,9 @@ func (w *tailed) export(t *testing.T, a *harness.Appliance, r *collector.ExportT
 	w.sent += int64(len(r.ResourceSpans[0].ScopeSpans[0].Spans))
 }
 
-// TestTailSampling kills an appliance between the parts of traces, and again and again while it decides. What the rules say must be kept
-// is there as a whole, what they leave out is not, and each span is accounted for.
+// TestTailSampling kills an appliance between the parts of traces, and again
+// and again while it decides. What the rules say must be kept is there as a
+// whole, what they leave out is not, and each span is accounted for.
 func TestTailSampling(t *testing.T) {
 	t.Run("stored here", func(t *testing.T) {
 		t.Parallel()

@@ -13,7 +13,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTraefik sends requests through a real Traefik that has the tracing flags of the origin document, and finds the trace of each.
+// TestTraefik sends requests through a real Traefik that has the tracing flags
+// of the origin document, and finds the trace of each.
 func TestTraefik(t *testing.T) {
 	const requests = 25
 	a := harness.Start(t, harness.Options{})

@@ -49,7 +49,8 @@ func cutShort(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "\x0a")
 }
 
-// Whatever Tempo answers instead of an acknowledgement, the spans are sent until it takes them, and are acknowledged once.
+// Whatever Tempo answers instead of an acknowledgement, the spans are sent
+// until it takes them, and are acknowledged once.
 func TestIllTempo(t *testing.T) {
 	for name, ill := range map[string]func(http.ResponseWriter, *http.Request){
 		"429":                 code(429, "rate"),
@@ -160,7 +161,8 @@ func refusing(bad ...id) func(http.ResponseWriter, *http.Request, request) bool 
 	}
 }
 
-// A span that Tempo refuses does not hold back those beside it, wherever it stands, and is charged alone.
+// A span that Tempo refuses does not hold back those beside it, wherever it
+// stands, and is charged alone.
 func TestPoisonedSpan(t *testing.T) {
 	for _, at := range []int{0, 1, 49, 50, 63, 99} {
 		t.Run(strconv.Itoa(at), func(t *testing.T) {
@@ -284,7 +286,8 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
-// An answer before the request was read must not let its bytes be overwritten while they are still being sent.
+// An answer before the request was read must not let its bytes be overwritten
+// while they are still being sent.
 func TestEarlyAnswer(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	var n atomic.Int64
@@ -307,7 +310,8 @@ func TestEarlyAnswer(t *testing.T) {
 	empty(t, s)
 }
 
-// A request above Tempo's burst is answered 429 however often it comes: it is halved, and none of it is given up.
+// A request above Tempo's burst is answered 429 however often it comes: it is
+// halved, and none of it is given up.
 func TestAboveTheBurst(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {

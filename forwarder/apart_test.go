@@ -51,8 +51,9 @@ func TestHashIsTempos(t *testing.T) {
 	}
 }
 
-// Traces that Tempo would take for one are not in one request, and the second is sent when the first was idle. All
-// others, the first one's spans too, go at once.
+// Traces that Tempo would take for one are not in one request, and the second
+// is sent when the first was idle. All others, the first one's spans too, go at
+// once.
 func TestTwinsAreKeptApart(t *testing.T) {
 	const idle = 600 * time.Millisecond
 	a, b := alike(t)
@@ -92,8 +93,8 @@ func TestTwinsAreKeptApart(t *testing.T) {
 	}
 }
 
-// However two traces with one hash take turns, never are both seen within the idle time, and one that comes back when
-// it was told to gets its turn.
+// However two traces with one hash take turns, never are both seen within the
+// idle time, and one that comes back when it was told to gets its turn.
 func TestTwinsTakeTurns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const idle = 10
@@ -142,7 +143,8 @@ func TestRecentRemembers(t *testing.T) {
 	}
 }
 
-// The cost of keeping traces apart, beside that of one scan of a request, which the receiver makes too.
+// The cost of keeping traces apart, beside that of one scan of a request, which
+// the receiver makes too.
 func BenchmarkApart(b *testing.B) {
 	batch := &batch{shipment: &shipment{tenant: "single-tenant"}, payload: payload(upTo(0, 1000)), spans: 1000}
 	b.Run("scan", func(b *testing.B) {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Tenants never share a request, the records of a tenant go in their order, and one that is larger than a request
-// goes all the same.
+// Tenants never share a request, the records of a tenant go in their order, and
+// one that is larger than a request goes all the same.
 func TestBatches(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	var want [3][]id
@@ -25,7 +25,8 @@ func TestBatches(t *testing.T) {
 	o := k.options(s)
 	o.batch = 4 << 10
 	f := New(o)
-	f.lanes.most, f.lanes.patience = 1, time.Minute // so that requests of a tenant come in order, however slow the machine is
+	// so that requests of a tenant come in order, however slow the machine is
+	f.lanes.most, f.lanes.patience = 1, time.Minute
 	k.run(f)
 	total := len(want[0]) + len(want[1]) + len(want[2])
 	k.gets(total)

@@ -38,7 +38,8 @@ var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 func (c bodyConn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
 		if b, ok := limited.R.(*body); ok {
-			n, err := b.WriteTo(c.Conn) // Content-Length is that of the payload, so the limit is never less
+			// Content-Length is that of the payload, so the limit is never less
+			n, err := b.WriteTo(c.Conn)
 			limited.N -= n
 			return n, err
 		}

@@ -11,7 +11,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// withAttributes is a request whose spans have so many attributes each, with names of so many bytes.
+// withAttributes is a request whose spans have so many attributes each, with
+// names of so many bytes.
 func withAttributes(t *testing.T, spans []id, attributes, width int) []byte {
 	t.Helper()
 	traces := ptrace.NewTraces()
@@ -30,7 +31,8 @@ func withAttributes(t *testing.T, spans []id, attributes, width int) []byte {
 	return out
 }
 
-// However much a record holds, a request to Tempo holds a bounded number of bytes, spans and attributes.
+// However much a record holds, a request to Tempo holds a bounded number of
+// bytes, spans and attributes.
 func TestRequestsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct{ spans, attributes, width, requests int }{
 		"many spans":      {12_000, 0, 0, 2},

@@ -40,7 +40,8 @@ func newClient(timeout time.Duration, connections int) *client {
 	}
 }
 
-// TracesURL makes a person's tempo_url the URL that takes traces: a URL without a path gets /v1/traces.
+// TracesURL makes a person's tempo_url the URL that takes traces: a URL without
+// a path gets /v1/traces.
 func TracesURL(base string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -90,8 +91,9 @@ func (c *client) post(ctx context.Context, endpoint, tenant string, payload []by
 	return answerError(resp.StatusCode, resp.Header, answer)
 }
 
-// answerError sorts an answer by the rules of the OTLP/HTTP specification, widened by what Tempo does: 500 stands for rate
-// limits too, and a wrong address or token is our operator's mistake, for which no data should be lost.
+// answerError sorts an answer by the rules of the OTLP/HTTP specification,
+// widened by what Tempo does: 500 stands for rate limits too, and a wrong
+// address or token is our operator's mistake, for which no data should be lost.
 func answerError(status int, header http.Header, answer []byte) error {
 	switch status {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
@@ -109,8 +111,9 @@ func answerError(status int, header http.Header, answer []byte) error {
 	return &unavailableError{retryAfter: retryAfter(header), limited: status == http.StatusTooManyRequests, err: errors.New(excerpt(status, answer))}
 }
 
-// decodeAnswer decodes an ExportTraceServiceResponse. Any page answers 200, and many bodies are valid protobuf, an empty
-// one too: so only the content type of OTLP makes an answer Tempo's word.
+// decodeAnswer decodes an ExportTraceServiceResponse. Any page answers 200, and
+// many bodies are valid protobuf, an empty one too: so only the content type of
+// OTLP makes an answer Tempo's word.
 func decodeAnswer(header http.Header, answer []byte) (resp ptraceotlp.ExportResponse, err error) {
 	resp = ptraceotlp.NewExportResponse()
 	kind := header.Get("Content-Type")
@@ -141,7 +144,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// excerpt is what a person needs of an error answer: the status and the printable start of the body.
+// excerpt is what a person needs of an error answer: the status and the
+// printable start of the body.
 func excerpt(status int, answer []byte) string {
 	text := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {

@@ -10,8 +10,10 @@ import (
 
 const (
 	refusedPause = time.Minute // before what Tempo refused as a whole is sent again
-	limitedTries = 4           // attempts answered 429, after which a shipment may be above Tempo's burst and never be taken as a whole
-	limitedAlone = 16          // and after which a span may be
+	// attempts answered 429, after which a shipment may be above Tempo's burst
+	// and never be taken as a whole
+	limitedTries = 4
+	limitedAlone = 16 // and after which a span may be
 )
 
 // deliver makes one attempt to bring a batch to Tempo, and hands it to the

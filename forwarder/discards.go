@@ -9,7 +9,8 @@ import (
 // discards is what Tempo says it has discarded, by tenant. Whose spans they were
 // it does not say: all of them count as ours.
 type discards struct {
-	ask func(ctx context.Context, tenant string) (map[string]int64, error) // nil: Tempo cannot be asked
+	// nil: Tempo cannot be asked
+	ask func(ctx context.Context, tenant string) (map[string]int64, error)
 
 	mu      sync.Mutex
 	tenants map[string]*discarded
@@ -43,8 +44,8 @@ func (d *discards) begin(ctx context.Context, tenant string) error {
 	return nil
 }
 
-// update asks again for the tenants of shipments, each at most once in a time. process is the one that answers; a new one
-// has counted from 0.
+// update asks again for the tenants of shipments, each at most once in a time.
+// process is the one that answers; a new one has counted from 0.
 func (d *discards) update(ctx context.Context, shipments []*shipment, process string, every time.Duration) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,8 +79,8 @@ func (d *discards) update(ctx context.Context, shipments []*shipment, process st
 	return nil
 }
 
-// charges takes what is to be charged to spans of a tenant, by reason, at most so many in all. Not ok: Tempo was not asked
-// since a time.
+// charges takes what is to be charged to spans of a tenant, by reason, at most
+// so many in all. Not ok: Tempo was not asked since a time.
 func (d *discards) charges(tenant string, spans int, since time.Time) (charged map[string]int, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -108,7 +108,8 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
-// A Retry-After holds although requests that were in flight are taken meanwhile, and is not shortened by later failures.
+// A Retry-After holds although requests that were in flight are taken
+// meanwhile, and is not shortened by later failures.
 func TestRetryAfterIsNotShortened(t *testing.T) {
 	l := &lane{most: 4, limit: 1}
 	l.failed(30*time.Second, "")
@@ -133,7 +134,8 @@ func TestRetryAfterAsDate(t *testing.T) {
 	}
 }
 
-// A Tempo that does not say for a moment which run it is has discarded nothing more; a new run counts from 0.
+// A Tempo that does not say for a moment which run it is has discarded nothing
+// more; a new run counts from 0.
 func TestDiscardsOfAnUnknownProcess(t *testing.T) {
 	for name, c := range map[string]struct {
 		processes []string

@@ -107,7 +107,8 @@ func (f *Forwarder) sendNew(ctx context.Context, g *errgroup.Group) {
 			continue
 		}
 		failures = 0
-		// After the record has come: what waits for records must not keep what is sent again from going.
+		// After the record has come: what waits for records must not keep what
+		// is sent again from going.
 		admitted, err := f.lanes.admit(ctx, b.shipment, f.othersPending)
 		if err != nil {
 			return

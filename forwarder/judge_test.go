@@ -10,8 +10,9 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
-// Tempo has ended where another run of it answers now; not where it did not say which run it is, neither now nor when it
-// acknowledged: what it holds in memory would be sent again and again.
+// Tempo has ended where another run of it answers now; not where it did not say
+// which run it is, neither now nor when it acknowledged: what it holds in
+// memory would be sent again and again.
 func TestJudgeUnknownProcess(t *testing.T) {
 	acked := time.Now()
 	for name, c := range map[string]struct {
@@ -70,7 +71,8 @@ func TestJudgeSettled(t *testing.T) {
 	}
 }
 
-// Only an answer of OTLP's content type that decodes is Tempo's word; any other says what answers instead.
+// Only an answer of OTLP's content type that decodes is Tempo's word; any other
+// says what answers instead.
 func TestAcknowledgement(t *testing.T) {
 	full := ptraceotlp.NewExportResponse()
 	full.PartialSuccess().SetErrorMessage("fine")

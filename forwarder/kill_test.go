@@ -81,7 +81,8 @@ func (w *world) safe() map[id]bool {
 // spansOfRecord are those of the record with a number.
 func spansOfRecord(n int) []id { return upTo(8*n, 1+n%8) }
 
-// killed is the process: it keeps records, says which are acknowledged, and forwards them until it is killed.
+// killed is the process: it keeps records, says which are acknowledged, and
+// forwards them until it is killed.
 func killed(dir, url string) error {
 	s, err := spool.Open(dir, killedOptions)
 	if err != nil {

@@ -68,7 +68,8 @@ func (l *lane) failed(retryAfter time.Duration, why string) {
 	l.halve()
 	l.backoff = min(max(2*l.backoff, backoffMin), backoffMax)
 	now := time.Now()
-	l.resume = later(l.resume, now.Add(l.backoff/2+rand.N(l.backoff))) // from half to one and a half of it
+	// from half to one and a half of it
+	l.resume = later(l.resume, now.Add(l.backoff/2+rand.N(l.backoff)))
 	if retryAfter > 0 {
 		l.asked = later(l.asked, now.Add(retryAfter+rand.N(retryAfter/4+1)))
 	}

@@ -8,7 +8,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// What is parked shares requests, also where each record comes alone, in its order and up to the size of a request.
+// What is parked shares requests, also where each record comes alone, in its
+// order and up to the size of a request.
 func TestParkedShareRequests(t *testing.T) {
 	q := newLanes(4, 1000)
 	var want, got []spool.Position

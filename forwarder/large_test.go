@@ -106,8 +106,9 @@ func (s *scale) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Of large records one is in memory, twice at the most, however many there are: when they are sent, halved, and sent
-// again. After that there is none. This test is alone, since it weighs the heap.
+// Of large records one is in memory, twice at the most, however many there are:
+// when they are sent, halved, and sent again. After that there is none. This
+// test is alone, since it weighs the heap.
 func TestLargeRecordsInMemory(t *testing.T) {
 	const records = 6
 	m := &scale{FS: durable.OS, t: t, process: "1"}

@@ -40,9 +40,10 @@ type Options struct {
 	// What only tests change:
 	timeout  time.Duration // of a request
 	inFlight int           // requests of a tenant at once
-	batch    int           // bytes of a request that records share; of larger records one is read and sent at a time
-	linger   time.Duration // for a request to become larger
-	every    time.Duration // how often it is looked what has settled
+	// bytes of a request that records share; of larger records one is read and sent at a time
+	batch  int
+	linger time.Duration // for a request to become larger
+	every  time.Duration // how often it is looked what has settled
 }
 
 // withDefaults fills in what is rarely set.

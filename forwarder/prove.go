@@ -30,7 +30,9 @@ func (f *Forwarder) proveAll(ctx context.Context) {
 // round is one look at everything.
 func (p *proof) round(ctx context.Context) {
 	f := p.f
-	now := time.Now() // before it is asked which run of Tempo this is: an end that comes later is none of this round's
+	// before it is asked which run of Tempo this is: an end that comes later is
+	// none of this round's
+	now := time.Now()
 	target, err := f.o.Target()
 	known := err == nil
 	before := len(p.unproven)
@@ -136,7 +138,8 @@ func addTo(m map[string]int, reason string) map[string]int {
 // release gives a shipment up. False means that it has to be tried again.
 func (p *proof) release(s *shipment) bool {
 	f := p.f
-	f.countUnproven(s, -1) // before the spool knows: pending less unproven is what is still to be sent
+	// before the spool knows: pending less unproven is what is still to be sent
+	f.countUnproven(s, -1)
 	if err := s.giveUp(f.o.Spool); err != nil {
 		f.countUnproven(s, 1)
 		f.stats.trouble(err)

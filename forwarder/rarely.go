@@ -8,8 +8,9 @@ import (
 
 const sayEvery = time.Minute
 
-// rarely logs a message at most once a minute: what troubles a shipment often troubles the next ones too, and what cannot
-// be done is tried again each second. Stats has the last error and how many there were.
+// rarely logs a message at most once a minute: what troubles a shipment often
+// troubles the next ones too, and what cannot be done is tried again each
+// second. Stats has the last error and how many there were.
 type rarely struct {
 	logger *slog.Logger
 

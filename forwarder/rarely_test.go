@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// What is tried again each second, and fails each time, is said once a minute; another message is not held back by it.
+// What is tried again each second, and fails each time, is said once a minute;
+// another message is not held back by it.
 func TestTroubleIsSaidOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -174,7 +174,8 @@ func (d *delivery) once(ctx context.Context, target Target, b *batch) error {
 		}
 		f.stats.failed(err)
 		f.lanes.with(b.tenant, func(l *lane) {
-			own := s.failure.times > 0 && l.taken > s.failure.taken || s.entry != "" && l.failing.IsZero() // others are taken
+			// others are taken
+			own := s.failure.times > 0 && l.taken > s.failure.taken || s.entry != "" && l.failing.IsZero()
 			if !own || away.limited {
 				l.failed(away.retryAfter, err.Error())
 			}

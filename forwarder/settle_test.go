@@ -21,7 +21,8 @@ func (k *tempo) settling(s *spool.Spool) Options {
 	return o
 }
 
-// A record stays for the settle time after the acknowledgement, however long it took until that came.
+// A record stays for the settle time after the acknowledgement, however long it
+// took until that came.
 func TestSettles(t *testing.T) {
 	for name, away := range map[string]time.Duration{"at once": 0, "after a long time": 2 * settle} {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +47,8 @@ func TestSettles(t *testing.T) {
 	}
 }
 
-// Whoever reads what is pending and then what is unproven learns how much is still to be sent, at any moment.
+// Whoever reads what is pending and then what is unproven learns how much is
+// still to be sent, at any moment.
 func TestUnprovenIsNeverMoreThanPending(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	for i := range 50 {
@@ -67,8 +69,8 @@ func TestUnprovenIsNeverMoreThanPending(t *testing.T) {
 	}
 }
 
-// What was acknowledged within the settle time before Tempo ended is sent again: its end shows as a broken connection,
-// or as another process.
+// What was acknowledged within the settle time before Tempo ended is sent
+// again: its end shows as a broken connection, or as another process.
 func TestEndWhileSettling(t *testing.T) {
 	t.Run("broken connection", func(t *testing.T) {
 		k, s := newTempo(t), openSpool(t, t.TempDir())

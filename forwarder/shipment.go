@@ -106,7 +106,8 @@ func (s *shipment) each(visit func(pos spool.Position, spans int) error) error {
 // positions lists the records.
 func (s *shipment) positions() []spool.Position {
 	list := make([]spool.Position, 0, s.records)
-	_ = s.each(func(pos spool.Position, _ int) error { list = append(list, pos); return nil }) // fails only if visit does
+	// fails only if visit does
+	_ = s.each(func(pos spool.Position, _ int) error { list = append(list, pos); return nil })
 	return list
 }
 
@@ -155,8 +156,9 @@ func (s *shipment) missing() int { return s.spans - s.finishedSpans }
 // wire scans the records, which went through the receiver's limits or earlier ones.
 var wire = otlpwire.Limits{MaxDepth: 1 << 10, MaxSpans: 1 << 30, MaxAttributes: 1 << 30}
 
-// read calls visit with each record that can be read and the number of its first span. The spans of a record that
-// cannot be read any more are done with: the spool has counted it as lost, or released it.
+// read calls visit with each record that can be read and the number of its
+// first span. The spans of a record that cannot be read any more are done with:
+// the spool has counted it as lost, or released it.
 func (s *shipment) read(log *spool.Spool, visit func(e spool.Entry, first int) error) error {
 	if s.entry != "" {
 		return s.readStuck(log, visit)

@@ -19,15 +19,18 @@ var resentNames = [...]string{"tempo_restarted", "refused"}
 
 // Stats are counts since the start, and the state now.
 type Stats struct {
-	Requests      int64            `json:"requests"`     // sent to Tempo
-	Failures      int64            `json:"failures"`     // of these, not acknowledged, and other errors on the way
-	AckedSpans    int64            `json:"acked_spans"`  // that Tempo acknowledged, again or for the first time
-	AckedBytes    int64            `json:"acked_bytes"`  // of OTLP
-	ProvenSpans   int64            `json:"proven_spans"` // that left the spool since they are safe
-	Discarded     map[string]int64 `json:"discarded_spans"`
-	ResentSpans   int64            `json:"resent_spans"`
-	Resent        map[string]int64 `json:"resent_by_reason"`
-	UnprovenSpans int64            `json:"unproven_spans"` // acknowledged by Tempo, and still in the spool with those beside them
+	Requests int64 `json:"requests"` // sent to Tempo
+	// of these, not acknowledged, and other errors on the way
+	Failures int64 `json:"failures"`
+	// that Tempo acknowledged, again or for the first time
+	AckedSpans  int64            `json:"acked_spans"`
+	AckedBytes  int64            `json:"acked_bytes"`  // of OTLP
+	ProvenSpans int64            `json:"proven_spans"` // that left the spool since they are safe
+	Discarded   map[string]int64 `json:"discarded_spans"`
+	ResentSpans int64            `json:"resent_spans"`
+	Resent      map[string]int64 `json:"resent_by_reason"`
+	// acknowledged by Tempo, and still in the spool with those beside them
+	UnprovenSpans int64 `json:"unproven_spans"`
 
 	InFlight  int       `json:"in_flight"`
 	Limit     float64   `json:"limit"` // of InFlight, now

@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	stuckEvery = time.Minute      // stuck spans are tried again, and less often while Tempo takes none
+	// stuck spans are tried again, and less often while Tempo takes none
+	stuckEvery = time.Minute
 	stuckMost  = 10 * time.Minute // at the most
-	stuckTries = 3                // failures of a tenant's, after which the others wait for the next time
+	// failures of a tenant's, after which the others wait for the next time
+	stuckTries = 3
 
 	byOperator = "operator" // reason of what somebody gave up
 )

@@ -52,8 +52,9 @@ func stuckSpans(t *testing.T, s *spool.Spool) (spans []id) {
 	return spans
 }
 
-// A span to which Tempo answers anything but an acknowledgement, while it takes others, is set aside by itself. It holds
-// nobody up, is not lost, and goes when Tempo takes it.
+// A span to which Tempo answers anything but an acknowledgement, while it takes
+// others, is set aside by itself. It holds nobody up, is not lost, and goes
+// when Tempo takes it.
 func TestSpanThatTempoDoesNotTake(t *testing.T) {
 	for name, ill := range map[string]func(http.ResponseWriter, *http.Request){
 		"500": code(500, "oops"), "403": code(403, "waf"), "reset": reset, "503": code(503, ""), "a page": endless("<p>"),
@@ -91,8 +92,9 @@ func TestSpanThatTempoDoesNotTake(t *testing.T) {
 	}
 }
 
-// A span above Tempo's burst, and one of a tenant above its rate, are both answered 429. The first is set aside in the
-// end; while the tenant's others get through now and then none of them is.
+// A span above Tempo's burst, and one of a tenant above its rate, are both
+// answered 429. The first is set aside in the end; while the tenant's others
+// get through now and then none of them is.
 func TestRateLimitedSpansAreNotStuck(t *testing.T) {
 	k, s := newTempo(t), openSpool(t, t.TempDir())
 	var n atomic.Int64
@@ -115,8 +117,9 @@ func TestRateLimitedSpansAreNotStuck(t *testing.T) {
 	}
 }
 
-// A tenant of which Tempo takes nothing waits, whatever it answers, and slows no other: nothing of it is given up or set
-// aside, for all that is known that is not its spans' fault.
+// A tenant of which Tempo takes nothing waits, whatever it answers, and slows
+// no other: nothing of it is given up or set aside, for all that is known that
+// is not its spans' fault.
 func TestTenantsDoNotWaitForEachOther(t *testing.T) {
 	for name, ill := range map[string]func(http.ResponseWriter, *http.Request){
 		"429": code(429, "rate"), "401": code(401, "who are you"), "reset": reset, "hanging": hang,
@@ -165,7 +168,8 @@ func TestTenantsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
-// Spans that Tempo refuses for good, each of them, are charged also where there are two or more in a request.
+// Spans that Tempo refuses for good, each of them, are charged also where there
+// are two or more in a request.
 func TestRefusedTogether(t *testing.T) {
 	for _, n := range []int{2, 3, 100} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -185,7 +189,8 @@ func TestRefusedTogether(t *testing.T) {
 	}
 }
 
-// What is stuck is stuck after a restart too. An operator can have it tried at once, and can drop it, which is counted.
+// What is stuck is stuck after a restart too. An operator can have it tried at
+// once, and can drop it, which is counted.
 func TestStuckAcrossRuns(t *testing.T) {
 	dir := t.TempDir()
 	k := newTempo(t)

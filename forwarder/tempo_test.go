@@ -95,10 +95,11 @@ type tempo struct {
 	t *testing.T
 	*httptest.Server
 
-	mu       sync.Mutex
-	sender   *Forwarder
-	process  string
-	answer   func(w http.ResponseWriter, r *http.Request, got request) bool // nil, or true to take the request
+	mu      sync.Mutex
+	sender  *Forwarder
+	process string
+	// nil, or true to take the request
+	answer   func(w http.ResponseWriter, r *http.Request, got request) bool
 	requests []request
 	taken    map[string][]id // since the process started, by tenant
 	discards map[string]map[string]int64

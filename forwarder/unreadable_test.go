@@ -40,8 +40,8 @@ func (f badFile) ReadAt(p []byte, off int64) (int, error) {
 	return f.File.ReadAt(p, off)
 }
 
-// A record that the disk does not give, its payload or not even its header, costs those behind it some tries, and is
-// sent when it can be read again.
+// A record that the disk does not give, its payload or not even its header,
+// costs those behind it some tries, and is sent when it can be read again.
 func TestUnreadableRecord(t *testing.T) {
 	for name, at := range map[string]int64{"payload": 10_000, "header": 4} {
 		t.Run(name, func(t *testing.T) { unreadableRecord(t, at) })

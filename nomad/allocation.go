@@ -31,5 +31,6 @@ func (a Allocation) Attributes() []Attribute {
 // Attribute is a name and its value.
 type Attribute struct{ Key, Value string }
 
-// Label is the attribute's name as a label of a metric: without dots, and without the prefix that the metric has.
+// Label is the attribute's name as a label of a metric: without dots, and
+// without the prefix that the metric has.
 func (a Attribute) Label() string { return strings.TrimPrefix(a.Key, "nomad.") }

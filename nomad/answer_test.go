@@ -87,7 +87,8 @@ func TestAnswersOfAnotherService(t *testing.T) {
 			_, statusErr := cluster.Status(t.Context(), "tempo")
 			_, planErr := cluster.Plan(t.Context(), built)
 			errs := map[string]error{"status": statusErr, "plan": planErr}
-			if !strings.Contains(c.text, "JobModifyIndex") { // which is all that an answer to register must have
+			// which is all that an answer to register must have
+			if !strings.Contains(c.text, "JobModifyIndex") {
 				_, _, errs["register"] = cluster.Register(t.Context(), &Plan{Job: built}, 0)
 			}
 			for command, err := range errs {

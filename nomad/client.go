@@ -13,7 +13,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// Access says how to reach Nomad. What is empty is taken from the NOMAD_* variables of Nomad's own command line.
+// Access says how to reach Nomad. What is empty is taken from the NOMAD_*
+// variables of Nomad's own command line.
 type Access struct {
 	Address, Region, Namespace, Token string
 
@@ -45,8 +46,9 @@ func (a Access) Connect() (*api.Client, error) {
 	return client, nil
 }
 
-// checkAddress refuses what the client would take and ask something else for: it leaves out a path without a word. The
-// address may have a password in it, which no error repeats.
+// checkAddress refuses what the client would take and ask something else for:
+// it leaves out a path without a word. The address may have a password in it,
+// which no error repeats.
 func checkAddress(address string) error {
 	u, err := url.Parse(address)
 	switch {
@@ -67,8 +69,9 @@ const maxSocketPath = 107
 // ErrNoTask means that no task API was found.
 var ErrNoTask = errors.New("this is no Nomad task with a task API, and no address of Nomad is set")
 
-// InTask fills in the address for a process that runs as a task: an address that is set by a person, else the task API,
-// a socket that is always authenticated and works without any address or certificate.
+// InTask fills in the address for a process that runs as a task: an address
+// that is set by a person, else the task API, a socket that is always
+// authenticated and works without any address or certificate.
 func (a Access) InTask() (Access, error) {
 	if a.Address != "" || os.Getenv("NOMAD_ADDR") != "" {
 		return a, nil

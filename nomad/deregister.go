@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// stopPatience is how long Nomad may take to decide that the allocations of a stopped job are to stop.
+// stopPatience is how long Nomad may take to decide that the allocations of a
+// stopped job are to stop.
 const stopPatience = 30 * time.Second
 
-// Deregister stops a job that is there, and returns once Nomad means its allocations to stop. With purge Nomad then
-// forgets the job, its versions included. Data on volumes and in directories stays in either case.
+// Deregister stops a job that is there, and returns once Nomad means its
+// allocations to stop. With purge Nomad then forgets the job, its versions
+// included. Data on volumes and in directories stays in either case.
 //
-// A stop right after the success of a deployment was seen to leave the allocation running (Nomad 1.11), so it is asked
-// for until it has an effect.
+// A stop right after the success of a deployment was seen to leave the
+// allocation running (Nomad 1.11), so it is asked for until it has an effect.
 func (c *Cluster) Deregister(ctx context.Context, id string, purge bool) error {
 	over := time.After(stopPatience)
 	for {

@@ -12,7 +12,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// WriteDiff writes what differs, and nothing that does not, one line a field; in colour where color is set.
+// WriteDiff writes what differs, and nothing that does not, one line a field;
+// in colour where color is set.
 func WriteDiff(w io.Writer, d *api.JobDiff, updates map[string]*api.DesiredUpdates, color bool) error {
 	out := &diffWriter{color: color}
 	if d.Type == "None" {

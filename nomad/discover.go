@@ -22,7 +22,8 @@ const (
 	retryMost      = time.Second            // this, so that a Nomad that is back is noticed at once
 )
 
-// Discovery follows where a service is. It is ready for use before Run; Address then has no answer yet.
+// Discovery follows where a service is. It is ready for use before Run; Address
+// then has no answer yet.
 type Discovery struct {
 	service string
 	client  *api.Client
@@ -40,9 +41,10 @@ func Discover(client *api.Client, service string, logger *slog.Logger) *Discover
 	return &Discovery{service: service, client: client, logger: logger, err: fmt.Errorf("the place of service %s is not known yet: Nomad has not answered", service)}
 }
 
-// Address is host:port of an instance of the service: the one that was given last as long as it is registered, and the
-// last known one while none is or Nomad does not answer. run tells one run of the instance from the next, since a task
-// that is started again is registered again. It never blocks.
+// Address is host:port of an instance of the service: the one that was given
+// last as long as it is registered, and the last known one while none is or
+// Nomad does not answer. run tells one run of the instance from the next, since
+// a task that is started again is registered again. It never blocks.
 func (d *Discovery) Address() (address, run string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -77,8 +79,8 @@ func (d *Discovery) Run(ctx context.Context) error {
 	return nil
 }
 
-// next is the index to wait for. One that goes back means that Nomad's state was restored: waiting for the old one
-// would wait too long.
+// next is the index to wait for. One that goes back means that Nomad's state
+// was restored: waiting for the old one would wait too long.
 func next(asked, answered uint64) uint64 {
 	if answered < asked {
 		return 0
@@ -97,7 +99,8 @@ func (d *Discovery) found(instances []*api.ServiceRegistration) {
 		d.away = true
 		return
 	}
-	// The newest registration replaces one that is gone: an old one may be left over from a node that is lost.
+	// The newest registration replaces one that is gone: an old one may be left
+	// over from a node that is lost.
 	newest := slices.MaxFunc(instances, func(a, b *api.ServiceRegistration) int {
 		return cmp.Or(cmp.Compare(a.CreateIndex, b.CreateIndex), cmp.Compare(a.ID, b.ID))
 	})

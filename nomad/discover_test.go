@@ -16,7 +16,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// catalog answers the service API of Nomad with blocking queries; it can be made to fail, which the real one cannot.
+// catalog answers the service API of Nomad with blocking queries; it can be
+// made to fail, which the real one cannot.
 type catalog struct {
 	*httptest.Server
 
@@ -113,7 +114,8 @@ func TestDiscovery(t *testing.T) {
 	stays("10.0.0.1:1000")
 	nomad.set(func() { nomad.instances = []*api.ServiceRegistration{instance("b", 2000, 6)} })
 	becomes("10.0.0.1:2000")
-	// A second one does not take over from one that is still there, but the newest does from one that is gone.
+	// A second one does not take over from one that is still there, but the
+	// newest does from one that is gone.
 	nomad.set(func() { nomad.instances = append(nomad.instances, instance("c", 3000, 7), instance("d", 4000, 8)) })
 	stays("10.0.0.1:2000")
 	nomad.set(func() { nomad.instances = nomad.instances[1:] })
@@ -121,7 +123,8 @@ func TestDiscovery(t *testing.T) {
 	// The same one on another port, after a restart in place.
 	nomad.set(func() { nomad.instances = []*api.ServiceRegistration{instance("d", 4001, 8)} })
 	becomes("10.0.0.1:4001")
-	// Nomad away: without an answer, without a server, and with a state that was restored to a lower index.
+	// Nomad away: without an answer, without a server, and with a state that
+	// was restored to a lower index.
 	nomad.set(func() { nomad.failing = true })
 	stays("10.0.0.1:4001")
 	<-time.After(2 * retryFirst) // it has been told of the failure by now
@@ -140,7 +143,8 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
-// TestNextIndex holds that an index that went back is not waited for, and that every query but the first blocks.
+// TestNextIndex holds that an index that went back is not waited for, and that
+// every query but the first blocks.
 func TestNextIndex(t *testing.T) {
 	for _, c := range []struct{ asked, answered, want uint64 }{{0, 0, 1}, {0, 9, 9}, {9, 9, 9}, {9, 12, 12}, {9, 3, 0}} {
 		if got := next(c.asked, c.answered); got != c.want {

@@ -72,7 +72,8 @@ func constraintText(c string) string {
 	case strings.HasPrefix(c, "missing network"):
 		return c + "; its client has no such network"
 	}
-	if c == "computed class ineligible" { // the scheduler looks at one node of a kind, and does not repeat why for the others
+	// the scheduler looks at one node of a kind, and does not repeat why for the others
+	if c == "computed class ineligible" {
 		return "does not meet the job's constraints; see --constraint and --driver"
 	}
 	return "does not meet the constraint " + c

@@ -14,12 +14,14 @@ import (
 )
 
 const (
-	blockFor       = 2 * time.Second // of a blocking query; short, since allocations change without the deployment
-	followPatience = time.Minute     // for a Nomad that does not answer
+	// of a blocking query; short, since allocations change without the deployment
+	blockFor       = 2 * time.Second
+	followPatience = time.Minute // for a Nomad that does not answer
 )
 
-// Follow watches a registration to its end: the evaluation, then the deployment until it is healthy. say is called with
-// each thing that happens. The error is a *PlacementError or *DeployError where it did not end well.
+// Follow watches a registration to its end: the evaluation, then the deployment
+// until it is healthy. say is called with each thing that happens. The error is
+// a *PlacementError or *DeployError where it did not end well.
 func (c *Cluster) Follow(ctx context.Context, job, evaluation string, say func(string)) error {
 	f := &follower{Cluster: c, job: job, say: say, said: map[string]string{}}
 	eval, err := f.evaluation(ctx, evaluation)
@@ -54,8 +56,8 @@ func (f *follower) report(about, text string) {
 	}
 }
 
-// again calls ask until it wants no more, over the failures of a Nomad that is away for a moment, such as one whose
-// leader is being elected.
+// again calls ask until it wants no more, over the failures of a Nomad that is
+// away for a moment, such as one whose leader is being elected.
 func (f *follower) again(ctx context.Context, what string, ask func() (done bool, err error)) error {
 	failing := time.Time{}
 	for {

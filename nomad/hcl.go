@@ -13,8 +13,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// HCL writes a job in Nomad's job specification language, as `nomad fmt` would format it. It follows the hcl tags of the
-// API's own types, so that it says what the API would be sent, and leaves out what is not set.
+// HCL writes a job in Nomad's job specification language, as `nomad fmt` would
+// format it. It follows the hcl tags of the API's own types, so that it says
+// what the API would be sent, and leaves out what is not set.
 func HCL(job *api.Job) []byte {
 	w := &hclWriter{}
 	w.open("job", *job.ID)
@@ -214,8 +215,8 @@ func expression(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// quote writes a string literal. What Nomad interpolates by itself stays as it is, anything else that looks like a
-// template is escaped.
+// quote writes a string literal. What Nomad interpolates by itself stays as it
+// is, anything else that looks like a template is escaped.
 func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -11,8 +11,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// TestHCLIsCanonical holds that a job parses, is formatted, and comes out the same each time, in each shape.
-// That Nomad reads from it the very job that the API is sent is checked with the real one, in e2e/nomad.
+// TestHCLIsCanonical holds that a job parses, is formatted, and comes out the
+// same each time, in each shape. That Nomad reads from it the very job that the
+// API is sent is checked with the real one, in e2e/nomad.
 func TestHCLIsCanonical(t *testing.T) {
 	for name, change := range map[string]func(*Spec){
 		"embedded":  func(*Spec) {},

@@ -24,8 +24,9 @@ const (
 	// imageUID is the user of our image, and of Tempo's.
 	imageUID = 10001
 
-	// killTimeout is more than the appliance takes to drain, by forwarder.drain_deadline, and than the 26 s of a Tempo
-	// that writes its blocks.
+	// killTimeout is more than the appliance takes to drain, by
+	// forwarder.drain_deadline, and than the 26 s of a Tempo that writes its
+	// blocks.
 	killTimeout = 60 * time.Second
 
 	// minHealthyTime is how long the checks of a new allocation must have passed.
@@ -53,11 +54,12 @@ func (s Spec) Build() (*api.Job, error) {
 		job.Constrain(c)
 	}
 	job.Update = &api.UpdateStrategy{
-		MaxParallel:      new(1),
-		HealthCheck:      new("checks"),
-		MinHealthyTime:   new(minHealthyTime),
-		HealthyDeadline:  new(s.HealthyDeadline),
-		ProgressDeadline: new(max(2*s.HealthyDeadline, 2*killTimeout)), // Nomad wants it longer than kill_timeout
+		MaxParallel:     new(1),
+		HealthCheck:     new("checks"),
+		MinHealthyTime:  new(minHealthyTime),
+		HealthyDeadline: new(s.HealthyDeadline),
+		// Nomad wants it longer than kill_timeout
+		ProgressDeadline: new(max(2*s.HealthyDeadline, 2*killTimeout)),
 		AutoRevert:       new(true),
 	}
 	job.AddTaskGroup(s.applianceGroup())
@@ -67,8 +69,9 @@ func (s Spec) Build() (*api.Job, error) {
 	return job, nil
 }
 
-// group is what both groups have in common: a task that fails again and again fails the allocation, so that Nomad
-// places it elsewhere; its data waits on its volume.
+// group is what both groups have in common: a task that fails again and again
+// fails the allocation, so that Nomad places it elsewhere; its data waits on
+// its volume.
 func (s Spec) group(name string, count int) *api.TaskGroup {
 	g := api.NewTaskGroup(name, count)
 	g.RestartPolicy = &api.RestartPolicy{
@@ -203,7 +206,8 @@ func (s Spec) network(ports map[string]port) *api.NetworkResource {
 	return n
 }
 
-// listen is the address that a task listens on: without a network of its own it takes the node's port.
+// listen is the address that a task listens on: without a network of its own it
+// takes the node's port.
 func (s Spec) listen(label string, own int) string {
 	if s.published() {
 		return ":" + strconv.Itoa(own)

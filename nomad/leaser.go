@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// DefaultTTL is how long Nomad keeps the lock for a holder that it does not hear from; Nomad takes 10 s at least.
+	// DefaultTTL is how long Nomad keeps the lock for a holder that it does not
+	// hear from; Nomad takes 10 s at least.
 	DefaultTTL = 15 * time.Second
 	// lockDelay is how long Nomad keeps a lost lock from everybody, for holders that stop late.
 	lockDelay = 5 * time.Second
@@ -31,10 +32,12 @@ type LeaserOptions struct {
 
 // Leaser runs work while this process holds the lock of a Nomad variable.
 //
-// A term begins when the lock is acquired. It is renewed every sixth of the TTL, and ends two thirds of the TTL after the
-// sending of the last renewal that succeeded: the lock is ours for another third, in which the work has to stop, and
-// Nomad waits for lockDelay more before it gives the lock to anybody else. Whatever cannot be undone may ask
-// Term.Held right before; it heeds the wall clock also, so that a process that was frozen notices.
+// A term begins when the lock is acquired. It is renewed every sixth of the
+// TTL, and ends two thirds of the TTL after the sending of the last renewal
+// that succeeded: the lock is ours for another third, in which the work has to
+// stop, and Nomad waits for lockDelay more before it gives the lock to anybody
+// else. Whatever cannot be undone may ask Term.Held right before; it heeds the
+// wall clock also, so that a process that was frozen notices.
 type Leaser struct {
 	o     LeaserOptions
 	lock  locker
@@ -46,7 +49,8 @@ type Leaser struct {
 type locker interface {
 	// Acquire takes the lock. api.ErrLockConflict means that another has it.
 	Acquire(ctx context.Context) error
-	// Fence returns a number that grows with each term of any holder. It fails when the lock is not ours.
+	// Fence returns a number that grows with each term of any holder. It fails
+	// when the lock is not ours.
 	Fence(ctx context.Context) (uint64, error)
 	Renew(ctx context.Context) error
 	Release(ctx context.Context) error
@@ -71,7 +75,8 @@ func (l *Leaser) Terms() uint64 { return l.terms.Load() }
 
 // Term is one stretch of time in which the lock is ours.
 type Term struct {
-	Fence uint64 // grows from term to term over all holders, for as long as the cluster is not rebuilt
+	// grows from term to term over all holders, for as long as the cluster is not rebuilt
+	Fence uint64
 
 	until   atomic.Pointer[time.Time] // monotonic and wall clock
 	renewal atomic.Pointer[renewal]   // the last that succeeded
@@ -90,9 +95,10 @@ func (t *Term) renewed(sent time.Time) {
 	}
 }
 
-// Confirm returns nil once Nomad has renewed the lock by a request that was sent after the call of Confirm: since then
-// nobody else has begun a term in this cluster. The error is that of ctx, which is the work's: it ends when Nomad does
-// not confirm the lock in time.
+// Confirm returns nil once Nomad has renewed the lock by a request that was
+// sent after the call of Confirm: since then nobody else has begun a term in
+// this cluster. The error is that of ctx, which is the work's: it ends when
+// Nomad does not confirm the lock in time.
 func (t *Term) Confirm(ctx context.Context) error {
 	asked := time.Now()
 	for {
@@ -116,7 +122,8 @@ func (t *Term) Held() bool {
 
 type termKey struct{}
 
-// TermOf returns the term that the context of a Leaser's work belongs to, nil for any other context.
+// TermOf returns the term that the context of a Leaser's work belongs to, nil
+// for any other context.
 func TermOf(ctx context.Context) *Term {
 	t, _ := ctx.Value(termKey{}).(*Term)
 	return t
@@ -125,11 +132,14 @@ func TermOf(ctx context.Context) *Term {
 // errLost is the cause of a term's context.
 var errLost = errors.New("the lock is lost")
 
-// Run waits for the lock, runs work, and waits for the lock again, until ctx ends. The work's context ends when the lock
-// is lost or might be; no other term begins before the work has returned. Work that returns an error while the lock is
-// ours has failed: the lock is released and Run returns the error. Work that returns nil is done; so is Run.
+// Run waits for the lock, runs work, and waits for the lock again, until ctx
+// ends. The work's context ends when the lock is lost or might be; no other
+// term begins before the work has returned. Work that returns an error while
+// the lock is ours has failed: the lock is released and Run returns the error.
+// Work that returns nil is done; so is Run.
 //
-// A Nomad that does not answer ends the term in time and is asked again for ever.
+// A Nomad that does not answer ends the term in time and is asked again for
+// ever.
 func (l *Leaser) Run(ctx context.Context, work func(term context.Context) error) error {
 	refused := "" // the last reason that was logged
 	for ctx.Err() == nil {
@@ -243,7 +253,8 @@ func (l *Leaser) bounded(ctx context.Context, d time.Duration, call func(context
 	return call(ctx)
 }
 
-// variableLock is the lock of a Nomad variable. Each acquisition is a handle of its own: api.Locks keeps the lock's id.
+// variableLock is the lock of a Nomad variable. Each acquisition is a handle of
+// its own: api.Locks keeps the lock's id.
 type variableLock struct {
 	o     LeaserOptions
 	locks *api.Locks

@@ -15,8 +15,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// lockServer behaves as Nomad does with the lock of a variable: it is the holder's for a TTL from the moment that the
-// server heard of it, and nobody's for the delay after a TTL ran out.
+// lockServer behaves as Nomad does with the lock of a variable: it is the
+// holder's for a TTL from the moment that the server heard of it, and nobody's
+// for the delay after a TTL ran out.
 type lockServer struct {
 	ttl, delay time.Duration
 
@@ -64,7 +65,8 @@ func (s *lockServer) release(who string) error {
 	return nil
 }
 
-// wire is one process's way to the server: slow, and sometimes cut, before or after the server has heard.
+// wire is one process's way to the server: slow, and sometimes cut, before or
+// after the server has heard.
 type wire struct {
 	server *lockServer
 	who    string
@@ -159,8 +161,9 @@ func newTestLeaser(w *wire) *Leaser {
 	return &Leaser{o: LeaserOptions{Path: "test", Holder: w.who, TTL: testTTL, Logger: slog.New(slog.DiscardHandler)}, lock: w}
 }
 
-// TestLeaserNeverTwo runs three processes over three hours with a network that loses and delays, and work that takes its time
-// to stop: at most one works at any moment, and each gets its turn.
+// TestLeaserNeverTwo runs three processes over three hours with a network that
+// loses and delays, and work that takes its time to stop: at most one works at
+// any moment, and each gets its turn.
 func TestLeaserNeverTwo(t *testing.T) {
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
@@ -178,7 +181,8 @@ func TestLeaserNeverTwo(t *testing.T) {
 						seen.begin(w.who, TermOf(term).Fence)
 						defer seen.end(w.who)
 						<-term.Done()
-						<-time.After(time.Duration(late.Int64N(int64(testTTL / 3)))) // the work stops late, within what is promised
+						// the work stops late, within what is promised
+						<-time.After(time.Duration(late.Int64N(int64(testTTL / 3))))
 						return term.Err()
 					})
 					if err != nil {
@@ -198,7 +202,8 @@ func TestLeaserNeverTwo(t *testing.T) {
 	}
 }
 
-// TestLeaserKeeps holds that a term lasts as long as Nomad answers, and that the lock is free at once after the end.
+// TestLeaserKeeps holds that a term lasts as long as Nomad answers, and that
+// the lock is free at once after the end.
 func TestLeaserKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &lockServer{ttl: testTTL, delay: lockDelay}
@@ -227,7 +232,8 @@ func TestLeaserKeeps(t *testing.T) {
 	})
 }
 
-// TestLeaserCut holds that a process that Nomad does not hear from stops its work while the lock is still its own.
+// TestLeaserCut holds that a process that Nomad does not hear from stops its
+// work while the lock is still its own.
 func TestLeaserCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &lockServer{ttl: testTTL, delay: lockDelay}
@@ -284,7 +290,8 @@ func TestLeaserWork(t *testing.T) {
 	}
 }
 
-// TestConfirm holds that a term is confirmed by a renewal that was sent after the question, and by nothing else.
+// TestConfirm holds that a term is confirmed by a renewal that was sent after
+// the question, and by nothing else.
 func TestConfirm(t *testing.T) {
 	for name, cut := range map[string]bool{"Nomad answers": false, "Nomad is away": true} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,9 @@ func (c *Cluster) write(ctx context.Context) *api.WriteOptions {
 type Plan struct {
 	Job     *api.Job
 	Current *api.Job // nil where there is no job of that name
-	Index   uint64   // of the current job, for a registration that only succeeds if nothing changed; 0 where there is none
+	// of the current job, for a registration that only succeeds if nothing
+	// changed; 0 where there is none
+	Index uint64
 
 	Diff     *api.JobDiff
 	Updates  map[string]*api.DesiredUpdates

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// TaskPolicy is the ACL policy that the job's tasks need beyond what every task may: the lock of the archiver. Reading
-// services and the task API itself need none.
+// TaskPolicy is the ACL policy that the job's tasks need beyond what every task
+// may: the lock of the archiver. Reading services and the task API itself need
+// none.
 func (s Spec) TaskPolicy() string {
 	return fmt.Sprintf(`# What the tasks of job %q need: the lock that lets one of several replicas archive.
 namespace %q {
@@ -19,7 +20,8 @@ namespace %q {
 `, s.Job, cmp.Or(s.Namespace, "default"), s.LockPath())
 }
 
-// OperatorPolicy is the ACL policy that a person needs for spec, plan, register, status and deregister.
+// OperatorPolicy is the ACL policy that a person needs for spec, plan,
+// register, status and deregister.
 func (s Spec) OperatorPolicy() string {
 	namespace := cmp.Or(s.Namespace, "default")
 	if s.Volume() == "" {

@@ -19,8 +19,9 @@ const (
 	logPatience = 5 * time.Second
 )
 
-// postMortem says what became of an allocation: the last events of its tasks, the checks that fail, and what the tasks
-// printed last. What cannot be read is left out; the reason why the deployment failed stands without it.
+// postMortem says what became of an allocation: the last events of its tasks,
+// the checks that fail, and what the tasks printed last. What cannot be read is
+// left out; the reason why the deployment failed stands without it.
 func (c *Cluster) postMortem(ctx context.Context, stub *api.AllocationListStub) []string {
 	lines := []string{fmt.Sprintf("allocation %s (%s on %s): %s, %s", short(stub.ID), stub.TaskGroup, stub.NodeName, stub.ClientStatus, stub.ClientDescription)}
 	if checks, err := c.client.Allocations().Checks(stub.ID, c.query(ctx)); err == nil && complete(checks) == nil {

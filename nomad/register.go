@@ -10,7 +10,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// ConflictError means that somebody else changed the job since it was looked at. Nothing was changed by us.
+// ConflictError means that somebody else changed the job since it was looked
+// at. Nothing was changed by us.
 type ConflictError struct {
 	Job  string
 	Seen uint64 // the index that was looked at
@@ -27,8 +28,8 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("job %s was changed by somebody else: it is at index %d, and was looked at at %d; nothing was changed by us. Look at it with: appliance nomad plan", e.Job, e.Now, e.Seen)
 }
 
-// Register submits the job of a plan, if the job is still what the plan has seen (compare and swap by index), and
-// returns the id of the evaluation.
+// Register submits the job of a plan, if the job is still what the plan has
+// seen (compare and swap by index), and returns the id of the evaluation.
 func (c *Cluster) Register(ctx context.Context, p *Plan, index uint64) (evaluation string, warnings string, err error) {
 	answer, _, err := c.client.Jobs().RegisterOpts(p.Job, &api.RegisterOptions{
 		EnforceIndex: true, ModifyIndex: index,
@@ -50,8 +51,9 @@ func (c *Cluster) Register(ctx context.Context, p *Plan, index uint64) (evaluati
 	return answer.EvalID, answer.Warnings, nil
 }
 
-// AwaitPlaceable plans again until what was missing (a volume that was just created and that its node has yet to
-// announce) is there, or for the patience. It returns the last plan.
+// AwaitPlaceable plans again until what was missing (a volume that was just
+// created and that its node has yet to announce) is there, or for the patience.
+// It returns the last plan.
 func (c *Cluster) AwaitPlaceable(ctx context.Context, job *api.Job) (*Plan, error) {
 	over := time.After(volumePatience)
 	for {

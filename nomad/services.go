@@ -24,8 +24,8 @@ const (
 	checkTimeout  = 2 * time.Second
 )
 
-// services are those of the appliance's task. They belong to the task, not to the group: a group's services stay
-// registered while the task is dead.
+// services are those of the appliance's task. They belong to the task, not to
+// the group: a group's services stay registered while the task is dead.
 func (s Spec) services() []*api.Service {
 	alive := httpCheck("alive", "/healthz")
 	alive.CheckRestart = &api.CheckRestart{Limit: 3, Grace: new(60 * time.Second)}
@@ -48,9 +48,11 @@ func (s Spec) services() []*api.Service {
 	return []*api.Service{write, writeGRPC, read, service(serviceTempo, portHTTP, []string{"traefik.enable=false"}, alive)}
 }
 
-// route returns the tags that make Traefik route a host name to a service. Neither Nomad's catalog nor Traefik's
-// provider heeds Nomad's checks, so Traefik asks by itself: always at the HTTP port, where /ready is. Several
-// instances must have equal tags, which they have not where that port differs by instance. And narrows the rule.
+// route returns the tags that make Traefik route a host name to a service.
+// Neither Nomad's catalog nor Traefik's provider heeds Nomad's checks, so
+// Traefik asks by itself: always at the HTTP port, where /ready is. Several
+// instances must have equal tags, which they have not where that port differs
+// by instance. And narrows the rule.
 func (s Spec) route(kind, host, and string, healthCheck bool) []string {
 	name := s.router(kind)
 	if host == "" {
@@ -73,11 +75,13 @@ func (s Spec) route(kind, host, and string, healthCheck bool) []string {
 	return slices.Concat(tags, s.Tags)
 }
 
-// router is the name of a router of Traefik's and of its balancer. Two jobs have different ones: Traefik drops both of
-// two routers that share a name. A dot would end the name.
+// router is the name of a router of Traefik's and of its balancer. Two jobs
+// have different ones: Traefik drops both of two routers that share a name. A
+// dot would end the name.
 func (s Spec) router(kind string) string { return strings.ReplaceAll(s.Job, ".", "-") + "-" + kind }
 
-// untraced takes a router out of Traefik's tracing: a trace about the delivery of traces would bring forth the next one.
+// untraced takes a router out of Traefik's tracing: a trace about the delivery
+// of traces would bring forth the next one.
 func untraced(name string, tags []string) []string {
 	if len(tags) == 1 { // there is no router
 		return tags

@@ -15,7 +15,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// Shapes of the job, and what stands for a port that Nomad chooses or a disk that goes with the allocation.
+// Shapes of the job, and what stands for a port that Nomad chooses or a disk
+// that goes with the allocation.
 const (
 	TempoEmbedded  = "embedded"
 	TempoTask      = "task"
@@ -30,7 +31,8 @@ const (
 
 // Spec says what the job is to be. Start from DefaultSpec.
 //
-// Tags: var is the name in a variables file and, with dashes, of the flag; doc is what the help says.
+// Tags: var is the name in a variables file and, with dashes, of the flag; doc
+// is what the help says.
 type Spec struct {
 	Job         string   `var:"job" doc:"name of the job; that of the tutorial, so that its place is taken"`
 	Namespace   string   `var:"-"`
@@ -249,7 +251,8 @@ func (s Spec) grpcPort() string {
 	return "32317"
 }
 
-// sharesArchive tells whether several replicas would archive one storage, so that one of them has to be chosen.
+// sharesArchive tells whether several replicas would archive one storage, so
+// that one of them has to be chosen.
 func (s Spec) sharesArchive() bool { return s.Count > 1 && s.setting("archive.source") != "" }
 
 // setting is what the task has for a key of the configuration that a person set, in either way.

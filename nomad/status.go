@@ -15,12 +15,13 @@ import (
 
 // Status is how a job is doing; its JSON form is stable.
 type Status struct {
-	Job         string             `json:"job"`
-	Namespace   string             `json:"namespace"`
-	Status      string             `json:"status"` // running, pending, dead
-	Ours        bool               `json:"ours"`
-	Tempo       string             `json:"tempo"`               // embedded, task or elsewhere
-	TempoURL    string             `json:"tempo_url,omitempty"` // of a Tempo elsewhere, without a user
+	Job       string `json:"job"`
+	Namespace string `json:"namespace"`
+	Status    string `json:"status"` // running, pending, dead
+	Ours      bool   `json:"ours"`
+	Tempo     string `json:"tempo"` // embedded, task or elsewhere
+	// of a Tempo elsewhere, without a user
+	TempoURL    string             `json:"tempo_url,omitempty"`
 	Version     uint64             `json:"version"`
 	Versions    []VersionStatus    `json:"versions"`
 	Deployment  string             `json:"deployment,omitempty"`
@@ -138,7 +139,8 @@ func tempoOf(job *api.Job) (where, at string) {
 	return where, at
 }
 
-// withoutUser is a URL without its user and password. One with a variable of Nomad's in it cannot be parsed.
+// withoutUser is a URL without its user and password. One with a variable of
+// Nomad's in it cannot be parsed.
 func withoutUser(raw string) string {
 	if u, err := url.Parse(raw); err == nil {
 		u.User = nil

@@ -16,13 +16,15 @@ import (
 //go:embed tempo.yaml
 var tempoConfig string
 
-// portGRPC is where Tempo's parts talk to each other, on loopback. On the node's own network it must not be taken.
+// portGRPC is where Tempo's parts talk to each other, on loopback. On the
+// node's own network it must not be taken.
 const portGRPC = "grpc"
 
 const tempoConfigFile = "local/tempo.yaml"
 
-// tempoGroup is Tempo beside the appliance. It is a group of its own, so that a Tempo that fails again and again is
-// rescheduled alone, while the appliance takes traces all the time.
+// tempoGroup is Tempo beside the appliance. It is a group of its own, so that a
+// Tempo that fails again and again is rescheduled alone, while the appliance
+// takes traces all the time.
 func (s Spec) tempoGroup() *api.TaskGroup {
 	g := s.group(groupTempo, 1)
 	g.Networks = []*api.NetworkResource{s.network(map[string]port{
@@ -65,8 +67,9 @@ func (s Spec) tempoMemoryMax() int {
 	return 2 * s.TempoMemory
 }
 
-// tempoDir is where Tempo keeps its files, as its template sees it: where the appliance takes blocks over from when it
-// stores traces itself, so that one can change to that shape and keep the data.
+// tempoDir is where Tempo keeps its files, as its template sees it: where the
+// appliance takes blocks over from when it stores traces itself, so that one
+// can change to that shape and keep the data.
 func (s Spec) tempoDir() string {
 	if s.data() == DataEphemeral {
 		return `{{ env "NOMAD_ALLOC_DIR" }}/data/tempo`

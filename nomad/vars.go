@@ -39,8 +39,8 @@ func (s *Spec) Vars() []Var {
 	return vars
 }
 
-// ReadVars sets what a variables file says, in the syntax of Nomad's own: NAME = VALUE. Every mistake is named with its
-// place.
+// ReadVars sets what a variables file says, in the syntax of Nomad's own: NAME
+// = VALUE. Every mistake is named with its place.
 func (s *Spec) ReadVars(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -14,8 +14,9 @@ const (
 	pollEvery      = 500 * time.Millisecond
 )
 
-// CreateVolumes makes the dynamic host volumes that the spec asks for and that are not there: one a replica, by Nomad's
-// built-in plugin, owned by the image's user. Nomad chooses the nodes. It returns once they can be used.
+// CreateVolumes makes the dynamic host volumes that the spec asks for and that
+// are not there: one a replica, by Nomad's built-in plugin, owned by the
+// image's user. Nomad chooses the nodes. It returns once they can be used.
 func (c *Cluster) CreateVolumes(ctx context.Context, s Spec, say func(string)) error {
 	name := s.Volume()
 	stubs, _, err := c.client.HostVolumes().List(nil, c.query(ctx))

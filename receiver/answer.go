@@ -39,7 +39,8 @@ func write(w http.ResponseWriter, e encoding, code int, body []byte) {
 	if e == protobuf {
 		h["Content-Type"] = protobufHeader
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))} // of an answer that ends before the request
+	// of an answer that ends before the request
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(code)
 	if len(body) > 0 {
 		_, _ = w.Write(body) // a client that is gone will ask again

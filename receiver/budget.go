@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// memory is all that requests in flight may hold, as sent and decompressed, with what the pool keeps for the next ones.
+// memory is all that requests in flight may hold, as sent and decompressed,
+// with what the pool keeps for the next ones.
 type memory struct {
 	budget *semaphore.Weighted
 	size   int
@@ -116,7 +117,8 @@ func (l *loan) settle() {
 	l.release(l.held)
 }
 
-// outgrown ends the loan of b where out, which was appended to it, did not fit, and accounts for out instead.
+// outgrown ends the loan of b where out, which was appended to it, did not fit,
+// and accounts for out instead.
 func (l *loan) outgrown(ctx context.Context, b, out []byte) error {
 	if cap(out) == 0 || &out[:1][0] == &b[:1][0] {
 		return nil

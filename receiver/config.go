@@ -56,12 +56,15 @@ type Config struct {
 	Meter *red.Meter
 
 	// What only tests change; zero is the default.
-	inflightWait   time.Duration // for others to free bytes, before a request is answered 503: 500 ms
-	pooledBytes    int           // of unused buffers that are kept for the next requests: 16 MiB
-	maxConnections int           // served at a time, more wait to be accepted: 2048. An idle one takes about 20 KiB
+	// for others to free bytes, before a request is answered 503: 500 ms
+	inflightWait time.Duration
+	pooledBytes  int // of unused buffers that are kept for the next requests: 16 MiB
+	// served at a time, more wait to be accepted: 2048. An idle one takes about 20 KiB
+	maxConnections int
 	writeTimeout   time.Duration // for a client to take an answer: 10 s
 	reloadInterval time.Duration // how often TLS and token files are looked at: 5 s
-	clientBurst    int           // requests that a quiet client may send at once: two seconds' worth
+	// requests that a quiet client may send at once: two seconds' worth
+	clientBurst int
 }
 
 // maxHeaderBytes bounds the request line and the header.

@@ -52,8 +52,8 @@ func (o *origins) allow(origin string) bool {
 	}
 	for _, p := range o.patterns {
 		middle := len(origin) - len(p[0]) - len(p[1])
-		// A wildcard stands for labels and digits, never for a port and a host: https://*.shop.example is not
-		// https://evil.example:1.shop.example.
+		// A wildcard stands for labels and digits, never for a port and a host:
+		// https://*.shop.example is not https://evil.example:1.shop.example.
 		if middle > 0 && strings.HasPrefix(origin, p[0]) && strings.HasSuffix(origin, p[1]) &&
 			!strings.ContainsAny(origin[len(p[0]):len(p[0])+middle], ":/@?#") {
 			return true

@@ -39,7 +39,8 @@ func newDecompressors(maxBody int) (*decompressors, error) {
 		zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(uint64(window)),
 		zstd.WithDecoderMaxMemory(uint64(window)), // bounds the window, too
-		zstd.WithDecodeAllCapLimit(true))          // what a frame claims to hold gets no memory that is not lent
+		// what a frame claims to hold gets no memory that is not lent
+		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		return nil, fmt.Errorf("make zstd decoder: %w", err)
 	}

@@ -71,7 +71,8 @@ func (j *job) decompress(ctx context.Context, c compression, wire []byte) (body 
 
 // fromJSON exchanges a body in JSON for one in protobuf.
 func (j *job) fromJSON(ctx context.Context, text []byte) ([]byte, error) {
-	dst, err := j.loan.take(ctx, len(text), true) // protobuf is shorter, but for arrays of empty maps
+	// protobuf is shorter, but for arrays of empty maps
+	dst, err := j.loan.take(ctx, len(text), true)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,8 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 			return result{}, err
 		}
 	}
-	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // th makes spans longer, tiny ones by more
+	// th makes spans longer, tiny ones by more
+	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true)
 	if err != nil {
 		return result{}, err
 	}
@@ -140,7 +142,8 @@ func (j *job) keep(ctx context.Context, tenant string, body []byte) (result, err
 
 // applyRules exchanges a body for what the rules leave of it.
 func (j *job) applyRules(ctx context.Context, body []byte) ([]byte, error) {
-	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true) // what stands for a value may be longer
+	// what stands for a value may be longer
+	dst, err := j.loan.take(ctx, len(body)+len(body)/8, true)
 	if err != nil {
 		return nil, err
 	}

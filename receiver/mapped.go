@@ -16,7 +16,9 @@ func unmap(b []byte) {
 	_ = unix.Munmap(b[:cap(b)]) // fails for one that make made
 }
 
-// hollow gives back the memory of a buffer from mapped and keeps its addresses: whoever still reads it reads zeros.
+// hollow gives back the memory of a buffer from mapped and keeps its addresses:
+// whoever still reads it reads zeros.
 func hollow(b []byte) {
-	_ = unix.Madvise(b[:cap(b)], unix.MADV_DONTNEED) // fails for one that make made, unless it is whole pages: zeros then, too
+	// fails for one that make made, unless it is whole pages: zeros then, too
+	_ = unix.Madvise(b[:cap(b)], unix.MADV_DONTNEED)
 }

@@ -39,7 +39,8 @@ func TestMeterCountsWhatIsAnswered200(t *testing.T) {
 				}
 				call{body: framed(0, protobufOf(t, 300)), kept: kept}.run(t, r)
 				r.answers(t, nil, append(bytes.Clone(ruledOut), protobufOf(t, 20)...), 200)
-				r.answers(t, nil, append(spanWith(goodSpan), protobufOf(t, 20)...), 200) // one is not valid
+				// one is not valid
+				r.answers(t, nil, append(spanWith(goodSpan), protobufOf(t, 20)...), 200)
 				r.answers(t, nil, append(protobufOf(t, 20), 0xff), 400)
 				sink.fail = func(context.Context, Batch) error { return &UnavailableError{Err: errors.New("full")} }
 				r.answers(t, nil, protobufOf(t, 300), 503)

@@ -255,7 +255,8 @@ func TestOutgrownLoan(t *testing.T) {
 	}
 }
 
-// After a panic a buffer may still be in use somewhere: it stays readable, and its memory is given back.
+// After a panic a buffer may still be in use somewhere: it stays readable, and
+// its memory is given back.
 func TestForgottenLoan(t *testing.T) {
 	m := newMemory(1<<20, 1<<20, time.Millisecond)
 	l := loan{memory: m}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// What rules drop is neither kept nor sampled out, and accounted for; over HTTP and gRPC, in protobuf and JSON.
+// What rules drop is neither kept nor sampled out, and accounted for; over HTTP
+// and gRPC, in protobuf and JSON.
 func TestRulesAtTheDoor(t *testing.T) {
 	const drop, edit = `drop span where span.http.request.method = GET and resource.service.name = checkout`, `drop attribute url.path`
 	named := spanWith(goodTrace, goodSpan, field(5, []byte("kept")), field(9, append(field(1, []byte("url.path")), field(2, field(1, []byte("/secret-path")))...)))

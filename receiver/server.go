@@ -14,12 +14,14 @@ import (
 // Bounds of a connection over HTTP/2. What net/http reads of a connection
 // before the handler takes it is charged to nobody.
 const (
-	maxStreams        = 100
-	maxFrame          = 16 << 10 // the least that there is; a buffer of this size stays with a connection
-	connectionWindow  = 256 << 10
-	streamWindow      = 256 << 10
-	headerTableBytes  = 4 << 10
-	grpcConnectionsOf = 4 // one in so many of maxConnections: a connection over HTTP/2 takes more memory
+	maxStreams = 100
+	// the least that there is; a buffer of this size stays with a connection
+	maxFrame         = 16 << 10
+	connectionWindow = 256 << 10
+	streamWindow     = 256 << 10
+	headerTableBytes = 4 << 10
+	// one in so many of maxConnections: a connection over HTTP/2 takes more memory
+	grpcConnectionsOf = 4
 )
 
 func (r *Receiver) newServer(log *slog.Logger) *http.Server {

@@ -31,17 +31,20 @@ type Stats struct {
 	RuledOut   map[string]uint64  // spans that a rule dropped, by rule; all rules are there
 	RuleEdits  map[string]uint64  // attributes and texts that a rule dropped, replaced or cut
 	Refused    uint64             // spans the Sink can never keep, answered as partial_success
-	Decisions  Tally              // valid spans by the Sampler's reason: Kept + SampledOut + Refused
+	// valid spans by the Sampler's reason: Kept + SampledOut + Refused
+	Decisions Tally
 
 	WireBytes uint64 // bodies as they were sent
 	BodyBytes uint64 // bodies decompressed
 	KeptBytes uint64 // payloads given to the Sink and kept
 
-	Requests     map[int]uint64 // by HTTP status, from a fixed set; a gRPC status is under the one that means the same
-	NotRequests  uint64         // what net/http refused by itself: no HTTP, 431, header too slow, ...
-	TLSFailures  uint64         // handshakes
-	Panics       uint64         // recovered, answered 503
-	ReloadErrors uint64         // changed token or TLS files that were of no use
+	// by HTTP status, from a fixed set; a gRPC status is under the one that means the same
+	Requests map[int]uint64
+	// what net/http refused by itself: no HTTP, 431, header too slow, ...
+	NotRequests  uint64
+	TLSFailures  uint64 // handshakes
+	Panics       uint64 // recovered, answered 503
+	ReloadErrors uint64 // changed token or TLS files that were of no use
 
 	InflightBytes    int64 // now held of Config.InflightBytes
 	InflightRequests int64

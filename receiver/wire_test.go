@@ -53,7 +53,8 @@ func answers(t testing.TB, c net.Conn) (codes []int, last *http.Response) {
 			return codes, last
 		}
 		body, err := io.ReadAll(resp.Body)
-		if err != nil && !errors.Is(err, syscall.ECONNRESET) { // it was closed while we were still sending
+		// it was closed while we were still sending
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Fatal(err)
 		}
 		resp.Body = io.NopCloser(bytes.NewReader(body))
@@ -208,7 +209,8 @@ func TestExpectedContinueIsSent(t *testing.T) {
 func TestBodyOfExactlyTheLimit(t *testing.T) {
 	const limit = 300_000
 	r := start(t, Config{MaxBodyBytes: limit})
-	fit := append(spanWith(goodTrace, goodSpan), bytes.Repeat([]byte{0x7a, 0x00}, limit/2)...) // empty unknown fields
+	// empty unknown fields
+	fit := append(spanWith(goodTrace, goodSpan), bytes.Repeat([]byte{0x7a, 0x00}, limit/2)...)
 	fit = append(fit[:limit-4], 0x7a, 0x02, 0, 0)
 	for _, tt := range []struct {
 		name   string
@@ -242,7 +244,8 @@ func TestBodyOfExactlyTheLimit(t *testing.T) {
 				}
 				c := dial(t, r)
 				send(t, c, head(lines...))
-				_, _ = io.WriteString(c, body) // refused by its length, it may not be taken to the end
+				// refused by its length, it may not be taken to the end
+				_, _ = io.WriteString(c, body)
 				if codes, _ := answers(t, c); fmt.Sprint(codes) != tt.want {
 					t.Errorf("answered %v, want %s", codes, tt.want)
 				}

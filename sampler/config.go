@@ -12,10 +12,11 @@ import (
 // Config says how to sample. The zero value of every field but Probability
 // stands for its default; Probability 0 keeps nothing, so start from [Default].
 type Config struct {
-	Mode        Mode    // default Equalizing
-	Probability float64 // 0 to 1; of services that are not in Services, and of spans without a service.name
-	Precision   int     // hex digits of a threshold, 1 to 14; default 4
-	HashSeed    uint32  // only in mode HashSeed; equal to that of the Collectors to agree with
+	Mode Mode // default Equalizing
+	// 0 to 1; of services that are not in Services, and of spans without a service.name
+	Probability float64
+	Precision   int    // hex digits of a threshold, 1 to 14; default 4
+	HashSeed    uint32 // only in mode HashSeed; equal to that of the Collectors to agree with
 
 	// Services has probabilities by service.name, in place of Probability. Names match exactly.
 	Services map[string]float64

@@ -10,7 +10,8 @@ type Decision struct {
 	Reason     Reason
 	Keep       bool
 
-	Inconsistent bool // the th that came would have rejected the span: it is erased, as if it had not come
+	// the th that came would have rejected the span: it is erased, as if it had not come
+	Inconsistent bool
 
 	edit  edit
 	state traceState
@@ -63,7 +64,8 @@ func Decide(rate *Rate, raised Threshold, sp *otlpwire.Span) (d Decision) {
 	switch {
 	case d.Randomness >= Randomness(d.Threshold):
 		d.Reason = Kept
-		// A choice by hash leaves no th, and a sampler at 100 % says nothing where nothing was said.
+		// A choice by hash leaves no th, and a sampler at 100 % says nothing
+		// where nothing was said.
 		d.keep(sp.TraceState, d.Source != FromHash && d.Threshold != Always)
 	case d.Randomness < Randomness(configured):
 		d.Reason = DroppedProbability

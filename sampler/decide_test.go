@@ -41,7 +41,8 @@ func spanOf(t testing.TB, id, ts string) *otlpwire.Span {
 	return &otlpwire.Span{TraceID: raw, TraceState: []byte(ts)}
 }
 
-// verdict is the decision in short: the outgoing tracestate in brackets, or the reason for dropping.
+// verdict is the decision in short: the outgoing tracestate in brackets, or the
+// reason for dropping.
 func verdict(d Decision, sp *otlpwire.Span) string {
 	if !d.Keep {
 		return "dropped: " + d.Reason.String()
@@ -152,7 +153,8 @@ func TestDecidePriority(t *testing.T) {
 }
 
 func TestDecideHashSeed(t *testing.T) {
-	// A span that brings randomness is equalized, one that does not is hashed and leaves without th.
+	// A span that brings randomness is equalized, one that does not is hashed
+	// and leaves without th.
 	for _, v := range []struct {
 		ts     string
 		source Source

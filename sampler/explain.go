@@ -11,7 +11,8 @@ import (
 
 // Question is about a span of a trace.
 type Question struct {
-	TraceID    string // 1 to 32 hex digits; leading zeros may be missing, as in Tempo's search results
+	// 1 to 32 hex digits; leading zeros may be missing, as in Tempo's search results
+	TraceID    string
 	TraceState string
 	Service    string   // service.name
 	Priority   *float64 // span attribute sampling.priority
@@ -20,22 +21,24 @@ type Question struct {
 // Explanation is a [Decision] in words, and its place in the configuration. Its
 // JSON form is stable.
 type Explanation struct {
-	TraceID          string   `json:"trace_id"`
-	Service          string   `json:"service,omitempty"`
-	Randomness       string   `json:"randomness"`        // 14 hex digits
-	RandomnessSource string   `json:"randomness_source"` // "last 7 bytes of the trace id", "rv of the tracestate" or "hash of the trace id"
-	IncomingTH       *string  `json:"incoming_threshold"`
-	Mode             Mode     `json:"mode"`
-	Probability      float64  `json:"probability"`
-	ProbabilityKey   string   `json:"probability_key"` // where it is configured
-	Threshold        string   `json:"threshold"`       // as th, or "never"
-	Keep             bool     `json:"keep"`
-	Reason           string   `json:"reason"` // as the metric label has it
-	Because          string   `json:"because"`
-	TraceStateIn     string   `json:"tracestate_in"`
-	TraceStateOut    *string  `json:"tracestate_out"` // null where the span is dropped
-	AdjustedCount    *float64 `json:"adjusted_count"` // what the outgoing th says; null where nothing does
-	Notes            []string `json:"notes"`
+	TraceID    string `json:"trace_id"`
+	Service    string `json:"service,omitempty"`
+	Randomness string `json:"randomness"` // 14 hex digits
+	// "last 7 bytes of the trace id", "rv of the tracestate" or "hash of the trace id"
+	RandomnessSource string  `json:"randomness_source"`
+	IncomingTH       *string `json:"incoming_threshold"`
+	Mode             Mode    `json:"mode"`
+	Probability      float64 `json:"probability"`
+	ProbabilityKey   string  `json:"probability_key"` // where it is configured
+	Threshold        string  `json:"threshold"`       // as th, or "never"
+	Keep             bool    `json:"keep"`
+	Reason           string  `json:"reason"` // as the metric label has it
+	Because          string  `json:"because"`
+	TraceStateIn     string  `json:"tracestate_in"`
+	TraceStateOut    *string `json:"tracestate_out"` // null where the span is dropped
+	// what the outgoing th says; null where nothing does
+	AdjustedCount *float64 `json:"adjusted_count"`
+	Notes         []string `json:"notes"`
 }
 
 // Explain says what happens to a trace under a configuration, by the same

@@ -213,10 +213,12 @@ func sameAsCollector(rate *Rate, d *Decision, sp *otlpwire.Span, kept bool, thei
 		// It keeps all of them, and says th:0; here th is erased, and then it is a span without.
 		return kept, "inconsistent"
 	case !forced && rate.mode == Proportional && rate.probability == 1 && d.usableTH() != Always:
-		// It rounds what came to its precision, and drops what falls under that; here all is kept as it came.
+		// It rounds what came to its precision, and drops what falls under
+		// that; here all is kept as it came.
 		return d.Keep && mine == ts, "proportional at 100 %"
 	case rate.mode == HashSeed && !forced && (d.Source != FromHash || d.Inconsistent):
-		return kept && theirs == ts, "hash_seed on a span with rv or th" // it keeps all of them untouched
+		// it keeps all of them untouched
+		return kept && theirs == ts, "hash_seed on a span with rv or th"
 	}
 	if d.Keep != kept {
 		return false, "verdict"
@@ -228,7 +230,8 @@ func sameAsCollector(rate *Rate, d *Decision, sp *otlpwire.Span, kept bool, thei
 		return true, "hash_seed writes rv there"
 	}
 	if !d.readable() {
-		return mine == ts && (theirs == ts || rate.probability == 0), "" // at 0 % it writes half of what it could not read
+		// at 0 % it writes half of what it could not read
+		return mine == ts && (theirs == ts || rate.probability == 0), ""
 	}
 	if rate.probability == 0 && d.Inconsistent {
 		return mine != theirs, "at 0 % it takes no notice of a false th"

@@ -2,5 +2,6 @@
 
 package sampler
 
-// fewer makes a test that compares in one goroutine short where the race detector has nothing to find.
+// fewer makes a test that compares in one goroutine short where the race
+// detector has nothing to find.
 func fewer(n int) int { return n / 20 }

@@ -5,13 +5,14 @@ type Reason uint8
 
 // Reasons. Every span has exactly one.
 const (
-	Kept               Reason = iota // its randomness reached the threshold
-	KeptPriority                     // sampling.priority above 0
-	KeptUnmarked                     // kept by its randomness, but its tracestate is unreadable or full: th is not in it
-	DroppedProbability               // below the configured probability
-	DroppedTarget                    // above it, but below what target_spans_per_second leaves
-	DroppedPriority                  // sampling.priority 0
-	DroppedZero                      // the configured probability is 0
+	Kept         Reason = iota // its randomness reached the threshold
+	KeptPriority               // sampling.priority above 0
+	// kept by its randomness, but its tracestate is unreadable or full: th is not in it
+	KeptUnmarked
+	DroppedProbability // below the configured probability
+	DroppedTarget      // above it, but below what target_spans_per_second leaves
+	DroppedPriority    // sampling.priority 0
+	DroppedZero        // the configured probability is 0
 
 	numReasons
 )

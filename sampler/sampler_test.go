@@ -174,7 +174,8 @@ func TestReloadWhileSampling(t *testing.T) {
 	wg.Wait()
 }
 
-// reportCPU adds the processor time of an operation, which a busy machine does not change as it does the time.
+// reportCPU adds the processor time of an operation, which a busy machine does
+// not change as it does the time.
 func reportCPU(b *testing.B, run func()) {
 	b.Helper()
 	b.ReportAllocs()

@@ -33,7 +33,8 @@ func TestBucketsCoverAllRandomness(t *testing.T) {
 			r = randomBound - 1 - r>>rapid.IntRange(0, 55).Draw(t, "how near")
 		}
 		above, within := bucketSpan(bucketOf(Randomness(r)))
-		from, to := uint64(above*randomBound), uint64((above+within)*randomBound) // exact, as they have few bits
+		// exact, as they have few bits
+		from, to := uint64(above*randomBound), uint64((above+within)*randomBound)
 		if distance := randomBound - 1 - r; distance < from || distance >= to {
 			t.Fatalf("%v is %x from the top, its bucket is from %x to %x", Randomness(r), distance, from, to)
 		}
@@ -369,7 +370,8 @@ func TestMillionServiceNames(t *testing.T) {
 			t.Errorf("window %d: mail is not among the services", window)
 		}
 	}
-	// 25,000 spans a window of the old ones are 833 per second each; 3000 are to be had, and the flood has one share.
+	// 25,000 spans a window of the old ones are 833 per second each; 3000 are
+	// to be had, and the flood has one share.
 	for _, name := range old {
 		if keptOld[name] < 7000 {
 			t.Errorf("%s keeps %d spans in the flood", name, keptOld[name])

@@ -1,5 +1,6 @@
-// Command gotest runs `go test -json` with its arguments, shows what failed (and nothing of what passed), and closes
-// with the count: "NAME: N passed, N failed, N skipped". A run without a test fails.
+// Command gotest runs `go test -json` with its arguments, shows what failed
+// (and nothing of what passed), and closes with the count: "NAME: N passed, N
+// failed, N skipped". A run without a test fails.
 //
 //	go run ./.ci/gotest NAME [go test arguments]
 package main
@@ -58,7 +59,8 @@ func run(name string, args []string) int {
 					output[key] = &strings.Builder{}
 				}
 				output[key].WriteString(e.Output)
-				if strings.Contains(e.Output, "measured: ") { // figures that tests print for the record
+				// figures that tests print for the record
+				if strings.Contains(e.Output, "measured: ") {
 					fmt.Print(strings.TrimLeft(e.Output, " "))
 				}
 			case "pass", "skip", "fail", "build-fail":

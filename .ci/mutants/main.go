@@ -1,5 +1,6 @@
-// Command mutants breaks the code on purpose, one sabotage at a time, and runs the tests that must notice. It fails when they do not, and
-// when a sabotage no longer fits the code.
+// Command mutants breaks the code on purpose, one sabotage at a time, and runs
+// the tests that must notice. It fails when they do not, and when a sabotage no
+// longer fits the code.
 //
 //	go run ./.ci/mutants [NAME...]
 //	go run ./.ci/mutants -fit
@@ -15,8 +16,9 @@
 //	- a line that is there
 //	+ a line that takes its place
 //
-// Successive "-" lines have to stand in the file exactly once; the "+" lines after them take their place. Nothing in the tree is changed: the
-// compiler is given the sabotaged files instead (-overlay).
+// Successive "-" lines have to stand in the file exactly once; the "+" lines
+// after them take their place. Nothing in the tree is changed: the compiler is
+// given the sabotaged files instead (-overlay).
 package main
 
 import (

@@ -144,7 +144,8 @@ func (s *sabotage) runTests(ctx context.Context, root string) (caught bool, by s
 
 var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
-// verdict runs a test. That it does not compile or cannot be started is an error: nothing has noticed anything.
+// verdict runs a test. That it does not compile or cannot be started is an
+// error: nothing has noticed anything.
 func verdict(cmd *exec.Cmd, args []string) (caught bool, by string, err error) {
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

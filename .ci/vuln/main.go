@@ -150,7 +150,8 @@ func layOut() (dir string, err error) {
 	}
 	for name, content := range map[string]any{
 		"modules.json": list,
-		"db.json":      map[string]string{"modified": "2026-01-01T00:00:00Z"}, // last: the database is whole
+		// last: the database is whole
+		"db.json": map[string]string{"modified": "2026-01-01T00:00:00Z"},
 	} {
 		text, err := json.Marshal(content)
 		if err != nil {

@@ -46,7 +46,8 @@ func (a *archiveDir) file(tenant, block, name string) string {
 	return filepath.Join(a.path, tenant, block, name)
 }
 
-// real27 puts the blocks of testdata into the archive, which a Tempo 2.7.2 wrote, and returns their ids.
+// real27 puts the blocks of testdata into the archive, which a Tempo 2.7.2
+// wrote, and returns their ids.
 func (a *archiveDir) real27(t testing.TB) (ids []string) {
 	t.Helper()
 	if err := os.CopyFS(filepath.Join(a.path, tenant), os.DirFS("testdata/single-tenant")); err != nil {
@@ -170,7 +171,8 @@ func spanIDs(tr *tempopb.Trace) (ids []string) {
 // day is when the traces of the tests began.
 var day = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
-// makeTrace is a trace n of the given spans, the first of which is the root; it begins n seconds after day.
+// makeTrace is a trace n of the given spans, the first of which is the root; it
+// begins n seconds after day.
 func makeTrace(n int, service string, spans ...int) *tempopb.Trace {
 	start := day.Add(time.Duration(n) * time.Second)
 	rs := &tracev1.ResourceSpans{

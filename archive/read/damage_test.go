@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Whatever is in a block, reading it must neither end the process nor take the answer of the other blocks away.
+// Whatever is in a block, reading it must neither end the process nor take the
+// answer of the other blocks away.
 func TestDamagedBytesCostOnlyTheirBlock(t *testing.T) {
 	rounds := 40
 	if testing.Short() {

@@ -12,8 +12,8 @@ import (
 	"appliance/internal/traceql"
 )
 
-// The blocks of testdata overlap: traces 150 to 199 stand in two of them, with spans of the same ids that have other
-// times. What differs is kept.
+// The blocks of testdata overlap: traces 150 to 199 stand in two of them, with
+// spans of the same ids that have other times. What differs is kept.
 func TestEveryTraceOfTempo27IsFound(t *testing.T) {
 	a := newArchive(t)
 	a.real27(t)

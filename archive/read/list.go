@@ -20,7 +20,8 @@ import (
 
 const manifestReaders = 16 // at once
 
-// archived is what a Reader remembers of a committed block. It stays right: blocks are never overwritten.
+// archived is what a Reader remembers of a committed block. It stays right:
+// blocks are never overwritten.
 type archived struct {
 	*querier.ArchivedBlock
 	source uuid.UUID // its id in the storage it was copied from
@@ -51,14 +52,16 @@ func (r *Reader) tenant(name string) *tenantBlocks {
 	return t
 }
 
-// forget drops a tenant that has no directory in the archive: names come from clients, and must not fill the memory.
+// forget drops a tenant that has no directory in the archive: names come from
+// clients, and must not fill the memory.
 func (r *Reader) forget(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.tenants, name)
 }
 
-// refresh reads the manifests that came since the last time, if that is long ago or not after a time.
+// refresh reads the manifests that came since the last time, if that is long
+// ago or not after a time.
 func (r *Reader) refresh(ctx context.Context, tenant string, after time.Time) ([]*querier.ArchivedBlock, readapi.Missing, error) {
 	t := r.tenant(tenant)
 	select {
@@ -145,8 +148,8 @@ func (r *Reader) readManifests(ctx context.Context, tenant string, ids []uuid.UU
 	return missing, err
 }
 
-// markTwins marks the blocks that were archived with other bytes as well. Others may be reading the ones that are not
-// marked.
+// markTwins marks the blocks that were archived with other bytes as well.
+// Others may be reading the ones that are not marked.
 func markTwins(known map[uuid.UUID]*archived) {
 	for _, b := range known {
 		original := known[b.source]
@@ -170,8 +173,9 @@ func newestFirst(known map[uuid.UUID]*archived) []*querier.ArchivedBlock {
 	return list
 }
 
-// fromCatalog is what the archive's catalog has of a tenant, which spares reading as many manifests. What it lacks is
-// read from them, all of it where there is no catalog.
+// fromCatalog is what the archive's catalog has of a tenant, which spares
+// reading as many manifests. What it lacks is read from them, all of it where
+// there is no catalog.
 func (r *Reader) fromCatalog(ctx context.Context, tenant string) map[uuid.UUID]*archived {
 	listed, err := archive.Open(r.store).List(ctx, archive.Filter{Tenant: tenant, State: archive.StateArchived})
 	if err != nil {

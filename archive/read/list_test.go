@@ -80,7 +80,8 @@ func TestADamagedCatalogCostsOnlyTime(t *testing.T) {
 	}
 }
 
-// Tenants are named by clients: one that has no blocks costs a listing, and one whose blocks are none yet is remembered.
+// Tenants are named by clients: one that has no blocks costs a listing, and one
+// whose blocks are none yet is remembered.
 func TestATenantWithoutBlocksReadsNoCatalog(t *testing.T) {
 	a := newArchive(t)
 	a.write(t, tenant, makeTrace(1, "api", 0))

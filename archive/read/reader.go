@@ -18,8 +18,8 @@ import (
 
 // Options of a Reader. Zero means the default.
 type Options struct {
-	// Refresh is how old the list of blocks may be; a list that took long to read may be older, up to ten times what it
-	// took. Default 1 s.
+	// Refresh is how old the list of blocks may be; a list that took long to
+	// read may be older, up to ten times what it took. Default 1 s.
 	Refresh time.Duration
 }
 

@@ -23,7 +23,8 @@ func (r *Reader) Source(tenant string, b *querier.ArchivedBlock) querier.Source 
 	}
 }
 
-// source is a block's files. It opens each once, for a remote store would make a request of each opening.
+// source is a block's files. It opens each once, for a remote store would make
+// a request of each opening.
 type source struct {
 	store         store.Store
 	tenant, block string

@@ -256,7 +256,8 @@ func TestServerWithoutConditions(t *testing.T) {
 	}
 }
 
-// A server that takes the condition and ignores it is told from one that knows it, by the first object.
+// A server that takes the condition and ignores it is told from one that knows
+// it, by the first object.
 func TestServerThatIgnoresConditions(t *testing.T) {
 	f := newFaulty(t)
 	var puts atomic.Int64

@@ -8,8 +8,10 @@ import (
 	"time"
 )
 
-// OpenLater is Open for a process that has other work while a remote store is away: that is asked when it is first
-// used, and again by each use as long as it does not answer. What is wrong with the URL, or a directory, is an error now.
+// OpenLater is Open for a process that has other work while a remote store is
+// away: that is asked when it is first used, and again by each use as long as
+// it does not answer. What is wrong with the URL, or a directory, is an error
+// now.
 func OpenLater(ctx context.Context, rawURL string, o Options) (Store, error) {
 	at, err := parseURL(rawURL)
 	if err != nil || at.dir != "" {
@@ -23,7 +25,8 @@ type lazy struct {
 	url  string
 	open func(context.Context) (Store, error)
 
-	turn   chan struct{} // held while opened is looked at: opening may take a minute, which not everybody has
+	// held while opened is looked at: opening may take a minute, which not everybody has
+	turn   chan struct{}
 	opened Store
 }
 

@@ -97,7 +97,8 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// isPath tells a path from a URL, which begins with a scheme. What is special in a URL is part of a path's names.
+// isPath tells a path from a URL, which begins with a scheme. What is special
+// in a URL is part of a path's names.
 func isPath(s string) bool {
 	i := strings.IndexAny(s, ":/")
 	return s != "" && (i < 0 || s[i] == '/')

@@ -36,8 +36,9 @@ type s3Store struct {
 	asked         sync.Once   // whether it does
 	unmatched     atomic.Bool // the server does not find its own ETags equal
 
-	mu          sync.Mutex
-	interrupted map[string]string // uploads that calls of this process left unfinished: key to upload id
+	mu sync.Mutex
+	// uploads that calls of this process left unfinished: key to upload id
+	interrupted map[string]string
 }
 
 // openS3 connects and looks into the bucket.

@@ -175,7 +175,8 @@ func (o *s3Object) isThis(info minio.ObjectInfo) bool {
 // isWeak says whether an ETag, from which the library took the quotes at its ends, is a weak one.
 func isWeak(etag string) bool { return strings.HasPrefix(etag, "W/") }
 
-// opaqueTag is what of an ETag tells one version from another: a proxy that compresses makes a weak one of a strong one.
+// opaqueTag is what of an ETag tells one version from another: a proxy that
+// compresses makes a weak one of a strong one.
 func opaqueTag(etag string) string { return strings.Trim(strings.TrimPrefix(etag, "W/"), `"`) }
 
 // WriteTo goes on behind what it has written when a transfer breaks off.

@@ -90,7 +90,8 @@ type openedArchive struct {
 	logLine  *progressLine // through which log lines go
 }
 
-// command makes run the body of c, with the archive open. Outputs are those that -o takes, the first by default.
+// command makes run the body of c, with the archive open. Outputs are those
+// that -o takes, the first by default.
 func (f *archiveFlags) command(c *cobra.Command, needs archiveNeeds, outputs []string, run func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error) *cobra.Command {
 	if needs > needsStore {
 		alone := ""

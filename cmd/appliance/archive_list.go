@@ -41,7 +41,8 @@ PURGES IN is the time until the retention of the appliance's own store lets a bl
 	}
 	chosen.add(c, "blocks that end at this TIME or after it", "blocks that start at this TIME or before it")
 	c.Flags().StringVar(&state, "state", "", "only in this state")
-	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(blockStates, cobra.ShellCompDirectiveNoFileComp)) // there is such a flag
+	// there is such a flag
+	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(blockStates, cobra.ShellCompDirectiveNoFileComp))
 	return f.command(c, seesSource, listOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, _ []string) error {
 		now := time.Now()
 		since, until, err := chosen.times(now)

@@ -21,8 +21,9 @@ const (
 	clearLine   = "\r\x1b[K"
 )
 
-// progressLine says on stderr how far a long command has come: on a terminal in one line that is written anew, elsewhere
-// in a plain line now and then. Other lines that are to appear meanwhile are written to it.
+// progressLine says on stderr how far a long command has come: on a terminal in
+// one line that is written anew, elsewhere in a plain line now and then. Other
+// lines that are to appear meanwhile are written to it.
 type progressLine struct {
 	verb     string // such as "archiving"
 	blocks   bool   // bytes say nothing of the work, only blocks do

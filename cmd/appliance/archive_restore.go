@@ -62,7 +62,8 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 		if err := writeRestorePlan(a.stderr, plan); err != nil {
 			return err
 		}
-		if in, ok := c.InOrStdin().(*os.File); ok && isatty.IsTerminal(in.Fd()) && !yes && len(plan.Blocks) > 0 { // else it destroys nothing
+		// else it destroys nothing
+		if in, ok := c.InOrStdin().(*os.File); ok && isatty.IsTerminal(in.Fd()) && !yes && len(plan.Blocks) > 0 {
 			if err := confirm(c.InOrStdin(), a.stderr, fmt.Sprintf("Restore %s to %s?", several(len(plan.Blocks), "block"), plan.Dir)); err != nil {
 				return err
 			}
@@ -84,7 +85,8 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 	})
 }
 
-// notRestored is the error that says of damaged blocks that they were left out, nil where there are none.
+// notRestored is the error that says of damaged blocks that they were left out,
+// nil where there are none.
 func notRestored(damaged []archive.Damage) error {
 	if len(damaged) == 0 {
 		return nil

@@ -15,14 +15,16 @@ import (
 
 // archiveResult is what `archive run -o json` prints.
 type archiveResult struct {
-	Archived int               `json:"archived"` // blocks
-	Covered  int               `json:"covered"`
-	Failed   int               `json:"failed"`
-	Waiting  int               `json:"waiting,omitempty"` // for room
-	Bytes    int64             `json:"bytes"`             // archived
-	Errors   []string          `json:"errors"`
-	Warnings []archive.Warning `json:"warnings"` // settings of a Tempo elsewhere that let it delete what is not archived
-	Gaps     []archive.Gap     `json:"gaps"`     // what it may have deleted before it was archived, also in earlier runs
+	Archived int      `json:"archived"` // blocks
+	Covered  int      `json:"covered"`
+	Failed   int      `json:"failed"`
+	Waiting  int      `json:"waiting,omitempty"` // for room
+	Bytes    int64    `json:"bytes"`             // archived
+	Errors   []string `json:"errors"`
+	// settings of a Tempo elsewhere that let it delete what is not archived
+	Warnings []archive.Warning `json:"warnings"`
+	// what it may have deleted before it was archived, also in earlier runs
+	Gaps []archive.Gap `json:"gaps"`
 }
 
 func newArchiveRunCommand(f *archiveFlags) *cobra.Command {
@@ -97,7 +99,8 @@ func partlyDone(done archive.Outcome) error {
 	return errors.Join(errs...)
 }
 
-// archiverOptions are those of an archiver of this source. It is only ever asked to run once, which purges nothing.
+// archiverOptions are those of an archiver of this source. It is only ever
+// asked to run once, which purges nothing.
 func (a *openedArchive) archiverOptions() archive.Options {
 	o := archive.Options{Store: a.store, Source: a.source, MaxBytes: int64(a.conf.Archive.MaxBytes)}
 	if a.embedded != "" {

@@ -18,8 +18,9 @@ import (
 	"appliance/internal/plural"
 )
 
-// How the commands print: what is listed as a table, a wider one, one JSON array, or one JSON object a line; a report as text
-// or one JSON object. Where a report has a table in it, table and wide are that text.
+// How the commands print: what is listed as a table, a wider one, one JSON
+// array, or one JSON object a line; a report as text or one JSON object. Where
+// a report has a table in it, table and wide are that text.
 var (
 	listOutputs    = []string{"table", "wide", "json", "jsonl"}
 	reportOutputs  = []string{"text", "json"}
@@ -27,10 +28,12 @@ var (
 	segmentOutputs = []string{"text", "table", "wide", "json", "jsonl"}
 )
 
-// addOutputFlag gives c the flag -o, which takes outputs, the first by default. What it returns says which was chosen.
+// addOutputFlag gives c the flag -o, which takes outputs, the first by default.
+// What it returns says which was chosen.
 func addOutputFlag(c *cobra.Command, outputs []string) func() (string, error) {
 	output := c.Flags().StringP("output", "o", outputs[0], strings.Join(outputs, ", "))
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)) // there is such a flag
+	// there is such a flag
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	return func() (string, error) {
 		if !slices.Contains(outputs, *output) {
 			return "", wrongUsage(c, fmt.Errorf("-o %q is none of %s", *output, strings.Join(outputs, ", ")))
@@ -74,8 +77,9 @@ func row(t *tabwriter.Writer, cells ...string) {
 	fmt.Fprintln(t, strings.Join(cells, "\t"))
 }
 
-// blockTable fills a table with blocks. Before is a column of the caller's, with its head, or nil. When blocks are purged is
-// shown where it is known of one.
+// blockTable fills a table with blocks. Before is a column of the caller's,
+// with its head, or nil. When blocks are purged is shown where it is known of
+// one.
 func blockTable(t *tabwriter.Writer, wide bool, now time.Time, blocks []archive.Block, head string, before func(i int) string) {
 	cells := []string{"TENANT", "BLOCK", "STATE", "START", "END", "TRACES", "SPANS", "SIZE"}
 	purges := slices.ContainsFunc(blocks, func(b archive.Block) bool { return !b.PurgesAt.IsZero() })

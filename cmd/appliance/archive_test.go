@@ -45,8 +45,9 @@ var (
 	checksum = regexp.MustCompile(`"checksum": "[0-9a-f]{64}"`)
 )
 
-// steady runs a command line and replaces what is different each time in what it prints: times that do not come from the
-// blocks, the directory of the test, the name of the host.
+// steady runs a command line and replaces what is different each time in what
+// it prints: times that do not come from the blocks, the directory of the test,
+// the name of the host.
 func steady() {
 	var stdout, stderr bytes.Buffer
 	code := run(context.Background(), os.Args[1:], &stdout, &stderr)
@@ -74,8 +75,8 @@ func runCommand(ctx context.Context, args ...string) (code int, stdout, stderr s
 	return code, out.String(), errs.String()
 }
 
-// TestInterruptedArchiving ends a run in the middle of a block, as Ctrl-C does. The archive is in order, and the next run
-// goes on from there.
+// TestInterruptedArchiving ends a run in the middle of a block, as Ctrl-C does.
+// The archive is in order, and the next run goes on from there.
 func TestInterruptedArchiving(t *testing.T) {
 	dir := t.TempDir()
 	src, dst := filepath.Join(dir, "src"), filepath.Join(dir, "dst")
@@ -160,7 +161,8 @@ func TestProgressText(t *testing.T) {
 	}
 }
 
-// TestProgressLine holds where and how often progress is shown, and that other lines do not mix with it.
+// TestProgressLine holds where and how often progress is shown, and that other
+// lines do not mix with it.
 func TestProgressLine(t *testing.T) {
 	p := archive.Progress{BlocksTotal: 4, BytesTotal: 100 << 20}
 	for _, c := range []struct {

@@ -89,7 +89,8 @@ func TestTraceTree(t *testing.T) {
 	}
 }
 
-// TestDeepTrace holds that a chain of spans is printed whole, and not with indents that grow without end.
+// TestDeepTrace holds that a chain of spans is printed whole, and not with
+// indents that grow without end.
 func TestDeepTrace(t *testing.T) {
 	const depth = 20_000
 	trace := &tempopb.Trace{}

@@ -10,7 +10,8 @@ import (
 	"appliance/internal/config"
 )
 
-// TestReferences holds that the generated pages of docs/ say what the code does. `make docs` writes them anew.
+// TestReferences holds that the generated pages of docs/ say what the code
+// does. `make docs` writes them anew.
 func TestReferences(t *testing.T) {
 	for path, want := range map[string]string{
 		"../../docs/configuration.md": configurationPage(),

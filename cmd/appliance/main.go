@@ -1,5 +1,5 @@
-// Command appliance receives traces over OTLP/HTTP, samples them and hands them to Grafana Tempo, which it runs itself
-// unless it is told of one elsewhere.
+// Command appliance receives traces over OTLP/HTTP, samples them and hands them
+// to Grafana Tempo, which it runs itself unless it is told of one elsewhere.
 package main
 
 import (
@@ -15,7 +15,8 @@ func main() {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		<-signals
-		// A second signal has its default effect: it ends the process at once. It has that before anybody can see that we stop.
+		// A second signal has its default effect: it ends the process at once.
+		// It has that before anybody can see that we stop.
 		signal.Stop(signals)
 		cancel()
 	}()

@@ -31,7 +31,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits CODE COMMAND... runs a command and checks its exit code; stdout and stderr can be compared afterwards.
+// exits CODE COMMAND... runs a command and checks its exit code; stdout and
+// stderr can be compared afterwards.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")

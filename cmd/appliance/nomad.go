@@ -96,8 +96,8 @@ func (f *nomadFlags) addAccess(flags *pflag.FlagSet) {
 	flags.BoolVar(&a.TLSSkipVerify, "tls-skip-verify", false, "do not check Nomad's certificate (NOMAD_SKIP_VERIFY)")
 }
 
-// configured takes nomad.address and nomad.namespace for the flags that were not given, and for what is part of the job
-// Nomad's own variables too.
+// configured takes nomad.address and nomad.namespace for the flags that were
+// not given, and for what is part of the job Nomad's own variables too.
 func (f *nomadFlags) configured(c *cobra.Command) error {
 	conf, err := loadConfig(c)
 	if err != nil {
@@ -169,8 +169,9 @@ func checkSettings(settings map[string]string) error {
 	return errors.Join(errs...)
 }
 
-// checkTask says what serve will refuse of the environment that the job gives it, before it is carried into a cluster. What
-// Nomad fills in is known there only, and so is a file that a person names.
+// checkTask says what serve will refuse of the environment that the job gives
+// it, before it is carried into a cluster. What Nomad fills in is known there
+// only, and so is a file that a person names.
 func checkTask(job *api.Job) error {
 	env := job.TaskGroups[0].Tasks[0].Env
 	whole := env["APPLIANCE_CONFIG"] == ""
@@ -179,7 +180,8 @@ func checkTask(job *api.Job) error {
 		if !strings.Contains(value, "${") {
 			return value, ok
 		}
-		if !slices.Contains([]string{"APPLIANCE_DATA_DIR", "APPLIANCE_RECEIVER_LISTEN", "APPLIANCE_HTTP_LISTEN"}, name) { // those are ours
+		// those are ours
+		if !slices.Contains([]string{"APPLIANCE_DATA_DIR", "APPLIANCE_RECEIVER_LISTEN", "APPLIANCE_HTTP_LISTEN"}, name) {
 			whole = false
 		}
 		return "", false

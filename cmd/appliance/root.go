@@ -38,7 +38,8 @@ type saidError struct{ err error }
 func (e *saidError) Error() string { return e.err.Error() }
 func (e *saidError) Unwrap() error { return e.err }
 
-// run executes one command line and returns the exit code. Data goes to stdout, everything else to stderr.
+// run executes one command line and returns the exit code. Data goes to stdout,
+// everything else to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRootCommand()
 	root.SetArgs(args)
@@ -113,7 +114,8 @@ Start it with: appliance serve`,
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
-		help.Run, help.RunE = nil, explain // cobra's own takes a word that it does not know for none
+		// cobra's own takes a word that it does not know for none
+		help.Run, help.RunE = nil, explain
 	}
 	wrapArgs(root)
 	return root

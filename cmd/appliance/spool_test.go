@@ -14,7 +14,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// keep DATA_DIR RECORDS keeps records of three spans in the spool of a data directory, and gives the first of them up.
+// keep DATA_DIR RECORDS keeps records of three spans in the spool of a data
+// directory, and gives the first of them up.
 func keep(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: keep DATA_DIR RECORDS")

@@ -10,7 +10,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// compacting is a Tempo that merges all it can, purges after a minute and a half, and keeps a merged block for so long.
+// compacting is a Tempo that merges all it can, purges after a minute and a
+// half, and keeps a merged block for so long.
 func compacting(merged time.Duration) string {
 	return fmt.Sprintf(`{ring: {kvstore: {store: ""}}, compaction: {compaction_cycle: 3s, block_retention: 90s, compacted_block_retention: %s, max_compaction_objects: 6000000}}`, merged)
 }
@@ -47,7 +48,8 @@ func TestTempoElsewhere(t *testing.T) {
 	// The appliance may be away for less than Tempo keeps a block.
 	a.Kill(t)
 	a = harness.Start(t, forwarding(m, dir))
-	unsettled, err := a.Status(t.Context()) // what Tempo may have got from the first, and gets again
+	// what Tempo may have got from the first, and gets again
+	unsettled, err := a.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +69,8 @@ func TestTempoElsewhere(t *testing.T) {
 	}
 	copies := w.mustHold(archiveDir(dir))
 	t.Logf("measured: %s: %d blocks covered at most at a time, %d copies of spans in the archive", t.Name(), covered, copies)
-	// A merged block may be archived although its parts are: when it was looked at, one of them could not be read. Then it is listed.
+	// A merged block may be archived although its parts are: when it was looked
+	// at, one of them could not be read. Then it is listed.
 	merged, again := commands{dataDir: dir}.mergedSpans(t), s.Forwarder.ResentSpans+w.retried()+unsettled.Ledger.Pending
 	if copies > merged+again {
 		t.Errorf("%d copies in the archive; merged blocks in it have %d spans, and %d were sent again", copies, merged, again)
@@ -79,7 +82,8 @@ func TestTempoElsewhere(t *testing.T) {
 	commands{dataDir: dir, env: map[string]string{"APPLIANCE_ARCHIVE_SOURCE": "file://" + m.Blocks}}.mustBeWhole(t)
 }
 
-// mustWarn fails the test unless start and status name the setting with which Tempo deletes too soon.
+// mustWarn fails the test unless start and status name the setting with which
+// Tempo deletes too soon.
 func mustWarn(t *testing.T, a *harness.Appliance, s harness.Status, value string) {
 	t.Helper()
 	const setting = "compactor.compaction.compacted_block_retention"

@@ -9,8 +9,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestEmbedded sends for many retention periods while the appliance is killed and stopped, and reads everything back, also what was
-// purged, in every way that there is.
+// TestEmbedded sends for many retention periods while the appliance is killed
+// and stopped, and reads everything back, also what was purged, in every way
+// that there is.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)

@@ -14,7 +14,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestFullDisk fills the disk of the archive. Nothing is purged then, status says why, and it goes on when there is room.
+// TestFullDisk fills the disk of the archive. Nothing is purged then, status
+// says why, and it goes on when there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	const diskBytes = 64 << 20
@@ -24,7 +25,8 @@ func TestFullDisk(t *testing.T) {
 	saw := watch(t, harness.BlocksDir(dir))
 	w := newWaves(t, gentle)
 	w.to(a)
-	w.send(100 * time.Second) // the clock is trusted after a minute, and some blocks are archived and not purged yet
+	// the clock is trusted after a minute, and some blocks are archived and not purged yet
+	w.send(100 * time.Second)
 
 	ballast := filepath.Join(disk, "ballast")
 	fill(t, ballast)

@@ -12,7 +12,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestKilled kills the appliance while it merges, archives and deletes, again and again on the same directory.
+// TestKilled kills the appliance while it merges, archives and deletes, again
+// and again on the same directory.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)

@@ -8,7 +8,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestS3 archives to a bucket, whose server is away for a while. Nothing is purged then, and it goes on by itself.
+// TestS3 archives to a bucket, whose server is away for a while. Nothing is
+// purged then, and it goes on by itself.
 func TestS3(t *testing.T) {
 	t.Parallel()
 	g := harness.StartGateway(t)

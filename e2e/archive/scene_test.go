@@ -30,7 +30,8 @@ func times(short, long int) int {
 	return short
 }
 
-// brief are options of an appliance that keeps blocks for a minute, and merges and archives them within seconds of their cut.
+// brief are options of an appliance that keeps blocks for a minute, and merges
+// and archives them within seconds of their cut.
 func brief(dir string, env map[string]string) harness.Options {
 	all := harness.QuickBlocks()
 	maps.Copy(all, map[string]string{"APPLIANCE_RETENTION": retention.String(), "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "2s"})
@@ -48,8 +49,9 @@ func dataDir(t testing.TB) string {
 
 func archiveDir(dir string) string { return filepath.Join(dir, "archive") }
 
-// waves are loads one after the other. Each has its own oracle, since a span says when its oracle was made: the
-// retention counts from there, and a Tempo takes what is older than two minutes for something that happens now.
+// waves are loads one after the other. Each has its own oracle, since a span
+// says when its oracle was made: the retention counts from there, and a Tempo
+// takes what is older than two minutes for something that happens now.
 type waves struct {
 	t      *testing.T
 	began  time.Time
@@ -95,7 +97,8 @@ func (w *waves) send(d time.Duration) {
 	}
 }
 
-// mustHold reads all blocks below directories, as another program, and fails the test unless everything answered 200 is there.
+// mustHold reads all blocks below directories, as another program, and fails
+// the test unless everything answered 200 is there.
 func (w *waves) mustHold(dirs ...string) (copies int64) {
 	w.t.Helper()
 	var sum oracle.Verdict
@@ -119,7 +122,8 @@ func (w *waves) mustHold(dirs ...string) (copies int64) {
 	return sum.Copies
 }
 
-// mustHoldOnce is mustHold, and of no span there may be a copy but for those that clients sent again.
+// mustHoldOnce is mustHold, and of no span there may be a copy but for those
+// that clients sent again.
 func (w *waves) mustHoldOnce(dir string) {
 	w.t.Helper()
 	if copies, again := w.mustHold(dir), w.retried(); copies > again {
@@ -188,7 +192,8 @@ func (w *waves) sent() (all []oracle.Sent) {
 	return all
 }
 
-// archived waits until everything sent is in blocks, all that are to be merged are, and all are archived.
+// archived waits until everything sent is in blocks, all that are to be merged
+// are, and all are archived.
 func archived(t testing.TB, a *harness.Appliance, patience time.Duration) harness.Status {
 	t.Helper()
 	began := time.Now()

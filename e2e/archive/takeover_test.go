@@ -10,8 +10,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTakenOver starts on the storage of a Tempo that has merged most of its blocks and still has these. Each span is taken over once,
-// archived once, and found.
+// TestTakenOver starts on the storage of a Tempo that has merged most of its
+// blocks and still has these. Each span is taken over once, archived once, and
+// found.
 func TestTakenOver(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// witness remembers each block that was ever whole in a storage, the appliance's own or a Tempo's, and of which blocks those were
-// made that say it.
+// witness remembers each block that was ever whole in a storage, the
+// appliance's own or a Tempo's, and of which blocks those were made that say
+// it.
 type witness struct {
 	dir    string
 	mu     sync.Mutex
@@ -60,7 +61,8 @@ func (w *witness) look() {
 	}
 }
 
-// mergedFrom are the blocks that a block says it was made of: none where a Tempo made it, or the spool.
+// mergedFrom are the blocks that a block says it was made of: none where a
+// Tempo made it, or the spool.
 func mergedFrom(dir string) []string {
 	text, err := os.ReadFile(filepath.Join(dir, "lineage.json"))
 	if err != nil {
@@ -73,8 +75,8 @@ func mergedFrom(dir string) []string {
 	return lineage.Merged
 }
 
-// mustBeKept fails the test when a block is neither in the storage, nor in the archive, nor merged into another, and says which are in the
-// archive alone.
+// mustBeKept fails the test when a block is neither in the storage, nor in the
+// archive, nor merged into another, and says which are in the archive alone.
 func (w *witness) mustBeKept(t *testing.T, archive string) (purged []string) {
 	t.Helper()
 	w.look()

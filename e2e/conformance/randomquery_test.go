@@ -287,7 +287,8 @@ func (m queryMaker) metric() string {
 		q += " | " + m.scalar()
 	}
 	number := m.pick("duration", "duration", "traceDuration")
-	if strings.Contains(q, "uration") { // A Tempo forgets the values of what the query also compares.
+	// A Tempo forgets the values of what the query also compares.
+	if strings.Contains(q, "uration") {
 		number = "event:timeSinceStart"
 	}
 	q += " | " + m.pick("rate()", "count_over_time()", "count_over_time()", "sum_over_time("+number+")", "avg_over_time("+number+")",

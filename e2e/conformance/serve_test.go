@@ -17,8 +17,9 @@ import (
 // exactly; docs/traceql.md has the reasons.
 func TestServe(t *testing.T) {
 	o := harness.Options{DataDir: t.TempDir(), Env: map[string]string{
-		"APPLIANCE_RETENTION":       "876000h", // the dataset has its time
-		"APPLIANCE_BLOCKS_MAX_WAIT": "10m",     // each part is in a block of its own, as it was then
+		"APPLIANCE_RETENTION": "876000h", // the dataset has its time
+		// each part is in a block of its own, as it was then
+		"APPLIANCE_BLOCKS_MAX_WAIT": "10m",
 	}}
 	a := harness.Start(t, o)
 	for part := 1; part <= 2; part++ {

@@ -22,8 +22,10 @@ func docker(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestImage runs the image with a read-only root filesystem and no capabilities: it takes a trace and returns it, says that it is
-// healthy, runs as uid 10001, keeps what it acknowledged over a restart of the container, and stops in order.
+// TestImage runs the image with a read-only root filesystem and no
+// capabilities: it takes a trace and returns it, says that it is healthy, runs
+// as uid 10001, keeps what it acknowledged over a restart of the container, and
+// stops in order.
 func TestImage(t *testing.T) {
 	image := os.Getenv("APPLIANCE_IMAGE")
 	if image == "" {
@@ -66,7 +68,8 @@ func TestImage(t *testing.T) {
 		t.Errorf("one process should run, as uid 10001:\n%s", top)
 	}
 
-	request, traces = harness.NewRequest("before-stop", 1, 4) // acknowledged, and not yet read by anybody
+	// acknowledged, and not yet read by anybody
+	request, traces = harness.NewRequest("before-stop", 1, 4)
 	if answer, err := a.Export(t.Context(), request); err != nil || answer.Status != 200 {
 		t.Fatalf("export: %+v, %v", answer, err)
 	}

@@ -10,8 +10,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestDeb installs the package, upgrades it, goes back, removes it, purges it and installs it again.
-// What was acknowledged is found at every step, and counted.
+// TestDeb installs the package, upgrades it, goes back, removes it, purges it
+// and installs it again. What was acknowledged is found at every step, and
+// counted.
 func TestDeb(t *testing.T) {
 	deb, next := setting(t, "DEB"), setting(t, "DEB_NEXT")
 	version, nextVersion := setting(t, "VERSION"), setting(t, "VERSION_NEXT")

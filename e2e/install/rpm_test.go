@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestRPM installs the rpm beside Debian's packages, in a database of its own, starts it and removes
-// it. Debian has no useradd that rpm knows of, hence --nodeps.
+// TestRPM installs the rpm beside Debian's packages, in a database of its own,
+// starts it and removes it. Debian has no useradd that rpm knows of, hence
+// --nodeps.
 func TestRPM(t *testing.T) {
 	file, version := setting(t, "RPM"), setting(t, "VERSION")
 	db := "--dbpath=" + t.TempDir()

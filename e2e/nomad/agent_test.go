@@ -31,8 +31,9 @@ type agent struct {
 
 type agentOptions struct{ acl bool }
 
-// startAgent starts a Nomad and waits until it takes jobs. Its directory is short, since the task API's socket is below
-// it and the kernel takes 107 bytes.
+// startAgent starts a Nomad and waits until it takes jobs. Its directory is
+// short, since the task API's socket is below it and the kernel takes 107
+// bytes.
 func startAgent(t *testing.T, o agentOptions) *agent {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "nmd")
@@ -121,8 +122,9 @@ func (a *agent) write(t *testing.T, name, text string) string {
 	return path
 }
 
-// removeAll takes away what an agent leaves behind: the executors of tasks, what was mounted for allocations, its directory. A
-// task that still runs fails the test.
+// removeAll takes away what an agent leaves behind: the executors of tasks,
+// what was mounted for allocations, its directory. A task that still runs fails
+// the test.
 func removeAll(t *testing.T, dir string) {
 	for _, left := range harness.Mentioning(t, dir) {
 		if !strings.Contains(left.Command, "nomad executor ") {
@@ -292,8 +294,9 @@ func (a *agent) allocations(t *testing.T, job string) []allocation {
 	return slices.DeleteFunc(all, func(x allocation) bool { return x.DesiredStatus != "run" })
 }
 
-// end stops a job and waits until nothing of it runs, so that the agent leaves no task behind. It does not purge the job: an
-// allocation of a purged one is not listed any more while its task still stops.
+// end stops a job and waits until nothing of it runs, so that the agent leaves
+// no task behind. It does not purge the job: an allocation of a purged one is
+// not listed any more while its task still stops.
 func (a *agent) end(t *testing.T, job string) {
 	t.Cleanup(func() {
 		began, asked := time.Now(), time.Time{}

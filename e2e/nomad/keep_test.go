@@ -16,7 +16,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// tutorialBlocks are blocks that a Tempo 2.7.2 wrote; trace i of theirs has the first half of sha256("trace-i") as its id, and three spans.
+// tutorialBlocks are blocks that a Tempo 2.7.2 wrote; trace i of theirs has the
+// first half of sha256("trace-i") as its id, and three spans.
 const tutorialBlocks = "../../archive/read/testdata/single-tenant"
 
 func tutorialTrace(i int) string {
@@ -27,8 +28,9 @@ func tutorialTrace(i int) string {
 // keepsFor is a retention for which the blocks of these tests are not old.
 const keepsFor = "87600h"
 
-// TestKeepTheirBlocks walks the walk of docs/tutorial.md: the tutorial's job is taken over, and the blocks that were copied out
-// of its container are put into the volume, as its commands do it.
+// TestKeepTheirBlocks walks the walk of docs/tutorial.md: the tutorial's job is
+// taken over, and the blocks that were copied out of its container are put into
+// the volume, as its commands do it.
 func TestKeepTheirBlocks(t *testing.T) {
 	name := image(t)
 	a := startAgent(t, agentOptions{})
@@ -62,8 +64,9 @@ mv "$volume/incoming/"*-*-*-*-* "$volume/blocks/single-tenant/"
 	}
 }
 
-// TestUpgrade starts on the data directory of version 0.1, which had a Tempo within: its blocks that were proven are taken over. Of one
-// that was not the spans were in the spool, so it is set aside.
+// TestUpgrade starts on the data directory of version 0.1, which had a Tempo
+// within: its blocks that were proven are taken over. Of one that was not the
+// spans were in the spool, so it is set aside.
 func TestUpgrade(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	data := filepath.Join(a.dir, "data")

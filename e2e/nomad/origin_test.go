@@ -40,9 +40,11 @@ func image(t *testing.T) string {
 	return name
 }
 
-// TestOrigin is the tutorial's scenario with the docker image: one command registers it, Traefik finds both routes in
-// Nomad's catalog and sends its own traces through one of them, and they are read through the other. Then the
-// allocation is stopped and placed anew, and the task is killed while clients send.
+// TestOrigin is the tutorial's scenario with the docker image: one command
+// registers it, Traefik finds both routes in Nomad's catalog and sends its own
+// traces through one of them, and they are read through the other. Then the
+// allocation is stopped and placed anew, and the task is killed while clients
+// send.
 func TestOrigin(t *testing.T) {
 	name := image(t)
 	a := startAgent(t, agentOptions{})
@@ -135,8 +137,9 @@ func TestOrigin(t *testing.T) {
 	mustFindThrough(t, web, ids)
 }
 
-// mustHave waits until each trace is found with as many different spans as were sent. After a kill a span may stand there
-// twice: what was not proven is sent again.
+// mustHave waits until each trace is found with as many different spans as were
+// sent. After a kill a span may stand there twice: what was not proven is sent
+// again.
 func mustHave(t *testing.T, app *harness.Appliance, spans map[string]int) {
 	t.Helper()
 	missing := maps.Clone(spans)
@@ -169,7 +172,8 @@ func mustHave(t *testing.T, app *harness.Appliance, spans map[string]int) {
 	})
 }
 
-// exportGRPCThrough sends traces over OTLP/gRPC by way of Traefik, which speaks it without TLS as well.
+// exportGRPCThrough sends traces over OTLP/gRPC by way of Traefik, which speaks
+// it without TLS as well.
 func exportGRPCThrough(t *testing.T, web string) []string {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+web, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority(writeHost))
@@ -190,8 +194,9 @@ func exportGRPCThrough(t *testing.T, web string) []string {
 	return ids
 }
 
-// startTraefik starts Traefik with its Nomad provider and the tracing flags of the tutorial, and returns its address.
-// The host name of the tutorial leads to Traefik itself, for this process alone.
+// startTraefik starts Traefik with its Nomad provider and the tracing flags of
+// the tutorial, and returns its address. The host name of the tutorial leads to
+// Traefik itself, for this process alone.
 func startTraefik(t *testing.T, a *agent) string {
 	t.Helper()
 	web := harness.FreePort(t)
@@ -218,7 +223,8 @@ func startTraefik(t *testing.T, a *agent) string {
 	return web
 }
 
-// serviceOf registers a job whose only purpose is a service of the given name at a port of this machine.
+// serviceOf registers a job whose only purpose is a service of the given name
+// at a port of this machine.
 func serviceOf(t *testing.T, a *agent, name, port string) {
 	t.Helper()
 	file := a.write(t, name+".nomad.hcl", fmt.Sprintf(`
@@ -329,7 +335,8 @@ func searchThrough(t *testing.T, web, query string) int {
 	return bytes.Count(body, []byte(`"traceID"`))
 }
 
-// killTask ends the appliance's process as the kernel's OOM killer would, and waits until Nomad has started it again.
+// killTask ends the appliance's process as the kernel's OOM killer would, and
+// waits until Nomad has started it again.
 func killTask(t *testing.T, a *agent) {
 	t.Helper()
 	id := a.allocations(t, "tempo")[0]
@@ -359,8 +366,8 @@ func dockerOutput(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// sender sends traces of two spans and sends each again until it is answered 200, as OTLP clients do. Only what was
-// answered 200 counts as kept.
+// sender sends traces of two spans and sends each again until it is answered
+// 200, as OTLP clients do. Only what was answered 200 counts as kept.
 type sender struct {
 	url, host string
 

@@ -15,7 +15,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// rawExec are the flags for the binary under test as a raw_exec task on free ports, with data in a directory of its own.
+// rawExec are the flags for the binary under test as a raw_exec task on free
+// ports, with data in a directory of its own.
 func rawExec(t *testing.T, data string) []string {
 	t.Helper()
 	return []string{"--driver", "raw_exec", "--command", harness.Bin(t), "--data", data,
@@ -28,7 +29,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// TestRegister walks through the life of a job: made, made again, changed, changed by somebody else, broken, removed.
+// TestRegister walks through the life of a job: made, made again, changed,
+// changed by somebody else, broken, removed.
 func TestRegister(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	data := filepath.Join(a.dir, "data")
@@ -62,7 +64,8 @@ func TestRegister(t *testing.T) {
 	index := jobIndex(t, a)
 	register().mustExit(t, 0).mustSay(t, "registered like this already; nothing to do")
 	plan().mustExit(t, 0).mustSay(t, "no change")
-	plan("--region", "global").mustExit(t, 0).mustSay(t, "no change") // what the job without a region has been given
+	// what the job without a region has been given
+	plan("--region", "global").mustExit(t, 0).mustSay(t, "no change")
 	if now := jobIndex(t, a); now != index {
 		t.Errorf("registering an equal job changed its index from %d to %d", index, now)
 	}
@@ -120,7 +123,8 @@ func TestRegister(t *testing.T) {
 	a.serving(t).MustFind(t, sent)
 }
 
-// TestForeignJob holds that the job of the tutorial's reader is left alone until we are asked to take it over.
+// TestForeignJob holds that the job of the tutorial's reader is left alone
+// until we are asked to take it over.
 func TestForeignJob(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	theirs := a.write(t, "theirs.nomad.hcl", `
@@ -170,8 +174,9 @@ func (a *agent) scale(t *testing.T, count int) {
 	}
 }
 
-// meddler passes requests on to Nomad, and changes the job right before a registration arrives: what lies between our plan and
-// our registration is no time in which nothing happens.
+// meddler passes requests on to Nomad, and changes the job right before a
+// registration arrives: what lies between our plan and our registration is no
+// time in which nothing happens.
 func meddler(t *testing.T, a *agent) string {
 	t.Helper()
 	to, err := url.Parse(a.url)

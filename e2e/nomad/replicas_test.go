@@ -20,12 +20,14 @@ import (
 
 const (
 	lockPath = "nomad/jobs/tempo/archiver"
-	// takeover is the lock's TTL of 15 s, its delay of 5 s, Nomad's own slack of some seconds, and a busy machine.
+	// takeover is the lock's TTL of 15 s, its delay of 5 s, Nomad's own slack
+	// of some seconds, and a busy machine.
 	takeover = 90 * time.Second
 )
 
-// TestReplicas runs three appliances that share one lock, kills the one that archives, freezes the next beyond its TTL,
-// and stops the third in order: each time another takes over, and no two terms overlap.
+// TestReplicas runs three appliances that share one lock, kills the one that
+// archives, freezes the next beyond its TTL, and stops the third in order: each
+// time another takes over, and no two terms overlap.
 func TestReplicas(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	var replicas []*harness.Appliance
@@ -69,7 +71,8 @@ func TestReplicas(t *testing.T) {
 	t.Logf("another took over %s after a stop in order", time.Since(stopped).Round(100*time.Millisecond))
 	never()
 
-	// The store says the same: the terms follow one another, and so do their fences. What a term's holder logged lies in it.
+	// The store says the same: the terms follow one another, and so do their
+	// fences. What a term's holder logged lies in it.
 	text, err := os.ReadFile(filepath.Join(store, "@archiver-terms.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +98,8 @@ func TestReplicas(t *testing.T) {
 	}
 }
 
-// TestACL holds that with ACLs on the printed policies suffice, for the person and for the tasks, and what is said
-// where one of them is missing.
+// TestACL holds that with ACLs on the printed policies suffice, for the person
+// and for the tasks, and what is said where one of them is missing.
 func TestACL(t *testing.T) {
 	name := image(t)
 	a := startAgent(t, agentOptions{acl: true})
@@ -217,8 +220,10 @@ func holder(t *testing.T, replicas []*harness.Appliance) (found *harness.Applian
 	return found
 }
 
-// watchHolders asks all replicas again and again who holds the lock; the returned function ends it and fails the test when
-// two did at once. Two are only blamed when the first still says so after the second did: the answers come one after the other.
+// watchHolders asks all replicas again and again who holds the lock; the
+// returned function ends it and fails the test when two did at once. Two are
+// only blamed when the first still says so after the second did: the answers
+// come one after the other.
 func watchHolders(t *testing.T, replicas []*harness.Appliance) (end func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	two, asked := 0, 0

@@ -10,8 +10,8 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestSpec holds, for each shape of the job, that Nomad's own commands find its HCL valid and formatted, and read from it
-// the very job that the API is sent.
+// TestSpec holds, for each shape of the job, that Nomad's own commands find its
+// HCL valid and formatted, and read from it the very job that the API is sent.
 func TestSpec(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	nomad := harness.Peer(t, "nomad")

@@ -14,8 +14,9 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// TestTempoTask runs Tempo as a group of its own. Tempo is rescheduled to another port, and the appliance follows within a second of
-// Nomad knowing it. Then the appliance stores by itself, as docs/nomad.md says to change to that.
+// TestTempoTask runs Tempo as a group of its own. Tempo is rescheduled to
+// another port, and the appliance follows within a second of Nomad knowing it.
+// Then the appliance stores by itself, as docs/nomad.md says to change to that.
 func TestTempoTask(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	data := filepath.Join(a.dir, "data")
@@ -96,7 +97,8 @@ func TestTempoTask(t *testing.T) {
 	app.MustFind(t, sent)
 }
 
-// flushTempo lets Tempo write what it has in memory to blocks, and waits until the appliance has archived these.
+// flushTempo lets Tempo write what it has in memory to blocks, and waits until
+// the appliance has archived these.
 func (a *agent) flushTempo(t *testing.T, data string) {
 	t.Helper()
 	at := a.mustService(t, "tempo", 1)[0].addr()
@@ -126,8 +128,9 @@ func (a *agent) flushTempo(t *testing.T, data string) {
 	})
 }
 
-// TestTutorialTempo runs Tempo as a group of its own with the tutorial's configuration, but for its empty "ingester:", with which no
-// Tempo starts. Where its files and ports are is that of the task.
+// TestTutorialTempo runs Tempo as a group of its own with the tutorial's
+// configuration, but for its empty "ingester:", with which no Tempo starts.
+// Where its files and ports are is that of the task.
 func TestTutorialTempo(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	text, err := os.ReadFile("../testdata/origin-tempo.yml")
@@ -160,8 +163,8 @@ exec "`+harness.Peer(t, "tempo")+`" -config.file="$NOMAD_TASK_DIR/tutorial.yml"
 	a.flushTempo(t, data)
 }
 
-// TestNomadAway holds that an appliance that follows a service goes on while Nomad does not answer, and notices when it does
-// again.
+// TestNomadAway holds that an appliance that follows a service goes on while
+// Nomad does not answer, and notices when it does again.
 func TestNomadAway(t *testing.T) {
 	a := startAgent(t, agentOptions{})
 	tempo := harness.Start(t, harness.Options{}) // an appliance takes OTLP as Tempo does

@@ -13,9 +13,11 @@ import (
 	"appliance/e2e/internal/oracle"
 )
 
-// TestFlippedByte changes bytes anywhere in the segments while the appliance is down. Each costs the record it is in at most, and what
-// it cost is in the ledger. Where the appliance was killed the very end is spared: damage to the last records that were written cannot be
-// told from what the kill left half-written.
+// TestFlippedByte changes bytes anywhere in the segments while the appliance is
+// down. Each costs the record it is in at most, and what it cost is in the
+// ledger. Where the appliance was killed the very end is spared: damage to the
+// last records that were written cannot be told from what the kill left
+// half-written.
 func TestFlippedByte(t *testing.T) {
 	t.Parallel()
 	const flips = 8

@@ -47,8 +47,10 @@ func (d *disk) mountIt(t testing.TB) {
 	command(t, "mount", "-o", "loop", d.image, d.mount)
 }
 
-// unmount waits for the kernel to notice that nobody uses the disk any more. Mounted again while its loop device is still there, it would be
-// the filesystem without power, not a new one: another mount namespace that was made meanwhile, such as a container's, can hold it.
+// unmount waits for the kernel to notice that nobody uses the disk any more.
+// Mounted again while its loop device is still there, it would be the
+// filesystem without power, not a new one: another mount namespace that was
+// made meanwhile, such as a container's, can hold it.
 func (d *disk) unmount(t testing.TB) {
 	t.Helper()
 	harness.Eventually(t, 20*time.Second, "unmounted", func() error {
@@ -66,7 +68,8 @@ func (d *disk) unmount(t testing.TB) {
 	})
 }
 
-// cut lets the power fail: nothing that is not on the medium yet gets there any more (FS_IOC_SHUTDOWN of linux/fs.h, NOLOGFLUSH).
+// cut lets the power fail: nothing that is not on the medium yet gets there any
+// more (FS_IOC_SHUTDOWN of linux/fs.h, NOLOGFLUSH).
 func (d *disk) cut(t testing.TB) {
 	t.Helper()
 	const shutdown, noLogFlush = 0x8004587d, 2

@@ -14,8 +14,9 @@ import (
 // few is a load that a dozen appliances can have at the same time.
 var few = oracle.Shape{Clients: 2, SpansPerSecond: 300, MaxBatch: 300}
 
-// TestTempoElsewhere breaks what is between an appliance and a Tempo elsewhere, or that itself, in every way; clients must not notice, and
-// when it is well again everything arrives.
+// TestTempoElsewhere breaks what is between an appliance and a Tempo elsewhere,
+// or that itself, in every way; clients must not notice, and when it is well
+// again everything arrives.
 func TestTempoElsewhere(t *testing.T) {
 	t.Parallel()
 	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)
@@ -99,7 +100,8 @@ func total(answers map[int]int64) (n int64) {
 	return n
 }
 
-// TestTempoElsewhereKilled kills a Tempo elsewhere whose storage the appliance can read: what it had in memory only is sent again.
+// TestTempoElsewhereKilled kills a Tempo elsewhere whose storage the appliance
+// can read: what it had in memory only is sent again.
 func TestTempoElsewhereKilled(t *testing.T) {
 	t.Parallel()
 	m := harness.StartTempo(t, t.TempDir(), harness.CompactingTempo)

@@ -41,7 +41,8 @@ func newFaulty(t testing.TB, target string) *faulty {
 func (f *faulty) listen(t testing.TB) {
 	t.Helper()
 	var l net.Listener
-	// A process that another test is starting may have, until its program runs, a copy of the listener that found the port free.
+	// A process that another test is starting may have, until its program runs,
+	// a copy of the listener that found the port free.
 	harness.Eventually(t, 10*time.Second, "listen", func() (err error) {
 		l, err = net.Listen("tcp", f.addr)
 		return err
@@ -106,7 +107,8 @@ func (f *faulty) faults() map[string]http.HandlerFunc {
 		"500": answers(http.StatusInternalServerError, "X-Nothing", ""),
 		"502": answers(http.StatusBadGateway, "X-Nothing", ""),
 		"503": answers(http.StatusServiceUnavailable, "Retry-After", "1"),
-		"404": answers(http.StatusNotFound, "X-Nothing", ""), // a wrong address is our operator's mistake, not the client's
+		// a wrong address is our operator's mistake, not the client's
+		"404": answers(http.StatusNotFound, "X-Nothing", ""),
 		"401": answers(http.StatusUnauthorized, "X-Nothing", ""),
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusPermanentRedirect)

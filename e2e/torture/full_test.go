@@ -14,13 +14,16 @@ import (
 	"appliance/e2e/internal/oracle"
 )
 
-// TestFullDisk fills the disk that holds everything, under load; clients are told to come back. It also has the appliance start on the full
-// disk after a kill. When there is room again it goes on by itself.
+// TestFullDisk fills the disk that holds everything, under load; clients are
+// told to come back. It also has the appliance start on the full disk after a
+// kill. When there is room again it goes on by itself.
 func TestFullDisk(t *testing.T) {
 	rounds := times(2, 10)
-	mount := smallDisk(t, int64(rounds)*384<<20) // for the spool, and for what Tempo and the archive make of it
+	// for the spool, and for what Tempo and the archive make of it
+	mount := smallDisk(t, int64(rounds)*384<<20)
 	dir, ballast := filepath.Join(mount, "data"), filepath.Join(mount, "ballast")
-	env := map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"} // segments of 16 MiB, so that it needs room soon
+	// segments of 16 MiB, so that it needs room soon
+	env := map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"}
 	o := oracle.New(t, 1000)
 	a := harness.Start(t, quick(t, dir, env))
 	o.Target(a.IntakeURL())

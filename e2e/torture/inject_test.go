@@ -13,8 +13,9 @@ import (
 	"appliance/e2e/internal/oracle"
 )
 
-// strace runs the appliance with a fault in its system calls of one kind; with a path, in those alone that have to do with that very file or
-// directory. Calls are counted by thread.
+// strace runs the appliance with a fault in its system calls of one kind; with
+// a path, in those alone that have to do with that very file or directory.
+// Calls are counted by thread.
 func strace(call, fault, path, log string) []string {
 	command := []string{"strace", "-D", "-f", "-o", log, "-e", "trace=" + call, "-e", "inject=" + call + ":" + fault}
 	if path != "" {
@@ -23,9 +24,12 @@ func strace(call, fault, path, log string) []string {
 	return command
 }
 
-// TestKilledAtSystemCall kills the appliance as it enters each of the first system calls of each kind by which files come to be, change,
-// become durable, and go: in the path to a 200, to a block, to a release, and of the start itself. Then it does so as blocks are placed, merges
-// committed and carried out, and what is done with is taken away: each of these ends in a directory that is synced.
+// TestKilledAtSystemCall kills the appliance as it enters each of the first
+// system calls of each kind by which files come to be, change, become durable,
+// and go: in the path to a 200, to a block, to a release, and of the start
+// itself. Then it does so as blocks are placed, merges committed and carried
+// out, and what is done with is taken away: each of these ends in a directory
+// that is synced.
 func TestKilledAtSystemCall(t *testing.T) {
 	type kind struct{ call, dir string }
 	var kinds []kind
@@ -41,7 +45,8 @@ func TestKilledAtSystemCall(t *testing.T) {
 	for _, k := range kinds {
 		path, life := "", 3*time.Second
 		if k.dir != "" {
-			path, life = filepath.Join(dir, k.dir), 30*time.Second // the archiver looks every ten seconds for what it can purge
+			// the archiver looks every ten seconds for what it can purge
+			path, life = filepath.Join(dir, k.dir), 30*time.Second
 		}
 		for n := 1; n <= times(2, 30); n++ {
 			opts := quick(t, dir, shortLived())
@@ -83,8 +88,9 @@ func ends(a *harness.Appliance, within time.Duration) bool {
 	}
 }
 
-// TestFailingDisk lets system calls fail, each kind in turn, now and then and for good. The appliance must live and tell clients to come
-// back, and what it answered 200 must be there.
+// TestFailingDisk lets system calls fail, each kind in turn, now and then and
+// for good. The appliance must live and tell clients to come back, and what it
+// answered 200 must be there.
 func TestFailingDisk(t *testing.T) {
 	faults := []struct{ call, fault, dir string }{
 		{"pwritev", "error=EIO:when=2+5", ""},
@@ -113,7 +119,8 @@ func TestFailingDisk(t *testing.T) {
 			if f.dir != "" {
 				path = filepath.Join(dir, f.dir)
 			}
-			opts := quick(t, dir, map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"}) // small segments: more files come and go
+			// small segments: more files come and go
+			opts := quick(t, dir, map[string]string{"APPLIANCE_SPOOL_MAX_BYTES": "64MiB"})
 			opts.Under = strace(f.call, f.fault, path, log)
 			a := harness.Launch(t, opts)
 			o.Target(a.IntakeURL())
@@ -156,7 +163,8 @@ func awaitIntake(t *testing.T, a *harness.Appliance) (ended bool) {
 	return ended
 }
 
-// settle waits until the appliance takes connections, or has ended with a reason because it cannot use its directory.
+// settle waits until the appliance takes connections, or has ended with a
+// reason because it cannot use its directory.
 func settle(t *testing.T, a *harness.Appliance) (refused bool) {
 	t.Helper()
 	if refused = awaitIntake(t, a); refused {

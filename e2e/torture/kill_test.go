@@ -13,8 +13,9 @@ import (
 // clients is an ordinary load: enough that commits are shared, not so much that everything waits.
 var clients = oracle.Shape{Clients: 8, SpansPerSecond: 4000}
 
-// TestApplianceKilled kills the appliance at random times, again and again on the same directory: before it has made a block, and while it
-// makes, merges, archives and purges them.
+// TestApplianceKilled kills the appliance at random times, again and again on
+// the same directory: before it has made a block, and while it makes, merges,
+// archives and purges them.
 func TestApplianceKilled(t *testing.T) {
 	const perDir = 100
 	kills := times(15, 1000)

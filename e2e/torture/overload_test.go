@@ -11,13 +11,15 @@ import (
 // The memory that the job of the origin document has.
 const jobMemory = 450 << 20
 
-// TestOverload sends as much as clients can to an appliance that lives in 450 MB, page cache included. It may refuse what it cannot take, and
-// keeps what it has answered 200, once; it does not end, and what it takes has to be a lot.
+// TestOverload sends as much as clients can to an appliance that lives in 450
+// MB, page cache included. It may refuse what it cannot take, and keeps what it
+// has answered 200, once; it does not end, and what it takes has to be a lot.
 func TestOverload(t *testing.T) {
 	flood := time.Duration(times(20, 300)) * time.Second
 	// The short form, on a machine that may be busy, holds that it is not a trickle.
 	least := float64(times(10_000, 50_000))
-	mergeAfter := time.Duration(times(5, 30)) * time.Second // so that blocks are merged in the flood
+	// so that blocks are merged in the flood
+	mergeAfter := time.Duration(times(5, 30)) * time.Second
 	group := harness.NewMemoryCgroup(t, jobMemory)
 	group.PreferCPU(t) // such floods come from more than one machine
 	o := oracle.New(t, 500)

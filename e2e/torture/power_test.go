@@ -14,7 +14,8 @@ import (
 
 const diskBytes = 3 << 30
 
-// A moment is when the power fails. Its function returns when it has come, or false when it does not come for some seconds.
+// A moment is when the power fails. Its function returns when it has come, or
+// false when it does not come for some seconds.
 type moment struct {
 	name  string
 	await func(*testing.T, *harness.Appliance) bool
@@ -33,8 +34,10 @@ var moments = []moment{
 	{"archived", awaitNew("archive", "manifest.json")},
 }
 
-// TestPowerCut lets the power of the disk fail that holds the spool, the blocks and the archive. An answer that comes once the cut has
-// begun does not count: ext4 may tell a process that outlives the power that a sync succeeded although its journal is aborted.
+// TestPowerCut lets the power of the disk fail that holds the spool, the blocks
+// and the archive. An answer that comes once the cut has begun does not count:
+// ext4 may tell a process that outlives the power that a sync succeeded
+// although its journal is aborted.
 func TestPowerCut(t *testing.T) {
 	const perDisk = 20
 	cuts := times(4, 200)
@@ -73,10 +76,12 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// shortLived lets blocks be purged as soon as the archive has them: the spans say that they happened when the oracle was made.
+// shortLived lets blocks be purged as soon as the archive has them: the spans
+// say that they happened when the oracle was made.
 func shortLived() map[string]string { return map[string]string{"APPLIANCE_RETENTION": "1m"} }
 
-// phase spreads cuts over the moments; with fewer cuts than moments it is load, placed, commit and purge.
+// phase spreads cuts over the moments; with fewer cuts than moments it is load,
+// placed, commit and purge.
 func phase(i, cuts int) int {
 	if cuts < len(moments) {
 		return []int{0, 3, 5, 7}[i%4]
@@ -84,10 +89,12 @@ func phase(i, cuts int) int {
 	return i % len(moments)
 }
 
-// momentPatience is how long a moment may take to come: nothing is purged before it is a minute old.
+// momentPatience is how long a moment may take to come: nothing is purged
+// before it is a minute old.
 const momentPatience = 90 * time.Second
 
-// awaitNew waits until a file whose name ends like this comes into being below a part of the data directory.
+// awaitNew waits until a file whose name ends like this comes into being below
+// a part of the data directory.
 func awaitNew(part, suffix string) func(*testing.T, *harness.Appliance) bool {
 	return func(t *testing.T, a *harness.Appliance) bool {
 		dir := filepath.Join(a.DataDir, part)
@@ -131,12 +138,14 @@ func files(dir, suffix string) map[string]bool {
 	return found
 }
 
-// awaitProof waits until spans are proven that were not before: their records are just being released.
+// awaitProof waits until spans are proven that were not before: their records
+// are just being released.
 func awaitProof(t *testing.T, a *harness.Appliance) bool {
 	return awaitMore(t, a, func(s harness.Status) int64 { return s.Ledger.Proven })
 }
 
-// awaitMerge waits until a merge has taken the place of its sources, whose files are just being removed.
+// awaitMerge waits until a merge has taken the place of its sources, whose
+// files are just being removed.
 func awaitMerge(t *testing.T, a *harness.Appliance) bool {
 	return awaitMore(t, a, func(s harness.Status) int64 { return s.Store.Merges })
 }

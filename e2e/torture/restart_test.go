@@ -16,14 +16,16 @@ import (
 	"appliance/e2e/internal/oracle"
 )
 
-// TestRestart fills the spool while Tempo is away, ends the appliance in order and by force, and takes the time until it is ready again; also as
-// one that stores all that itself from then on, and finds what is in the spool.
+// TestRestart fills the spool while Tempo is away, ends the appliance in order
+// and by force, and takes the time until it is ready again; also as one that
+// stores all that itself from then on, and finds what is in the spool.
 func TestRestart(t *testing.T) {
 	const (
 		spoolBytes = 1 << 30
 		bound      = time.Second     // until clients get their 200
 		lag        = 5 * time.Second // until what is in the spool is found
-		busy       = 5               // times as long may that take on a machine that does other things
+		// times as long may that take on a machine that does other things
+		busy = 5
 	)
 	o, dir := oracle.New(t, 20_000), dataDir(t) // large spans: the bytes matter here
 	a := harness.Start(t, collecting(t, dir, nil))
@@ -48,7 +50,8 @@ func TestRestart(t *testing.T) {
 	} {
 		best := time.Hour
 		for range 3 { // the machine may have been busy with something else
-			load := o.Start(oracle.Shape{Clients: 2, MaxBatch: 100, Plain: true}) // so that there is a segment to repair
+			// so that there is a segment to repair
+			load := o.Start(oracle.Shape{Clients: 2, MaxBatch: 100, Plain: true})
 			wait(t, 500*time.Millisecond)
 			load.Stop()
 			c.end()
@@ -100,8 +103,9 @@ func spooled(t *testing.T, a *harness.Appliance) int64 {
 	return int64(bytes)
 }
 
-// TestStop ends an appliance while clients send. Each new connection must be answered: 200, then 503, and only when all is done is the
-// port closed. A connection that is refused is never tried again by some clients.
+// TestStop ends an appliance while clients send. Each new connection must be
+// answered: 200, then 503, and only when all is done is the port closed. A
+// connection that is refused is never tried again by some clients.
 func TestStop(t *testing.T) {
 	o := oracle.New(t, 200)
 	a := harness.Start(t, quick(t, "", nil))
@@ -127,7 +131,8 @@ func TestStop(t *testing.T) {
 	probing.Wait()
 	o.StopAll()
 	t.Logf("measured: %s: a client saw %v, answers %v", t.Name(), seen, o.Counts().Answers)
-	// "cut" is a connection that the kernel had taken, and the appliance not, when the port was closed.
+	// "cut" is a connection that the kernel had taken, and the appliance not,
+	// when the port was closed.
 	if at := slices.Index(seen, "503"); at < 0 || slices.Contains(seen[at:], "200") || slices.Contains(seen[:at], "cut") {
 		t.Errorf("a client saw %v; before the port is closed it must see 503", seen)
 	}

@@ -23,8 +23,9 @@ func times(short, long int) int {
 	return short
 }
 
-// quick are options of an appliance that makes blocks, merges and archives them within seconds. What is in the spool when it is stopped stays
-// there for the most part: the next one is to find it.
+// quick are options of an appliance that makes blocks, merges and archives them
+// within seconds. What is in the spool when it is stopped stays there for the
+// most part: the next one is to find it.
 func quick(t testing.TB, dataDir string, env map[string]string) harness.Options {
 	t.Helper()
 	all := harness.QuickBlocks()
@@ -33,7 +34,8 @@ func quick(t testing.TB, dataDir string, env map[string]string) harness.Options 
 	return harness.Options{DataDir: dataDir, Env: all}
 }
 
-// collecting are options of an appliance whose Tempo is elsewhere; at nothing, unless env says where.
+// collecting are options of an appliance whose Tempo is elsewhere; at nothing,
+// unless env says where.
 func collecting(t testing.TB, dataDir string, env map[string]string) harness.Options {
 	t.Helper()
 	all := map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + harness.FreePort(t), "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
@@ -84,8 +86,9 @@ func takes(t testing.TB, a *harness.Appliance) {
 	})
 }
 
-// judge stops the load, waits until the ledger says that everything is proven, reads everything back, and fails the test when something
-// that was answered 200 is missing, or anything is corrupted, invented or there twice.
+// judge stops the load, waits until the ledger says that everything is proven,
+// reads everything back, and fails the test when something that was answered
+// 200 is missing, or anything is corrupted, invented or there twice.
 func judge(t testing.TB, o *oracle.Oracle, a *harness.Appliance, patience time.Duration) {
 	t.Helper()
 	o.StopAll()
@@ -171,11 +174,13 @@ func drained(t testing.TB, a *harness.Appliance, patience time.Duration) time.Du
 	return time.Since(began)
 }
 
-// balanced fails the test when the ledger does not balance at this moment, such as right after a kill.
+// balanced fails the test when the ledger does not balance at this moment, such
+// as right after a kill.
 func balanced(t testing.TB, a *harness.Appliance) {
 	t.Helper()
 	var s harness.Status
-	harness.Eventually(t, 10*time.Second, "the status", func() (err error) { // its port is opened after the intake's
+	// its port is opened after the intake's
+	harness.Eventually(t, 10*time.Second, "the status", func() (err error) {
 		s, err = a.Status(t.Context())
 		return err
 	})
@@ -184,7 +189,8 @@ func balanced(t testing.TB, a *harness.Appliance) {
 	}
 }
 
-// account compares the ledger with what the clients know. A request that was not answered may have been kept.
+// account compares the ledger with what the clients know. A request that was
+// not answered may have been kept.
 func account(t testing.TB, o *oracle.Oracle, a *harness.Appliance) harness.Ledger {
 	t.Helper()
 	s, err := a.Status(t.Context())

@@ -33,7 +33,8 @@ func writeVersion(t *testing.T, dir string) {
 	}
 }
 
-// writeEmbedded makes archived blocks, one of them pinned, blocks that are not archived, and pending spans.
+// writeEmbedded makes archived blocks, one of them pinned, blocks that are not
+// archived, and pending spans.
 func writeEmbedded(t *testing.T, archive string) content {
 	t.Helper()
 	dir := t.TempDir()

@@ -47,7 +47,8 @@ func TestGuard(t *testing.T) {
 	for authorization, in := range map[string]bool{
 		"Bearer alpha": true, "bearer  alpha ": true, basic("ada", "love:lace"): true, basic("bob", "x"): true, basic("anybody", "alpha"): true,
 		"": false, "Bearer": false, "Bearer ": false, "Bearer beta": false, "Bearer # ours": false, "Bearer ada:love:lace": false,
-		basic("ada", "love"): false, basic("bob", "love:lace"): false, basic("", ""): false, basic("ada:love", "lace"): true, // RFC 7617: as one text
+		// RFC 7617: as one text
+		basic("ada", "love"): false, basic("bob", "love:lace"): false, basic("", ""): false, basic("ada:love", "lace"): true,
 		"Basic alpha": false, "Basic ": false, basic("# ours", ""): false, "alpha": false,
 	} {
 		if code := ask(g, "/metrics", authorization).Code; (code == http.StatusTeapot) != in {

@@ -21,5 +21,6 @@ func newArena(size int) (memory []byte, free func()) {
 	// arena is never written to, so it takes none.
 	at := int(-uintptr(unsafe.Pointer(unsafe.SliceData(m))) & (largePage - 1))
 	adviseLargePages(m[at:])
-	return m[at : at+size : at+size], func() { _ = unix.Munmap(m) } // m is what Mmap returned, so it cannot fail
+	// m is what Mmap returned, so it cannot fail
+	return m[at : at+size : at+size], func() { _ = unix.Munmap(m) }
 }

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	bloomHeader  = 24 // bytes: number of bits, of hashes, and of bits again, big-endian, and then the words
+	// bytes: number of bits, of hashes, and of bits again, big-endian, and then the words
+	bloomHeader  = 24
 	maxHashes    = 64 // of a bloom; Tempo's have 7
 	maxBloomBits = 64 * 8 << 20
 )

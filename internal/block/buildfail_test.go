@@ -78,7 +78,8 @@ func TestFinishRefuses(t *testing.T) {
 		nested = []any{nested}
 	}
 	deep := oneSpan(blocktest.Span{TraceID: []byte{1}, SpanID: []byte{1}, Attrs: []blocktest.Attr{{Key: "deep", Value: nested}}})
-	broken := oneSpan(blocktest.Span{TraceID: []byte{1}, Unknown: []byte{0x4a, 0x02, 0x12, 0x05}}) // an attribute that is cut short
+	// an attribute that is cut short
+	broken := oneSpan(blocktest.Span{TraceID: []byte{1}, Unknown: []byte{0x4a, 0x02, 0x12, 0x05}})
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, tt := range map[string]struct {

@@ -18,11 +18,12 @@ type pageDigester struct {
 
 	sums    [owners][]uint64 // of the attributes' hashes, for each element
 	entries []uint64         // hashes of attributes
-	own     [owners][]uint64 // hashes of resources, scopes, events and links; of spans while they are made
-	inner   [2][]uint64      // folded hashes of a span's events and links
-	places  []place          // of the spans
-	wire    []byte
-	limits  otlpwire.Limits
+	// hashes of resources, scopes, events and links; of spans while they are made
+	own    [owners][]uint64
+	inner  [2][]uint64 // folded hashes of a span's events and links
+	places []place     // of the spans
+	wire   []byte
+	limits otlpwire.Limits
 }
 
 // place is where a span is.

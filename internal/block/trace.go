@@ -22,7 +22,8 @@ type spanHead struct {
 	kind, status                     int32
 	next                             int32 // span of the same scope, or -1
 	copies                           int32 // that were left out
-	lists, flags, unknown            bool  // it has events or links, flags, fields that are not known
+	// it has events or links, flags, fields that are not known
+	lists, flags, unknown bool
 
 	pattern  *pattern // of a compact span, whose values attrs has; else nil
 	content  uint64   // its hash without resource and scope

@@ -35,7 +35,8 @@ func TestCrash(t *testing.T) {
 						disk := crashfs.New()
 						oneLife(t, o, disk, at)
 						disk = end(disk, rng)
-						oneLife(t, o, disk, disk.Steps()+1+rng.IntN(steps)) // and once more, in what it mends
+						// and once more, in what it mends
+						oneLife(t, o, disk, disk.Steps()+1+rng.IntN(steps))
 						disk = end(disk, rng)
 						s := start(t, "/", disk)
 						defer s.stop()

@@ -17,18 +17,19 @@ func (c *counts) cut(b *Block) {
 
 // Status is how the store is.
 type Status struct {
-	Blocks     int       `json:"blocks"`          // in place
-	Bytes      int64     `json:"bytes"`           // of their data files
-	Oldest     time.Time `json:"oldest,omitzero"` // span in them
-	ToMerge    int       `json:"blocks_to_merge"` // of these; they are archived only once they are merged
-	LiveSpans  int64     `json:"live_spans"`      // in no block yet
-	Cut        int64     `json:"blocks_cut"`      // by this process, as the following
-	Spans      int64     `json:"spans_cut"`
-	Copies     int64     `json:"copies"` // equal copies that were left out
-	Merges     int64     `json:"merges"`
-	Deleted    int64     `json:"blocks_deleted"`
-	Unreadable int64     `json:"blocks_unreadable"`
-	LastError  string    `json:"last_error,omitempty"`
+	Blocks int       `json:"blocks"`          // in place
+	Bytes  int64     `json:"bytes"`           // of their data files
+	Oldest time.Time `json:"oldest,omitzero"` // span in them
+	// of these; they are archived only once they are merged
+	ToMerge    int    `json:"blocks_to_merge"`
+	LiveSpans  int64  `json:"live_spans"` // in no block yet
+	Cut        int64  `json:"blocks_cut"` // by this process, as the following
+	Spans      int64  `json:"spans_cut"`
+	Copies     int64  `json:"copies"` // equal copies that were left out
+	Merges     int64  `json:"merges"`
+	Deleted    int64  `json:"blocks_deleted"`
+	Unreadable int64  `json:"blocks_unreadable"`
+	LastError  string `json:"last_error,omitempty"`
 }
 
 // Status is how the store is now.

@@ -66,7 +66,8 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Where: path, Err: err}
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // with which editors on Windows begin a file
+	// with which editors on Windows begin a file
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if line := TooNested(text); line > 0 {
 		return nil, &Error{Where: fmt.Sprintf("%s:%d:1", path, line), Err: ErrNested}
 	}

@@ -2,10 +2,12 @@ package config
 
 import "time"
 
-// Config is everything a person can set. The zero value is not usable; start from Default.
+// Config is everything a person can set. The zero value is not usable; start
+// from Default.
 //
-// Tags: yaml is the key; flag marks the keys that are also command-line flags; secret marks URLs whose
-// credentials are hidden when printed; doc is the sentence of the reference in docs/configuration.md.
+// Tags: yaml is the key; flag marks the keys that are also command-line flags;
+// secret marks URLs whose credentials are hidden when printed; doc is the
+// sentence of the reference in docs/configuration.md.
 type Config struct {
 	DataDir     string        `yaml:"data_dir" flag:"true" doc:"Directory that holds everything the appliance keeps: spool/, blocks/ and archive/ are below it."`
 	Retention   time.Duration `yaml:"retention" flag:"true" doc:"Time for which blocks stay on this disk. An older one is deleted; with the archive not before its copy there is proven."`

@@ -12,8 +12,9 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// file walks the syntax tree of a YAML file, so that each value is read by the same code as a variable's or a
-// flag's, and each error has its line and column.
+// file walks the syntax tree of a YAML file, so that each value is read by the
+// same code as a variable's or a flag's, and each error has its line and
+// column.
 type file struct {
 	path   string
 	getenv func(string) (string, bool)
@@ -182,8 +183,8 @@ func orRoot(group string) string {
 	return group
 }
 
-// suggest names the known key that an unknown one most likely stands for: one that differs by little, or one of the
-// same last name.
+// suggest names the known key that an unknown one most likely stands for: one
+// that differs by little, or one of the same last name.
 func (f *file) suggest(path string) string {
 	best := Closest(path, maps.Keys(f.keys))
 	if best == "" {

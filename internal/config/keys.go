@@ -83,7 +83,8 @@ func typeName(t reflect.Type) string {
 
 func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }
 
-// set reads text into the key's field, as it stands in a variable or a flag: lists and maps with commas.
+// set reads text into the key's field, as it stands in a variable or a flag:
+// lists and maps with commas.
 func (k Key) set(c *Config, text string) error {
 	f := k.field(c)
 	if k.Type == tailRulesType {

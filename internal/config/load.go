@@ -31,8 +31,9 @@ type Loaded struct {
 	File string            // that was read, empty for none
 	Set  map[string]string // path of key -> where
 
-	written  map[string]string // path of a size -> as somebody wrote it
-	unusable map[string]bool   // paths of keys whose value is wrong: what they would be is not known, and that is said already
+	written map[string]string // path of a size -> as somebody wrote it
+	// paths of keys whose value is wrong: what they would be is not known, and that is said already
+	unusable map[string]bool
 }
 
 // Misspelled names each variable of an environment (os.Environ) that begins with
@@ -70,8 +71,9 @@ func Misspelled(environ []string) (mistakes, others []*Error) {
 	return mistakes, others
 }
 
-// Load reads the sources over the defaults and validates the result. The error names every mistake in all of them; each
-// is an *Error, joined where there are several.
+// Load reads the sources over the defaults and validates the result. The error
+// names every mistake in all of them; each is an *Error, joined where there are
+// several.
 func Load(src Sources) (Loaded, error) {
 	l := Loaded{Config: Default(), File: src.File, Set: map[string]string{}, written: map[string]string{}, unusable: map[string]bool{}}
 	if src.Getenv == nil {
@@ -124,8 +126,8 @@ func (l *Loaded) unreadAll() {
 	}
 }
 
-// Known tells whether nothing was wrong yet with any of the keys, each with those below it, so that one can be judged by
-// another.
+// Known tells whether nothing was wrong yet with any of the keys, each with
+// those below it, so that one can be judged by another.
 func (l *Loaded) Known(paths ...string) bool {
 	for wrong := range l.unusable {
 		for _, path := range paths {

@@ -7,8 +7,9 @@ import (
 	"net/netip"
 )
 
-// CheckServe names the keys that are right alone and with which serve cannot do what they say. Other commands use some of
-// the keys only, such as archive.source without any forwarder.tempo_url, and do not ask.
+// CheckServe names the keys that are right alone and with which serve cannot do
+// what they say. Other commands use some of the keys only, such as
+// archive.source without any forwarder.tempo_url, and do not ask.
 func (l *Loaded) CheckServe() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {
@@ -36,7 +37,8 @@ func (l *Loaded) CheckServe() error {
 	return errors.Join(errs...)
 }
 
-// sameAddress tells whether two listeners would want one port, as far as that can be seen without asking for names.
+// sameAddress tells whether two listeners would want one port, as far as that
+// can be seen without asking for names.
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -46,8 +48,8 @@ func sameAddress(a, b string) bool {
 	return hostA == hostB || holds(hostA, hostB) || holds(hostB, hostA)
 }
 
-// holds tells whether who listens on all addresses of a host has the other one's too. Without an IPv4 address a listener has
-// those of both families.
+// holds tells whether who listens on all addresses of a host has the other
+// one's too. Without an IPv4 address a listener has those of both families.
 func holds(all, host string) bool {
 	if all == "" {
 		return true

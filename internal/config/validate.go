@@ -18,8 +18,10 @@ const leastMemory Bytes = 64 << 20
 // for each.
 const maxSeries = 50_000
 
-// validate checks what a value alone cannot tell. It reports everything that is wrong, not only the first, but nothing
-// of keys whose text could not be read: that is said already, and what stands in their place now will not be in force.
+// validate checks what a value alone cannot tell. It reports everything that is
+// wrong, not only the first, but nothing of keys whose text could not be read:
+// that is said already, and what stands in their place now will not be in
+// force.
 func (l *Loaded) validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {

@@ -7,10 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// variables finds ${VAR} and ${VAR:-default} in a file and replaces them by the environment's values; $${ stands for
-// a plain ${. The default also stands for an empty value, as in a shell. It works on values after parsing, so that a value cannot change the structure of the file. Before
-// parsing each variable is hidden behind private-use characters of the same number, since the braces mean something
-// to YAML; line and column of everything stay as they are.
+// variables finds ${VAR} and ${VAR:-default} in a file and replaces them by the
+// environment's values; $${ stands for a plain ${. The default also stands for
+// an empty value, as in a shell. It works on values after parsing, so that a
+// value cannot change the structure of the file. Before parsing each variable
+// is hidden behind private-use characters of the same number, since the braces
+// mean something to YAML; line and column of everything stay as they are.
 type variables struct {
 	found []string
 }

@@ -1,10 +1,13 @@
-// Package ledger accounts for every span: received = kept + sampled out + rejected + ruled out, and kept = pending + stuck +
-// proven + discarded + damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
+// Package ledger accounts for every span: received = kept + sampled out +
+// rejected + ruled out, and kept = pending + stuck + proven + discarded +
+// damaged + unaccounted + acknowledged loss, of which unaccounted must be 0.
 //
-// It promises that the account balances after any crash. What became of kept spans is counted by the spool, in the
-// files that hold them, so it is exact; the counts of spans that were not kept, and of those that Tempo discarded, are
-// saved once a second, and a crash may forget the last second of them. Kept spans are counted a second time, by the
-// receiver as it answers 200: what the spool has fewer of is unaccounted.
+// It promises that the account balances after any crash. What became of kept
+// spans is counted by the spool, in the files that hold them, so it is exact;
+// the counts of spans that were not kept, and of those that Tempo discarded,
+// are saved once a second, and a crash may forget the last second of them. Kept
+// spans are counted a second time, by the receiver as it answers 200: what the
+// spool has fewer of is unaccounted.
 package ledger
 
 import (
@@ -46,9 +49,10 @@ type Ledger struct {
 	acknowledged Acknowledged
 }
 
-// Open reads what earlier runs have saved at path. kept is what the spool has ever kept: it counts more than the file,
-// which a crash leaves up to a second behind. A file that cannot be read is reported as an error beside a Ledger that
-// begins anew.
+// Open reads what earlier runs have saved at path. kept is what the spool has
+// ever kept: it counts more than the file, which a crash leaves up to a second
+// behind. A file that cannot be read is reported as an error beside a Ledger
+// that begins anew.
 func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
 	l := &Ledger{fs: fsys, path: path}
 	text, err := durable.ReadFile(fsys, path, maxFile)
@@ -66,7 +70,8 @@ func Open(fsys durable.FS, path string, kept spool.Status) (*Ledger, error) {
 	l.earlier.Kept = max(l.earlier.Kept, total(kept))
 	l.discarded = map[string]map[string]int64{}
 	for tenant, reasons := range l.earlier.Discarded {
-		// A crash may have forgotten the release of what was discarded: that is pending again, and will be counted again.
+		// A crash may have forgotten the release of what was discarded: that is
+		// pending again, and will be counted again.
 		l.discarded[tenant] = atMost(reasons, kept.Released.Tenants[tenant].Spans)
 	}
 	return l, err
@@ -112,14 +117,16 @@ func (l *Ledger) Save(run Counts) error {
 
 // Account is the ledger at one moment, in spans.
 type Account struct {
-	Received    int64            `json:"received"`
-	Kept        int64            `json:"kept"`
-	SampledOut  map[string]int64 `json:"sampled_out"`
-	Rejected    map[string]int64 `json:"rejected"`
-	RuledOut    map[string]int64 `json:"ruled_out"` // by rules at the door
-	Pending     int64            `json:"pending"`   // in the spool
-	Undecided   int64            `json:"undecided"` // of them, spans of traces on which no tail rule has decided yet
-	Stuck       int64            `json:"stuck"`     // set aside, since Tempo does not take them while it takes others
+	Received   int64            `json:"received"`
+	Kept       int64            `json:"kept"`
+	SampledOut map[string]int64 `json:"sampled_out"`
+	Rejected   map[string]int64 `json:"rejected"`
+	RuledOut   map[string]int64 `json:"ruled_out"` // by rules at the door
+	Pending    int64            `json:"pending"`   // in the spool
+	// of them, spans of traces on which no tail rule has decided yet
+	Undecided int64 `json:"undecided"`
+	// set aside, since Tempo does not take them while it takes others
+	Stuck       int64            `json:"stuck"`
 	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
 	Discarded   map[string]int64 `json:"discarded"` // by Tempo, or by an operator
 	Damaged     int64            `json:"damaged"`   // in the spool, by the disk
@@ -139,7 +146,8 @@ type Tenant struct {
 	Damaged   int64            `json:"damaged"` // what is acknowledged included
 }
 
-// Balance draws up the account. run must have been read before st, so that st holds all that run counts as kept.
+// Balance draws up the account. run must have been read before st, so that st
+// holds all that run counts as kept.
 func (l *Ledger) Balance(run Counts, st spool.Status) Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()

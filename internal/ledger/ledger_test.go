@@ -84,7 +84,8 @@ func (m *model) open(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.kept = max(m.safe, total(m.status())) // what was acknowledged in the last second can be forgotten with the spool
+	// what was acknowledged in the last second can be forgotten with the spool
+	m.kept = max(m.safe, total(m.status()))
 	m.ledger, m.run = l, Counts{SampledOut: map[string]int64{}, Rejected: map[string]int64{}}
 }
 
@@ -106,8 +107,9 @@ func (m *model) setAside(tenant string, n int64) {
 	})
 }
 
-// The account balances after any operations and crashes; nothing is unaccounted for while the spool is there, and all
-// that was acknowledged and saved is when it was deleted.
+// The account balances after any operations and crashes; nothing is unaccounted
+// for while the spool is there, and all that was acknowledged and saved is when
+// it was deleted.
 func TestBalance(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{fs: crashfs.New(), pending: tally{}, stuck: tally{}, released: tally{}, lost: tally{}}
@@ -189,7 +191,8 @@ func (m *model) crash(t *rapid.T) {
 	m.forgettable = nil
 }
 
-// Discards that were saved, and whose release a crash forgot, are counted once when they happen again.
+// Discards that were saved, and whose release a crash forgot, are counted once
+// when they happen again.
 func TestDiscardsAreCountedOnce(t *testing.T) {
 	fsys := crashfs.New()
 	l, err := Open(fsys, path, spool.Status{})
@@ -348,7 +351,8 @@ func TestTailSampling(t *testing.T) {
 		Pending: tally{"a": 50, "b": 10}.of(), Released: tally{"a": 100, "b": 5}.of(), Lost: tally{"a": 3}.of(),
 		Undecided: spool.Counts{Records: 1, Spans: 20},
 		Sifted: &spool.Sifted{
-			Pending: map[string]int64{"a": 12, "b": 99}, // of b more than there is: a record was damaged
+			// of b more than there is: a record was damaged
+			Pending: map[string]int64{"a": 12, "b": 99},
 			Tenants: map[string]int64{"a": 82, "b": 12},
 			Rules:   map[string]int64{"health": 60, "rest": 34},
 		},

@@ -420,5 +420,6 @@ func ExampleLimits_FromJSON() {
 	var l Limits
 	_, err := l.FromJSON(nil, []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SPAN_KIND_SERVER"}]}]}]}`))
 	fmt.Println(err, errors.Is(err, ErrMalformed))
-	// Output: malformed request: kind or code as a text, of which OTLP's JSON takes the number, at byte 51 true
+	// Output: malformed request: kind or code as a text, of which OTLP's JSON
+	// takes the number, at byte 51 true
 }

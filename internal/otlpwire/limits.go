@@ -21,8 +21,8 @@ type Limits struct {
 
 	// MaxAttributes bounds what may be repeated inside spans, resources and
 	// scopes: attributes, elements of arrays and lists, events, links, entity
-	// references and their keys together. The smallest attribute with a key and a value takes 9 bytes,
-	// of which 16 MiB hold 1,864,135. Default 2,000,000.
+	// references and their keys together. The smallest attribute with a key and
+	// a value takes 9 bytes, of which 16 MiB hold 1,864,135. Default 2,000,000.
 	MaxAttributes int
 }
 

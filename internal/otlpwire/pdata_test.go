@@ -121,7 +121,8 @@ func pdataNumber(v pcommon.Value) (float64, bool) {
 
 // stricter are the reasons for which Filter refuses what protobuf accepts.
 var stricter = []problem{
-	wrongType,                  // protobuf takes such a field for an unknown one; pdata refuses it too
+	// protobuf takes such a field for an unknown one; pdata refuses it too
+	wrongType,
 	fieldTooBig,                // within a group, where protobuf does not look
 	nestedGroups, nestedValues, // MaxDepth
 	manySpans, manyContainers, manyAttributes, // MaxSpans, MaxAttributes

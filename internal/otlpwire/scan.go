@@ -208,7 +208,8 @@ func (s *scanner) scopeSpans(tag uint32, start, from, end int) bool {
 	}
 	s.scopes = frame{start: start, from: from, end: end, tag: 2<<3 | wireBytes}
 	if tag == deprecatedScopeSpans {
-		s.open(&s.scopes) // which renames it: pdata reads the old name only where there is no new one
+		// which renames it: pdata reads the old name only where there is no new one
+		s.open(&s.scopes)
 	}
 	for pos := from; pos < end; {
 		tag, from, to := s.field(pos, end)

@@ -17,7 +17,8 @@ type Span struct {
 	StartTime  uint64 // unix nanoseconds
 	EndTime    uint64 // unix nanoseconds
 
-	Priority    float64 // span attribute sampling.priority: int, double or decimal string; never NaN
+	// span attribute sampling.priority: int, double or decimal string; never NaN
+	Priority    float64
 	HasPriority bool
 
 	// Text attributes that name whom a client's span called; nil when absent. Of

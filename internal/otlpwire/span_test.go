@@ -35,7 +35,8 @@ func TestLastOccurrenceWins(t *testing.T) {
 	got := walk(t, body)[0]
 	want := seen{
 		TraceID: strings.Repeat("\x01", 16), SpanID: strings.Repeat("\x01", 8), TraceState: "a=2", Name: "last",
-		Flags: 2, Kind: 3, StatusCode: 1, StartTime: 2, EndTime: 2, // the second Status is merged and has no code
+		// the second Status is merged and has no code
+		Flags: 2, Kind: 3, StatusCode: 1, StartTime: 2, EndTime: 2,
 	}
 	if got != want {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -12,8 +12,9 @@ import (
 // question is what the form of the search asks.
 type question struct {
 	Service, Name, Min, Max, Status, Key, Value string
-	TraceQL                                     string // instead of all these, where it is not empty
-	Limit                                       int
+	// instead of all these, where it is not empty
+	TraceQL string
+	Limit   int
 }
 
 func questionOf(q url.Values) (question, error) {

@@ -35,16 +35,17 @@ type searchPage struct {
 	Tenants                 []choice // none where there is only one
 	Query                   string   // in TraceQL
 	Permalink               string   // means the same tomorrow
-	Older                   string   // what there is before the last trace of the list; empty at the end
-	Services, Names, Tags   []string
-	Found                   []foundRow
-	Histogram               *histogram
-	Missing                 []string
-	Period                  string // what was searched, in words
-	Error                   string // what is wrong with the question
-	Compared                int    // how many traces were chosen to compare, where that is not two
-	HasCompared             bool
-	Live                    bool // there is something to read from
+	// what there is before the last trace of the list; empty at the end
+	Older                 string
+	Services, Names, Tags []string
+	Found                 []foundRow
+	Histogram             *histogram
+	Missing               []string
+	Period                string // what was searched, in words
+	Error                 string // what is wrong with the question
+	Compared              int    // how many traces were chosen to compare, where that is not two
+	HasCompared           bool
+	Live                  bool // there is something to read from
 }
 
 // foundRow is a trace of the list.

@@ -219,7 +219,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 		spans[i] = span("shop", strconv.Itoa(i%50), int32(i%6), uint64(i/2), 7, 9)
 	}
 	commit(m, spans...)
-	if n := testing.AllocsPerRun(100, func() { commit(m, spans...) }); n > float64(len(spans)/10) { // the pool's, which forgets now and then
+	// the pool's, which forgets now and then
+	if n := testing.AllocsPerRun(100, func() { commit(m, spans...) }); n > float64(len(spans)/10) {
 		t.Errorf("%v allocations for %d spans", n, len(spans))
 	}
 }

@@ -32,7 +32,8 @@ func TestGraph(t *testing.T) {
 		for n := range uint64(1000) {
 			root := span("gateway", "GET", serverKind, n, 1, 0)
 			call := span("gateway", "GET", clientKind, n, 2, 1)
-			call.ServerAddress = []byte("shop.example") // which sends spans itself, so that it has its own name
+			// which sends spans itself, so that it has its own name
+			call.ServerAddress = []byte("shop.example")
 			served := span("shop", "GET", serverKind, n, 3, 2)
 			send := span("shop", "orders send", producerKind, n, 4, 3)
 			receive := span("mail", "orders receive", consumerKind, n, 5, 4)

@@ -236,15 +236,18 @@ func (m *Meter) forget(now int64) {
 
 // Status is how much there is.
 type Status struct {
-	Series     int    `json:"series"`
-	Edges      int    `json:"edges"`
-	Nodes      int    `json:"nodes"`
-	MaxSeries  int    `json:"max_series"`
-	Overflowed uint64 `json:"overflowed_spans"` // counted in series named Overflow, for want of room
-	Unpaired   uint64 `json:"unpaired_spans"`   // one side of a call, and nothing says who the other is
-	Dropped    uint64 `json:"dropped_spans"`    // that did not wait for their other side, for want of room
-	Waiting    int    `json:"waiting_spans"`    // for their other side
-	LastError  string `json:"last_error,omitempty"`
+	Series    int `json:"series"`
+	Edges     int `json:"edges"`
+	Nodes     int `json:"nodes"`
+	MaxSeries int `json:"max_series"`
+	// counted in series named Overflow, for want of room
+	Overflowed uint64 `json:"overflowed_spans"`
+	// one side of a call, and nothing says who the other is
+	Unpaired uint64 `json:"unpaired_spans"`
+	// that did not wait for their other side, for want of room
+	Dropped   uint64 `json:"dropped_spans"`
+	Waiting   int    `json:"waiting_spans"` // for their other side
+	LastError string `json:"last_error,omitempty"`
 }
 
 // Status is how much there is now.

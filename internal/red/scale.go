@@ -15,7 +15,9 @@ const buckets = 64
 type scale struct {
 	bounds   []uint64 // nanoseconds, upper and inclusive; above the last is one bucket more
 	exported []bound
-	first    [64 << 3]uint8 // by the highest bit of a duration and the three below it: the bucket of the smallest such duration
+	// by the highest bit of a duration and the three below it: the bucket of
+	// the smallest such duration
+	first [64 << 3]uint8
 }
 
 // bound is an exported one.

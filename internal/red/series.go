@@ -31,7 +31,8 @@ type counters struct {
 	kept      atomic.Uint64
 	keptBytes atomic.Uint64
 	examples  examples
-	base      totals // as of when the current slot of the day began; its owner is who holds Meter.saving
+	// as of when the current slot of the day began; its owner is who holds Meter.saving
+	base totals
 }
 
 // totals are counters at one moment, or between two.

@@ -158,7 +158,8 @@ func TestDay(t *testing.T) {
 				if got := w.To.Sub(w.From); got < time.Duration(hours)*time.Hour || got > time.Duration(hours+1)*time.Hour {
 					t.Errorf("%s: the last %d h are %v", when, hours, got)
 				}
-				// A slot ends within a minute of its time, so a few spans of the border may be missing or too many.
+				// A slot ends within a minute of its time, so a few spans of
+				// the border may be missing or too many.
 				if len(w.Services) != 1 || len(w.Services[0].Operations) != 3 {
 					t.Fatalf("%s: services %+v", when, w.Services)
 				}

@@ -59,10 +59,11 @@ type OperationExample struct {
 // Edge is calls of one service by another. Client and server are also what a
 // span of one side alone calls the other, or "user".
 type Edge struct {
-	Tenant    string        `json:"tenant"`
-	Client    string        `json:"client"`
-	Server    string        `json:"server"`
-	Type      string        `json:"type"` // connection_type: "", messaging_system, database or virtual_node
+	Tenant string `json:"tenant"`
+	Client string `json:"client"`
+	Server string `json:"server"`
+	// connection_type: "", messaging_system, database or virtual_node
+	Type      string        `json:"type"`
 	Calls     uint64        `json:"calls"`
 	Failed    uint64        `json:"failed"`
 	PerSecond float64       `json:"per_second"`

@@ -9,12 +9,15 @@ type Explanation struct {
 
 // RuleEffect is what one rule does.
 type RuleEffect struct {
-	Rule  string   `json:"rule"`
-	Spans int      `json:"spans_dropped"`
-	Edits int      `json:"edits"`               // attributes and texts that are dropped, replaced or cut
-	Named []string `json:"dropped,omitempty"`   // the first names of spans that are dropped
-	Keys  []string `json:"edited,omitempty"`    // the first keys of attributes; "(text)" for what is not an attribute
-	Of    []string `json:"edited_in,omitempty"` // the first names of spans they are of; "(resource or scope)" for others
+	Rule  string `json:"rule"`
+	Spans int    `json:"spans_dropped"`
+	// attributes and texts that are dropped, replaced or cut
+	Edits int      `json:"edits"`
+	Named []string `json:"dropped,omitempty"` // the first names of spans that are dropped
+	// the first keys of attributes; "(text)" for what is not an attribute
+	Keys []string `json:"edited,omitempty"`
+	// the first names of spans they are of; "(resource or scope)" for others
+	Of []string `json:"edited_in,omitempty"`
 }
 
 // maxShown is how many names each effect shows.

@@ -241,10 +241,12 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// What no rule concerns stays byte for byte, and no request is read otherwise than the scanner reads it.
+// What no rule concerns stays byte for byte, and no request is read otherwise
+// than the scanner reads it.
 func TestNothingElseChanges(t *testing.T) {
 	s := mustNew(t, "drop attribute nobody.has.this", `drop span where name = "nobody"`, "hash attribute neither", "preset traefik")
-	body := append(marshal(t, shop()), 0xba, 0x3e, 3, 'n', 'e', 'w', 0x0b, 0x08, 1, 0x0c) // unknown fields, one a group
+	// unknown fields, one a group
+	body := append(marshal(t, shop()), 0xba, 0x3e, 3, 'n', 'e', 'w', 0x0b, 0x08, 1, 0x0c)
 	var counts Counts
 	out, changed, err := s.Apply(nil, body, &counts, nil)
 	if err != nil || changed || &out[0] != &body[0] || counts != (Counts{}) {

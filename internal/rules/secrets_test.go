@@ -116,7 +116,8 @@ func (p *planter) plant(m pcommon.Map) {
 	}
 }
 
-// A secret that is planted in any place of a request, by any key and in any kind of text that is documented, is gone.
+// A secret that is planted in any place of a request, by any key and in any
+// kind of text that is documented, is gone.
 func TestNoPlantedSecretIsLeft(t *testing.T) {
 	p := &planter{}
 	td := ptrace.NewTraces()
@@ -146,7 +147,8 @@ func TestNoPlantedSecretIsLeft(t *testing.T) {
 		p.plant(l.Attributes())
 	}
 	body := marshal(t, td)
-	// A key that is given twice, behind its value, and one that is empty first: what readers see is the last.
+	// A key that is given twice, behind its value, and one that is empty first:
+	// what readers see is the last.
 	body = append(body, odd(p)...)
 	if n := bytes.Count(body, []byte("LEAK")); n != 2*p.n {
 		t.Fatalf("%d secrets were planted, the request has %d", p.n, n/2)

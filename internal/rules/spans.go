@@ -30,7 +30,8 @@ type relative struct {
 
 // spanFates says which spans of a request are dropped, and by which rule.
 type spanFates struct {
-	rules     []uint8 // by the ordinal of a span, 1 more than the rule; shorter where no more are dropped
+	// by the ordinal of a span, 1 more than the rule; shorter where no more are dropped
+	rules     []uint8
 	relatives []relative
 	index     map[spanID]int32
 }

@@ -8,7 +8,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
 
-// traefikRequest makes spans as Traefik 3.4 does: entry point, router, middlewares, service, the request that goes on.
+// traefikRequest makes spans as Traefik 3.4 does: entry point, router,
+// middlewares, service, the request that goes on.
 func traefikRequest(ss ptrace.ScopeSpans, trace byte, path, service string) {
 	id := byte(0)
 	add := func(name string, kind ptrace.SpanKind, parent byte, attributes map[string]any) byte {

@@ -90,7 +90,8 @@ func TestGoldenFormat(t *testing.T) {
 		}
 	}
 	must(t, written.Remove("/spool/"+stateName+durable.TempSuffix)) // room, which means nothing
-	must(t, written.Remove("/spool/"+stateCopy))                    // which spools of before do not have
+	// which spools of before do not have
+	must(t, written.Remove("/spool/"+stateCopy))
 	now, err := written.ReadDir("/spool")
 	must(t, err)
 	if len(now) != len(names) {

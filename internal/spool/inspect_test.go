@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestInspectSaysOnlyWhatTheFilesSay looks at a spool beside the process that writes it: what that process has done and
-// whether it has done with the last segment is not in the files.
+// TestInspectSaysOnlyWhatTheFilesSay looks at a spool beside the process that
+// writes it: what that process has done and whether it has done with the last
+// segment is not in the files.
 func TestInspectSaysOnlyWhatTheFilesSay(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Options{NoSpare: true, SegmentBytes: minSegment})

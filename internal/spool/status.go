@@ -27,11 +27,12 @@ type Status struct {
 	Segments []SegmentStatus `json:"segments"`
 	// Sifted is what a Sieve has left out. It is counted above too: what is left
 	// out is pending until its record is released.
-	Sifted             *Sifted `json:"sifted,omitempty"`
-	Undecided          Counts  `json:"undecided,omitzero"` // of the pending: no rule has decided yet
-	UnreadableSegments int     `json:"unreadable_segments"`
-	QuarantinedFiles   int     `json:"quarantined_files"`
-	QuarantinedBytes   int64   `json:"quarantined_bytes"`
+	Sifted *Sifted `json:"sifted,omitempty"`
+	// of the pending: no rule has decided yet
+	Undecided          Counts `json:"undecided,omitzero"`
+	UnreadableSegments int    `json:"unreadable_segments"`
+	QuarantinedFiles   int    `json:"quarantined_files"`
+	QuarantinedBytes   int64  `json:"quarantined_bytes"`
 
 	LastError string `json:"last_error,omitempty"`
 
@@ -122,7 +123,8 @@ func (s *Spool) quarantined() (held int64, files []quarantined) {
 	return held, files
 }
 
-// oldest is the time of the first pending record; where the disk does not give it, that of the first one in its segment.
+// oldest is the time of the first pending record; where the disk does not give
+// it, that of the first one in its segment.
 func (s *Spool) oldest() time.Time {
 	s.mu.Lock()
 	from, first := Position{}, int64(0)

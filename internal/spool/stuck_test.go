@@ -264,7 +264,8 @@ func TestStuckWithoutRoom(t *testing.T) {
 		t.Errorf("pending %v, stuck %v", st.Pending, st.Stuck)
 	}
 	must(t, s.Stuck().Keep([]Aside{{listed(2), at, ""}}, at))
-	must(t, s.Stuck().Keep([]Aside{{listed(2), at, ""}}, at)) // as after an error that came too late
+	// as after an error that came too late
+	must(t, s.Stuck().Keep([]Aside{{listed(2), at, ""}}, at))
 	if _, err := s.Append(listed(3)); err != nil {
 		t.Fatal(err)
 	}

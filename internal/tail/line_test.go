@@ -62,7 +62,8 @@ func TestCrash(t *testing.T) {
 					disk := crashfs.New()
 					oneLife(t, out, m, disk, 1+(steps-1)*i/(points-1))
 					disk = end(disk, rng)
-					oneLife(t, out, m, disk, disk.Steps()+1+rng.IntN(steps)) // and once more, in what it mends
+					// and once more, in what it mends
+					oneLife(t, out, m, disk, disk.Steps()+1+rng.IntN(steps))
 					disk = end(disk, rng)
 					w := start(t, disk, out, everyday())
 					time.Sleep(32 * time.Second)

@@ -65,7 +65,8 @@ func TestRateUnderChangingLoad(t *testing.T) {
 			}
 			adjusted, came, variance = adjusted+a, came+c, variance+v
 		}
-		if off := math.Abs(adjusted-came) / math.Sqrt(variance); off > 4 { // 3 for each of 20 would fail now and then; the seeds are fixed
+		// 3 for each of 20 would fail now and then; the seeds are fixed
+		if off := math.Abs(adjusted-came) / math.Sqrt(variance); off > 4 {
 			t.Errorf("seed %d: what was kept stands for %.0f spans of %.0f, %.1f sigma off", seed, adjusted, came, off)
 		}
 		// Below the rate all is kept.

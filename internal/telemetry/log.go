@@ -8,8 +8,9 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// NewLogger writes to w at a level (debug, info, warn, error) in a format: text, json, or auto, which is text where w
-// is a terminal. It also says which of the two it is.
+// NewLogger writes to w at a level (debug, info, warn, error) in a format:
+// text, json, or auto, which is text where w is a terminal. It also says which
+// of the two it is.
 func NewLogger(w io.Writer, level, format string) (logger *slog.Logger, text bool) {
 	var l slog.Level
 	_ = l.UnmarshalText([]byte(level)) // validated with the configuration; info otherwise

@@ -59,7 +59,8 @@ func (c *columnBuilder) addInt(row uint32, t Type, n int64) {
 
 func (c *columnBuilder) hide(row uint32) { c.hidden = append(c.hidden, row) }
 
-// vector is the finished column of a level with that many rows. The builder must not be used after it.
+// vector is the finished column of a level with that many rows. The builder
+// must not be used after it.
 func (c *columnBuilder) vector(rows int) *Vector {
 	v := &Vector{Hidden: c.hidden}
 	if c.odd != nil {

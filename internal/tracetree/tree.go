@@ -83,7 +83,8 @@ func Grow(t *tempopb.Trace) *Tree {
 		switch key := string(n.ParentSpanId); {
 		case n.Parent != nil:
 			n.Parent.Children = append(n.Parent.Children, n)
-		case strings.Trim(key, "\x00") == "" || len(byID[key]) > 0: // the latter was cut out of a circle
+		case strings.Trim(key, "\x00") == "" || len(byID[key]) > 0:
+			// the latter was cut out of a circle
 			tree.Roots = append(tree.Roots, n)
 		default:
 			i, ok := missing[key]

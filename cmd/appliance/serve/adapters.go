@@ -41,7 +41,8 @@ func (s *sinkTo) Ready() error {
 }
 
 func (s *sinkTo) Keep(_ context.Context, b receiver.Batch) error {
-	// A client that leaves does not stop what is being written: its spans are kept and counted, and it sends them again.
+	// A client that leaves does not stop what is being written: its spans are
+	// kept and counted, and it sends them again.
 	_, err := s.Append(spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
 	switch {
 	case err == nil:

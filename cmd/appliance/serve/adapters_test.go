@@ -9,7 +9,8 @@ import (
 	"appliance/receiver"
 )
 
-// What can never be kept is rejected, with what would help: more room does not for more than a record can hold.
+// What can never be kept is rejected, with what would help: more room does not
+// for more than a record can hold.
 func TestTooLargeForTheSpool(t *testing.T) {
 	s, err := spool.Open(t.TempDir(), spool.Options{MaxBytes: 1 << 20, NoSpare: true})
 	if err != nil {
@@ -25,7 +26,8 @@ func TestTooLargeForTheSpool(t *testing.T) {
 	}
 }
 
-// A batch that is larger than most says nothing of the others; once a small one does not fit, clients are refused before they send any.
+// A batch that is larger than most says nothing of the others; once a small one
+// does not fit, clients are refused before they send any.
 func TestFullSpoolIsKnownBeforeABodyIsRead(t *testing.T) {
 	s, err := spool.Open(t.TempDir(), spool.Options{MaxBytes: 8 << 20, NoSpare: true})
 	if err != nil {

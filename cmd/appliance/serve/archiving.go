@@ -24,12 +24,14 @@ const (
 type archiving struct {
 	store    store.Store
 	archiver atomic.Pointer[archive.Archiver] // nil until its source answers
-	idle     atomic.Pointer[string]           // why the archiver does not work now, or there is none; nil while it works, and where none shall
-	unpruned atomic.Pointer[string]           // why nothing is pruned now
+	// why the archiver does not work now, or there is none; nil while it works,
+	// and where none shall
+	idle     atomic.Pointer[string]
+	unpruned atomic.Pointer[string] // why nothing is pruned now
 }
 
-// openArchive opens the store. A remote store that does not answer is no error: spans are kept meanwhile, and nothing is
-// purged.
+// openArchive opens the store. A remote store that does not answer is no error:
+// spans are kept meanwhile, and nothing is purged.
 func (a *appliance) openArchive(ctx context.Context) error {
 	c := a.conf.Archive
 	at := ArchiveURL(a.conf)
@@ -59,7 +61,8 @@ func ArchiveURL(conf config.Loaded) string {
 	return ArchiveStore(conf.DataDir, c.Store)
 }
 
-// checkArchive names the keys that say where the archive and its source are and are no URL of either.
+// checkArchive names the keys that say where the archive and its source are and
+// are no URL of either.
 func checkArchive(conf config.Loaded) error {
 	var errs []error
 	for _, k := range []struct{ path, url string }{{"archive.store", conf.Archive.Store}, {"archive.source", conf.Archive.Source}} {
@@ -118,7 +121,8 @@ const (
 	termUnrecorded  = "nomad.lock is held here, and its term is not in the archive's store yet"
 )
 
-// notArchiving says why the storage of a Tempo elsewhere is not archived here, before a term of the lock and after it.
+// notArchiving says why the storage of a Tempo elsewhere is not archived here,
+// before a term of the lock and after it.
 func (a *appliance) notArchiving() {
 	if a.conf.Archive.Source == "" {
 		return
@@ -130,7 +134,8 @@ func (a *appliance) notArchiving() {
 	a.archive.idle.Store(&why)
 }
 
-// archiveStatus is how the archiver is, or why it does not work now; nil where nothing is to be archived.
+// archiveStatus is how the archiver is, or why it does not work now; nil where
+// nothing is to be archived.
 func (a *appliance) archiveStatus() *status.Archive {
 	if why := a.archive.idle.Load(); why != nil {
 		if *why == anotherArchives && a.nomad.leaser.Holding() {
@@ -152,8 +157,9 @@ func (a *appliance) archiveStatus() *status.Archive {
 	return s
 }
 
-// pruneArchive deletes from the archive what is older than archive.keep or beyond archive.keep_bytes, where one of them is
-// set, but nothing that the source still has.
+// pruneArchive deletes from the archive what is older than archive.keep or
+// beyond archive.keep_bytes, where one of them is set, but nothing that the
+// source still has.
 func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) error {
 	keep := archive.Keep{Age: a.conf.Archive.Keep, Bytes: int64(a.conf.Archive.KeepBytes)}
 	if keep == (archive.Keep{}) {
@@ -192,7 +198,8 @@ func (a *appliance) pruneArchive(ctx context.Context, source archive.Source) err
 	}
 }
 
-// pruneOnce prunes unless the store is not that of the last run: another's blocks are not ours to delete.
+// pruneOnce prunes unless the store is not that of the last run: another's
+// blocks are not ours to delete.
 func (a *appliance) pruneOnce(ctx context.Context, pruner *archive.Pruner) (pruned int, doubt string, err error) {
 	err = archive.KnownStore{Store: a.archive.store, File: StoreFile(a.conf.DataDir)}.Check(ctx)
 	var changed *archive.StoreChangedError

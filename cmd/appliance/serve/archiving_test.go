@@ -28,7 +28,8 @@ func archivingElsewhere(t *testing.T, source string) *appliance {
 
 const headroomName, runningName = "appliance_archive_purge_headroom_seconds", "appliance_archive_running"
 
-// notArchiving fails unless status and metrics say that nothing is archived here, why, and nothing of headroom.
+// notArchiving fails unless status and metrics say that nothing is archived
+// here, why, and nothing of headroom.
 func notArchiving(t *testing.T, a *appliance, why string) {
 	t.Helper()
 	s := a.archiveStatus()
@@ -42,7 +43,8 @@ func notArchiving(t *testing.T, a *appliance, why string) {
 	}
 }
 
-// TestArchiveStatusFollowsTheLock holds that what an archiver knew does not age after its term, while another replica archives.
+// TestArchiveStatusFollowsTheLock holds that what an archiver knew does not age
+// after its term, while another replica archives.
 func TestArchiveStatusFollowsTheLock(t *testing.T) {
 	source := t.TempDir()
 	if err := os.CopyFS(filepath.Join(source, "single-tenant"), os.DirFS("../../../archive/read/testdata/single-tenant")); err != nil {
@@ -79,7 +81,8 @@ func TestArchiveStatusFollowsTheLock(t *testing.T) {
 	})
 }
 
-// TestArchiveStatusOfASourceNeverReached holds that headroom is not known then, and that it is when the source comes.
+// TestArchiveStatusOfASourceNeverReached holds that headroom is not known then,
+// and that it is when the source comes.
 func TestArchiveStatusOfASourceNeverReached(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "later")
 	a := archivingElsewhere(t, source)
@@ -109,7 +112,8 @@ func TestArchiveStatusOfASourceNeverReached(t *testing.T) {
 	})
 }
 
-// TestNothingToArchive holds that a collector alone is not shown as one whose archiver does not run.
+// TestNothingToArchive holds that a collector alone is not shown as one whose
+// archiver does not run.
 func TestNothingToArchive(t *testing.T) {
 	a := archivingElsewhere(t, "")
 	a.conf.Archive.Source = ""

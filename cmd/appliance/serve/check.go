@@ -13,8 +13,8 @@ import (
 	"appliance/receiver"
 )
 
-// Check says what serve would refuse at its start in a configuration, all of it but what Load said already, and
-// starts nothing.
+// Check says what serve would refuse at its start in a configuration, all of it
+// but what Load said already, and starts nothing.
 func Check(conf config.Loaded) error {
 	_, nomad := NomadClient(conf)
 	return errors.Join(CheckKeys(conf), checkFiles(conf), nomad)
@@ -105,7 +105,8 @@ func NomadServices(conf config.Loaded) map[string]string {
 	return services
 }
 
-// NomadClient is for the services and the lock that the configuration names; nil where it names none. Nothing is sent yet.
+// NomadClient is for the services and the lock that the configuration names;
+// nil where it names none. Nothing is sent yet.
 func NomadClient(conf config.Loaded) (*api.Client, error) {
 	services := NomadServices(conf)
 	wanted := ""

@@ -53,8 +53,9 @@ func listenError(key, address string, err error) error {
 	return fmt.Errorf("%s: %w", key, err)
 }
 
-// grpcListen is where OTLP/gRPC is taken, and whether somebody chose that. Whoever chose a host for OTLP/HTTP, such as
-// 127.0.0.1, did not mean to be open to all others by gRPC.
+// grpcListen is where OTLP/gRPC is taken, and whether somebody chose that.
+// Whoever chose a host for OTLP/HTTP, such as 127.0.0.1, did not mean to be
+// open to all others by gRPC.
 func grpcListen(conf config.Loaded) (address string, chosen bool) {
 	address = conf.Receiver.GRPCListen
 	if _, chosen = conf.Set["receiver.grpc_listen"]; chosen {

@@ -16,8 +16,10 @@ const (
 	instanceBytes = 1 << 10 // more than it takes
 )
 
-// instanceID is what a data directory is called for good, whatever the host or the container is called at the moment. It
-// is made once. One that is damaged is replaced: all that hangs on it is what the archiver remembers of the last run.
+// instanceID is what a data directory is called for good, whatever the host or
+// the container is called at the moment. It is made once. One that is damaged
+// is replaced: all that hangs on it is what the archiver remembers of the last
+// run.
 func instanceID(fsys durable.FS, dataDir string) (string, error) {
 	if id, ok := readInstanceID(fsys, dataDir); ok {
 		return id, nil
@@ -35,7 +37,8 @@ func readInstanceID(fsys durable.FS, dataDir string) (id string, ok bool) {
 	return id, err == nil && len(id) == len(uuid.Nil.String()) && uuid.Validate(id) == nil
 }
 
-// EmbeddedOrigin names the appliance's own blocks in the archive. Without an instance there is no such name yet.
+// EmbeddedOrigin names the appliance's own blocks in the archive. Without an
+// instance there is no such name yet.
 func EmbeddedOrigin(dataDir string) string {
 	if id, ok := readInstanceID(durable.OS, dataDir); ok {
 		return "appliance://" + id

@@ -13,7 +13,8 @@ import (
 	"appliance/internal/durable/crashfs"
 )
 
-// A container has another name after each start. What the archiver remembers must be found again nevertheless.
+// A container has another name after each start. What the archiver remembers
+// must be found again nevertheless.
 func TestInstanceStaysTheSame(t *testing.T) {
 	dir := t.TempDir()
 	if got := EmbeddedOrigin(dir); got != "" {
@@ -45,7 +46,8 @@ func TestInstanceStaysTheSame(t *testing.T) {
 	}
 }
 
-// An id that was given out is there after a power cut, whatever the disk does with what was not synced.
+// An id that was given out is there after a power cut, whatever the disk does
+// with what was not synced.
 func TestInstanceSurvivesAPowerCut(t *testing.T) {
 	for _, mode := range []crashfs.Mode{crashfs.LoseAll, crashfs.Scramble, crashfs.Garbage} {
 		disk := crashfs.New()

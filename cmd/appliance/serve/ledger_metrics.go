@@ -9,8 +9,9 @@ import (
 	"appliance/sampler"
 )
 
-// ledgerMetrics are the account over all runs, and its parts by tenant. The first family draws it up and the others read the
-// same one, so that a scrape balances.
+// ledgerMetrics are the account over all runs, and its parts by tenant. The
+// first family draws it up and the others read the same one, so that a scrape
+// balances.
 func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 	type emit = func(value float64, labels ...string)
 	var drawn atomic.Pointer[ledger.Account]

@@ -38,8 +38,8 @@ func tally(n int64, tenants map[string]int64) spool.Tally {
 	return t
 }
 
-// TestLedgerMetricsBalance holds that /metrics accounts for every span over all runs, also while spans come in during the
-// scrape.
+// TestLedgerMetricsBalance holds that /metrics accounts for every span over all
+// runs, also while spans come in during the scrape.
 func TestLedgerMetricsBalance(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.json")
 	first, err := ledger.Open(durable.OS, path, spool.Status{})

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestLimitMemory holds that the bound of serve's start is the one in force, also when a person has set GOMEMLIMIT.
+// TestLimitMemory holds that the bound of serve's start is the one in force,
+// also when a person has set GOMEMLIMIT.
 func TestLimitMemory(t *testing.T) {
 	limit, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(-1)
 	defer func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(percent) }()

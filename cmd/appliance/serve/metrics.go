@@ -29,7 +29,8 @@ func Metrics() []telemetry.Metric {
 	return append(a.metrics(), (&elsewhere{}).metrics()...)
 }
 
-// metrics lists every family of /metrics but those of the Go runtime; docs/metrics.md is made from it.
+// metrics lists every family of /metrics but those of the Go runtime;
+// docs/metrics.md is made from it.
 func (a *appliance) metrics() []telemetry.Metric {
 	type emit = func(value float64, labels ...string)
 	spans := func(name, help, label string, read func(receiver.Stats, emit)) telemetry.Metric {

@@ -14,8 +14,9 @@ import (
 	"appliance/nomad"
 )
 
-// nomadTask is what serve has of a Nomad cluster: which allocation it is, the services that nomad:// URLs name, and the
-// lock by which one of several replicas archives. Without any of them it is empty.
+// nomadTask is what serve has of a Nomad cluster: which allocation it is, the
+// services that nomad:// URLs name, and the lock by which one of several
+// replicas archives. Without any of them it is empty.
 type nomadTask struct {
 	allocation nomad.Allocation
 	allocated  bool
@@ -24,8 +25,8 @@ type nomadTask struct {
 	holder     string // how the lock names this process
 }
 
-// joinNomad builds what the configuration asks of Nomad. Nothing is sent yet; a Nomad that is away keeps nobody from
-// starting.
+// joinNomad builds what the configuration asks of Nomad. Nothing is sent yet; a
+// Nomad that is away keeps nobody from starting.
 func (a *appliance) joinNomad(context.Context) error {
 	n := &a.nomad
 	if n.allocation, n.allocated = nomad.CurrentAllocation(); n.allocated {
@@ -48,7 +49,8 @@ func (a *appliance) joinNomad(context.Context) error {
 		if err != nil {
 			return fmt.Errorf("name ourselves as the holder of nomad.lock: %w", err)
 		}
-		n.holder = cmp.Or(n.allocation.ID, host) + "/" + rand.Text() // a task that is started again is another holder
+		// a task that is started again is another holder
+		n.holder = cmp.Or(n.allocation.ID, host) + "/" + rand.Text()
 		n.leaser = nomad.NewLeaser(nomad.LeaserOptions{Client: client, Path: a.conf.Nomad.Lock, Holder: n.holder, Logger: a.logger})
 	}
 	return nil
@@ -63,7 +65,8 @@ func (n *nomadTask) follow(ctx context.Context) error {
 	return all.Wait()
 }
 
-// alone runs work while no other replica does: under nomad.lock where that is set, and right away where it is not.
+// alone runs work while no other replica does: under nomad.lock where that is
+// set, and right away where it is not.
 func (n *nomadTask) alone(ctx context.Context, work func(context.Context) error) error {
 	if n.leaser == nil {
 		return work(ctx)
@@ -71,8 +74,9 @@ func (n *nomadTask) alone(ctx context.Context, work func(context.Context) error)
 	return n.leaser.Run(ctx, work)
 }
 
-// locate puts the address that a service has now in the place of nomad://SERVICE, and says which run of it that is.
-// Other URLs stay as they are.
+// locate puts the address that a service has now in the place of
+// nomad://SERVICE, and says which run of it that is. Other URLs stay as they
+// are.
 func (n *nomadTask) locate(raw string) (located, run string, err error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "nomad" {

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// termsName is the object at the store's root in which each term of nomad.lock is written down before its work begins.
+	// termsName is the object at the store's root in which each term of
+	// nomad.lock is written down before its work begins.
 	termsName  = "@archiver-terms.json"
 	termsKept  = 100
 	termsBytes = 1 << 20
@@ -31,12 +32,15 @@ type termRecord struct {
 // errFenced means that the store has a later term, or what cannot be read as one.
 var errFenced = errors.New("the store has a later term of nomad.lock")
 
-// fenced runs work after it has written its term into the store, where it looks first that no later one has begun: a
-// replica that was frozen between the lock and its work does not do it. Work without a lock is run as it is.
+// fenced runs work after it has written its term into the store, where it looks
+// first that no later one has begun: a replica that was frozen between the lock
+// and its work does not do it. Work without a lock is run as it is.
 //
-// The fence is an index of Nomad's, and those go back when a cluster is rebuilt or restored. So a later term in the store
-// is not believed against Nomad: where Nomad confirms, after we have seen it, that the lock is ours, it is of a cluster
-// that is no more, and ours takes its place. A frozen replica gets no such confirmation.
+// The fence is an index of Nomad's, and those go back when a cluster is rebuilt
+// or restored. So a later term in the store is not believed against Nomad:
+// where Nomad confirms, after we have seen it, that the lock is ours, it is of
+// a cluster that is no more, and ours takes its place. A frozen replica gets no
+// such confirmation.
 func (a *appliance) fenced(work func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		term := nomad.TermOf(ctx)
@@ -72,7 +76,8 @@ func (a *appliance) fenced(work func(context.Context) error) func(context.Contex
 	}
 }
 
-// recordTerm writes a term behind the others. It is errFenced where those say that a later one has begun.
+// recordTerm writes a term behind the others. It is errFenced where those say
+// that a later one has begun.
 func recordTerm(ctx context.Context, s store.Store, t termRecord) error {
 	terms, err := readTerms(ctx, s)
 	if err != nil {
@@ -89,7 +94,8 @@ func recordTerm(ctx context.Context, s store.Store, t termRecord) error {
 	return writeTerms(ctx, s, append(terms, t))
 }
 
-// replaceTerms writes a term behind the others, whatever they say. A file that cannot be read is begun again.
+// replaceTerms writes a term behind the others, whatever they say. A file that
+// cannot be read is begun again.
 func replaceTerms(ctx context.Context, s store.Store, t termRecord) error {
 	terms, err := readTerms(ctx, s)
 	if err != nil && !errors.Is(err, errFenced) {

@@ -8,7 +8,8 @@ import (
 	"appliance/archive/store"
 )
 
-// TestRecordTerm holds that a term is refused once a later one has begun, and that the store keeps the last ones in order.
+// TestRecordTerm holds that a term is refused once a later one has begun, and
+// that the store keeps the last ones in order.
 func TestRecordTerm(t *testing.T) {
 	s, err := store.Open(t.Context(), "file://"+t.TempDir(), store.Options{Create: true})
 	if err != nil {

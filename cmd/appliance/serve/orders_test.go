@@ -19,7 +19,8 @@ import (
 	"appliance/internal/spool"
 )
 
-// An order to drop is done once, and the ledger counts what was dropped; one that cannot be read is not tried again.
+// An order to drop is done once, and the ledger counts what was dropped; one
+// that cannot be read is not tried again.
 func TestOrders(t *testing.T) {
 	for name, open := range map[string]func(*appliance) storage{
 		"embedded": func(a *appliance) storage { return &embedded{a: a} },

@@ -16,7 +16,8 @@ const (
 	pressureEases = 0.9 // of the threshold, where sampling returns to what is configured
 )
 
-// pressure is the sampler's configuration as a person wrote it, and whether a full spool lowers its target now.
+// pressure is the sampler's configuration as a person wrote it, and whether a
+// full spool lowers its target now.
 type pressure struct {
 	mu         sync.Mutex
 	configured sampler.Config
@@ -34,7 +35,8 @@ func reliefConfig(conf config.Loaded) relief {
 	return relief{conf.Sampler.PressureThreshold, conf.Sampler.PressureSpansPerSecond}
 }
 
-// wanted tells whether the target is to be lowered at a fill of the spool, if it is lowered now or not.
+// wanted tells whether the target is to be lowered at a fill of the spool, if
+// it is lowered now or not.
 func (r relief) wanted(on bool, fill float64) bool {
 	if on {
 		return r.target > 0 && fill > r.threshold*pressureEases
@@ -66,7 +68,8 @@ func (a *appliance) underPressure() bool {
 	return a.pressure.on
 }
 
-// watchSpool lowers the sampler's target while the spool is fuller than the threshold, if that is configured.
+// watchSpool lowers the sampler's target while the spool is fuller than the
+// threshold, if that is configured.
 func (a *appliance) watchSpool(ctx context.Context) error {
 	tick := time.NewTicker(pressureEvery)
 	defer tick.Stop()

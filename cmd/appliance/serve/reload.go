@@ -19,8 +19,9 @@ import (
 // configPoll is how often the configuration file is looked at.
 const configPoll = 2 * time.Second
 
-// watchConfig takes the sampler's configuration and tail.rules anew on SIGHUP and when the file changes. What is not valid is refused
-// as a whole and the last good one stays.
+// watchConfig takes the sampler's configuration and tail.rules anew on SIGHUP
+// and when the file changes. What is not valid is refused as a whole and the
+// last good one stays.
 func (a *appliance) watchConfig(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -48,8 +49,10 @@ func (a *appliance) followConfig(ctx context.Context, hup <-chan os.Signal, tick
 	}
 }
 
-// reloadConfig takes the sampler's keys and the rules of tail sampling over and says which others differ from what runs. That nothing differs is news to
-// whoever sent a signal, and not where a file was merely touched, hence its level.
+// reloadConfig takes the sampler's keys and the rules of tail sampling over and
+// says which others differ from what runs. That nothing differs is news to
+// whoever sent a signal, and not where a file was merely touched, hence its
+// level.
 func (a *appliance) reloadConfig(unchanged slog.Level) {
 	conf, err := a.reload()
 	var c sampler.Config

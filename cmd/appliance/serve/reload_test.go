@@ -51,7 +51,8 @@ func reloading(t *testing.T, base string) (a *appliance, write func(string), log
 	return a, write, log
 }
 
-// TestReloadSaysWhatItDid changes a configuration under a running sampler, and holds what is taken over and what is said.
+// TestReloadSaysWhatItDid changes a configuration under a running sampler, and
+// holds what is taken over and what is said.
 func TestReloadSaysWhatItDid(t *testing.T) {
 	const base = "forwarder: {tempo_url: 'http://u:old@h'}\n"
 	a, write, log := reloading(t, base)
@@ -145,7 +146,8 @@ func TestReliefBeginsAndEnds(t *testing.T) {
 		want   bool
 	}{
 		{r, false, 0.5, false}, {r, false, 0.51, true}, {r, true, 0.46, true}, {r, true, 0.44, false},
-		{relief{threshold: 0.5}, false, 0.9, false}, {relief{threshold: 0.5}, true, 0.9, false}, // switched off meanwhile
+		// switched off meanwhile
+		{relief{threshold: 0.5}, false, 0.9, false}, {relief{threshold: 0.5}, true, 0.9, false},
 	} {
 		if got := c.relief.wanted(c.on, c.fill); got != c.want {
 			t.Errorf("%+v: %t", c, got)

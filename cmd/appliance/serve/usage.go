@@ -34,13 +34,15 @@ type Usage struct {
 
 // Kept is what operations take.
 type Kept struct {
-	From       time.Time                `json:"from,omitzero"`
-	To         time.Time                `json:"to,omitzero"`
-	Spans      int64                    `json:"spans"`      // kept
-	OTLPBytes  int64                    `json:"otlp_bytes"` // of them
-	DiskBytes  int64                    `json:"disk_bytes"` // of the blocks on this disk; 0 where they are elsewhere
-	Operations []archive.OperationUsage `json:"operations"` // the largest first; bytes are of the disk, or of OTLP where there is no disk
-	Halve      []string                 `json:"to_halve"`   // each of these would about halve it
+	From      time.Time `json:"from,omitzero"`
+	To        time.Time `json:"to,omitzero"`
+	Spans     int64     `json:"spans"`      // kept
+	OTLPBytes int64     `json:"otlp_bytes"` // of them
+	// of the blocks on this disk; 0 where they are elsewhere
+	DiskBytes int64 `json:"disk_bytes"`
+	// the largest first; bytes are of the disk, or of OTLP where there is no disk
+	Operations []archive.OperationUsage `json:"operations"`
+	Halve      []string                 `json:"to_halve"` // each of these would about halve it
 }
 
 type ArchivedUsage struct {

@@ -41,7 +41,8 @@ type Status struct {
 type Archive struct {
 	archive.Status
 	NotRunning string `json:"not_running,omitempty"` // why
-	NotPruned  string `json:"not_pruned,omitempty"`  // why nothing is pruned, though archive.keep says so
+	// why nothing is pruned, though archive.keep says so
+	NotPruned string `json:"not_pruned,omitempty"`
 }
 
 type Tempo struct {
@@ -76,7 +77,8 @@ type Sampler struct {
 
 // Disk is the disk of something that we keep.
 type Disk struct {
-	Name      string `json:"name"` // data: the spool, the blocks and, by default, the archive; archive: the archive
+	// data: the spool, the blocks and, by default, the archive; archive: the archive
+	Name      string `json:"name"`
 	Dir       string `json:"dir"`
 	Bytes     int64  `json:"bytes"`
 	FreeBytes int64  `json:"free_bytes"`

@@ -34,10 +34,11 @@ type Request struct {
 type Line struct {
 	Request
 	Answer
-	Stable   bool   `json:"stable"`             // Tempo gives it each time
-	Why      string `json:"why,omitempty"`      // it is not stable
-	OneBlock any    `json:"oneBlock,omitempty"` // the body where no trace is spread over blocks, if another
-	Note     string `json:"note,omitempty"`     // the fault of Tempo's that the answer comes of
+	Stable bool   `json:"stable"`        // Tempo gives it each time
+	Why    string `json:"why,omitempty"` // it is not stable
+	// the body where no trace is spread over blocks, if another
+	OneBlock any    `json:"oneBlock,omitempty"`
+	Note     string `json:"note,omitempty"` // the fault of Tempo's that the answer comes of
 }
 
 // Answer is what a server answers.

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// readyPatience is for a machine that does other things as well; how fast it ought to be is measured by the cold start test.
+// readyPatience is for a machine that does other things as well; how fast it
+// ought to be is measured by the cold start test.
 const readyPatience = 60 * time.Second
 
 // Options say how an appliance differs from one with its defaults and ports of its own.
@@ -45,7 +46,8 @@ func Start(t testing.TB, o Options) *Appliance {
 	return a
 }
 
-// QuickBlocks lets spans be in a block, that block merged, and that archived within seconds rather than minutes. maps.Copy adds to it.
+// QuickBlocks lets spans be in a block, that block merged, and that archived
+// within seconds rather than minutes. maps.Copy adds to it.
 func QuickBlocks() map[string]string {
 	return map[string]string{"APPLIANCE_BLOCKS_MAX_WAIT": "1s", "APPLIANCE_BLOCKS_MERGE_AFTER": "2s", "APPLIANCE_ARCHIVE_DELAY": "0s"}
 }
@@ -59,7 +61,8 @@ func Launch(t testing.TB, o Options) *Appliance {
 	a := &Appliance{DataDir: o.DataDir, Intake: FreePort(t), GRPC: FreePort(t), Read: FreePort(t)}
 	if a.DataDir == "" {
 		a.DataDir = t.TempDir()
-		t.Cleanup(func() { EndOrphans(t, a.DataDir) }) // runs after everything that was started with the directory is stopped
+		// runs after everything that was started with the directory is stopped
+		t.Cleanup(func() { EndOrphans(t, a.DataDir) })
 	}
 	env := map[string]string{
 		"APPLIANCE_DATA_DIR":             a.DataDir,
@@ -83,7 +86,8 @@ func Launch(t testing.TB, o Options) *Appliance {
 	return a
 }
 
-// cleanEnv is the environment without what would configure an appliance or an SDK behind a test's back.
+// cleanEnv is the environment without what would configure an appliance or an
+// SDK behind a test's back.
 func cleanEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, "APPLIANCE_") || strings.HasPrefix(kv, "OTEL_") || strings.HasPrefix(kv, "JAEGER_") ||

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// Backend stands where Tempo stands for an appliance that is a pure collector: it takes everything, and remembers what it got. As in
-// Tempo, a span that is sent again is still one.
+// Backend stands where Tempo stands for an appliance that is a pure collector:
+// it takes everything, and remembers what it got. As in Tempo, a span that is
+// sent again is still one.
 type Backend struct {
 	URL string
 
@@ -54,7 +55,8 @@ func NewBackend(t testing.TB) *Backend {
 	return b
 }
 
-// Env makes an appliance send to the backend. At its end it does not wait for the proof of what the backend has acknowledged.
+// Env makes an appliance send to the backend. At its end it does not wait for
+// the proof of what the backend has acknowledged.
 func (b *Backend) Env() map[string]string {
 	return map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": b.URL, "APPLIANCE_FORWARDER_DRAIN_DEADLINE": "1s"}
 }

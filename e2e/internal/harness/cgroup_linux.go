@@ -13,7 +13,8 @@ import (
 // Cgroup is a control group.
 type Cgroup struct{ dirs []string } // the first is the one that limits memory
 
-// NewMemoryCgroup makes a control group whose processes may have limit bytes together. The kernel kills what wants more.
+// NewMemoryCgroup makes a control group whose processes may have limit bytes
+// together. The kernel kills what wants more.
 func NewMemoryCgroup(t testing.TB, limit int64) *Cgroup {
 	t.Helper()
 	g := &Cgroup{}
@@ -26,7 +27,8 @@ func NewMemoryCgroup(t testing.TB, limit int64) *Cgroup {
 	return g
 }
 
-// PreferCPU gives the group's processes the CPU before all others, as if those were on another machine.
+// PreferCPU gives the group's processes the CPU before all others, as if those
+// were on another machine.
 func (g *Cgroup) PreferCPU(t testing.TB) {
 	t.Helper()
 	if cgroupsAreV1() {

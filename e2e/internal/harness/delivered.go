@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Delivered waits until Tempo, or what stands for it, has acknowledged every span that is in the spool; the appliance says so up to a
-// second late. It is for a time at which nobody sends.
+// Delivered waits until Tempo, or what stands for it, has acknowledged every
+// span that is in the spool; the appliance says so up to a second late. It is
+// for a time at which nobody sends.
 func (a *Appliance) Delivered(t testing.TB, within time.Duration) {
 	t.Helper()
 	Eventually(t, within, "everything delivered", func() error {

@@ -22,7 +22,8 @@ type HTTP2 struct {
 	next   uint32
 }
 
-// DialHTTP2 connects and sends the preface with settings. Nothing is read, unless somebody reads Frames.
+// DialHTTP2 connects and sends the preface with settings. Nothing is read,
+// unless somebody reads Frames.
 func DialHTTP2(t testing.TB, address string, settings ...http2.Setting) *HTTP2 {
 	t.Helper()
 	c, err := net.DialTimeout("tcp", address, 10*time.Second)

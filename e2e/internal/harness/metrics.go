@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Metrics reads /metrics: the text, and the value of each sample by its name and labels as they stand there.
+// Metrics reads /metrics: the text, and the value of each sample by its name
+// and labels as they stand there.
 func (a *Appliance) Metrics(t testing.TB) (text []byte, samples map[string]float64) {
 	t.Helper()
 	text, err := a.get(t.Context(), "/metrics", "text/plain")

@@ -23,7 +23,8 @@ const Protobuf = "application/x-protobuf"
 // client gives up rather than hang a test.
 var client = &http.Client{Timeout: 30 * time.Second}
 
-// NewRequest makes an export request of traces new traces, each a root with children, all of one service. Their ids come in order.
+// NewRequest makes an export request of traces new traces, each a root with
+// children, all of one service. Their ids come in order.
 func NewRequest(service string, traces, spansPerTrace int) (*collector.ExportTraceServiceRequest, []string) {
 	scope := &trace.ScopeSpans{Scope: &common.InstrumentationScope{Name: "e2e"}}
 	ids := make([]string, traces)

@@ -7,7 +7,8 @@ import (
 
 const pollInterval = 50 * time.Millisecond
 
-// Eventually calls check until it returns nil, and fails the test with its last error when that takes longer than within.
+// Eventually calls check until it returns nil, and fails the test with its last
+// error when that takes longer than within.
 func Eventually(t testing.TB, within time.Duration, what string, check func() error) {
 	t.Helper()
 	deadline := time.NewTimer(within)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Ports for listeners, below those that the kernel gives to connections and Nomad to tasks: a port of theirs may be
-// taken between here and where it is listened on.
+// Ports for listeners, below those that the kernel gives to connections and
+// Nomad to tasks: a port of theirs may be taken between here and where it is
+// listened on.
 const firstPort, ports = 10_000, 10_000
 
 var (
@@ -18,7 +19,8 @@ var (
 	portsUsed atomic.Uint32
 )
 
-// FreePort returns a loopback address, host:port, that nothing listens on, and that it has not returned before.
+// FreePort returns a loopback address, host:port, that nothing listens on, and
+// that it has not returned before.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	for range ports {

@@ -90,7 +90,8 @@ func readTask(pid int) (Task, error) {
 	if err != nil {
 		return Task{}, gone(err)
 	}
-	// The command in parentheses may itself have parentheses and blanks, so fields count from the last one.
+	// The command in parentheses may itself have parentheses and blanks, so
+	// fields count from the last one.
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 20 {
 		return Task{}, fmt.Errorf("parse %s/stat: %d fields", dir, len(fields))
@@ -120,7 +121,8 @@ func gone(err error) error {
 	return err
 }
 
-// Memory is the RAM that a process has, and had at most, for itself: its program's code, which it shares with the page cache, is left out.
+// Memory is the RAM that a process has, and had at most, for itself: its
+// program's code, which it shares with the page cache, is left out.
 type Memory struct{ Resident, Peak uint64 } // bytes
 
 // MemoryOf reads the memory of a running process.

@@ -83,7 +83,8 @@ func (p *Process) Alive() bool {
 // Ended is closed once the process is reaped.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// ExitCode waits for the process to end by itself and returns its exit code, -1 when a signal ended it.
+// ExitCode waits for the process to end by itself and returns its exit code, -1
+// when a signal ended it.
 func (p *Process) ExitCode(t testing.TB, within time.Duration) int {
 	t.Helper()
 	if !p.endedWithin(within) {
@@ -92,7 +93,8 @@ func (p *Process) ExitCode(t testing.TB, within time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Output is what the process has printed so far, stdout and stderr in the order of writing; the last mebibyte of it.
+// Output is what the process has printed so far, stdout and stderr in the order
+// of writing; the last mebibyte of it.
 func (p *Process) Output() string { return p.output.String() }
 
 func (p *Process) endedWithin(d time.Duration) bool {
@@ -106,7 +108,8 @@ func (p *Process) endedWithin(d time.Duration) bool {
 	}
 }
 
-// MustContain fails the test unless the output has one of the alternatives, whatever the case of the letters.
+// MustContain fails the test unless the output has one of the alternatives,
+// whatever the case of the letters.
 func MustContain(t testing.TB, output string, alternatives ...string) {
 	t.Helper()
 	lower := strings.ToLower(output)

@@ -16,7 +16,8 @@ import (
 	"github.com/grafana/tempo/pkg/tempopb"
 )
 
-// FoundPatience is how long an acknowledged trace may take to show up in an answer on a busy machine.
+// FoundPatience is how long an acknowledged trace may take to show up in an
+// answer on a busy machine.
 const FoundPatience = 30 * time.Second
 
 // ErrNotFound is the answer that there is no such trace.

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// Recorder stands between a client and an appliance, changes nothing, and counts what the appliance acknowledged.
+// Recorder stands between a client and an appliance, changes nothing, and
+// counts what the appliance acknowledged.
 type Recorder struct {
 	URL string // the path /v1/traces included
 

@@ -28,7 +28,8 @@ func ListeningAddresses(t testing.TB, pid int) []netip.AddrPort {
 		defer f.Close()
 		for lines := bufio.NewScanner(f); lines.Scan(); {
 			const listening = "0A"
-			fields := strings.Fields(lines.Text()) // slot, local, remote, state, ..., the tenth is the inode
+			// slot, local, remote, state, ..., the tenth is the inode
+			fields := strings.Fields(lines.Text())
 			if len(fields) < 10 || fields[3] != listening || !sockets[fields[9]] {
 				continue
 			}
@@ -62,7 +63,8 @@ func openSockets(t testing.TB, dir string) map[string]bool {
 	return inodes
 }
 
-// parseSocketAddress reads an address as /proc/net/tcp has it: 32-bit words in the order of the machine, a colon, the port.
+// parseSocketAddress reads an address as /proc/net/tcp has it: 32-bit words in
+// the order of the machine, a colon, the port.
 func parseSocketAddress(s string) (netip.AddrPort, error) {
 	ip, port, _ := strings.Cut(s, ":")
 	b, err := hex.DecodeString(ip)

@@ -6,8 +6,10 @@ import (
 	"syscall"
 )
 
-// spawned starts commands on one thread that lives as long as the test program: the kernel's "kill me when my parent dies" is bound to
-// the thread that forked, so a command started from a passing thread would be killed when that thread ends.
+// spawned starts commands on one thread that lives as long as the test program:
+// the kernel's "kill me when my parent dies" is bound to the thread that
+// forked, so a command started from a passing thread would be killed when that
+// thread ends.
 var spawned = func() chan<- spawnRequest {
 	requests := make(chan spawnRequest)
 	go func() {

@@ -31,8 +31,8 @@ type Tempo struct {
 	config string // file
 }
 
-// StartTempo starts a Tempo with a directory as its storage and waits until it is ready; compactor is that part of its
-// configuration, in YAML.
+// StartTempo starts a Tempo with a directory as its storage and waits until it
+// is ready; compactor is that part of its configuration, in YAML.
 func StartTempo(t testing.TB, blocks, compactor string) *Tempo {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,8 +45,10 @@ func StartTempo(t testing.TB, blocks, compactor string) *Tempo {
 	return m
 }
 
-// StartTutorialTempo starts a Tempo with the configuration of a file that says where a container has its files and ports, as the tutorial's
-// does. Only these are other ones here. What a Tempo does not start with is left out: a bare "ingester:".
+// StartTutorialTempo starts a Tempo with the configuration of a file that says
+// where a container has its files and ports, as the tutorial's does. Only these
+// are other ones here. What a Tempo does not start with is left out: a bare
+// "ingester:".
 func StartTutorialTempo(t testing.TB, file string) *Tempo {
 	t.Helper()
 	dir := t.TempDir()
@@ -91,7 +93,8 @@ func (m *Tempo) Start(t testing.TB) {
 	})
 }
 
-// Env lets an appliance send to this Tempo and read from it. At its end the appliance does not wait for what Tempo has acknowledged to settle.
+// Env lets an appliance send to this Tempo and read from it. At its end the
+// appliance does not wait for what Tempo has acknowledged to settle.
 func (m *Tempo) Env() map[string]string {
 	return map[string]string{
 		"APPLIANCE_FORWARDER_TEMPO_URL": "http://" + m.OTLP, "APPLIANCE_TEMPO_QUERY_URL": "http://" + string(m.API),

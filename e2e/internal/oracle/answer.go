@@ -6,7 +6,8 @@ import (
 	trace "github.com/grafana/tempo/pkg/tempopb/trace/v1"
 )
 
-// spansOf calls visit with the content of each span of an answer of the read API. tracestate is left out: the sampler writes it.
+// spansOf calls visit with the content of each span of an answer of the read
+// API. tracestate is left out: the sampler writes it.
 func spansOf(t *tempopb.Trace, visit func(content)) {
 	for _, rs := range t.GetResourceSpans() {
 		service := ""

@@ -13,7 +13,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// The columns of a block's data.parquet that the formula fills, after tempodb/encoding/vparquet4 of Tempo.
+// The columns of a block's data.parquet that the formula fills, after
+// tempodb/encoding/vparquet4 of Tempo.
 type (
 	blockTrace struct {
 		TraceID       []byte
@@ -59,12 +60,14 @@ type (
 func blocks(dirs ...string) ([]string, error) {
 	var data []string
 	for _, dir := range dirs {
-		metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json")) // also meta.compacted.json, of a Tempo elsewhere
+		// also meta.compacted.json, of a Tempo elsewhere
+		metas, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.*json"))
 		if err != nil {
 			return nil, err
 		}
 		for _, m := range metas {
-			if !strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(m))), "@") { // what an appliance is making
+			// what an appliance is making
+			if !strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(m))), "@") {
 				data = append(data, filepath.Join(filepath.Dir(m), "data.parquet"))
 			}
 		}
@@ -72,7 +75,8 @@ func blocks(dirs ...string) ([]string, error) {
 	return data, nil
 }
 
-// changing says what of a store's blocks has changed, or is about to. Empty: they are those that were listed.
+// changing says what of a store's blocks has changed, or is about to. Empty:
+// they are those that were listed.
 func changing(store string, listed []string) (string, error) {
 	commits, err := filepath.Glob(filepath.Join(store, "@commits", "*"))
 	if err != nil {

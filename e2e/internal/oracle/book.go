@@ -26,8 +26,9 @@ type record struct {
 	request []uint32 // by span: the number of its batch
 }
 
-// Shape of the traces: most end soon, some stay open as long as the load lasts. They are large, because Tempo takes about as long to read
-// back a trace of one span as one of a thousand.
+// Shape of the traces: most end soon, some stay open as long as the load lasts.
+// They are large, because Tempo takes about as long to read back a trace of one
+// span as one of a thousand.
 const (
 	openShort  = 6
 	shortSpans = 2000 // at most

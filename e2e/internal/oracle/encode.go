@@ -6,8 +6,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The field numbers are those of opentelemetry/proto/trace/v1/trace.proto. Written by hand because load is generated on the machine that
-// is measured: this takes a fifth of the time of building messages and marshalling them.
+// The field numbers are those of opentelemetry/proto/trace/v1/trace.proto.
+// Written by hand because load is generated on the machine that is measured:
+// this takes a fifth of the time of building messages and marshalling them.
 
 // encode makes the export request of runs of spans. buf is reused.
 func (f *formula) encode(buf []byte, runs []run) []byte {

@@ -62,7 +62,8 @@ func (f *finding) conclude(rec record) {
 	}
 }
 
-// judgeRepeated tells spans that a store has twice though they were sent once from those that a client sent again.
+// judgeRepeated tells spans that a store has twice though they were sent once
+// from those that a client sent again.
 func (f *finding) judgeRepeated(rec record, again map[uint32]int) {
 	for _, i := range f.repeated {
 		if again[rec.request[i]] == 0 {

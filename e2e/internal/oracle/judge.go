@@ -16,19 +16,21 @@ import (
 	"appliance/e2e/internal/harness"
 )
 
-// Reader reads a trace by its id, 32 hexadecimal digits. harness.ErrNotFound says that there is none.
+// Reader reads a trace by its id, 32 hexadecimal digits. harness.ErrNotFound
+// says that there is none.
 type Reader func(ctx context.Context, id string) (*tempopb.Trace, error)
 
 // Verdict is what a reading gave, in spans.
 type Verdict struct {
-	Traces     int
-	Acked      int64 // different ones answered 200
-	Found      int64 // of them
-	Extra      int64 // of those that were not answered 200, found nevertheless
-	Missing    int64
-	Corrupted  int64
-	Invented   int64
-	Duplicated int64 // twice in one answer or block; in a store also in two blocks, though sent once
+	Traces    int
+	Acked     int64 // different ones answered 200
+	Found     int64 // of them
+	Extra     int64 // of those that were not answered 200, found nevertheless
+	Missing   int64
+	Corrupted int64
+	Invented  int64
+	// twice in one answer or block; in a store also in two blocks, though sent once
+	Duplicated int64
 	Copies     int64 // in one more block
 
 	// MissingOf counts what is missing by the number of the request that it was sent in.
@@ -62,8 +64,9 @@ func (v *Verdict) add(f *finding) {
 	}
 }
 
-// JudgeBlocks reads all finished blocks below directories of Tempo's, which takes some seconds for a million spans. Blocks may also have
-// traces of other oracles. No load may be running.
+// JudgeBlocks reads all finished blocks below directories of Tempo's, which
+// takes some seconds for a million spans. Blocks may also have traces of other
+// oracles. No load may be running.
 func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 	paths, err := blocks(dirs...)
 	if err != nil {
@@ -72,8 +75,9 @@ func (o *Oracle) JudgeBlocks(dirs ...string) (Verdict, error) {
 	return o.judgePaths(paths, 0)
 }
 
-// JudgeStore reads all finished blocks of an appliance's store, and those below more directories, such as its archive. In the store no span
-// may be twice that was sent once. It reads again while blocks come and go, until patience ends.
+// JudgeStore reads all finished blocks of an appliance's store, and those below
+// more directories, such as its archive. In the store no span may be twice that
+// was sent once. It reads again while blocks come and go, until patience ends.
 func (o *Oracle) JudgeStore(patience time.Duration, store string, more ...string) (Verdict, error) {
 	for deadline := time.Now().Add(patience); ; {
 		own, err := blocks(store)
@@ -136,8 +140,10 @@ func (o *Oracle) judgePaths(paths []string, inStore int) (Verdict, error) {
 	return v, nil
 }
 
-// Judge reads traces one by one: those in whose blocks something was wrong, the longest, and others by chance, about limit in all; 0 means every one. Those of which something is missing
-// are read again until patience ends. No load may be running.
+// Judge reads traces one by one: those in whose blocks something was wrong, the
+// longest, and others by chance, about limit in all; 0 means every one. Those
+// of which something is missing are read again until patience ends. No load may
+// be running.
 func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience time.Duration) (Verdict, error) {
 	began := time.Now()
 	traces, _ := o.traces()
@@ -170,14 +176,16 @@ func (o *Oracle) Judge(ctx context.Context, read Reader, limit int, patience tim
 	return v, ctx.Err()
 }
 
-// traces is what was sent to each, and tries how often each request was sent. Nothing of it changes while no load is running.
+// traces is what was sent to each, and tries how often each request was sent.
+// Nothing of it changes while no load is running.
 func (o *Oracle) traces() (traces []record, tries map[uint32]int) {
 	o.book.mu.Lock()
 	defer o.book.mu.Unlock()
 	return slices.Clone(o.book.traces), maps.Clone(o.book.again)
 }
 
-// choose returns the indices of all traces, or of the longest third of limit and of others by chance.
+// choose returns the indices of all traces, or of the longest third of limit
+// and of others by chance.
 func choose(traces []record, limit int) []int {
 	all := make([]int, len(traces))
 	for i := range all {

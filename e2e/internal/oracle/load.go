@@ -19,10 +19,11 @@ import (
 // Shape says how a load is.
 type Shape struct {
 	Clients        int
-	SpansPerSecond float64       // of all clients; 0 means as fast as answers come
-	MaxBatch       int           // spans in a request at most; 0 means 2000
-	Patience       time.Duration // of a client for an answer; 0 means 10 s, as Traefik and the SDKs have
-	Plain          bool          // no gzip; else every third request has it
+	SpansPerSecond float64 // of all clients; 0 means as fast as answers come
+	MaxBatch       int     // spans in a request at most; 0 means 2000
+	// of a client for an answer; 0 means 10 s, as Traefik and the SDKs have
+	Patience time.Duration
+	Plain    bool // no gzip; else every third request has it
 }
 
 // Load is clients that send until they are stopped.
@@ -69,7 +70,8 @@ func (o *Oracle) StopAll() {
 	}
 }
 
-// resendShare of the batches that were not answered 200 are sent again, so that there are both: duplicates, and spans sent once.
+// resendShare of the batches that were not answered 200 are sent again, so that
+// there are both: duplicates, and spans sent once.
 const resendShare = 0.5
 
 func (l *Load) send(ctx context.Context) {
@@ -101,7 +103,8 @@ func (l *Load) send(ctx context.Context) {
 		if l.shape.SpansPerSecond > 0 {
 			due = due.Add(time.Duration(float64(t.spans) / l.shape.SpansPerSecond * float64(l.shape.Clients) * float64(time.Second)))
 			if behind := time.Since(due); behind > time.Second {
-				due = due.Add(behind - time.Second) // what could not be offered is not made up for at once
+				// what could not be offered is not made up for at once
+				due = due.Add(behind - time.Second)
 			}
 			pause(ctx, time.Until(due))
 		}
@@ -114,7 +117,8 @@ func (l *Load) size() int {
 	return 1 + rand.IntN(min(most, l.shape.MaxBatch))
 }
 
-// post sends a batch once and notes the answer. It is not interrupted by the end of the load: an answer that is on its way counts.
+// post sends a batch once and notes the answer. It is not interrupted by the
+// end of the load: an answer that is on its way counts.
 func (l *Load) post(client *http.Client, t batch, payload []byte, encoding string) (status int) {
 	target := l.o.target.Load()
 	if target == nil {

@@ -16,9 +16,10 @@ type Oracle struct {
 	book   *book
 	target atomic.Pointer[string]
 
-	mu       sync.Mutex
-	loads    []*Load
-	suspects []int // indices of traces in which JudgeBlocks saw what was never sent; Judge reads them too
+	mu    sync.Mutex
+	loads []*Load
+	// indices of traces in which JudgeBlocks saw what was never sent; Judge reads them too
+	suspects []int
 }
 
 // New makes an oracle whose spans have a text attribute of up to textBytes.
@@ -45,7 +46,8 @@ func (o *Oracle) setFrozen(frozen bool) {
 	o.book.frozen = frozen
 }
 
-// Counts is what the clients know. Acked counts a span once for each time that a request with it was answered 200; while frozen nothing is.
+// Counts is what the clients know. Acked counts a span once for each time that
+// a request with it was answered 200; while frozen nothing is.
 type Counts struct {
 	Sent    int64         // different spans
 	Acked   int64         // spans of requests answered 200

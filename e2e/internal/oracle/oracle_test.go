@@ -205,7 +205,8 @@ func load(t *testing.T, o *Oracle, p *perfect) {
 	l.Stop()
 }
 
-// TestRepeated tells a span that a store has twice from one that a client sent twice, and from one that another directory has too.
+// TestRepeated tells a span that a store has twice from one that a client sent
+// twice, and from one that another directory has too.
 func TestRepeated(t *testing.T) {
 	o := New(t, 0)
 	rec := record{acked: []bool{true, true, true}, request: []uint32{1, 2, 1}}

@@ -57,7 +57,8 @@ func mix(x uint64) uint64 {
 }
 
 func (f *formula) traceID(trace uint64) (id [16]byte) {
-	binary.BigEndian.PutUint64(id[:8], f.seed|1<<63) // no leading zero, so that a search writes all 32 digits
+	// no leading zero, so that a search writes all 32 digits
+	binary.BigEndian.PutUint64(id[:8], f.seed|1<<63)
 	binary.BigEndian.PutUint64(id[8:], mix(f.seed+trace))
 	return id
 }
@@ -75,7 +76,8 @@ func (f *formula) spanID(p place) (id [8]byte) {
 	return id
 }
 
-// indexOf reads the index out of a span id; it is false when the formula would give that index another id.
+// indexOf reads the index out of a span id; it is false when the formula would
+// give that index another id.
 func (f *formula) indexOf(trace uint64, id []byte) (index uint32, ok bool) {
 	if len(id) != 8 {
 		return 0, false

@@ -183,6 +183,7 @@ func (w *wire) value(v any) {
 	case []byte:
 		w.bytes(7, v)
 	default:
-		panic(fmt.Sprintf("an attribute cannot have a value of type %T", v)) // a test that is wrong itself
+		// a test that is wrong itself
+		panic(fmt.Sprintf("an attribute cannot have a value of type %T", v))
 	}
 }

@@ -113,7 +113,8 @@ func (c *copier) dir(d *dir, names func(*dir) map[string]node, durable bool) *di
 	next := newDir()
 	c.nodes[d] = next
 	visible := names(d)
-	for _, name := range slices.Sorted(maps.Keys(visible)) { // sorted: a seed always gives the same crash
+	// sorted: a seed always gives the same crash
+	for _, name := range slices.Sorted(maps.Keys(visible)) {
 		next.now[name] = c.node(visible[name], names, durable)
 	}
 	if durable {

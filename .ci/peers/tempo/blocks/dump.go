@@ -15,7 +15,8 @@ import (
 )
 
 // fromRow4 is how Tempo makes OTLP of a row. The package for vParquet3 exports
-// its own; a lookup by id, which ends in the same, reads a row group for a trace.
+// its own; a lookup by id, which ends in the same, reads a row group for a
+// trace.
 //
 //go:linkname fromRow4 github.com/grafana/tempo/tempodb/encoding/vparquet4.parquetTraceToTempopbTrace
 func fromRow4(meta *backend.BlockMeta, row *vparquet4.Trace) *tempopb.Trace

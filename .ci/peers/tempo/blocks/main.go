@@ -1,5 +1,6 @@
-// Command tempo-blocks writes, merges and reads blocks with Tempo's own code and
-// without a server. Tests use it to compare other people's blocks with Tempo's.
+// Command tempo-blocks writes, merges and reads blocks with Tempo's own code
+// and without a server. Tests use it to compare other people's blocks with
+// Tempo's.
 //
 //	tempo-blocks create       [flags] DIR TENANT FILE...       OTLP files into one block; prints its id
 //	tempo-blocks compact      [flags] DIR TENANT BLOCK BLOCK...  merges blocks; prints the ids of the result
@@ -13,9 +14,9 @@
 //	tempo-blocks bench-query  [flags] DIR TENANT BLOCK         as search; prints the CPU seconds of each query
 //
 // DIR is a directory of Tempo's local backend. A FILE is a TracesData or
-// ExportTraceServiceRequest in protobuf, gzipped if its name ends in .gz. One that
-// ends in .stream or .stream.gz is a row of them, each behind its length as a
-// varint. "-" is a stream on stdin.
+// ExportTraceServiceRequest in protobuf, gzipped if its name ends in .gz. One
+// that ends in .stream or .stream.gz is a row of them, each behind its length
+// as a varint. "-" is a stream on stdin.
 package main
 
 import (
