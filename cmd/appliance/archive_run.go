@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,12 +18,14 @@ import (
 
 // archiveResult is what `archive run -o json` prints.
 type archiveResult struct {
-	Archived int      `json:"archived"` // blocks
-	Covered  int      `json:"covered"`
-	Failed   int      `json:"failed"`
-	Waiting  int      `json:"waiting,omitempty"` // for room
-	Bytes    int64    `json:"bytes"`             // archived
-	Errors   []string `json:"errors"`
+	Archived int `json:"archived"` // blocks
+	Covered  int `json:"covered"`
+	Failed   int `json:"failed"`
+	Waiting  int `json:"waiting,omitempty"` // for room
+	// blocks of the store that serve still merges, or that are too young
+	NotDue int      `json:"not_due,omitempty"`
+	Bytes  int64    `json:"bytes"` // archived
+	Errors []string `json:"errors"`
 	// settings of a Tempo elsewhere that let it delete what is not archived
 	Warnings []archive.Warning `json:"warnings"`
 	// what it may have deleted before it was archived, also in earlier runs
@@ -50,7 +55,9 @@ could not be archived, that there was no room for more, or that the source could
 		done, err := archiver.RunOnce(ctx, p.update)
 		p.end()
 		status := archiver.Status()
+		notDue := a.notDue()
 		r := archiveResult{
+			NotDue:   notDue,
 			Archived: done.Archived, Covered: done.Covered, Failed: done.Failed, Waiting: done.Waiting, Bytes: done.Bytes,
 			Errors: []string{}, Warnings: append([]archive.Warning{}, status.Warnings...), Gaps: append([]archive.Gap{}, status.Gaps...),
 		}
@@ -76,12 +83,38 @@ could not be archived, that there was no room for more, or that the source could
 			err = writeJSON(out, r)
 		} else {
 			_, err = fmt.Fprintf(out, "archived %s, %s; %d covered by archived ones, %d failed\n", several(r.Archived, "block"), sizeText(r.Bytes), r.Covered, r.Failed)
+			if notDue > 0 {
+				fmt.Fprintf(out, "%s not due yet: serve merges small blocks, and archives a block archive.delay (%v) after it was made\n",
+					several(notDue, "block"), a.conf.Archive.Delay)
+			}
 		}
 		if partial := partlyDone(done); err == nil && partial != nil {
 			return &codeError{exitPartial, partial}
 		}
 		return err
 	})
+}
+
+// notDue counts the blocks of the embedded store that are not archived yet, since
+// serve still merges them, or they are younger than archive.delay.
+func (a *openedArchive) notDue() (n int) {
+	if a.embedded == "" {
+		return 0
+	}
+	// What cannot be listed, the run has said already.
+	tenants, _ := os.ReadDir(a.embedded)
+	for _, tenant := range tenants {
+		if strings.HasPrefix(tenant.Name(), "@") {
+			continue
+		}
+		blocks, _ := os.ReadDir(filepath.Join(a.embedded, tenant.Name()))
+		for _, b := range blocks {
+			if b.IsDir() && !a.final(tenant.Name(), b.Name()) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // partlyDone says what a run has left undone, nil for nothing.

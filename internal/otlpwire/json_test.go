@@ -419,7 +419,11 @@ func TestFromJSONTooMany(t *testing.T) {
 func ExampleLimits_FromJSON() {
 	var l Limits
 	_, err := l.FromJSON(nil, []byte(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SPAN_KIND_SERVER"}]}]}]}`))
-	fmt.Println(err, errors.Is(err, ErrMalformed))
-	// Output: malformed request: kind or code as a text, of which OTLP's JSON
-	// takes the number, at byte 51 true
+	fmt.Println(errors.Is(err, ErrMalformed))
+	fmt.Println(strings.ReplaceAll(err.Error(), ", ", ",\n"))
+	// Output:
+	// true
+	// malformed request: kind or code as a text,
+	// of which OTLP's JSON takes the number,
+	// at byte 51
 }
