@@ -128,13 +128,17 @@ func tailSampled(t *testing.T, env map[string]string) (*tailed, *harness.Applian
 	for _, r := range later {
 		w.export(t, a, r)
 	}
-	status, err := a.Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l := status.Ledger; l.Undecided != w.sent || l.Kept != w.sent || l.Pending != w.sent {
-		t.Errorf("before anything is decided: %+v, and %d spans were sent", l, w.sent)
-	}
+	var status harness.Status
+	// What is in the spool is undecided as soon as tail sampling has read it.
+	harness.Eventually(t, time.Minute, "all is undecided", func() (err error) {
+		if status, err = a.Status(context.Background()); err != nil {
+			return err
+		}
+		if l := status.Ledger; l.Undecided != w.sent || l.Kept != w.sent || l.Pending != w.sent {
+			return fmt.Errorf("the account is %+v, and %d spans were sent", l, w.sent)
+		}
+		return nil
+	})
 	// In these it is killed while it decides, and while what is left becomes blocks.
 	for range 6 {
 		a.Kill(t)

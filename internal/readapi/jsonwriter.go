@@ -94,7 +94,8 @@ func (w *jsonWriter) float(f float64) {
 	case math.IsInf(f, -1):
 		w.text("-Infinity")
 	default:
-		w.b = strconv.AppendFloat(w.b, f, 'g', -1, 64)
+		text, _ := json.Marshal(f) // of a number it never fails
+		w.b = append(w.b, text...)
 	}
 }
 

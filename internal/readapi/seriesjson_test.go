@@ -37,6 +37,13 @@ func TestSeriesJSON(t *testing.T) {
 		w.timeSeries(series)
 		compareJSON(t, name, w.b, want.Bytes())
 	}
+	// Clients sort by the text of a label.
+	for f, want := range map[float64]string{1.024e-6: "0.000001024", 1e6: "1000000", 1e-9: "1e-9"} {
+		var w jsonWriter
+		if w.float(f); string(w.b) != want {
+			t.Errorf("%v is written as %s, want %s", f, w.b, want)
+		}
+	}
 	var bare jsonWriter
 	if bare.timeSeries(&tempopb.TimeSeries{}); string(bare.b) != "{}" {
 		t.Errorf("nothing is written as %s", bare.b)
