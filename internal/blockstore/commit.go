@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"appliance/internal/durable"
 )
@@ -25,6 +27,55 @@ const (
 	commitSuffix = ".json"
 	maxCommit    = 16 << 20
 )
+
+// commits are those on the disk, by their outputs. An output may be merged again, or
+// be past the retention, while a query still holds back the sources of the commit
+// that made it. Then the commit must not name it any more when it goes: the next
+// start would look for it.
+type commits struct {
+	mu sync.Mutex
+	of map[string]*commit
+}
+
+// add notes a commit that was saved.
+func (o *commits) add(c *commit) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range c.Outputs {
+		o.of[id] = c
+	}
+}
+
+// disown makes the commit of a block, if there is one, name it no more.
+func (o *commits) disown(fsys durable.FS, id string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := o.of[id]
+	if c == nil {
+		return nil
+	}
+	without := *c
+	without.Outputs = slices.DeleteFunc(slices.Clone(c.Outputs), func(out string) bool { return out == id })
+	if err := without.save(fsys); err != nil {
+		return err
+	}
+	c.Outputs = without.Outputs
+	delete(o.of, id)
+	return nil
+}
+
+// remove removes a commit that is carried out.
+func (o *commits) remove(fsys durable.FS, c *commit) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := durable.Remove(fsys, c.path); err != nil {
+		return err
+	}
+	for _, id := range c.Outputs {
+		delete(o.of, id)
+	}
+	return nil
+}
 
 // save makes the commit count.
 func (c *commit) save(fsys durable.FS) error {

@@ -138,6 +138,61 @@ func TestCrashAtSecondMerge(t *testing.T) {
 	}
 }
 
+// TestQueryOverTwoMerges has a query that reads from before the first merge until
+// after the second. So the files of the first one's sources are there when what it
+// made goes, and the life ends then.
+func TestQueryOverTwoMerges(t *testing.T) {
+	for name, end := range crashes {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, rng, disk := newOracle(3), rand.New(rand.NewPCG(3, 2)), crashfs.New()
+				s := runStore(t, disk)
+				defer s.stop()
+				var query *View
+				for second := range 80 {
+					if err := o.append(s.spool, "a"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					if second == 20 {
+						query = s.View("a")
+						if len(query.Blocks) == 0 {
+							t.Fatal("there is no block before the first merge")
+						}
+						defer query.Close()
+					}
+				}
+				time.Sleep(20 * time.Minute)
+				synctest.Wait()
+				if st := s.Status(); st.ToMerge != 0 || st.LastError != "" {
+					t.Fatalf("before the end the status is %+v", st)
+				}
+				left, err := readCommits(disk, "/blocks/"+commitsName)
+				if err != nil || len(left) == 0 {
+					t.Fatalf("the query holds back %d commits: %v", len(left), err)
+				}
+
+				after := runStore(t, end(disk, rng))
+				defer after.stop()
+				synctest.Wait()
+				o.check(t, after.Store, "a")
+				if err := after.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				o.check(t, after.Store, "a")
+				if st := after.Status(); st.ToMerge != 0 || st.Unreadable != 0 {
+					t.Errorf("in the end the status is %+v", st)
+				}
+				if left, err := readCommits(after.fs, "/blocks/"+commitsName); err != nil || len(left) != 0 {
+					t.Errorf("%d commits are left: %v", len(left), err)
+				}
+			})
+		})
+	}
+}
+
 // upToSecondMerge runs a store until it has merged blocks twice, or up to a step
 // of its disk. It returns at which steps the second merge began and ended.
 func upToSecondMerge(t *testing.T, o *oracle, disk *crashfs.FS, crashAt int) (from, to int) {

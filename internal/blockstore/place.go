@@ -38,6 +38,7 @@ func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made
 		// not be made again.
 		return nil, nil, errors.Join(err, s.insist(ctx, "withdraw a merge", func() error { return durable.Remove(s.fs, c.path) }))
 	}
+	s.commits.add(c)
 	err := s.insist(ctx, "place blocks", func() error { return s.placeOutputs(c) })
 	return blocks, func() error { return s.finishCommit(c) }, err
 }
@@ -102,7 +103,7 @@ func (s *Store) finishCommit(c *commit) error {
 			return err
 		}
 	}
-	return durable.Remove(s.fs, c.path)
+	return s.commits.remove(s.fs, c)
 }
 
 // finished notes that a commit could not be finished. The next start does it.

@@ -18,10 +18,14 @@ func (s *Store) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// All outputs first: one may be a source of another commit.
 	for _, c := range commits {
 		if err := s.placeOutputs(c); err != nil {
 			return err
 		}
+		s.commits.add(c)
+	}
+	for _, c := range commits {
 		if err := s.finishCommit(c); err != nil {
 			return err
 		}

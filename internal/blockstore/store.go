@@ -87,6 +87,7 @@ type Store struct {
 	// memory has the buffers of blocks, for the next ones.
 	memory      block.Memory
 	mergeMemory int64 // of the sources of a merge
+	commits     commits
 
 	mu      sync.Mutex
 	tenants map[string]*tenant
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+		commits: commits{of: map[string]*commit{}}, mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
 		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {
@@ -182,6 +183,9 @@ func (s *Store) files(dir string) *block.Files {
 // remove deletes a block so that a crash leaves it whole, or in staging, from
 // where the next Open removes it.
 func (s *Store) remove(dir, id string) error {
+	if err := s.commits.disown(s.fs, id); err != nil {
+		return fmt.Errorf("delete block %s: %w", id, err)
+	}
 	trash := s.path(stagingName, "deleted-"+id)
 	err := durable.Rename(s.fs, dir, trash)
 	if errors.Is(err, fs.ErrNotExist) {
