@@ -11,7 +11,7 @@ import "time"
 type Config struct {
 	DataDir     string        `yaml:"data_dir" flag:"true" doc:"Directory that holds everything the appliance keeps: spool/, blocks/ and archive/ are below it."`
 	Retention   time.Duration `yaml:"retention" flag:"true" doc:"Time for which blocks stay on this disk. An older one is deleted; with the archive not before its copy there is proven."`
-	MemoryLimit Bytes         `yaml:"memory_limit" doc:"Memory that the process should take at most. 0: nine tenths of the limit of its cgroup, or no limit where it has none."`
+	MemoryLimit Bytes         `yaml:"memory_limit" doc:"Memory that the process should take at most. 0: the limit of its cgroup, or no limit where it has none."`
 	Receiver    Receiver      `yaml:"receiver"`
 	Sampler     Sampler       `yaml:"sampler"`
 	Tail        Tail          `yaml:"tail"`

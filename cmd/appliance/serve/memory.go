@@ -17,8 +17,9 @@ const (
 	// what a block or a query takes is given back sooner.
 	gcPercent = 50
 	// heapShare of the memory limit is for the heap and the buffers of requests.
-	// The rest is for stacks, code, and what the kernel counts for us.
-	heapShare = 0.9
+	// The rest is for what a block and a merge are made in, which is outside of
+	// the heap (block.Memory), for stacks, code, and what the kernel counts for us.
+	heapShare = 0.6
 	// leastHeap is the heap with which everything works, though slowly.
 	leastHeap = 48 << 20
 )
