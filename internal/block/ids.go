@@ -9,11 +9,12 @@ import (
 // IDs yields the identifier of each trace, in the order of Traces. It reads one
 // column. The first error ends it.
 func (b *Block) IDs(ctx context.Context) iter.Seq2[[16]byte, error] {
+	chunks := b.file.Alone(b.columns[b.layout.schema.Column(TraceID)])
 	return func(yield func([16]byte, error) bool) {
-		for g := range b.file.Groups {
+		for g := range chunks {
 			var c cursor
-			c.start(ctx, b.chunk(g, TraceID))
-			for row := range b.file.Groups[g].Rows {
+			c.start(ctx, &chunks[g])
+			for row := range chunks[g].Rows() {
 				id, err := c.id()
 				if err != nil {
 					yield(id, damaged(fmt.Errorf("identifier %d of row group %d: %w", row, g, err)))

@@ -91,6 +91,7 @@ func (s *Store) halve(p *part, n int) []*part {
 
 // buildPart makes a block of a part, proves it, and gives its records up.
 func (s *Store) buildPart(ctx context.Context, p *part) error {
+	defer s.alone()()
 	w, err := s.newWriter(p.Tenant(), levelCut, false)
 	if err != nil {
 		return err
@@ -126,6 +127,16 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 	s.publish(p, blocks)
 	s.finished(done())
 	return nil
+}
+
+// alone waits until nothing else is made, where that is asked for. The caller calls
+// done after.
+func (s *Store) alone() (done func()) {
+	if !s.opt.Alone {
+		return func() {}
+	}
+	s.work.Lock()
+	return s.work.Unlock
 }
 
 // copyRecords gives the records of a part to w, and counts their spans. What the

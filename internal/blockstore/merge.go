@@ -48,6 +48,7 @@ func (s *Store) mergeDue(ctx context.Context, tenant string) bool {
 // What comes out is read back, and proven against the digests of the sources.
 // It returns false where all traces go on waiting.
 func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
+	defer s.alone()()
 	v := s.View(p.tenant) // so that none of them is deleted
 	defer v.Close()
 	done := &output{store: s, tenant: p.tenant, level: p.level + 1, stays: !p.again}

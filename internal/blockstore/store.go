@@ -46,6 +46,9 @@ type Options struct {
 	// MergedBytes is about how large a merged block becomes, in bytes of its
 	// data file. Default 512 MiB.
 	MergedBytes int64
+	// Alone lets blocks be made and merged one at a time. It takes half the memory,
+	// and where there are two processors more time.
+	Alone bool
 	// Retention is how long blocks are kept, by the time of their newest span.
 	// 0 keeps all: the archiver deletes.
 	Retention time.Duration
@@ -88,6 +91,7 @@ type Store struct {
 	memory      block.Memory
 	mergeMemory int64 // of the sources of a merge
 	commits     commits
+	work        sync.Mutex // held while blocks are made or merged, with Alone
 
 	mu      sync.Mutex
 	tenants map[string]*tenant

@@ -34,6 +34,7 @@ func (a *appliance) openEmbedded(ctx context.Context) (storage, error) {
 	}
 	o := blockstore.Options{
 		Dir: BlocksDir(a.conf), Spool: a.spool, Logger: a.logger,
+		Alone:    isTight(memoryBound(a.conf)),
 		CutAfter: a.conf.Blocks.MaxWait, MergeAfter: a.conf.Blocks.MergeAfter, MergedBytes: int64(a.conf.Blocks.MaxBytes),
 	}
 	if !a.conf.Archive.Enabled {

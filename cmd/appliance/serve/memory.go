@@ -22,6 +22,9 @@ const (
 	heapShare = 0.6
 	// leastHeap is the heap with which everything works, though slowly.
 	leastHeap = 48 << 20
+	// tight is below which blocks are made and merged one at a time, in bytes: the
+	// two take up to 150 MB each while clients send what they can.
+	tight = 1 << 30
 )
 
 // memoryBound is what may be taken in all, in bytes: memory_limit, or what the
@@ -36,6 +39,9 @@ func memoryBound(conf config.Loaded) int64 {
 	}
 	return int64(limit)
 }
+
+// isTight says that there is little memory, given its bound.
+func isTight(bound int64) bool { return bound != 0 && bound < tight }
 
 // heapBound is the bound of the heap, in bytes: the large buffers of requests
 // are outside of it.

@@ -201,6 +201,23 @@ func (f *File) setGroups(groups []RowGroup) error {
 	return nil
 }
 
+// Alone returns the chunks of one column, by row group. They hold nothing of other
+// columns in memory, nor the bounds of their values.
+func (f *File) Alone(column int) []Chunk {
+	alone := &File{Rows: f.Rows, FooterLen: f.FooterLen, r: f.r, size: f.size, zstd: f.zstd}
+	c := f.Columns[column]
+	chunks := make([]Chunk, len(f.Groups))
+	metas := make([]ColumnChunk, len(f.Groups))
+	for g := range f.Groups {
+		from := &f.Groups[g].Chunks[column]
+		metas[g] = *from.meta
+		m := &metas[g].MetaData
+		m.Encodings, m.Path, m.Statistics, m.EncodingStats = slices.Clone(m.Encodings), nil, Statistics{}, nil
+		chunks[g] = Chunk{Column: &c, file: alone, meta: &metas[g], rows: from.rows}
+	}
+	return chunks
+}
+
 func (c *Chunk) start() int64 { return c.meta.MetaData.Start() }
 func (c *Chunk) end() int64   { return c.start() + c.meta.MetaData.TotalCompressedSize }
 
