@@ -50,25 +50,26 @@ func TestHostileQueries(t *testing.T) {
 
 	base := "http://" + a.Read
 	asked, refused := hostileQuestions()
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		ask(t, name, base+asked[name], http.StatusOK)
+		if !a.Alive() {
+			t.Fatalf("the appliance has ended: %s", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(refused)) {
+		ask(t, name, base+refused[name], http.StatusBadRequest)
+	}
+	t.Logf("the group had %d MiB at most", group.PeakMemory(t)>>20)
+	askAtOnce(t, base, asked)
+	if !a.Alive() {
+		t.Fatal("the appliance has ended while all was asked at once")
+	}
 	var ratios []float64
 	for range times(1, 5) {
 		s.p99()
-		s.await(t, int64(times(5_000, 500_000)))
+		wait(t, time.Duration(times(1, 8))*time.Second)
 		quiet := s.p99()
-		for _, name := range slices.Sorted(maps.Keys(asked)) {
-			ask(t, name, base+asked[name], http.StatusOK)
-			if !a.Alive() {
-				t.Fatalf("the appliance has ended: %s", name)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(refused)) {
-			ask(t, name, base+refused[name], http.StatusBadRequest)
-		}
-		t.Logf("the group had %d MiB at most", group.PeakMemory(t)>>20)
-		askAtOnce(t, base, asked)
-		if !a.Alive() {
-			t.Fatal("the appliance has ended while all was asked at once")
-		}
+		askOnAndOn(t, base, asked, time.Duration(times(2, 12))*time.Second)
 		hostile := s.p99()
 		ratios = append(ratios, float64(hostile)/float64(quiet))
 		t.Logf("measured: %s: p99 of a request of spans: %s, with hostile queries %s",
@@ -182,6 +183,39 @@ func ask(t *testing.T, name, target string, statuses ...int) {
 	}
 	t.Logf("%s: %s, %d MB after %.1f s; partial: %q", name, resp.Status, len(body)/1e6,
 		time.Since(began).Seconds(), resp.Header.Get("Appliance-Partial"))
+}
+
+// askOnAndOn lets four clients ask, one question after the other, for so long. They
+// give up on one after a few seconds.
+func askOnAndOn(t *testing.T, base string, asked map[string]string, patience time.Duration) {
+	t.Helper()
+	const clients, each = 4, 4 * time.Second
+	ctx, end := context.WithTimeout(t.Context(), patience)
+	defer end()
+	names := slices.Sorted(maps.Keys(asked))
+	var asking sync.WaitGroup
+	for c := range clients {
+		asking.Go(func() {
+			for i := c * len(names) / clients; ctx.Err() == nil; i++ {
+				giveUp(ctx, base+asked[names[i%len(names)]], each)
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// giveUp asks, and does not wait for the answer for longer than told.
+func giveUp(ctx context.Context, target string, patience time.Duration) {
+	ctx, end := context.WithTimeout(ctx, patience)
+	defer end()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return
+	}
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body) // cut short, mostly
+		resp.Body.Close()
+	}
 }
 
 // askAtOnce asks all questions at the same time. Some wait for others, and may be

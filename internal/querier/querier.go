@@ -23,9 +23,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"appliance/internal/blockstore"
+	"appliance/internal/lowprio"
 	"appliance/internal/readapi"
 )
 
@@ -54,10 +53,11 @@ type Querier struct {
 	deletions deletions
 	collector collector
 	answers   answers
-	// workers are taken for each batch that is evaluated, first come first
-	// served, so that a long query holds up no other for longer than a batch.
-	workers *semaphore.Weighted
-	threads int
+	// low runs each batch that is evaluated, and what is between them, first come
+	// first served, so that a long query holds up no other for longer than a batch,
+	// and the receiver not at all.
+	low     *lowprio.Threads
+	threads int // of low
 
 	stop func()
 	done sync.WaitGroup
@@ -76,7 +76,7 @@ func New(o Options) *Querier {
 	q := &Querier{opt: o, log: o.Logger, opened: newOpened(), live: newLiveColumns()}
 	q.answers.left = o.Memory * 3 / 4
 	q.threads = max(1, runtime.GOMAXPROCS(0)-1) // one is left to the receiver
-	q.workers = semaphore.NewWeighted(int64(q.threads))
+	q.low = lowprio.New(q.threads)
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.done.Go(func() { q.tidy(ctx) })
@@ -87,9 +87,14 @@ func New(o Options) *Querier {
 func (q *Querier) Close() {
 	q.stop()
 	q.done.Wait()
+	q.low.Close()
 	q.opened.sweep(time.Now().Add(time.Hour))
 	q.live.sweep(time.Now().Add(time.Hour))
 }
+
+// Later runs what the answers of a query need besides, when it is its turn, at the
+// priority of queries.
+func (q *Querier) Later(ctx context.Context, do func()) error { return q.low.Do(ctx, do) }
 
 // tidy drops what nobody asks for any more.
 func (q *Querier) tidy(ctx context.Context) {

@@ -42,7 +42,7 @@ func (q *Querier) run(ctx context.Context, tenant string, ask func(context.Conte
 	return q.ask(ctx, tenant, func(ctx context.Context, r *run) error {
 		share.release() // what it found before
 		r.budget.Hold = share.hold
-		return ask(ctx, r)
+		return r.turn(ctx, "the query", func() error { return ask(ctx, r) })
 	})
 }
 
@@ -98,6 +98,14 @@ func (r *run) guard(what string, do func() error) (err error) {
 		}
 	}()
 	return do()
+}
+
+// turn does something when it is its turn, at the priority of queries.
+func (r *run) turn(ctx context.Context, what string, do func() error) (err error) {
+	if waited := r.q.low.Do(ctx, func() { err = r.guard(what, do) }); waited != nil {
+		return waited
+	}
+	return err
 }
 
 // hold takes memory until the end of the query.
@@ -184,7 +192,12 @@ type walker struct {
 
 // walk goes through the batches of the units, in their order, several at a time. It
 // begins with no other unit once there is enough.
-func (r *run) walk(ctx context.Context, units []*unit, w walker) error {
+func (r *run) walk(ctx context.Context, units []*unit, w walker) (err error) {
+	r.q.low.Pause(func() { err = r.walkAll(ctx, units, w) })
+	return err
+}
+
+func (r *run) walkAll(ctx context.Context, units []*unit, w walker) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
 	for _, u := range units {
@@ -208,19 +221,17 @@ func (r *run) walk(ctx context.Context, units []*unit, w walker) error {
 		left.Store(int64(n))
 		for i := range n {
 			g.Go(func() error {
-				if err := r.q.workers.Acquire(ctx, 1); err != nil {
-					return err
-				}
-				defer r.q.workers.Release(1)
-				if w.enough == nil || !w.enough(u) {
-					if err := r.try(ctx, u, func() error { return w.batch(ctx, u, i) }); err != nil {
-						return err
+				return r.turn(ctx, u.name, func() error {
+					if w.enough == nil || !w.enough(u) {
+						if err := r.try(ctx, u, func() error { return w.batch(ctx, u, i) }); err != nil {
+							return err
+						}
 					}
-				}
-				if left.Add(-1) > 0 || w.last == nil {
-					return nil
-				}
-				return r.try(ctx, u, func() error { return w.last(ctx, u) })
+					if left.Add(-1) > 0 || w.last == nil {
+						return nil
+					}
+					return r.try(ctx, u, func() error { return w.last(ctx, u) })
+				})
 			})
 		}
 	}

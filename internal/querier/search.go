@@ -3,7 +3,6 @@ package querier
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"appliance/internal/readapi"
@@ -97,7 +96,7 @@ func (s *split) about(start, end int64) *split {
 // Search implements readapi.Engine.
 func (q *Querier) Search(ctx context.Context, req readapi.SearchRequest, found readapi.Found) (*readapi.SearchAnswer, error) {
 	answer := &readapi.SearchAnswer{}
-	news := &teller{found: found, told: map[*traceql.FoundTrace]bool{}}
+	news := newTeller(found)
 	missing, err := q.run(ctx, req.Tenant, func(ctx context.Context, r *run) error {
 		s, err := newSearch(req, &r.budget.Budget)
 		if err != nil {
@@ -109,8 +108,8 @@ func (q *Querier) Search(ctx context.Context, req readapi.SearchRequest, found r
 		r.miss(string(partial))
 		return err
 	})
-	if news.err != nil {
-		return nil, news.err
+	if told := news.end(); told != nil {
+		return nil, told
 	}
 	if err != nil {
 		return nil, err
@@ -162,35 +161,4 @@ func (r *run) search(ctx context.Context, req readapi.SearchRequest, s *traceql.
 		return err
 	}
 	return (&findings{run: r, search: s, news: news, split: sp}).in(ctx, units)
-}
-
-// teller gives what a search has found so far to the one who asked.
-type teller struct {
-	mu    sync.Mutex
-	found readapi.Found
-	told  map[*traceql.FoundTrace]bool
-	err   error
-}
-
-func (t *teller) tell(s *traceql.Search) error {
-	if t.found == nil {
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err != nil {
-		return t.err
-	}
-	all, _ := s.Found()
-	var fresh []*traceql.FoundTrace
-	for _, f := range all {
-		if !t.told[f] {
-			t.told[f] = true
-			fresh = append(fresh, f)
-		}
-	}
-	if len(fresh) > 0 {
-		t.err = t.found(fresh)
-	}
-	return t.err
 }

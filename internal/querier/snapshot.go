@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"appliance/internal/blockstore"
-	"appliance/internal/live"
 )
 
 // snapshot is where the spans of a tenant are at one moment. Each is in one of
@@ -81,7 +80,7 @@ func (s *snapshot) withLive(ctx context.Context) ([]*unit, error) {
 		return units, nil
 	}
 	for _, part := range s.view.Live {
-		chunks, err := s.liveChunks(ctx, part)
+		chunks, err := s.q.live.of(ctx, part)
 		if err != nil {
 			return nil, fmt.Errorf("read the spans of tenant %s that are in no block yet: %w", s.tenant, err)
 		}
@@ -92,15 +91,6 @@ func (s *snapshot) withLive(ctx context.Context) ([]*unit, error) {
 	}
 	sortUnits(units)
 	return units, nil
-}
-
-// liveChunks takes a worker to make what is missing of a part's columns.
-func (s *snapshot) liveChunks(ctx context.Context, part *live.Part) ([]*chunk, error) {
-	if err := s.q.workers.Acquire(ctx, 1); err != nil {
-		return nil, err
-	}
-	defer s.q.workers.Release(1)
-	return s.q.live.of(ctx, part)
 }
 
 func sortUnits(units []*unit) {

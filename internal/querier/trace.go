@@ -21,7 +21,7 @@ const probes = 16
 // Trace implements readapi.Engine.
 func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi.TraceAnswer, error) {
 	answer := &readapi.TraceAnswer{}
-	missing, err := q.run(ctx, req.Tenant, func(ctx context.Context, r *run) error {
+	missing, err := q.ask(ctx, req.Tenant, func(ctx context.Context, r *run) error {
 		start, end := bounds(req.Range)
 		r.units = slices.DeleteFunc(slices.Clone(r.units), func(u *unit) bool {
 			return !u.within(start, end)

@@ -21,18 +21,18 @@ const (
 func (r *run) wholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
-	for from := 0; from < sp.len() && ctx.Err() == nil; from += wholeTraces {
-		g.Go(func() error {
-			if err := r.q.workers.Acquire(ctx, 1); err != nil {
-				return err
-			}
-			defer r.q.workers.Release(1)
-			return r.guard("traces that are in several places", func() error {
-				return r.someWholes(ctx, sp.part(from, min(from+wholeTraces, sp.len())), fields, visit)
+	var err error
+	r.q.low.Pause(func() {
+		for from := 0; from < sp.len() && ctx.Err() == nil; from += wholeTraces {
+			g.Go(func() error {
+				return r.turn(ctx, "traces that are in several places", func() error {
+					return r.someWholes(ctx, sp.part(from, min(from+wholeTraces, sp.len())), fields, visit)
+				})
 			})
-		})
-	}
-	return g.Wait()
+		}
+		err = g.Wait()
+	})
+	return err
 }
 
 // someWholes puts traces together, unit by unit, or half of them if they are too

@@ -32,6 +32,13 @@ type Engine interface {
 	Metrics(ctx context.Context, r MetricsRequest) (*MetricsAnswer, error)
 }
 
+// Patient is an Engine whose questions have a turn, and are less urgent than the
+// rest of the process. Answers are put together in the same way.
+type Patient interface {
+	// Later waits for a turn and does something. The error is that of ctx.
+	Later(ctx context.Context, do func()) error
+}
+
 // Found takes traces while a search runs.
 type Found func([]*traceql.FoundTrace) error
 

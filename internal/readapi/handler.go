@@ -53,11 +53,16 @@ type Handler struct {
 	http  *http.ServeMux
 	grpc  *grpc.Server
 	turns chan struct{} // one for each answer that is put together now
+	later func(context.Context, func()) error
 }
 
 // New makes a Handler. Close ends its streams.
 func New(o Options) *Handler {
 	h := &Handler{Options: o, http: http.NewServeMux(), turns: make(chan struct{}, maxAnswers)}
+	h.later = func(_ context.Context, do func()) error { do(); return nil }
+	if e, ok := o.Engine.(Patient); ok {
+		h.later = e.Later
+	}
 	h.grpc = h.newGRPCServer()
 	for path, answer := range map[string]answerFunc{
 		"/api/status/buildinfo":           h.buildInfo,

@@ -47,11 +47,11 @@ func (h *Handler) answerMetrics(w http.ResponseWriter, r *http.Request, instant 
 		return err
 	}
 	if instant {
-		return writeJSON(w, instantResponse(answer), answer.Missing)
+		return h.writeJSON(w, r, instantResponse(answer), answer.Missing)
 	}
 	rest := rangeResponse(&MetricsAnswer{Missing: answer.Missing})
 	rest.Series = nil // writeList writes them
-	return writeList(w, "series", len(answer.Series), func(b *bytes.Buffer, i int) error {
+	return h.writeList(w, r, "series", len(answer.Series), func(b *bytes.Buffer, i int) error {
 		one := jsonWriter{b.AvailableBuffer()}
 		one.timeSeries(timeSeries(&answer.Series[i]))
 		_, err := b.Write(one.b)

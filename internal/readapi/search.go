@@ -45,7 +45,7 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	rest := shape.response(nil)
 	rest.Traces = nil // writeList writes them
-	return writeList(w, "traces", len(answer.Traces), func(b *bytes.Buffer, i int) error {
+	return h.writeList(w, r, "traces", len(answer.Traces), func(b *bytes.Buffer, i int) error {
 		return appendJSON(b, shape.trace(answer.Traces[i]))
 	}, rest, answer.Missing)
 }

@@ -61,7 +61,7 @@ func answerTags[T proto.Message](
 		return err
 	}
 	resp := shape(asked.Scope, answer)
-	return writeJSON(w, resp, answer.Missing)
+	return h.writeJSON(w, r, resp, answer.Missing)
 }
 
 func parseTagsRequest(q url.Values) (*tempopb.SearchTagsRequest, error) {

@@ -42,7 +42,7 @@ func answerTagValues[T proto.Message](
 		return err
 	}
 	resp := shape(answer)
-	return writeJSON(w, resp, answer.Missing)
+	return h.writeJSON(w, r, resp, answer.Missing)
 }
 
 func parseTagValuesRequest(name string, q url.Values) (*tempopb.SearchTagValuesRequest, error) {

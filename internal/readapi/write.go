@@ -15,9 +15,13 @@ const (
 )
 
 // writeJSON writes a message in protobuf's JSON form.
-func writeJSON(w http.ResponseWriter, message proto.Message, missing Missing) error {
+func (h *Handler) writeJSON(w http.ResponseWriter, r *http.Request, message proto.Message, missing Missing) error {
 	var body bytes.Buffer
-	if err := appendJSON(&body, message); err != nil {
+	var err error
+	if waited := h.later(r.Context(), func() { err = appendJSON(&body, message) }); waited != nil {
+		return waited
+	}
+	if err != nil {
 		return err
 	}
 	return writeBody(w, jsonType, body.Bytes(), missing)

@@ -2,6 +2,7 @@ package readapi
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -15,21 +16,21 @@ const listChunk = 1 << 20
 // writeList writes a message in protobuf's JSON form whose first field is a list.
 // It makes one item after the other, so that a long answer is never in memory as a
 // whole: item appends one. rest is the message without the list.
-func writeList(
-	w http.ResponseWriter, field string, items int, item func(*bytes.Buffer, int) error, rest proto.Message, missing Missing,
+func (h *Handler) writeList(
+	w http.ResponseWriter, r *http.Request, field string, items int, item func(*bytes.Buffer, int) error,
+	rest proto.Message, missing Missing,
 ) error {
 	var body bytes.Buffer
 	began := false
 	fmt.Fprintf(&body, `{"%s":[`, field)
-	for i := range items {
-		if i > 0 {
-			body.WriteByte(',')
-		}
-		if err := item(&body, i); err != nil {
+	for done := 0; done < items; {
+		var err error
+		waited := h.later(r.Context(), func() { done, err = appendItems(&body, done, items, item) })
+		if err := cmp.Or(waited, err); err != nil {
 			return err
 		}
-		if body.Len() < listChunk {
-			continue
+		if done == items {
+			break
 		}
 		if !began {
 			began = true
@@ -59,6 +60,22 @@ func writeList(
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
+}
+
+// appendItems appends items from the first on, until there are enough for a chunk.
+func appendItems(body *bytes.Buffer, first, items int, item func(*bytes.Buffer, int) error) (next int, err error) {
+	for i := first; i < items; i++ {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		if err := item(body, i); err != nil {
+			return i, err
+		}
+		if body.Len() >= listChunk {
+			return i + 1, nil
+		}
+	}
+	return items, nil
 }
 
 // appendJSON appends a message in protobuf's JSON form.
