@@ -1,7 +1,6 @@
 package readapi
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -51,11 +50,8 @@ func (h *Handler) answerMetrics(w http.ResponseWriter, r *http.Request, instant 
 	}
 	rest := rangeResponse(&MetricsAnswer{Missing: answer.Missing})
 	rest.Series = nil // writeList writes them
-	return h.writeList(w, r, "series", len(answer.Series), func(b *bytes.Buffer, i int) error {
-		one := jsonWriter{b.AvailableBuffer()}
-		one.timeSeries(timeSeries(&answer.Series[i]))
-		_, err := b.Write(one.b)
-		return err
+	return h.writeList(w, r, "series", len(answer.Series), func(w *jsonWriter, i int) {
+		w.timeSeries(timeSeries(&answer.Series[i]))
 	}, rest, answer.Missing)
 }
 

@@ -1,7 +1,6 @@
 package readapi
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -45,8 +44,8 @@ func (h *Handler) search(w http.ResponseWriter, r *http.Request) error {
 	}
 	rest := shape.response(nil)
 	rest.Traces = nil // writeList writes them
-	return h.writeList(w, r, "traces", len(answer.Traces), func(b *bytes.Buffer, i int) error {
-		return appendJSON(b, shape.trace(answer.Traces[i]))
+	return h.writeList(w, r, "traces", len(answer.Traces), func(w *jsonWriter, i int) {
+		w.foundTrace(shape.trace(answer.Traces[i]))
 	}, rest, answer.Missing)
 }
 

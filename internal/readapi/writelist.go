@@ -2,7 +2,6 @@ package readapi
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"net/http"
 
@@ -15,18 +14,16 @@ const listChunk = 1 << 20
 
 // writeList writes a message in protobuf's JSON form whose first field is a list.
 // It makes one item after the other, so that a long answer is never in memory as a
-// whole: item appends one. rest is the message without the list.
+// whole: item writes one. rest is the message without the list.
 func (h *Handler) writeList(
-	w http.ResponseWriter, r *http.Request, field string, items int, item func(*bytes.Buffer, int) error,
+	w http.ResponseWriter, r *http.Request, field string, items int, item func(*jsonWriter, int),
 	rest proto.Message, missing Missing,
 ) error {
-	var body bytes.Buffer
+	var body jsonWriter
 	began := false
-	fmt.Fprintf(&body, `{"%s":[`, field)
+	body.b = fmt.Appendf(nil, `{"%s":[`, field)
 	for done := 0; done < items; {
-		var err error
-		waited := h.later(r.Context(), func() { done, err = appendItems(&body, done, items, item) })
-		if err := cmp.Or(waited, err); err != nil {
+		if err := h.later(r.Context(), func() { done = appendItems(&body, done, items, item) }); err != nil {
 			return err
 		}
 		if done == items {
@@ -37,45 +34,40 @@ func (h *Handler) writeList(
 			markPartial(w, missing)
 			w.Header().Set("Content-Type", jsonType)
 		}
-		if _, err := w.Write(body.Bytes()); err != nil {
+		if _, err := w.Write(body.b); err != nil {
 			return fmt.Errorf("write the answer: %w", err)
 		}
-		body.Reset()
+		body.b = body.b[:0]
 	}
-	body.WriteString("]")
-	brace := body.Len()
-	if err := appendJSON(&body, rest); err != nil {
+	var tail bytes.Buffer
+	if err := appendJSON(&tail, rest); err != nil {
 		return err
 	}
-	if tail := body.Bytes()[brace:]; string(tail) == "{}" {
-		body.Truncate(brace)
-		body.WriteByte('}')
-	} else {
-		tail[0] = ','
+	body.b = append(body.b, ']')
+	if tail.Len() > len("{}") {
+		body.b = append(body.b, ',')
 	}
+	body.b = append(body.b, tail.Bytes()[1:]...)
 	if !began {
-		return writeBody(w, jsonType, body.Bytes(), missing)
+		return writeBody(w, jsonType, body.b, missing)
 	}
-	if _, err := w.Write(body.Bytes()); err != nil {
+	if _, err := w.Write(body.b); err != nil {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
 }
 
 // appendItems appends items from the first on, until there are enough for a chunk.
-func appendItems(body *bytes.Buffer, first, items int, item func(*bytes.Buffer, int) error) (next int, err error) {
+func appendItems(body *jsonWriter, first, items int, item func(*jsonWriter, int)) (next int) {
 	for i := first; i < items; i++ {
 		if i > 0 {
-			body.WriteByte(',')
+			body.b = append(body.b, ',')
 		}
-		if err := item(body, i); err != nil {
-			return i, err
-		}
-		if body.Len() >= listChunk {
-			return i + 1, nil
+		if item(body, i); len(body.b) >= listChunk {
+			return i + 1
 		}
 	}
-	return items, nil
+	return items
 }
 
 // appendJSON appends a message in protobuf's JSON form.
