@@ -3,12 +3,16 @@
 // both servers' peak memory.
 //
 //	go run ./.ci/bench-query [-spans 1000000] [-rounds 3] [-times 10]
+//	go run ./.ci/bench-query -day 300 [-rate 10000] [-for 1m]
 //
 // The block is one that the appliance's builder made of the spans of twenty
 // services. Tempo has a copy, and a second one for metrics, since it reads those
 // from blocks of another replication factor. Cold: the block's files were dropped
 // from the page cache before the request. Warm: the requests after it. A run in
 // which the two answer differently is invalid, and says so.
+//
+// With -day the appliance alone is asked for traces by id and for the last hour, with
+// a day in so many blocks, while spans come in.
 package main
 
 import (
@@ -20,6 +24,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
+	"time"
 )
 
 type options struct {
@@ -27,6 +32,8 @@ type options struct {
 	spans            int
 	rounds, times    int
 	only, keep       string
+	day, rate        int
+	length           time.Duration
 }
 
 func main() {
@@ -51,11 +58,14 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.IntVar(&o.times, "times", 10, "warm requests of each kind in a round")
 	flags.StringVar(&o.only, "only", "", "only queries whose name has this in it")
 	flags.StringVar(&o.keep, "keep", "", "a new directory that the block and the logs stay in")
+	flags.IntVar(&o.day, "day", 0, "blocks of a day, about which the appliance alone is asked")
+	flags.IntVar(&o.rate, "rate", 10_000, "spans a second that come in meanwhile")
+	flags.DurationVar(&o.length, "for", time.Minute, "how long is asked about the day")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if o.spans < 1000 || o.rounds < 1 || o.times < 1 || flags.NArg() > 0 {
-		return errors.New("give at least 1,000 spans, one round and one request, and no other arguments")
+	if o.spans < 1000 || o.rounds < 1 || o.times < 1 || o.rate < 1 || o.length < time.Second || flags.NArg() > 0 {
+		return errors.New("give at least 1,000 spans, one round, one request, one span a second and a second, and no other arguments")
 	}
 	dir := o.keep
 	if dir == "" {
@@ -63,6 +73,9 @@ func run(ctx context.Context, args []string) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	if o.day > 0 {
+		return runDay(ctx, &o, dir)
 	}
 	b, err := makeBlock(ctx, dir, o.spans)
 	if err != nil {

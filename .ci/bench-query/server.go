@@ -27,7 +27,7 @@ type server struct {
 	ended  chan struct{}
 }
 
-func startAppliance(dir, bin string) (*server, error) {
+func startAppliance(dir, bin string, env ...string) (*server, error) {
 	read, err := freePort()
 	if err != nil {
 		return nil, err
@@ -36,6 +36,7 @@ func startAppliance(dir, bin string) (*server, error) {
 	cmd := exec.Command(bin, "serve", "--data-dir", data)
 	cmd.Env = append(plainEnv(), "APPLIANCE_HTTP_LISTEN="+read, "APPLIANCE_RECEIVER_LISTEN=127.0.0.1:0",
 		"APPLIANCE_RECEIVER_GRPC_LISTEN=127.0.0.1:0", "APPLIANCE_RETENTION=876000h")
+	cmd.Env = append(cmd.Env, env...)
 	return start(cmd, read, filepath.Join(dir, "appliance.log"), blocksOf(dir, "appliance"))
 }
 

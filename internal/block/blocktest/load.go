@@ -3,6 +3,7 @@ package blocktest
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 )
 
 // Load makes the records of a system of twenty services: traces of 1 to 200
@@ -40,6 +41,9 @@ func NewLoad(seed uint64, spans int) *Load {
 	}
 	return l
 }
+
+// At moves on to a time, of which the next spans are.
+func (l *Load) At(now time.Time) { l.now = uint64(now.UnixNano()) }
 
 // Next returns the next record, which is valid until Next is called again, or
 // nil after the last.
