@@ -21,9 +21,6 @@ import (
 	"appliance/internal/block/blocktest"
 )
 
-// daySpans are in each of a day's blocks.
-const daySpans = 200_000
-
 // lastHour are the searches that are asked about the last hour.
 var lastHour = []string{
 	"{ status = error }",
@@ -35,11 +32,11 @@ var lastHour = []string{
 // of the whole day by their ids, and searches over the last hour.
 func runDay(ctx context.Context, o *options, dir string) (err error) {
 	began := time.Now()
-	ids, err := makeDay(ctx, blocksOf(dir, "appliance"), o.day, began.Add(-24*time.Hour))
+	ids, err := makeDay(ctx, blocksOf(dir, "appliance"), o.day, o.spans, began.Add(-24*time.Hour))
 	if err != nil {
 		return fmt.Errorf("make the blocks of a day: %w", err)
 	}
-	fmt.Printf("%d blocks of %d spans over 24 hours, made in %s; load %s\n", o.day, daySpans, time.Since(began).Round(time.Second), load())
+	fmt.Printf("%d blocks of %d spans over 24 hours, made in %s; load %s\n", o.day, o.spans, time.Since(began).Round(time.Second), load())
 	intake, err := freePort()
 	if err != nil {
 		return err
@@ -67,7 +64,7 @@ func runDay(ctx context.Context, o *options, dir string) (err error) {
 
 // makeDay makes blocks whose spans are spread over a day, and returns ids of traces
 // of all of them.
-func makeDay(ctx context.Context, to string, blocks int, from time.Time) (ids []string, err error) {
+func makeDay(ctx context.Context, to string, blocks, spans int, from time.Time) (ids []string, err error) {
 	for i := range blocks {
 		id := fmt.Sprintf("0a1b2c3d-4e5f-6071-8293-%012x", i)
 		// A level that no merge takes: the day has this many blocks.
@@ -75,7 +72,7 @@ func makeDay(ctx context.Context, to string, blocks int, from time.Time) (ids []
 		if err != nil {
 			return nil, err
 		}
-		l := blocktest.NewLoad(uint64(i+2), daySpans)
+		l := blocktest.NewLoad(uint64(i+2), spans)
 		l.At(from.Add(24 * time.Hour * time.Duration(i) / time.Duration(blocks)))
 		for record, n := l.Next(); n > 0; record, n = l.Next() {
 			if err := b.Add(record); err != nil {

@@ -3,7 +3,7 @@
 // both servers' peak memory.
 //
 //	go run ./.ci/bench-query [-spans 1000000] [-rounds 3] [-times 10]
-//	go run ./.ci/bench-query -day 300 [-rate 10000] [-for 1m]
+//	go run ./.ci/bench-query -day 300 [-spans 200000] [-rate 10000] [-for 1m]
 //
 // The block is one that the appliance's builder made of the spans of twenty
 // services. Tempo has a copy, and a second one for metrics, since it reads those
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("bench-query", flag.ContinueOnError)
 	flags.StringVar(&o.appliance, "appliance", ".cache/appliance", "the appliance's binary")
 	flags.StringVar(&o.tempo, "tempo", ".cache/peers/bin/tempo", "the peer; .ci/peers/build tempo makes it")
-	flags.IntVar(&o.spans, "spans", 1_000_000, "spans in the block")
+	flags.IntVar(&o.spans, "spans", 0, "spans in the block, or in each of a day (default 1,000,000, or 200,000)")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each server is started")
 	flags.IntVar(&o.times, "times", 10, "warm requests of each kind in a round")
 	flags.StringVar(&o.only, "only", "", "only queries whose name has this in it")
@@ -63,6 +63,12 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.DurationVar(&o.length, "for", time.Minute, "how long is asked about the day")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if o.spans == 0 {
+		o.spans = 1_000_000
+		if o.day > 0 {
+			o.spans = 200_000
+		}
 	}
 	if o.spans < 1000 || o.rounds < 1 || o.times < 1 || o.rate < 1 || o.length < time.Second || flags.NArg() > 0 {
 		return errors.New("give at least 1,000 spans, one round, one request, one span a second and a second, and no other arguments")
