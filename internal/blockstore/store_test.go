@@ -26,12 +26,16 @@ type running struct {
 }
 
 // tryOpen opens a spool and the store behind it.
-func tryOpen(dir string, fsys durable.FS) (*spool.Spool, *Store, error) {
+func tryOpen(dir string, fsys durable.FS, change ...func(*Options)) (*spool.Spool, *Store, error) {
 	sp, err := spool.Open(filepath.Join(dir, "spool"), spool.Options{FS: fsys, NoSpare: true, SegmentBytes: 16 << 10})
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := Open(background, small(sp, dir, fsys))
+	o := small(sp, dir, fsys)
+	for _, c := range change {
+		c(&o)
+	}
+	s, err := Open(background, o)
 	if err != nil {
 		_ = sp.Close()
 		return nil, nil, err
@@ -39,9 +43,9 @@ func tryOpen(dir string, fsys durable.FS) (*spool.Spool, *Store, error) {
 	return sp, s, nil
 }
 
-func start(t testing.TB, dir string, fsys durable.FS) *running {
+func start(t testing.TB, dir string, fsys durable.FS, change ...func(*Options)) *running {
 	t.Helper()
-	sp, s, err := tryOpen(dir, fsys)
+	sp, s, err := tryOpen(dir, fsys, change...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +66,14 @@ func start(t testing.TB, dir string, fsys durable.FS) *running {
 // TestEachSpanOnceAllTheWay follows spans from the spool through blocks and
 // merges, and reads everything at each moment.
 func TestEachSpanOnceAllTheWay(t *testing.T) {
+	t.Run("side by side", func(t *testing.T) { eachSpanOnceAllTheWay(t, false) })
+	t.Run("alone", func(t *testing.T) { eachSpanOnceAllTheWay(t, true) })
+}
+
+func eachSpanOnceAllTheWay(t *testing.T, alone bool) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOracle(1)
-		s := start(t, "/", crashfs.New())
+		s := start(t, "/", crashfs.New(), func(o *Options) { o.Alone = alone })
 		defer s.stop()
 		for i := range 400 {
 			tenant := []string{"a", "b"}[i%7/6]
