@@ -54,6 +54,7 @@ func TestBloomsAreTempos(t *testing.T) {
 		}
 		src := OpenDir(dir)
 		defer src.Close()
+		blooms := NewBlooms(src, len(theirs))
 		for range 2000 { // most are not there
 			id, shard := random()
 			want := theirs[shard].Test(id[:])
@@ -61,7 +62,7 @@ func TestBloomsAreTempos(t *testing.T) {
 			if err != nil || f.has(&id) != want {
 				t.Fatalf("trace %x of filter %d, of which Tempo says %t: %v", id, shard, want, err)
 			}
-			if got, err := MayHave(context.Background(), src, len(theirs), id); err != nil || got != want {
+			if got, err := blooms.MayHave(context.Background(), id); err != nil || got != want {
 				t.Fatalf("trace %x may be there: %t, and Tempo says %t: %v", id, got, want, err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 )
 
 const (
@@ -13,31 +14,29 @@ const (
 	maxBloomBits = 64 * 8 << 20
 )
 
-// MayHave says whether the trace can be in the block: false is certain. It reads
-// some words of one shard of the bloom.
-func (b *Block) MayHave(ctx context.Context, id [16]byte) (bool, error) {
-	return MayHave(ctx, b.src, b.meta.BloomShards, id)
+// Blooms are those of a block, which need not be open. What their headers say is read
+// once. It may be used by several at a time.
+type Blooms struct {
+	src    Source
+	shards int
+
+	mu    sync.Mutex
+	known map[int]bloomFile
 }
 
-// MayHave says of a block that need not be open whether the trace can be in it.
-// Shards is how many blooms its meta.json names.
-func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, error) {
-	if shards < 1 || shards > maxBloomShards {
-		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, shards)
+// NewBlooms are those of a block. Shards is how many blooms its meta.json names.
+func NewBlooms(src Source, shards int) *Blooms {
+	return &Blooms{src: src, shards: shards, known: map[int]bloomFile{}}
+}
+
+// MayHave says whether the trace can be in the block: false is certain. It reads
+// some bytes of one shard.
+func (b *Blooms) MayHave(ctx context.Context, id [16]byte) (bool, error) {
+	if b.shards < 1 || b.shards > maxBloomShards {
+		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, b.shards)
 	}
-	name := BloomName(bloomShardOf(id[:], shards))
-	size, err := src.Size(ctx, name)
-	if err != nil {
-		return false, err
-	}
-	var header [bloomHeader]byte
-	if size < bloomHeader {
-		return false, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
-	}
-	if err := readExactly(ctx, src, name, header[:], 0); err != nil {
-		return false, err
-	}
-	f, err := parseBloom(name, header[:], size)
+	shard := bloomShardOf(id[:], b.shards)
+	f, err := b.header(ctx, shard)
 	if err != nil {
 		return false, err
 	}
@@ -45,7 +44,7 @@ func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, er
 	for i := range f.hashes {
 		bit := bloomPlace(&h, i) % f.bits
 		var octet [1]byte
-		if err := readExactly(ctx, src, name, octet[:], bloomHeader+int64(bloomByte(bit))); err != nil {
+		if err := readExactly(ctx, b.src, BloomName(shard), octet[:], bloomHeader+int64(bloomByte(bit))); err != nil {
 			return false, err
 		}
 		if octet[0]>>(bit%8)&1 == 0 {
@@ -53,6 +52,35 @@ func MayHave(ctx context.Context, src Source, shards int, id [16]byte) (bool, er
 		}
 	}
 	return true, nil
+}
+
+// header is what the header of a shard says.
+func (b *Blooms) header(ctx context.Context, shard int) (bloomFile, error) {
+	b.mu.Lock()
+	f, known := b.known[shard]
+	b.mu.Unlock()
+	if known {
+		return f, nil
+	}
+	name := BloomName(shard)
+	size, err := b.src.Size(ctx, name)
+	if err != nil {
+		return bloomFile{}, err
+	}
+	var header [bloomHeader]byte
+	if size < bloomHeader {
+		return bloomFile{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
+	}
+	if err := readExactly(ctx, b.src, name, header[:], 0); err != nil {
+		return bloomFile{}, err
+	}
+	if f, err = parseBloom(name, header[:], size); err != nil {
+		return bloomFile{}, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known[shard] = f
+	return f, nil
 }
 
 // bloomFile is a shard: what its header says, and its words if they were read.

@@ -80,7 +80,7 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields
 	if err != nil {
 		return dst, err
 	}
-	if may, err := block.MayHave(ctx, p.block.source, shards, id); err != nil || !may {
+	if may, err := p.block.bloomsOf(shards).MayHave(ctx, id); err != nil || !may {
 		return dst, err
 	}
 	b, err := p.open(ctx)

@@ -26,7 +26,7 @@ const (
 	idle          = time.Minute
 )
 
-// openBlock is a block's files. The fields above load are guarded by the lock of
+// openBlock is a block's files. The fields above source are guarded by the lock of
 // opened.
 type openBlock struct {
 	name  string
@@ -40,6 +40,15 @@ type openBlock struct {
 
 	load  sync.Mutex
 	block *block.Block
+
+	once   sync.Once
+	blooms *block.Blooms
+}
+
+// bloomsOf are the block's blooms, of which its meta.json names so many.
+func (b *openBlock) bloomsOf(shards int) *block.Blooms {
+	b.once.Do(func() { b.blooms = block.NewBlooms(b.source, shards) })
+	return b.blooms
 }
 
 func newOpened() *opened { return &opened{byName: map[string]*openBlock{}} }
