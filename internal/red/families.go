@@ -15,6 +15,7 @@ type EdgeSeries struct {
 	Tenant, Client, Server, Type string
 	Failed                       uint64
 	ClientTime, ServerTime       Histogram
+	Examples                     []Example // without a span; their times are those of Server
 }
 
 // Series calls visit for each series of spans.
@@ -32,6 +33,10 @@ func (m *Meter) Series(visit func(*Series)) {
 func (m *Meter) Edges(visit func(*EdgeSeries)) {
 	for _, e := range m.graph.all() {
 		t := e.load()
-		visit(&EdgeSeries{e.tenant, e.client, e.server, connectionTypes[e.key.kind], t.failed, t.clientTime, t.serverTime})
+		visit(&EdgeSeries{
+			Tenant: e.tenant, Client: e.client, Server: e.server, Type: connectionTypes[e.key.kind],
+			Failed: t.failed, ClientTime: t.clientTime, ServerTime: t.serverTime,
+			Examples: append(e.examples[0].list(m.verdict, 0), e.examples[1].list(m.verdict, 0)...),
+		})
 	}
 }

@@ -12,6 +12,7 @@ type graph struct {
 	keys     pairKeys
 	hash     hasher
 	userName []byte
+	verdict  Verdict
 	wait     int64 // seconds for which a side waits for the other
 	most     int   // nodes, and edges
 	shards   []shard
@@ -57,7 +58,15 @@ type edge struct {
 	used                   atomic.Int64
 	failed                 atomic.Uint64
 	clientTime, serverTime live
+	examples               [2]edgeExamples // of calls that succeeded and that failed
 	base                   edgeTotals
+}
+
+// edgeExamples are those of an edge. Every call that is kept could be one, so a
+// look at a number says whether one is due.
+type edgeExamples struct {
+	due atomic.Int64 // unix seconds
+	examples
 }
 
 // edgeTotals are an edge's numbers. There are as many calls as serverTime has.
@@ -90,11 +99,11 @@ func (t *edgeTotals) since(earlier *edgeTotals) {
 
 const (
 	maxShards  = 64
-	maxWaiting = 1 << 18 // halves, 12 MiB
+	maxWaiting = 1 << 18 // halves, 16 MiB
 )
 
-func (g *graph) init(hash hasher, most int, wait int64) {
-	g.keys, g.hash, g.most, g.wait = newPairKeys(), hash, most, wait
+func (g *graph) init(hash hasher, most int, wait int64, verdict Verdict) {
+	g.keys, g.hash, g.most, g.wait, g.verdict = newPairKeys(), hash, most, wait, verdict
 	g.userName = []byte(userName)
 	g.edges = map[edgeKey]*edge{}
 	g.nodes.Store(newTable[struct{}](most + 1))

@@ -126,3 +126,65 @@ func TestWaitingIsBounded(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestExamplesOfCalls are of traces of which a side is kept, those that failed
+// apart, also where the other side never comes.
+func TestExamplesOfCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		verdicts := map[byte]bool{9: false}
+		m := open(t, func(o *Options) {
+			o.Verdict = func(trace [16]byte) (kept, known bool) {
+				kept, known = verdicts[trace[8]]
+				return kept, known
+			}
+		})
+		add := func(kept bool, spans ...*otlpwire.Span) {
+			tally := m.Tally("")
+			for _, s := range spans {
+				tally.Add(s, kept)
+			}
+			tally.Commit()
+			time.Sleep(3 * time.Second) // for one is taken in two
+		}
+		call := func(n uint64, status int32) (client, server *otlpwire.Span) {
+			client, server = span("web", "GET", clientKind, n, 1, 7), span("shop", "GET", serverKind, n, 2, 1)
+			server.StatusCode, server.EndTime = status, server.StartTime+n*1e6
+			return client, server
+		}
+		for n, kept := range []bool{false, true, true, true, false} { // of trace 0 on
+			client, server := call(uint64(n), int32(n%3)) // 2 failed
+			verdicts[byte(n)] = true
+			add(kept, client)
+			add(false, server)
+		}
+		undecided, other := call(8, 0)
+		add(true, undecided, other)
+		dropped, other := call(9, 0)
+		add(true, dropped, other)
+		outside := span("shop", "GET", clientKind, 5, 3, 7)
+		outside.PeerService = []byte("payments")
+		verdicts[5] = true
+		add(true, outside)
+		time.Sleep(11 * time.Second)
+		m.graph.expire(m.now())
+
+		var got []string
+		for _, e := range m.Window(time.Hour).Edges {
+			for _, x := range e.Examples {
+				got = append(got, fmt.Sprintf("%s -> %s: %s, %v, failed %v", e.Client, e.Server, x.Trace[16:18], x.Duration, x.Error))
+			}
+		}
+		want := []string{
+			"web -> shop: 03, 3ms, failed false", "web -> shop: 02, 2ms, failed true", "web -> shop: 01, 1ms, failed false",
+			"shop -> payments: 05, 50ms, failed false",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		m.Edges(func(e *EdgeSeries) {
+			if e.Server == "shop" && len(e.Examples) != 3 {
+				t.Errorf("exemplars: %+v", e.Examples)
+			}
+		})
+	})
+}

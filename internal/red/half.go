@@ -13,10 +13,11 @@ import (
 type half struct {
 	key   uint64 // equal for the two sides of a call
 	ns    uint64
-	self  uint32 // node of the span's service
-	other uint32 // node that a client names, or that of users; noNode: none
-	at    uint32 // unix seconds when it came
-	next  int32  // in a list: one more than a place, 0 ends it
+	trace [16]byte // of a span that is kept
+	self  uint32   // node of the span's service
+	other uint32   // node that a client names, or that of users; noNode: none
+	at    uint32   // unix seconds when it came
+	next  int32    // in a list: one more than a place, 0 ends it
 	flags uint8
 }
 
@@ -27,6 +28,7 @@ const (
 	isDatabase  // of which the other side sends no spans
 	isRoot      // a server that nobody of ours has called
 	isDone      // it was paired
+	isKept      // by the sampler
 	notYet      = 1<<32 - 1
 	noNode      = 1<<32 - 2
 	overflowing = 0 // the node of those that have no room
@@ -50,7 +52,7 @@ func (k *pairKeys) of(tenant uint64, trace, span []byte) uint64 {
 }
 
 // addHalf notes a span of which another service may have the other side.
-func (t *Tally) addHalf(sp *otlpwire.Span, kind uint8, ns uint64, failed bool) {
+func (t *Tally) addHalf(sp *otlpwire.Span, kind uint8, ns uint64, failed, kept bool) {
 	if len(t.halves) >= maxHalves {
 		t.dropped++
 		return
@@ -62,6 +64,10 @@ func (t *Tally) addHalf(sp *otlpwire.Span, kind uint8, ns uint64, failed bool) {
 	h := half{ns: ns, self: t.self, other: noNode, at: uint32(t.now)}
 	if failed {
 		h.flags |= isError
+	}
+	if kept {
+		h.flags |= isKept
+		copy(h.trace[:], sp.TraceID)
 	}
 	if kind >= producerKind {
 		h.flags |= isMessage

@@ -90,7 +90,7 @@ func newMeter(o Options) *Meter {
 		return &t
 	}
 	m.table.Store(m.emptyTable())
-	m.graph.init(m.hash, o.MaxSeries, max(1, int64(o.PairWait/time.Second)))
+	m.graph.init(m.hash, o.MaxSeries, max(1, int64(o.PairWait/time.Second)), o.Verdict)
 	m.day.began = m.now()
 	return m
 }

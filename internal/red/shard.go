@@ -178,9 +178,27 @@ func (s *shard) count(g *graph, k edgeKey, client, server *half, now int64) {
 	}
 	e.clientTime.observe(edgeScale, client.ns)
 	e.serverTime.observe(edgeScale, server.ns)
+	outcome := 0
 	if (client.flags|server.flags)&isError != 0 {
 		e.failed.Add(1)
+		outcome = 1
 	}
+	if (client.flags|server.flags)&isKept != 0 {
+		e.examples[outcome].take(client, server, now, g.verdict)
+	}
+}
+
+// take offers a call of which a side is kept, unless one came just now.
+func (x *edgeExamples) take(client, server *half, now int64, verdict Verdict) {
+	if now < x.due.Load() {
+		return
+	}
+	x.due.Store(now + exampleEvery)
+	kept := server
+	if kept.flags&isKept == 0 {
+		kept = client
+	}
+	x.offer(&example{trace: kept.trace, ns: server.ns, end: uint64(now) * 1e9}, now, verdict)
 }
 
 // edge finds an edge that is not the last one.

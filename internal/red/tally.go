@@ -117,7 +117,7 @@ func (t *Tally) Add(sp *otlpwire.Span, kept bool) {
 		}
 	}
 	if kind >= serverKind {
-		t.addHalf(sp, kind, ns, status == errorStatus)
+		t.addHalf(sp, kind, ns, status == errorStatus, kept)
 	}
 }
 

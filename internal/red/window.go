@@ -50,7 +50,7 @@ type Operation struct {
 // OperationExample is a span that was kept.
 type OperationExample struct {
 	Trace    string        `json:"trace_id"` // 32 hexadecimal digits
-	Span     string        `json:"span_id"`
+	Span     string        `json:"span_id,omitempty"`
 	Duration time.Duration `json:"duration_ns"`
 	Time     time.Time     `json:"time"` // when it ended
 	Error    bool          `json:"error"`
@@ -68,9 +68,14 @@ type Edge struct {
 	Failed    uint64        `json:"failed"`
 	PerSecond float64       `json:"per_second"`
 	ClientP50 time.Duration `json:"client_p50_ns"`
+	ClientP90 time.Duration `json:"client_p90_ns"`
 	ClientP99 time.Duration `json:"client_p99_ns"`
 	ServerP50 time.Duration `json:"server_p50_ns"`
+	ServerP90 time.Duration `json:"server_p90_ns"`
 	ServerP99 time.Duration `json:"server_p99_ns"`
+	// Examples are of traces that were kept, the newest first. They name no span,
+	// and their times are those when the second side came.
+	Examples []OperationExample `json:"examples"`
 }
 
 // Window is what was received in the last time, a day at most. It begins where a
@@ -159,12 +164,26 @@ func (w *Window) add(m *Meter, sum *sums, snap *snapshot) {
 		}
 		w.Edges = append(w.Edges, Edge{
 			Tenant: e.tenant, Client: e.client, Server: e.server, Type: connectionTypes[e.key.kind], Calls: calls, Failed: t.failed, PerSecond: float64(calls) / seconds,
-			ClientP50: t.clientTime.Quantile(0.5), ClientP99: t.clientTime.Quantile(0.99), ServerP50: t.serverTime.Quantile(0.5), ServerP99: t.serverTime.Quantile(0.99),
+			ClientP50: t.clientTime.Quantile(0.5), ClientP90: t.clientTime.Quantile(0.9), ClientP99: t.clientTime.Quantile(0.99),
+			ServerP50: t.serverTime.Quantile(0.5), ServerP90: t.serverTime.Quantile(0.9), ServerP99: t.serverTime.Quantile(0.99),
+			Examples: e.callExamples(m.verdict, w.From.Unix()),
 		})
 	}
 	slices.SortFunc(w.Edges, func(a, b Edge) int {
 		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.Client, b.Client), cmp.Compare(a.Server, b.Server), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Tenant, b.Tenant))
 	})
+}
+
+// callExamples are those since a time.
+func (e *edge) callExamples(verdict Verdict, since int64) []OperationExample {
+	out := []OperationExample{}
+	for outcome := range e.examples {
+		for _, x := range e.examples[outcome].list(verdict, since) {
+			out = append(out, OperationExample{Trace: hex.EncodeToString(x.Trace[:]), Duration: x.Duration, Time: x.Time, Error: outcome == 1})
+		}
+	}
+	slices.SortFunc(out, func(a, b OperationExample) int { return b.Time.Compare(a.Time) })
+	return out
 }
 
 type serviceSum struct {

@@ -53,11 +53,13 @@ func (c countedServices) Services(ctx context.Context, q pages.ServicesQuery) (*
 		if e.Tenant != q.Tenant || q.Service != "" && e.Client != q.Service && e.Server != q.Service {
 			continue
 		}
-		f := pages.Figures{Calls: float64(e.Calls), Errors: float64(e.Failed), P50: e.ServerP50, P99: e.ServerP99}
-		if e.ServerP99 == 0 { // the other side does not trace
-			f.P50, f.P99 = e.ClientP50, e.ClientP99
-		}
-		out.Edges = append(out.Edges, pages.Edge{Client: e.Client, Server: e.Server, Kind: strings.TrimSuffix(e.Type, "_system"), Figures: f})
+		out.Edges = append(out.Edges, pages.Edge{
+			Client: e.Client, Server: e.Server, Kind: strings.TrimSuffix(e.Type, "_system"),
+			Figures: pages.Figures{
+				Calls: float64(e.Calls), Errors: float64(e.Failed), P50: e.ServerP50, P90: e.ServerP90, P99: e.ServerP99,
+				Examples: exampleTraces(e.Examples),
+			},
+		})
 	}
 	return out, nil
 }

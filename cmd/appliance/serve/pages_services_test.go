@@ -50,6 +50,9 @@ func TestCountedServices(t *testing.T) {
 			t.Errorf("%s has no example", o.Name)
 		}
 	}
+	if e := a.Edges; len(e) != 1 || e[0].Calls != 3 || e[0].P90 < e[0].P50 || e[0].P99 < e[0].P90 || e[0].P90 == 0 || len(e[0].Examples) == 0 {
+		t.Errorf("edges: %+v", e)
+	}
 	if len(calls) != 2 || calls["shop server GET /orders"] != 2 || calls["shop server GET /cart"] != 1 {
 		t.Errorf("%v", calls)
 	}
