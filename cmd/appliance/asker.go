@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"appliance/internal/access"
 	"appliance/internal/config"
 )
 
@@ -59,7 +60,7 @@ func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
 		}
 	}
 	if f.tokenFile != "" {
-		token, err := firstLine(f.tokenFile)
+		token, err := access.FirstSecret(f.tokenFile)
 		if err != nil {
 			return nil, wrongUsage(cmd, fmt.Errorf("--token-file: %w", err))
 		}
@@ -91,13 +92,13 @@ func (c *asker) trust(t config.TLS, tokenFile, usersFile string) (*tls.Config, e
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	switch {
 	case tokenFile != "":
-		token, err := firstLine(tokenFile)
+		token, err := access.FirstSecret(tokenFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the token to show: %w", err)
 		}
 		c.authorization = "Bearer " + token
 	case usersFile != "":
-		user, err := firstLine(usersFile)
+		user, err := access.FirstSecret(usersFile)
 		if err != nil {
 			return nil, fmt.Errorf("read the user to be: %w", err)
 		}
@@ -122,20 +123,6 @@ func (c *asker) trust(t config.TLS, tokenFile, usersFile string) (*tls.Config, e
 		return nil
 	}
 	return trusted, nil
-}
-
-// firstLine is the first line of a file that is neither empty nor a comment.
-func firstLine(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff")); line != "" && line[0] != '#' {
-			return line, nil
-		}
-	}
-	return "", fmt.Errorf("%s has no line with a secret", path)
 }
 
 // answer is what a running appliance said.

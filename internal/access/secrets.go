@@ -36,6 +36,25 @@ func eachLine(text []byte, take func(line []byte) error) error {
 	return nil
 }
 
+// FirstSecret reads the first secret of a file, to be shown to somebody else.
+// Errors name the file.
+func FirstSecret(path string) (secret string, err error) {
+	text, err := readSecret(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	_ = eachLine(text, func(line []byte) error {
+		if secret == "" {
+			secret = string(line)
+		}
+		return nil
+	})
+	if secret == "" {
+		return "", fmt.Errorf("%s has no line with a secret", path)
+	}
+	return secret, nil
+}
+
 func parseTokens(text []byte) (s Secrets, err error) {
 	_ = eachLine(text, func(line []byte) error {
 		s = append(s, sha256.Sum256(line))

@@ -6,8 +6,8 @@ import "time"
 // from Default.
 //
 // Tags: yaml is the key; flag marks the keys that are also command-line flags;
-// secret marks URLs whose credentials are hidden when printed; doc is the
-// sentence of the reference in docs/configuration.md.
+// secret marks URLs whose credentials are hidden when printed, and maps whose
+// values are; doc is the sentence of the reference in docs/configuration.md.
 type Config struct {
 	DataDir     string        `yaml:"data_dir" flag:"true" doc:"Directory that holds everything the appliance keeps: spool/, blocks/ and archive/ are below it."`
 	Retention   time.Duration `yaml:"retention" flag:"true" doc:"Time for which blocks stay on this disk. An older one is deleted; with the archive not before its copy there is proven."`
@@ -130,6 +130,26 @@ type Archive struct {
 type Metrics struct {
 	MaxSeries int           `yaml:"max_series" doc:"How many series are made of the spans that are received, one for each service, span name, kind and status, and how many edges of the service graph. What has no room is counted in series named _overflow. 0: nothing is counted."`
 	PairWait  time.Duration `yaml:"pair_wait" doc:"Time for which one side of a call waits for the span of the other side, before it is counted alone in the service graph."`
+
+	RemoteWrite RemoteWrite `yaml:"remote_write"`
+}
+
+// RemoteWrite sends metrics of what is received to a Prometheus.
+type RemoteWrite struct {
+	URL             string            `yaml:"url" secret:"url" doc:"Where the traces_* metrics are sent by Prometheus' remote write: http://prometheus.example:9090/api/v1/write. Empty: nowhere; they are on /metrics."`
+	Interval        time.Duration     `yaml:"interval" doc:"Time between two sendings of all of them, 1s to 4m."`
+	Labels          map[string]string `yaml:"labels" doc:"Labels that are added to each series. Without them job is appliance, and instance is the random id of data_dir. An empty value leaves a label out."`
+	Headers         map[string]string `yaml:"headers" secret:"value" doc:"Headers of each request, such as X-Scope-OrgID. Their values are hidden when printed."`
+	BearerTokenFile string            `yaml:"bearer_token_file" doc:"File whose first line is the bearer token to show; read again for each request."`
+	BasicAuthFile   string            `yaml:"basic_auth_file" doc:"File whose first line is the user to be, user:password; read again for each request."`
+	TLS             ClientTLS         `yaml:"tls"`
+}
+
+// ClientTLS is how the appliance meets a server's TLS.
+type ClientTLS struct {
+	CAFile   string `yaml:"ca_file" doc:"CA (PEM) that has signed the server's certificate. Empty: those of this machine."`
+	CertFile string `yaml:"cert_file" doc:"Certificate (PEM) to show to the server (mTLS)."`
+	KeyFile  string `yaml:"key_file" doc:"Private key (PEM) of cert_file."`
 }
 
 // Nomad says how to reach the cluster.
@@ -166,7 +186,7 @@ func Default() Config {
 		Forwarder: Forwarder{Settle: 30 * time.Second, TraceIdle: 20 * time.Second, DrainDeadline: 10 * time.Second},
 		HTTP:      HTTP{Listen: ":3200", Auth: HTTPAuth{OpenPaths: []string{"/ready", "/healthz"}}},
 		Archive:   Archive{Enabled: true, Delay: 5 * time.Minute},
-		Metrics:   Metrics{MaxSeries: 5000, PairWait: 10 * time.Second},
+		Metrics:   Metrics{MaxSeries: 5000, PairWait: 10 * time.Second, RemoteWrite: RemoteWrite{Interval: 15 * time.Second}},
 		Log:       Log{Level: "info", Format: "auto"},
 	}
 }

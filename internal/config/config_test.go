@@ -223,6 +223,7 @@ func TestPrintedConfigurationLoadsBack(t *testing.T) {
 	c.Receiver.MaxBodyBytes = 1<<20 + 1
 	c.Nomad.Lock = "${x}"
 	c.Nomad.Namespace = "-"
+	c.Metrics.RemoteWrite.Labels = map[string]string{"site": "a: b, c=d", "job": ""}
 	l := Loaded{Config: c}
 	for name, printer := range map[string]func(*bytes.Buffer) error{
 		"all":  func(b *bytes.Buffer) error { return l.Print(b) },
@@ -251,6 +252,8 @@ func TestPrintHidesCredentials(t *testing.T) {
 	c := Default()
 	c.Forwarder.TempoURL = "http://u:geheim@h:4318"
 	c.Archive.Store = "s3://b/p?secret_key=geheim&endpoint=e"
+	c.Metrics.RemoteWrite.URL = "http://u:geheim@h/"
+	c.Metrics.RemoteWrite.Headers = map[string]string{"X-Key": "geheim"}
 	l, out := Loaded{Config: c}, bytes.Buffer{}
 	if err := l.Print(&out); err != nil {
 		t.Fatal(err)
@@ -335,7 +338,8 @@ func TestChangedSeesWhatIsHiddenWhenPrinted(t *testing.T) {
 	b.Receiver.Tenants = []string{}
 	b.Sampler.Services = map[string]float64{"a": 1}
 	b.Spool.MaxBytes++
-	if d := cmp.Diff([]string{"sampler.services", "spool.max_bytes", "forwarder.tempo_url"}, Changed(&a, &b)); d != "" {
+	a.Metrics.RemoteWrite.Headers, b.Metrics.RemoteWrite.Headers = map[string]string{"a": "old"}, map[string]string{"a": "new"}
+	if d := cmp.Diff([]string{"sampler.services", "spool.max_bytes", "forwarder.tempo_url", "metrics.remote_write.headers"}, Changed(&a, &b)); d != "" {
 		t.Error(d)
 	}
 }

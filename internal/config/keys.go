@@ -117,6 +117,13 @@ func (k Key) setList(c *Config, items []string) error {
 }
 
 func (k Key) setMap(c *Config, pairs map[string]string) error {
+	if k.field(c).Type() == reflect.TypeFor[map[string]string]() {
+		if len(pairs) == 0 {
+			pairs = nil // as where nobody sets any
+		}
+		k.field(c).Set(reflect.ValueOf(pairs))
+		return nil
+	}
 	m := make(map[string]float64, len(pairs))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(pairs)) {

@@ -32,7 +32,7 @@ func PrintDefaults(w io.Writer) error {
 func Changed(a, b *Config) []string {
 	var paths []string
 	for _, k := range Keys() {
-		if x, y := k.field(a), k.field(b); k.Text(a) != k.Text(b) || x.Kind() == reflect.String && x.String() != y.String() {
+		if k.Text(a) != k.Text(b) || k.Secret && !reflect.DeepEqual(k.field(a).Interface(), k.field(b).Interface()) {
 			paths = append(paths, k.Path)
 		}
 	}
@@ -88,6 +88,16 @@ func (k Key) Text(c *Config) string {
 		var items []string
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			items = append(items, quote(name)+": "+strconv.FormatFloat(v[name], 'g', -1, 64))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
+	case map[string]string:
+		var items []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			value := v[name]
+			if k.Secret {
+				value = "xxxxx"
+			}
+			items = append(items, quote(name)+": "+quote(value))
 		}
 		return "{" + strings.Join(items, ", ") + "}"
 	default:

@@ -26,6 +26,7 @@ func (a *appliance) build(ctx context.Context) error {
 		a.openSpool,
 		a.openTail,
 		a.openReceiver,
+		a.openRemoteWrite,
 		a.openArchive,
 		a.openStorage,
 		a.openReads,

@@ -23,7 +23,7 @@ func Check(conf config.Loaded) error {
 // CheckKeys says what is wrong whatever the machine is.
 func CheckKeys(conf config.Loaded) error {
 	_, _, sampling := SamplerConfig(conf)
-	errs := []error{conf.CheckServe(), checkArchive(conf), sampling, checkReceiver(conf)}
+	errs := []error{conf.CheckServe(), checkArchive(conf), sampling, checkReceiver(conf), checkRemoteWrite(conf)}
 	if conf.Known("tail.rules") {
 		errs = append(errs, CheckTail(conf))
 	}
@@ -61,7 +61,7 @@ func eachError(err error, replace func(error) error) error {
 	return errors.Join(all...)
 }
 
-// checkFiles says which of the files that let people in are of no use.
+// checkFiles says which of the files with certificates and secrets are of no use.
 func checkFiles(conf config.Loaded) error {
 	r, read := receiverConfig(conf), readAuth(conf)
 	ignore := func(error) {}
@@ -71,6 +71,7 @@ func checkFiles(conf config.Loaded) error {
 	return errors.Join(
 		atFiles(conf, "receiver.tls.", checkTLS(r.TLS)), atFiles(conf, "receiver.auth.", senders),
 		atFiles(conf, "http.tls.", checkTLS(readTLS(conf))), atFiles(conf, "http.auth.", errors.Join(tokens, users)),
+		checkRemoteWriteFiles(conf),
 	)
 }
 

@@ -155,7 +155,9 @@ func (a *appliance) metrics() []telemetry.Metric {
 			},
 		},
 	)
+	families = append(families, a.tracesMetrics()...)
 	families = append(families, a.redMetrics()...)
+	families = append(families, a.remoteWriteMetrics()...)
 	families = append(families, a.disks.metrics()...)
 	families = append(families, a.nomad.metrics()...)
 	families = append(families, a.archiveMetrics()...)

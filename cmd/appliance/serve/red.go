@@ -56,6 +56,10 @@ type redFamilies struct {
 	tenants bool
 }
 
+func (a *appliance) redFamilies() redFamilies {
+	return redFamilies{a.meter, len(a.conf.Receiver.Tenants) > 0}
+}
+
 func (f redFamilies) labels(names ...string) []string {
 	if f.tenants {
 		return append(names, "tenant")
@@ -102,9 +106,9 @@ func (f redFamilies) calls(name, help string, read func(*red.EdgeSeries) uint64)
 }
 
 // times is how long calls took.
-func (f redFamilies) times(name, help string, read func(*red.EdgeSeries) *red.Histogram) telemetry.Metric {
+func (f redFamilies) times(name, help string, read func(*red.EdgeSeries) telemetry.Histogram) telemetry.Metric {
 	return telemetry.Metric{Name: name, Help: help, Labels: f.labels(edgeLabels[:]...), ReadHistograms: func(emit func(telemetry.Histogram, ...string)) {
-		f.edges(func(e *red.EdgeSeries, labels []string) { emit(histogram(read(e), nil), labels...) })
+		f.edges(func(e *red.EdgeSeries, labels []string) { emit(read(e), labels...) })
 	}}
 }
 
@@ -117,10 +121,10 @@ func (f redFamilies) state(name, help string, read func(red.Status) float64) tel
 	}}
 }
 
-// redMetrics are the families of Tempo's metrics generator, by the names that
-// Grafana asks for, and what they leave out.
-func (a *appliance) redMetrics() []telemetry.Metric {
-	f := redFamilies{a.meter, len(a.conf.Receiver.Tenants) > 0}
+// tracesMetrics are the families of Tempo's metrics generator, by the names that
+// Grafana asks for.
+func (a *appliance) tracesMetrics() []telemetry.Metric {
+	f := a.redFamilies()
 	latency := telemetry.Metric{
 		Name: "traces_spanmetrics_latency", Help: "How long they took, in seconds. Exemplars are of spans that were kept.", Labels: f.labels(spanLabels[:]...),
 		ReadHistograms: func(emit func(telemetry.Histogram, ...string)) {
@@ -133,10 +137,19 @@ func (a *appliance) redMetrics() []telemetry.Metric {
 		f.spans("traces_spanmetrics_size_total", "Bytes of them as OTLP.", func(s *red.Series) uint64 { return s.Bytes }),
 		f.calls("traces_service_graph_request_total", "Calls between services over all runs, before sampling.", func(e *red.EdgeSeries) uint64 { return e.ServerTime.Count() }),
 		f.calls("traces_service_graph_request_failed_total", "Calls of which a side has the status error.", func(e *red.EdgeSeries) uint64 { return e.Failed }),
-		f.times("traces_service_graph_request_server_seconds", "How long calls took for the server, in seconds; for the client where only that is known.", func(e *red.EdgeSeries) *red.Histogram { return &e.ServerTime }),
-		f.times("traces_service_graph_request_client_seconds", "How long calls took for the client, in seconds; for the server where only that is known.", func(e *red.EdgeSeries) *red.Histogram { return &e.ClientTime }),
+		f.times("traces_service_graph_request_server_seconds", "How long calls took for the server, in seconds; for the client where only that is known. Exemplars are of traces that were kept.",
+			func(e *red.EdgeSeries) telemetry.Histogram { return histogram(&e.ServerTime, e.Examples) }),
+		f.times("traces_service_graph_request_client_seconds", "How long calls took for the client, in seconds; for the server where only that is known.",
+			func(e *red.EdgeSeries) telemetry.Histogram { return histogram(&e.ClientTime, nil) }),
 		f.state("traces_service_graph_unpaired_spans_total", "Spans of one side of a call, of which the other side did not come and has no name.", func(s red.Status) float64 { return float64(s.Unpaired) }),
 		f.state("traces_service_graph_dropped_spans_total", "Spans of one side of a call that did not wait for the other side, for want of room.", func(s red.Status) float64 { return float64(s.Dropped) }),
+	}
+}
+
+// redMetrics say how full the meter is, and what is left after sampling.
+func (a *appliance) redMetrics() []telemetry.Metric {
+	f := a.redFamilies()
+	return []telemetry.Metric{
 		f.state("appliance_red_series", "Series of spans.", func(s red.Status) float64 { return float64(s.Series) }),
 		f.state("appliance_red_max_series", "How many of them, and of edges, are made at most: metrics.max_series.", func(s red.Status) float64 { return float64(s.MaxSeries) }),
 		f.state("appliance_red_edges", "Edges of the service graph.", func(s red.Status) float64 { return float64(s.Edges) }),
@@ -150,10 +163,11 @@ func (a *appliance) redMetrics() []telemetry.Metric {
 func histogram(h *red.Histogram, examples []red.Example) telemetry.Histogram {
 	out := telemetry.Histogram{Count: h.Count(), Sum: h.Sum(), Buckets: h.Cumulative()}
 	for _, e := range examples {
-		out.Exemplars = append(out.Exemplars, telemetry.Exemplar{
-			Value: e.Duration.Seconds(), Time: e.Time,
-			Labels: map[string]string{"trace_id": hex.EncodeToString(e.Trace[:]), "span_id": hex.EncodeToString(e.Span[:])},
-		})
+		labels := map[string]string{"trace_id": hex.EncodeToString(e.Trace[:])}
+		if e.Span != [8]byte{} {
+			labels["span_id"] = hex.EncodeToString(e.Span[:])
+		}
+		out.Exemplars = append(out.Exemplars, telemetry.Exemplar{Value: e.Duration.Seconds(), Time: e.Time, Labels: labels})
 	}
 	return out
 }

@@ -39,6 +39,7 @@ func (a *appliance) run(ctx context.Context) *running {
 		a.runTail,
 		a.keepLedger,
 		a.keepCounts,
+		a.runRemoteWrite,
 		a.watchConfig,
 		a.watchSpool,
 		a.watchConditions,

@@ -15,6 +15,7 @@ import (
 	"appliance/internal/pages"
 	"appliance/internal/readapi"
 	"appliance/internal/red"
+	"appliance/internal/remotewrite"
 	"appliance/internal/spool"
 	"appliance/internal/tail"
 	"appliance/internal/telemetry"
@@ -70,6 +71,7 @@ type appliance struct {
 	storage  storage
 	reads    *readapi.Handler // nil where there is nothing to read from
 	history  *pages.History
+	remote   *remotewrite.Sender // nil where metrics.remote_write.url is not set
 	archive  archiving
 	nomad    nomadTask
 	admin    *http.Server // http.listen

@@ -35,6 +35,10 @@ func (a *appliance) status() status.Status {
 		t := a.tail.Status()
 		s.Tail = &t
 	}
+	if a.remote != nil {
+		r := a.remote.Status()
+		s.RemoteWrite = &r
+	}
 	a.storage.status(&s)
 	return s
 }

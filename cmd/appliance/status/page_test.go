@@ -7,6 +7,7 @@ import (
 
 	"appliance/archive"
 	"appliance/internal/pages"
+	"appliance/internal/remotewrite"
 	"appliance/internal/tail"
 )
 
@@ -38,6 +39,7 @@ func TestStatusWarnings(t *testing.T) {
 		"due":     {func(s *Status) { s.Archive.HeadroomSeconds, s.Archive.PendingBlocks = &headroom, 2 }, "due in 10 min", true},
 		"gap":     {func(s *Status) { s.Archive.Gaps = make([]archive.Gap, 1) }, "1 gap", true},
 		"failure": {func(s *Status) { s.Archive.LastFailure, s.Archive.LastFailureAt = "no route", now }, "no route", false},
+		"metrics": {func(s *Status) { s.RemoteWrite = &remotewrite.Status{LastError: "it answers 404"} }, "it answers 404", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := busy()

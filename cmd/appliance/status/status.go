@@ -11,6 +11,7 @@ import (
 	"appliance/forwarder"
 	"appliance/internal/blockstore"
 	"appliance/internal/ledger"
+	"appliance/internal/remotewrite"
 	"appliance/internal/tail"
 )
 
@@ -36,6 +37,8 @@ type Status struct {
 	Tail      *tail.Status       `json:"tail,omitempty"` // absent where tail sampling is off
 	Disks     []Disk             `json:"disks"`
 	Archive   *Archive           `json:"archive,omitempty"` // absent where nothing is archived
+	// RemoteWrite is absent without metrics.remote_write.url.
+	RemoteWrite *remotewrite.Status `json:"remote_write,omitempty"`
 }
 
 type Archive struct {

@@ -67,6 +67,9 @@ func Warnings(s Status, now time.Time) (out []pages.Warning) {
 	} else if f := s.Forwarder; f != nil && f.LastError != "" && now.Sub(f.FailedAt) < recently {
 		warn("A request to Tempo failed: "+f.LastError, "It is sent again. Check Tempo's log if this goes on.")
 	}
+	if r := s.RemoteWrite; r != nil && r.LastError != "" {
+		warn("Metrics are not taken by remote write: "+r.LastError, "Counting goes on, and what is sent once they are taken is right. See docs/red.md.")
+	}
 	return append(out, archiveWarnings(s.Archive, now)...)
 }
 
