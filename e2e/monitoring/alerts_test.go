@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,13 +54,17 @@ func TestMetricsExist(t *testing.T) {
 	})
 }
 
-// prometheus runs one that scrapes an appliance every second by the rules of
+// prometheus runs one that scrapes appliances every second by the rules of
 // deploy/, but does not wait before an alert fires.
-func prometheus(t *testing.T, a *harness.Appliance) (url string) {
+func prometheus(t *testing.T, appliances ...*harness.Appliance) (url string) {
 	t.Helper()
 	dir := t.TempDir()
 	rules := regexp.MustCompile(`(?m)^( +)for: .*$`).ReplaceAllString(read(t, deploy+"prometheus/rules.yml"), "${1}for: 0s")
-	config := strings.NewReplacer("15s", "1s", "appliance:3200", a.Read).Replace(read(t, deploy+"prometheus/prometheus.yml"))
+	var targets []string
+	for _, a := range appliances {
+		targets = append(targets, strconv.Quote(a.Read))
+	}
+	config := strings.NewReplacer("15s", "1s", `"appliance:3200"`, strings.Join(targets, ", ")).Replace(read(t, deploy+"prometheus/prometheus.yml"))
 	for name, text := range map[string]string{"rules.yml": rules, "prometheus.yml": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -72,8 +77,8 @@ func prometheus(t *testing.T, a *harness.Appliance) (url string) {
 	return "http://" + address
 }
 
-// firing are the alerts that fire.
-func firing(url string) (names []string, err error) {
+// firing are the names of the alerts that fire, by the instance.
+func firing(url string) (names map[string][]string, err error) {
 	resp, err := http.Get(url + "/api/v1/alerts")
 	if err != nil {
 		return nil, err
@@ -94,10 +99,14 @@ func firing(url string) (names []string, err error) {
 	if err := json.Unmarshal(text, &answer); err != nil {
 		return nil, fmt.Errorf("%w: %.200s", err, text)
 	}
+	names = map[string][]string{}
 	for _, a := range answer.Data.Alerts {
-		if a.State == "firing" {
-			names = append(names, a.Labels["alertname"])
+		if instance, name := a.Labels["instance"], a.Labels["alertname"]; a.State == "firing" && !slices.Contains(names[instance], name) {
+			names[instance] = append(names[instance], name)
 		}
+	}
+	for _, some := range names {
+		slices.Sort(some)
 	}
 	return names, nil
 }
@@ -115,7 +124,7 @@ func TestAlertsFire(t *testing.T) {
 			cause(t, a, spans)
 			got, err := firing(url)
 			for _, name := range names {
-				if err == nil && !slices.Contains(got, name) {
+				if err == nil && !slices.Contains(got[a.Read], name) {
 					err = fmt.Errorf("%s does not fire; %v do", name, got)
 				}
 			}
