@@ -188,3 +188,24 @@ func TestExamplesOfCalls(t *testing.T) {
 		})
 	})
 }
+
+// TestReadingHoldsNobodyUp counts, saves and forgets while somebody is in the
+// middle of reading, as a remote write is whose server takes its time.
+func TestReadingHoldsNobodyUp(t *testing.T) {
+	m := open(t, nil)
+	someCalls(m, 10)
+	others := func() {
+		someCalls(m, 20)
+		if err := m.save(); err != nil {
+			t.Error(err)
+		}
+		m.forget(m.now())
+		m.graph.expire(m.now())
+	}
+	series, edges := 0, 0
+	m.Series(func(*Series) { series++; others() })
+	m.Edges(func(*EdgeSeries) { edges++; others() })
+	if series == 0 || edges == 0 {
+		t.Errorf("%d series and %d edges were read", series, edges)
+	}
+}

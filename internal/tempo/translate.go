@@ -50,7 +50,7 @@ func Translate(file string, text []byte) (*Translation, error) {
 	}
 	for _, translate := range []func(*Translation){
 		translateRetention, translateReceivers, translateHTTP, translateLog, translateTenants,
-		translateStorage,
+		translateStorage, translateRemoteWrite,
 	} {
 		translate(t)
 	}

@@ -303,6 +303,15 @@ func (t *Translation) adviseS3(s *setting) {
 		"there: archive.source: %s%s)", bucket, parameters, source, parameters)
 }
 
+// translateRemoteWrite says how the metrics of the generator get to where Tempo
+// sends them. Its list of places has more keys than that of Prometheus.
+func translateRemoteWrite(t *Translation) {
+	if s := t.take("metrics_generator.storage.remote_write"); s != nil {
+		t.advise(s, "Prometheus can scrape /metrics, which has the generator's metrics; where it "+
+			"cannot, set metrics.remote_write.url (docs/red.md)")
+	}
+}
+
 func isTrue(text string) bool {
 	return slices.Contains([]string{"true", "yes", "on", "y"}, strings.ToLower(text))
 }
