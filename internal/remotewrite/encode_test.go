@@ -131,8 +131,8 @@ func TestSeriesAreThoseOfAScrape(t *testing.T) {
 		t.Error("scraped, and sent:", diff)
 	}
 	const labels = `__name__="latency_bucket",a_first="GET",le="%s",service="shop",z_last="x" # `
-	want := []string{
-		fmt.Sprintf(labels, "1.02") + "span_id=s trace_id=new 1.02 2000", // the newer one of the two
+	want := []string{ // of the two in a bucket the newer one
+		fmt.Sprintf(labels, "1.02") + "span_id=s trace_id=new 1.02 2000",
 		fmt.Sprintf(labels, "+Inf") + "trace_id=slow 99 3000",
 	}
 	if diff := cmp.Diff(want, exemplars); diff != "" {

@@ -148,7 +148,8 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		if diff := cmp.Diff([]time.Duration{0, first, 3 * first, asked}, at[:4]); diff != "" {
 			t.Error(diff)
 		}
-		if wait := at[4] - at[3]; wait < 3*time.Second || wait > 4*time.Second { // a date has no fraction
+		// A date has no fraction.
+		if wait := at[4] - at[3]; wait < 3*time.Second || wait > 4*time.Second {
 			t.Errorf("%v after a date", wait)
 		}
 		for n, a := range s.attempts[:5] {
