@@ -145,6 +145,9 @@ func TestFailuresAreTriedAgain(t *testing.T) {
 		const first = 100 * time.Millisecond
 		asked := first + 2*first + 7*time.Second
 		at := s.times()
+		if len(at) < 5 {
+			t.Fatalf("%d attempts: %+v", len(at), st)
+		}
 		if diff := cmp.Diff([]time.Duration{0, first, 3 * first, asked}, at[:4]); diff != "" {
 			t.Error(diff)
 		}
