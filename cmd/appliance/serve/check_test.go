@@ -56,3 +56,29 @@ func TestSamplerIsJudgedOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestRemoteWriteIsChecked names the key of what cannot be.
+func TestRemoteWriteIsChecked(t *testing.T) {
+	const prefix, url = "APPLIANCE_METRICS_REMOTE_WRITE_", "http://prometheus.example/api/v1/write"
+	for _, c := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{nil, ""},
+		{map[string]string{prefix + "URL": url, prefix + "LABELS": "tenant=a"}, ""},
+		{map[string]string{prefix + "URL": "prometheus"}, prefix + "URL: it is not an http or https URL"},
+		{map[string]string{prefix + "URL": url, prefix + "INTERVAL": "1h"}, prefix + "INTERVAL: 1h0m0s is not between"},
+		{map[string]string{prefix + "URL": url, prefix + "LABELS": "tenant=a", "APPLIANCE_RECEIVER_TENANTS": "a"}, prefix + "LABELS: the series have a label tenant"},
+		{map[string]string{prefix + "URL": url, "APPLIANCE_METRICS_MAX_SERIES": "0"}, prefix + "URL: there is nothing to send"},
+		{map[string]string{prefix + "BEARER_TOKEN_FILE": "x"}, prefix + "BEARER_TOKEN_FILE: nothing is sent without metrics.remote_write.url"},
+		{map[string]string{prefix + "HEADERS": "a=geheim"}, prefix + "HEADERS: nothing is sent without metrics.remote_write.url"},
+	} {
+		conf, err := config.Load(config.Sources{Getenv: func(name string) (string, bool) { v, ok := c.env[name]; return v, ok }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckKeys(conf); c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%v: %v, want %s", c.env, err, c.want)
+		}
+	}
+}

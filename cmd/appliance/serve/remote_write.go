@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"appliance/internal/config"
@@ -24,8 +25,11 @@ func remoteWriteOptions(conf config.Loaded, families []telemetry.Metric) remotew
 // checkRemoteWrite says what is wrong with its keys whatever the machine is.
 func checkRemoteWrite(conf config.Loaded) error {
 	const group = "metrics.remote_write"
-	if conf.Metrics.RemoteWrite.URL == "" || !conf.Known(group) {
+	if !conf.Known(group) {
 		return nil
+	}
+	if conf.Metrics.RemoteWrite.URL == "" {
+		return uselessRemoteWrite(conf, group+".")
 	}
 	a := appliance{conf: conf}
 	err := atRemoteWrite(conf, remoteWriteOptions(conf, a.tracesMetrics()).Check())
@@ -33,6 +37,18 @@ func checkRemoteWrite(conf config.Loaded) error {
 		err = errors.Join(err, conf.At(group+".url", errors.New("there is nothing to send, since metrics.max_series is 0; set that, or remove the URL")))
 	}
 	return err
+}
+
+// uselessRemoteWrite names the keys that say how to send, where nothing is sent.
+func uselessRemoteWrite(conf config.Loaded, group string) error {
+	var errs []error
+	defaults := config.Default()
+	for _, key := range config.Changed(&defaults, &conf.Config) {
+		if strings.HasPrefix(key, group) {
+			errs = append(errs, conf.At(key, errors.New("nothing is sent without metrics.remote_write.url; set that, or remove this")))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkRemoteWriteFiles says which of its files are of no use.
