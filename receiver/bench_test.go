@@ -162,16 +162,24 @@ func BenchmarkServe(b *testing.B) {
 }
 
 func serveUnderLoad(b *testing.B, r *Receiver) {
+	stop := serving(b, r)
+	underLoad(b, r.Addr().String())
+	stop()
+}
+
+// serving serves until stop is called.
+func serving(b *testing.B, r *Receiver) (stop func()) {
 	if err := r.Listen(); err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error)
 	go func() { served <- r.Serve(ctx) }()
-	underLoad(b, r.Addr().String())
-	cancel()
-	if err := <-served; err != nil {
-		b.Fatal(err)
+	return func() {
+		cancel()
+		if err := <-served; err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -229,6 +237,8 @@ func calls(n int) ([]byte, error) {
 		i++
 		s.SetName(fmt.Sprintf("GET /api/v1/products/{id}/%d", i/2%32))
 		s.SetEndTimestamp(s.StartTimestamp() + pcommon.Timestamp(i*i*1000))
+		s.Attributes().PutStr("url.path", fmt.Sprintf("/api/v1/products/%010X", i*i*i))
+		s.Attributes().PutStr("network.peer.address", fmt.Sprintf("10.42.17.%d", 200+i%16))
 		s.SetKind(ptrace.SpanKindClient)
 		if i%2 == 1 {
 			return false
@@ -248,40 +258,58 @@ const (
 )
 
 func underLoad(b *testing.B, addr string) {
-	load := exec.Command(os.Args[0])
-	load.Env = append(os.Environ(), loadVariable+"="+addr)
-	load.Stderr = os.Stderr
-	in, err := load.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := load.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := load.Start(); err != nil {
-		b.Fatal(err)
-	}
-	done := bufio.NewReader(out)
-	ask := func(n int) {
-		if _, err := fmt.Fprintln(in, n); err != nil {
-			b.Fatal(err)
-		}
-		if line, err := done.ReadString('\n'); err != nil || line != "done\n" {
-			b.Fatalf("load: %q, %v", line, err)
-		}
-	}
-	ask(100) // to warm up
+	l := startLoad(b, addr)
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpuTime(b)
-	ask(b.N)
+	l.send(b, b.N)
 	used := cpuTime(b) - before
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)*loadSpans/used.Seconds(), "spans/cpu-s")
 	b.ReportMetric(float64(used.Nanoseconds())/float64(b.N), "cpu-ns/op")
-	in.Close()
-	if err := load.Wait(); err != nil {
+	l.stop(b)
+}
+
+// load is a process that sends requests.
+type load struct {
+	process *exec.Cmd
+	in      io.WriteCloser
+	done    *bufio.Reader
+}
+
+func startLoad(b *testing.B, addr string) *load {
+	l := &load{process: exec.Command(os.Args[0])}
+	l.process.Env = append(os.Environ(), loadVariable+"="+addr)
+	l.process.Stderr = os.Stderr
+	var err error
+	if l.in, err = l.process.StdinPipe(); err != nil {
+		b.Fatal(err)
+	}
+	out, err := l.process.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	l.done = bufio.NewReader(out)
+	if err := l.process.Start(); err != nil {
+		b.Fatal(err)
+	}
+	l.send(b, 100) // to warm up
+	return l
+}
+
+// send returns when n requests are answered.
+func (l *load) send(b *testing.B, n int) {
+	if _, err := fmt.Fprintln(l.in, n); err != nil {
+		b.Fatal(err)
+	}
+	if line, err := l.done.ReadString('\n'); err != nil || line != "done\n" {
+		b.Fatalf("load: %q, %v", line, err)
+	}
+}
+
+func (l *load) stop(b *testing.B) {
+	l.in.Close()
+	if err := l.process.Wait(); err != nil {
 		b.Fatal(err)
 	}
 }

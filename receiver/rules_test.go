@@ -2,8 +2,12 @@ package receiver
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
+	"time"
+
+	"appliance/internal/spool"
 )
 
 // What rules drop is neither kept nor sampled out, and accounted for; over HTTP
@@ -59,28 +63,68 @@ func TestRulesThatAreWrong(t *testing.T) {
 	}
 }
 
-// BenchmarkRules serves requests of 512 spans from another process, as
-// BenchmarkServe does, so that what rules cost can be seen beside all of the
-// receiving path.
+// spoolSink keeps batches as the appliance does: a synced spool.
+type spoolSink struct{ *spool.Spool }
+
+func (s spoolSink) Ready() error { return nil }
+
+func (s spoolSink) Keep(_ context.Context, b Batch) error {
+	_, err := s.Append(spool.Record{Tenant: b.Tenant, Spans: b.Spans, Time: time.Now(), Payload: b.Payload})
+	return err
+}
+
+// BenchmarkRules states what rules cost in the whole receiving path, from HTTP of
+// another process to the synced spool: the CPU time of requests with and without
+// them, by turns, as a share of the time without.
 func BenchmarkRules(b *testing.B) {
+	const turn = 32 // requests
+	s, err := spool.Open(b.TempDir(), spool.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	loaded := func(rules ...string) (*load, func()) {
+		r, err := New(usual(Config{Listen: "127.0.0.1:0", Rules: rules}), tenPercent{}, spoolSink{s}, discardLog)
+		if err != nil {
+			b.Fatal(err)
+		}
+		stop := serving(b, r)
+		l := startLoad(b, r.Addr().String())
+		return l, func() { l.stop(b); stop() }
+	}
+	plain, stop := loaded()
+	defer stop()
 	misses := []string{"drop attribute thread.name", "hash attribute enduser.id", "hash attribute source.address", "cut attribute db.query.text to 500",
 		"cut attribute exception.stacktrace to 4000", "drop attribute process.command_line", "drop attribute url.query", "drop attribute client.address"}
+	const agent = "drop attribute user_agent.original"
 	for _, x := range []struct {
 		name  string
 		rules []string
 	}{
-		{"none", nil},
 		{"ten by key, none hits", append([]string{"drop attribute host.ip", "drop attribute http.request.header.x-a"}, misses...)},
-		{"ten by key, two drop", append([]string{"drop attribute user_agent.original", "drop attribute server.address"}, misses...)},
-		{"ten by key, one drops, one hashes", append([]string{"drop attribute user_agent.original", "hash attribute network.peer.address"}, misses...)},
+		{"ten by key, two drop", append([]string{agent, "drop attribute server.address"}, misses...)},
+		{"ten by key, one drops, one hashes 16 values", append([]string{agent, "hash attribute network.peer.address"}, misses...)},
+		{"ten by key, one drops, one hashes 512 values", append([]string{agent, "hash attribute url.path"}, misses...)},
 		{"secrets", []string{"preset secrets"}},
+		{"traefik", []string{"preset traefik"}},
 	} {
 		b.Run(x.name, func(b *testing.B) {
-			r, err := New(usual(Config{Listen: "127.0.0.1:0", Rules: x.rules}), tenPercent{}, discardSink{}, discardLog)
-			if err != nil {
-				b.Fatal(err)
+			ruled, stop := loaded(x.rules...)
+			defer stop()
+			spend := func(l *load) time.Duration {
+				before := cpuTime(b)
+				l.send(b, turn)
+				return cpuTime(b) - before
 			}
-			serveUnderLoad(b, r)
+			var with, without time.Duration
+			for b.Loop() {
+				without += spend(plain)
+				with += spend(ruled)
+			}
+			spans := float64(b.N * turn * loadSpans)
+			b.ReportMetric(100*float64(with-without)/float64(without), "%path")
+			b.ReportMetric(float64(without)/spans, "path-ns/span")
+			b.ReportMetric(float64(with-without)/spans, "rules-ns/span")
 		})
 	}
 }

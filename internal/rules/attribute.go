@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"unicode/utf8"
 
@@ -39,33 +37,27 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 			return same
 		}
 	}
-	cut := 0
-	for left := e.set.keys.find(key) & e.active; left != 0; left &= left - 1 {
-		i := trailingZeros(left)
-		switch r := &e.set.rules[i]; r.action {
-		case dropAttribute:
-			e.changed(i, key)
-			return dropped
-		case hashAttribute:
-			e.changed(i, key)
-			if plain {
-				return e.replacePlain(kv, at)
-			}
-			hash := hashOf(hashed(kv))
-			return e.replace(kv, hash[:])
-		case cutAttribute:
-			if cut == 0 || r.bytes < e.set.rules[cut-1].bytes {
-				cut = i + 1
-			}
-		}
+	found := e.set.keys.find(key) & e.active
+	if drop := found & e.set.dropping; drop != 0 {
+		e.changed(trailingZeros(drop), key)
+		return dropped
 	}
-	secrets := e.set.secrets >= 0
-	if secrets && isSecret(key) {
+	if h := found & e.set.hashing; h != 0 {
+		e.changed(trailingZeros(h), key)
+		if plain {
+			e.replacePlain(kv, at)
+			return edited
+		}
+		digest := hashOf(hashed(kv))
+		return e.replace(kv, digest[:])
+	}
+	cut := e.set.shortest(found & e.set.cutting)
+	if e.set.secrets >= 0 && isSecret(key) {
 		e.changed(e.set.secrets, key)
 		return e.replace(kv, masked)
 	}
 	if plain {
-		if done, ok := e.plainValue(kv, at, cut-1); ok {
+		if done, ok := e.plainValue(kv, at, cut); ok {
 			return done
 		}
 	}
@@ -73,8 +65,19 @@ func (e *editor) attribute(kv []byte, depth int) fate {
 		if tag != valueTag {
 			return same
 		}
-		return e.value(v, key, cut-1, depth)
+		return e.value(v, key, cut, depth)
 	})
+}
+
+// shortest is that of some rules which leaves the fewest bytes, or -1.
+func (s *Set) shortest(cutting uint64) int {
+	cut := -1
+	for left := cutting; left != 0; left &= left - 1 {
+		if i := trailingZeros(left); cut < 0 || s.rules[i].bytes < s.rules[cut].bytes {
+			cut = i
+		}
+	}
+	return cut
 }
 
 // plainValue edits what nearly all values are: one string, or one number. ok is
@@ -204,16 +207,15 @@ func (e *editor) replace(kv, by []byte) fate {
 }
 
 // replacePlain is replace with the hash of a value.
-func (e *editor) replacePlain(kv []byte, at places) fate {
+func (e *editor) replacePlain(kv []byte, at places) {
 	key := kv[:at.keyEnd]
 	if at.value < at.key {
 		key = kv[at.valueEnd:]
 	}
-	hash := hashOf(textOf(kv[at.value:at.valueEnd]))
+	h := e.hashes.of(textOf(kv[at.value:at.valueEnd]))
 	e.out = append(e.out, key...)
-	e.out = append(e.out, valueTag, byte(len(hash)+2), stringTag, byte(len(hash)))
-	e.out = append(e.out, hash[:]...)
-	return edited
+	e.out = append(e.out, valueTag, byte(len(h)+2), stringTag, byte(len(h)))
+	e.out = append(e.out, h[:]...)
 }
 
 // hashed is what of an attribute is hashed.
@@ -234,13 +236,6 @@ func textOf(value []byte) []byte {
 		return inner.Bytes
 	}
 	return value
-}
-
-// hashOf is what stands for a value: the first 64 bits of its SHA-256.
-func hashOf(value []byte) (hash [16]byte) {
-	sum := sha256.Sum256(value)
-	hex.Encode(hash[:], sum[:len(hash)/2])
-	return hash
 }
 
 // keyOf returns the key as readers see it: the last one.

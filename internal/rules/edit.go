@@ -71,6 +71,7 @@ type editor struct {
 	spanName  []byte
 	newParent []byte
 	reparent  bool // the span's parent becomes newParent
+	hashes    hashes
 }
 
 // Change is one thing that a rule did, for those who explain.
@@ -116,10 +117,16 @@ func (e *editor) message(of level, m []byte) fate {
 	begin := len(e.out)
 	next, changed := 0, false // the first byte that is neither copied nor left out
 	children := &schema[of]
-	skips := of == span && e.set.glances && !e.reparent
+	skips := of == span && !e.reparent
 	for pos := 0; ; {
 		if skips {
-			pos = e.set.skip(m, pos)
+			var found uint64
+			if pos, found = e.set.skip(m, pos, e.active); found&(e.set.dropping|e.set.hashing) != 0 {
+				e.out = append(e.out, m[next:pos]...)
+				pos = e.plain(m, pos, found)
+				next, changed = pos, true
+				continue
+			}
 		}
 		if pos == len(m) {
 			break
@@ -141,7 +148,7 @@ func (e *editor) message(of level, m []byte) fate {
 		} else if n == deprecatedScopeSpans && of == resourceSpans {
 			child = scopeSpans
 		}
-		if child == none || child == attribute && !skips && e.set.ignores(m[from:to]) {
+		if child == none || child == attribute && e.set.ignores(m[from:to], e.active) {
 			continue
 		}
 		// What is before them is copied before them, and not moved there later on:
@@ -176,6 +183,26 @@ func (e *editor) message(of level, m []byte) fate {
 	}
 	e.out = append(e.out, m[next:]...)
 	return edited
+}
+
+// plain edits an attribute at a place of a span, of less than 128 bytes, for which
+// these rules were found, one of which drops or hashes. It returns where the
+// attribute ends.
+func (e *editor) plain(m []byte, start int, found uint64) (end int) {
+	end = start + 2 + int(m[start+1])
+	kv := m[start+2 : end]
+	at, _ := plainKeyValue(kv)
+	key := kv[at.key:at.keyEnd]
+	if drop := found & e.set.dropping; drop != 0 {
+		e.changed(trailingZeros(drop), key)
+		return end
+	}
+	e.changed(trailingZeros(found&e.set.hashing), key)
+	e.out = append(e.out, m[start], 0)
+	mark := len(e.out)
+	e.replacePlain(kv, at)
+	e.patch(mark, 2, uint32(m[start]))
+	return end
 }
 
 // patch corrects the head, of some bytes, of a field whose contents, which stand

@@ -48,19 +48,31 @@ func (x *keyIndex) find(key []byte) (found uint64) {
 	return found
 }
 
-// ignores says of nearly every attribute at a glance that no rule concerns it: a
-// key that none has, and one value that is neither a list nor a map. false is no
-// answer.
-func (s *Set) ignores(kv []byte) bool {
-	if !s.glances {
+// ignores says of nearly every attribute at a glance that no rule of the active
+// ones concerns it: a key that none has, and one value that is neither a list nor a
+// map. false is not an answer.
+func (s *Set) ignores(kv []byte, active uint64) bool {
+	at, plain := plainKeyValue(kv)
+	if !plain {
 		return false
 	}
-	at, ok := plainKeyValue(kv)
-	if !ok {
-		return false
+	key, value := kv[at.key:at.keyEnd], kv[at.value:at.valueEnd]
+	return isScalar(value) && s.keys.find(key)&active == 0 && !s.mayBeSecret(key, value)
+}
+
+// mayBeSecret says whether the preset secrets may concern an attribute of one
+// scalar value.
+func (s *Set) mayBeSecret(key, value []byte) bool {
+	return s.secrets >= 0 && (isSecret(key) || suspect(textIn(value), 0) >= 0)
+}
+
+// textIn is the string, or the bytes, of a scalar.
+func textIn(value []byte) []byte {
+	if len(value) < 2 || value[0] != stringTag && value[0] != bytesTag {
+		return nil
 	}
-	key := kv[at.key:at.keyEnd]
-	return (s.keys.exact[shape(key)] == 0 || s.keys.find(key) == 0) && isScalar(kv[at.value:at.valueEnd])
+	from, _ := lengthOf(value, 1)
+	return value[from:]
 }
 
 // isScalar says of an AnyValue that it is one string, number or truth.
@@ -123,61 +135,82 @@ func lengthOf(m []byte, at int) (from, to int) {
 	return 0, len(m) + 1
 }
 
-// ignoresShort is ignores for an attribute of less than 128 bytes, as nearly all
-// are, which no pattern concerns.
-func (s *Set) ignoresShort(kv []byte) bool {
+// glance is ignores for an attribute of less than 128 bytes, as nearly all are. ok
+// is false where it has to be looked at. Otherwise the value is one scalar, and
+// these are the active rules for its key.
+func (s *Set) glance(kv []byte, active uint64) (found uint64, ok bool) {
 	if len(kv) < 6 {
-		return false
+		return 0, false
 	}
 	end := 2 + int(kv[1]) // of what stands first
 	if end+2 > len(kv) || int(kv[end+1]) != len(kv)-end-2 || kv[0]^kv[end] != keyTag^valueTag || kv[0] != keyTag && kv[0] != valueTag {
-		return false
+		return 0, false
 	}
 	key, value := kv[2:end], kv[end+2:]
 	if kv[0] == valueTag {
 		key, value = value, key
 	}
-	if s.keys.exact[shape(key)] != 0 && s.keys.find(key) != 0 {
-		return false
+	if (len(value) < 2 || value[0] != stringTag || int(value[1]) != len(value)-2) && !isScalar(value) {
+		return 0, false
 	}
-	return len(value) > 1 && value[0] == stringTag && int(value[1]) == len(value)-2 || isScalar(value)
+	if s.keys.exact[shape(key)] != 0 || s.keys.patterns != nil {
+		if found = s.keys.find(key) & active; found != 0 {
+			return found, true
+		}
+	}
+	return 0, !s.mayBeSecret(key, value)
 }
 
 // skip goes over the fields of a span from a place on, as long as it sees at a
-// glance that they concern no rule by key: what is neither an attribute nor an
-// event nor a link, and plain attributes of keys that no rule has. It returns where
-// the first other field begins. It is message, and ignores, in one loop, since
-// nothing costs more than this.
-func (s *Set) skip(m []byte, pos int) int {
+// glance that they concern no rule: what is neither text nor an attribute nor an
+// event nor a link, and plain attributes that no rule is about. It returns where
+// the first other field begins, and if that is a plain attribute the rules for its
+// key. It is message, and ignores, in one loop, since nothing costs more than this.
+func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
 	for len(m)-pos >= 2 {
 		tag := m[pos]
 		switch tag & 7 {
 		case otlpwire.TagBytes:
 			n := int(m[pos+1])
 			from := pos + 2
-			if n >= 0x80 || n > len(m)-from || tag >= 0x80 || tag < 8 || tag == 11<<3|otlpwire.TagBytes || tag == 13<<3|otlpwire.TagBytes {
-				return pos
+			if n >= 0x80 || n > len(m)-from || tag >= 0x80 || tag < 8 {
+				return pos, 0
 			}
-			if tag == 9<<3|otlpwire.TagBytes && !s.ignoresShort(m[from:from+n]) {
-				return pos
+			value := m[from : from+n]
+			switch schema[span][tag>>3] {
+			case attribute:
+				var ok bool
+				if found, ok = s.glance(value, active); found != 0 || !ok {
+					return pos, found
+				}
+			case text:
+				if s.secrets >= 0 && suspect(value, 0) >= 0 {
+					return pos, 0
+				}
+			case status:
+				if s.secrets >= 0 && n > 2 { // there is room for a text
+					return pos, 0
+				}
+			case event, link:
+				return pos, 0
 			}
 			pos = from + n
 		case otlpwire.TagVarint:
 			if tag >= 0x80 || tag < 8 || m[pos+1] >= 0x80 {
-				return pos
+				return pos, 0
 			}
 			pos += 2
 		case otlpwire.TagFixed64:
 			if tag >= 0x80 || tag < 8 || len(m)-pos < 9 {
-				return pos
+				return pos, 0
 			}
 			pos += 9
 		default: // flags, the one field of a number above 15
 			if tag != 0x85 || m[pos+1] != 1 || len(m)-pos < 6 {
-				return pos
+				return pos, 0
 			}
 			pos += 6
 		}
 	}
-	return pos
+	return pos, 0
 }

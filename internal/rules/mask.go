@@ -5,93 +5,16 @@ import (
 	"strings"
 )
 
-// secretNames are names whose values are secrets, in lower case and with _ for -
-// and for nothing: of attributes, headers, parameters of URLs, columns.
-var secretNames = map[string]bool{
-	"authorization": true, "proxy_authorization": true, "cookie": true, "set_cookie": true,
-	"token": true, "access_token": true, "refresh_token": true, "id_token": true, "auth_token": true, "bearer_token": true,
-	"session_token": true, "csrf_token": true, "xsrf_token": true, "security_token": true, "jwt": true,
-	"password": true, "passwd": true, "pwd": true, "passphrase": true, "passcode": true,
-	"secret": true, "client_secret": true, "secret_key": true, "private_key": true, "shared_secret": true, "signing_key": true,
-	"api_key": true, "apikey": true, "access_key": true, "secret_access_key": true, "account_key": true,
-	"credential": true, "credentials": true, "connection_string": true,
-}
-
-// secretEndings are what longer names of secrets end with.
-var secretEndings = []string{"_token", "_password", "_passwd", "_secret", "_secret_key", "_api_key", "_apikey", "_private_key", "_access_key", "_authorization", "_cookie"}
-
-// secretParameters are secrets in the query of a URL, where a common word says
-// more than elsewhere.
-var secretParameters = map[string]bool{
-	"code": true, "key": true, "sig": true, "signature": true, "auth": true, "session": true, "sessionid": true, "sid": true, "state": true,
-	"x_amz_signature": true, "x_amz_credential": true, "x_goog_signature": true, "x_goog_credential": true, "hmac": true, "otp": true, "pass": true,
-}
-
-const maxName = 64
-
-// isSecret says whether the value of an attribute of this key is a secret. Of a
-// key with dots the last part counts, as in http.request.header.cookie.
-func isSecret(key []byte) bool {
-	name := key[bytes.LastIndexByte(key, '.')+1:]
-	if len(name) < 3 || len(name) > maxName {
-		return false
-	}
-	switch name[len(name)-1] | 0x20 { // what the names end with
-	case 'n', 'e', 'y', 'd', 't', 's', 'l', 'g':
-	default:
-		return false
-	}
-	var buffer [maxName]byte
-	return secretName(normal(buffer[:0], name))
-}
-
-func secretName(name []byte) bool {
-	if secretNames[string(name)] {
-		return true
-	}
-	for _, ending := range secretEndings {
-		if strings.HasSuffix(string(name), ending) {
-			return true
-		}
-	}
-	return false
-}
-
-// normal writes a name in lower case, with _ for - and between the words of
-// camelCase.
-func normal(dst, name []byte) []byte {
-	for i, c := range name {
-		switch {
-		case c == '-':
-			c = '_'
-		case c >= 'A' && c <= 'Z':
-			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' && len(dst) < cap(dst) {
-				dst = append(dst, '_')
-			}
-			c |= 0x20
-		}
-		if len(dst) == cap(dst) {
-			break
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
-// triggers are the bytes at which a secret may begin, or end.
-var triggers = [256]bool{'=': true, ':': true, '@': true, ' ': true, '\'': true, '%': true, '+': true}
-
 // mask appends text to dst with its secrets replaced. Without any, dst is
 // returned as it was.
 func mask(dst, text []byte) (out []byte, found bool) {
+	i := suspect(text, 0)
+	if i < 0 {
+		return dst, false
+	}
 	m := masker{text: text, out: dst}
-	for i := 0; i < len(text); i++ {
-		if !triggers[text[i]] {
-			continue
-		}
-		if end := m.at(i); end > i {
-			i = end - 1
-		}
+	for ; i >= 0; i = suspect(text, i) {
+		i = max(i+1, m.at(i))
 	}
 	if !m.found {
 		return dst, false
@@ -120,15 +43,16 @@ func (m *masker) hide(from, to int) int {
 	return to
 }
 
-// at looks at a trigger. It returns where to go on, 0 for the next byte.
+// at looks at a place where a secret may begin. It returns where to go on, 0 for
+// the next byte.
 func (m *masker) at(i int) int {
 	t := m.text
 	switch t[i] {
 	case '=':
 		return m.assigned(i, i+1)
 	case ':':
-		if bytes.HasPrefix(t[i:], []byte("://")) {
-			return m.userinfo(i + 3)
+		if bytes.HasPrefix(t[i:], authorityMark) {
+			return m.userinfo(i + len(authorityMark))
 		}
 		return m.assigned(i, i+1)
 	case '%':
@@ -147,12 +71,9 @@ func (m *masker) at(i int) int {
 }
 
 // assigned hides what follows the name of a secret and = or :.
-func (m *masker) assigned(nameEnd, from int) int {
+func (m *masker) assigned(at, from int) int {
 	t := m.text
-	end := nameEnd
-	for end > 0 && (t[end-1] == ' ' || t[end-1] == '"' || t[end-1] == '\'' || t[end-1] == '`' || t[end-1] == ']' || t[end-1] == '\\') {
-		end--
-	}
+	end := nameEnd(t, at)
 	begin := end
 	for begin > 0 && end-begin < maxName && isNameByte(t[begin-1]) {
 		begin--
@@ -166,8 +87,12 @@ func (m *masker) assigned(nameEnd, from int) int {
 		name = name[2:]
 		begin += 2
 	}
-	var buffer [maxName]byte
-	short := normal(buffer[:0], name[bytes.LastIndexByte(name, '.')+1:])
+	name = name[bytes.LastIndexByte(name, '.')+1:]
+	if !assignedTails.fits(name) {
+		return 0
+	}
+	var buffer [2 * maxName]byte
+	short := normal(buffer[:0], name)
 	if !secretName(short) && !(m.isParameter(begin) && secretParameters[string(short)]) {
 		return 0
 	}
@@ -248,25 +173,27 @@ func closing(t []byte, begin int, escaped bool) int {
 // colon the whole is hidden: it is a token then.
 func (m *masker) userinfo(from int) int {
 	t := m.text
-	end := from
-	for end < len(t) && !bytes.ContainsRune([]byte("/?# \t\r\n\"<>"), rune(t[end])) {
-		end++
-	}
-	at := bytes.LastIndexByte(t[from:end], '@')
+	at := userinfoEnd(t, from)
 	if at < 0 {
 		return 0
 	}
 	secret := from
-	if colon := bytes.IndexByte(t[from:from+at], ':'); colon >= 0 {
+	if colon := bytes.IndexByte(t[from:at], ':'); colon >= 0 {
 		secret = from + colon + 1
 	}
-	return m.hide(secret, from+at)
+	return m.hide(secret, at)
 }
 
-// scheme hides the credentials behind Bearer and Basic.
+// schemes are words before credentials.
+var (
+	schemes     = []string{"bearer", "basic", "token"}
+	schemeTails = new(tails).add(schemes...)
+)
+
+// scheme hides the credentials behind one of the schemes.
 func (m *masker) scheme(blank, from int) int {
 	t := m.text
-	for _, word := range []string{"bearer", "basic", "token"} {
+	for _, word := range schemes {
 		begin := blank - len(word)
 		if begin < 0 || !bytes.EqualFold(t[begin:blank], []byte(word)) || begin > 0 && isNameByte(t[begin-1]) {
 			continue
@@ -305,10 +232,21 @@ func (m *masker) quoted(i int) int {
 // sqlWords are parts of the names of secrets, and of SQL about passwords.
 var sqlWords = []string{"passw", "pwd", "secret", "token", "api_key", "apikey", "identified", "private_key", "credential", "passphrase"}
 
+var sqlTails = new(tails).add(sqlWords...)
+
 func speaksOfSecrets(text []byte) bool {
-	lower := bytes.ToLower(text)
-	for _, w := range sqlWords {
-		if bytes.Contains(lower, []byte(w)) {
+	for end := tailSize; end <= len(text); end++ {
+		if sqlTails[tailIndex(text, end)] != 0 && endsWithAny(text[:end], sqlWords) {
+			return true
+		}
+	}
+	return false
+}
+
+// endsWithAny compares without case.
+func endsWithAny(text []byte, words []string) bool {
+	for _, w := range words {
+		if n := len(text) - len(w); n >= 0 && bytes.EqualFold(text[n:], []byte(w)) {
 			return true
 		}
 	}

@@ -21,9 +21,11 @@ type Set struct {
 	byResource uint64 // those with conditions on the resource alone
 	bySpan     uint64 // the others
 	drops      uint64 // rules about whole spans
-	traefik    int    // the preset, -1 if it is not there
+	dropping   uint64 // rules about attributes, by what they do
+	hashing    uint64
+	cutting    uint64
+	traefik    int // the preset, -1 if it is not there
 	secrets    int
-	glances    bool // all rules about attributes are by exact keys
 }
 
 // New reads rules, in the language of docs/rules.md. It returns nil for none.
@@ -51,7 +53,6 @@ func New(texts []string) (*Set, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	s.glances = s.secrets < 0 && len(s.keys.wild) == 0
 	return s, nil
 }
 
@@ -65,7 +66,14 @@ func (s *Set) add(r rule) {
 		s.secrets = at
 	case dropSpan:
 		s.drops |= bit
-	default:
+	case dropAttribute:
+		s.dropping |= bit
+	case hashAttribute:
+		s.hashing |= bit
+	case cutAttribute:
+		s.cutting |= bit
+	}
+	if r.key != "" {
 		s.keys.add(r.key, at)
 	}
 	group := &s.always
