@@ -212,10 +212,18 @@ func (e *editor) replacePlain(kv []byte, at places) {
 	if at.value < at.key {
 		key = kv[at.valueEnd:]
 	}
-	h := e.hashes.of(textOf(kv[at.value:at.valueEnd]))
+	h := e.hashOf(textOf(kv[at.value:at.valueEnd]))
 	e.out = append(e.out, key...)
 	e.out = append(e.out, valueTag, byte(len(h)+2), stringTag, byte(len(h)))
 	e.out = append(e.out, h[:]...)
+}
+
+func (e *editor) hashOf(value []byte) *hash {
+	if e.hashes == nil {
+		e.hashes = new(hashes)
+	}
+	e.hashed = true
+	return e.hashes.of(value)
 }
 
 // hashed is what of an attribute is hashed.
@@ -232,6 +240,9 @@ func hashed(kv []byte) (of []byte) {
 // textOf is the text of a value that is nothing else, so that its hash is equal to
 // what other tools make of the text; else the value.
 func textOf(value []byte) []byte {
+	if len(value) > 1 && value[0] == stringTag && int(value[1]) == len(value)-2 {
+		return value[2:]
+	}
 	if inner := otlpwire.NewFields(value); inner.Next() && inner.Tag == stringTag && inner.End == len(value) {
 		return inner.Bytes
 	}

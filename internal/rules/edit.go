@@ -70,8 +70,9 @@ type editor struct {
 	kept      int // spans so far
 	spanName  []byte
 	newParent []byte
-	reparent  bool // the span's parent becomes newParent
-	hashes    hashes
+	reparent  bool    // the span's parent becomes newParent
+	hashes    *hashes // nil before the first one; empty in the pool
+	hashed    bool    // there are some
 }
 
 // Change is one thing that a rule did, for those who explain.
@@ -91,8 +92,10 @@ var editors = sync.Pool{New: func() any { return new(editor) }}
 func (s *Set) Apply(dst, body []byte, counts *Counts, watch func(Change)) (out []byte, changed bool, err error) {
 	e := editors.Get().(*editor)
 	defer func() {
-		fates := e.spans.reset()
-		*e = editor{spans: fates}
+		if e.hashed {
+			*e.hashes = hashes{}
+		}
+		*e = editor{spans: e.spans.reset(), hashes: e.hashes}
 		editors.Put(e)
 	}()
 	e.set, e.out, e.counts, e.watch = s, dst, counts, watch
@@ -208,14 +211,22 @@ func (e *editor) plain(m []byte, start int, found uint64) (end int) {
 // patch corrects the head, of some bytes, of a field whose contents, which stand
 // at mark, are others now.
 func (e *editor) patch(mark, head int, tag uint32) {
+	n := len(e.out) - mark
+	switch { // nearly always the length takes as many bytes as before
+	case head == 2 && n < 0x80:
+		e.out[mark-1] = byte(n)
+		return
+	case head == 3 && tag < 0x80 && n >= 0x80 && n < 1<<14:
+		e.out[mark-2], e.out[mark-1] = byte(n)|0x80, byte(n>>7)
+		return
+	}
 	var bytes [2 * binary.MaxVarintLen64]byte
 	size := binary.PutUvarint(bytes[:], uint64(tag))
-	size += binary.PutUvarint(bytes[size:], uint64(len(e.out)-mark))
+	size += binary.PutUvarint(bytes[size:], uint64(n))
 	switch {
 	case size < head:
 		e.out = append(e.out[:mark-head+size], e.out[mark:]...)
 	case size > head:
-		n := len(e.out) - mark
 		e.out = append(e.out, bytes[:size-head]...)
 		copy(e.out[mark+size-head:], e.out[mark:mark+n])
 	}
