@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,9 +76,10 @@ func (s spoolSink) Keep(_ context.Context, b Batch) error {
 
 // BenchmarkRules states what rules cost in the whole receiving path, from HTTP of
 // another process to the synced spool: the CPU time of requests with and without
-// them, by turns, as a share of the time without.
+// them, by turns, as a share of the time without. Of each the cheapest turn counts:
+// whatever else runs on the machine makes the others dearer.
 func BenchmarkRules(b *testing.B) {
-	const turn = 32 // requests
+	const turn = 16 // requests
 	s, err := spool.Open(b.TempDir(), spool.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -116,15 +118,15 @@ func BenchmarkRules(b *testing.B) {
 				l.send(b, turn)
 				return cpuTime(b) - before
 			}
-			var with, without time.Duration
+			var with, without []time.Duration
 			for b.Loop() {
-				without += spend(plain)
-				with += spend(ruled)
+				without = append(without, spend(plain))
+				with = append(with, spend(ruled))
 			}
-			spans := float64(b.N * turn * loadSpans)
-			b.ReportMetric(100*float64(with-without)/float64(without), "%path")
-			b.ReportMetric(float64(without)/spans, "path-ns/span")
-			b.ReportMetric(float64(with-without)/spans, "rules-ns/span")
+			path := slices.Min(without)
+			b.ReportMetric(100*float64(slices.Min(with)-path)/float64(path), "%path")
+			b.ReportMetric(float64(path)/(turn*loadSpans), "path-ns/span")
+			b.ReportMetric(float64(slices.Min(with)-path)/(turn*loadSpans), "rules-ns/span")
 		})
 	}
 }

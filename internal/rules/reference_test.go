@@ -334,6 +334,11 @@ func TestTailsHaveThreeLetters(t *testing.T) {
 			t.Errorf("the last letters of %q cannot be looked up", name)
 		}
 	}
+	for _, word := range schemes {
+		if uint32(schemeEnds)>>(word[len(word)-1]&31)&1 == 0 {
+			t.Errorf("%s is not seen by its last letter", word)
+		}
+	}
 	if math.MaxUint8 != anyLength {
 		t.Error("a longer name would not count")
 	}

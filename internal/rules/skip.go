@@ -40,8 +40,7 @@ var passings = [256]passing{
 // begins, and if that is such an attribute the active rules for its key. It is
 // message, and ignores, in one loop, since nothing costs more than this.
 func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
-	secrets := s.secrets >= 0
-	looks := secrets || s.keys.patterns != nil // at each key
+	secrets, wild := s.secrets >= 0, s.keys.patterns != nil
 	for {
 		rest := m[pos:]
 		if len(rest) < 2 {
@@ -67,10 +66,13 @@ func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
 			if (len(value) < 2 || value[0] != stringTag || int(value[1]) != len(value)-2) && !isScalar(value) {
 				return pos, 0
 			}
-			if looks || s.keys.exact[shape(key)] != 0 {
-				if found = s.keys.find(key) & active; found != 0 || secrets && s.mayBeSecret(key, value) {
+			if wild || s.keys.exact[shape(key)] != 0 {
+				if found = s.keys.find(key) & active; found != 0 {
 					return pos, found
 				}
+			}
+			if secrets && s.mayBeSecret(key, value) {
+				return pos, 0
 			}
 		case passText:
 			if n >= 0x80 || n > len(rest)-2 || secrets && suspect(rest[2:2+n], 0) >= 0 {

@@ -24,13 +24,20 @@ func suspect(text []byte, from int) int {
 		marks := marksIn(binary.LittleEndian.Uint64(text[begin:]))
 		marks &^= 1<<(8*uint(at-begin)) - 1 // what was seen
 		for ; marks != 0; marks &= marks - 1 {
-			if i := begin + trailingZeros(marks)/8; mayBegin(text, i) {
+			i := begin + trailingZeros(marks)/8
+			if text[i] == ' ' && (i == 0 || schemeEnds>>(text[i-1]&31)&1 == 0) {
+				continue // as nearly all blanks
+			}
+			if mayBegin(text, i) {
 				return i
 			}
 		}
 	}
 	return -1
 }
+
+// schemeEnds has the last letters of schemes, in any case, as bits.
+const schemeEnds = 1<<('r'&31) | 1<<('c'&31) | 1<<('n'&31)
 
 // marksIn sets the highest bit of those of eight bytes that are from 0x20 to 0x2b
 // or from 0x3a to 0x3f. Secrets begin at some of these, and no letter, digit, dot
