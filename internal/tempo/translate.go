@@ -49,8 +49,8 @@ func Translate(file string, text []byte) (*Translation, error) {
 		t.byPath[s.path] = s
 	}
 	for _, translate := range []func(*Translation){
-		translateRetention, translateReceivers, translateHTTP, translateLog, translateTenants,
-		translateStorage, translateRemoteWrite,
+		translateRetention, translateReceivers, translateHTTP, translateReadTLS, translateLog,
+		translateTenants, translateStorage, translateRemoteWrite,
 	} {
 		translate(t)
 	}

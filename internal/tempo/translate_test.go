@@ -2,6 +2,7 @@ package tempo
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,6 +128,22 @@ func TestTranslateRefuses(t *testing.T) {
 		var placed *config.Error
 		if err == nil || !errors.As(err, &placed) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// A CA that Tempo does not insist on would lock readers out here.
+func TestClientsAreNotAskedForMoreThanByTempo(t *testing.T) {
+	const tls = "server: {http_tls_config: {cert_file: /c, key_file: /k, client_ca_file: /ca, client_auth_type: %s}}\n"
+	for _, auth := range []string{"NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"} {
+		translation, err := Translate("tempo.yml", fmt.Appendf(nil, tls, auth))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(translation.YAML())
+		taken := strings.Contains(got, `client_ca_file: "/ca"`)
+		if taken != (auth == "RequireAndVerifyClientCert") || !strings.Contains(got, `cert_file: "/c"`) {
+			t.Errorf("%s:\n%s", auth, got)
 		}
 	}
 }

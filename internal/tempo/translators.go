@@ -16,7 +16,8 @@ func keyOrder(key string) int {
 		"receiver.listen", "receiver.grpc_listen", "receiver.max_body_bytes",
 		"receiver.tls.cert_file", "receiver.tls.key_file", "receiver.tls.client_ca_file",
 		"receiver.cors.allowed_origins",
-		"http.listen", "log.level", "log.format",
+		"http.listen", "http.tls.cert_file", "http.tls.key_file", "http.tls.client_ca_file",
+		"log.level", "log.format",
 	}, key)
 }
 
@@ -187,6 +188,22 @@ func translateHTTP(t *Translation) {
 		return
 	}
 	t.set("http.listen", quoted(listen), from...)
+}
+
+// translateReadTLS takes over the certificate of Tempo's read API. A CA for clients
+// holds there only where certificates are demanded, and here always.
+func translateReadTLS(t *Translation) {
+	const under = "server.http_tls_config."
+	t.takeText(under+"cert_file", "http.tls.cert_file")
+	t.takeText(under+"key_file", "http.tls.key_file")
+	ca, demanded := t.take(under+"client_ca_file"), t.take(under+"client_auth_type")
+	switch {
+	case ca == nil:
+	case demanded != nil && demanded.text == "RequireAndVerifyClientCert":
+		t.set("http.tls.client_ca_file", quoted(ca.text), ca, demanded)
+	default:
+		t.ignore(ca, "http.tls.client_ca_file demands a certificate of each client")
+	}
 }
 
 func translateLog(t *Translation) {
