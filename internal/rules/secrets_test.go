@@ -66,7 +66,7 @@ var secretKeys = []string{
 	"http.request.header.cookie", "http.response.header.set-cookie", "http.request.header.x-api-key", "http.request.header.X-Auth-Token",
 	"access_token", "accessToken", "refresh-token", "id_token", "password", "db.password", "user.Passwd", "pwd", "passphrase",
 	"client_secret", "clientSecret", "aws.secret_access_key", "private_key", "api_key", "apiKey", "app.apikey", "vault.token", "jwt", "credentials",
-	"x-csrf-token", "connection_string", "http.request.header.x-vault-token",
+	"x-csrf-token", "connection_string", "http.request.header.x-vault-token", strings.Repeat("x", 80) + "_token",
 }
 
 // secretTexts are the kinds of text of docs/rules.md; %s is the secret.
