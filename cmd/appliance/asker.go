@@ -67,7 +67,7 @@ func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
 		c.authorization = "Bearer " + token
 	}
 	if f.caFile != "" {
-		text, err := os.ReadFile(f.caFile)
+		text, err := readText(f.caFile)
 		if err != nil {
 			return nil, wrongUsage(cmd, fmt.Errorf("--ca-file: %w", err))
 		}
@@ -110,7 +110,7 @@ func (c *asker) trust(t config.TLS, tokenFile, usersFile string) (*tls.Config, e
 	if t.CertFile == "" {
 		return trusted, nil
 	}
-	text, err := os.ReadFile(t.CertFile)
+	text, err := readText(t.CertFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate to expect: %w", err)
 	}
@@ -123,6 +123,12 @@ func (c *asker) trust(t config.TLS, tokenFile, usersFile string) (*tls.Config, e
 		return nil
 	}
 	return trusted, nil
+}
+
+// readText reads a file that may begin with a byte order mark, as serve takes it.
+func readText(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	return bytes.TrimPrefix(text, []byte("\ufeff")), err
 }
 
 // answer is what a running appliance said.
