@@ -47,7 +47,7 @@ func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
 			return pos, 0
 		}
 		n := int(rest[1])
-		switch passings[rest[0]] {
+		switch kind := passings[rest[0]]; kind {
 		case passKey:
 			if n < 6 || n >= 0x80 || n > len(rest)-2 {
 				return pos, 0
@@ -74,16 +74,8 @@ func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
 			if secrets && s.mayBeSecret(key, value) {
 				return pos, 0
 			}
-		case passText:
-			if n >= 0x80 || n > len(rest)-2 || secrets && suspect(rest[2:2+n], 0) >= 0 {
-				return pos, 0
-			}
-		case passStatus:
-			if n >= 0x80 || n > len(rest)-2 || secrets && n > 2 { // there is room for a text
-				return pos, 0
-			}
-		case passBytes:
-			if n >= 0x80 || n > len(rest)-2 {
+		case passBytes, passText, passStatus:
+			if n >= 0x80 || n > len(rest)-2 || secrets && kind.mayHide(rest[2:2+n]) {
 				return pos, 0
 			}
 		case passVarint:
@@ -105,4 +97,15 @@ func (s *Set) skip(m []byte, pos int, active uint64) (at int, found uint64) {
 		}
 		pos += 2 + n
 	}
+}
+
+// mayHide says whether such a field may have a secret.
+func (p passing) mayHide(value []byte) bool {
+	switch p {
+	case passText:
+		return suspect(value, 0) >= 0
+	case passStatus:
+		return len(value) > 2 // there is room for a text
+	}
+	return false
 }
