@@ -145,6 +145,17 @@ func (s *Spool) ReaderFrom(pos Position) *Reader {
 	return &Reader{spool: s, read: max(pos.Segment, 1) - 1, from: pos}
 }
 
+// End is behind the last record that was acknowledged.
+func (s *Spool) End() Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.segments) == 0 {
+		return Position{}
+	}
+	last := s.segments[len(s.segments)-1]
+	return Position{last.id, last.end.offset}
+}
+
 // SegmentNames are those of the segments that are there, oldest first.
 func (s *Spool) SegmentNames() []string {
 	s.mu.Lock()

@@ -292,3 +292,21 @@ func TestNextUpTo(t *testing.T) {
 		t.Errorf("at the end: %v", err)
 	}
 }
+
+// TestEnd is behind all that is acknowledged, in one segment after the other.
+func TestEnd(t *testing.T) {
+	s := open(t, t.TempDir(), Options{SegmentBytes: 8 << 10})
+	if end := s.End(); end != (Position{}) {
+		t.Errorf("the end of an empty spool is %v", end)
+	}
+	for n := range 80 {
+		before := s.End()
+		at := appendNumbered(t, s, n)[n]
+		if after := s.End(); at.Compare(before) < 0 || at.Compare(after) >= 0 {
+			t.Fatalf("record %d is at %v; the end was %v before, and is %v", n, at, before, after)
+		}
+	}
+	if s.End().Segment < 2 {
+		t.Error("all of it is in one segment")
+	}
+}

@@ -22,72 +22,61 @@ type writing struct {
 	groups  int
 }
 
-const (
-	atOnceBytes = 32 << 20         // of records that are decided by one write
-	patience    = 2 * time.Second  // with those who write while something is due
-	farBehind   = 10 * time.Second // at most is waited for more of a trace
-)
+const atOnceBytes = 32 << 20 // of records that are decided by one write
 
-// advance decides on the groups that are due. more says that there may be
-// records that are not observed yet: a verdict is on all that came before it.
-func (l *Line) advance(ctx context.Context, now time.Time, more bool) error {
-	if l.unsaved != nil {
-		if err := l.save(); err != nil {
-			return err
-		}
+// advance decides on the groups that were due when the spool ended where all is
+// observed now.
+func (l *Line) advance(ctx context.Context) error {
+	cut := l.cut
+	l.cut = nil
+	if err := l.save(); err != nil || cut == nil {
+		return err
 	}
 	for ctx.Err() == nil {
 		n, bytes := 0, 0
-		for n < len(l.groups) && bytes < atOnceBytes && l.groups[n].segment == l.groups[0].segment {
-			over := now.Sub(l.due(l.groups[n]))
-			if over < 0 || more && over < patience {
-				break
-			}
+		for n < len(l.groups) && bytes < atOnceBytes && l.groups[n].segment == l.groups[0].segment && !l.due(l.groups[n]).After(cut.at) {
 			bytes += l.groups[n].bytes
 			n++
 		}
 		if n == 0 {
 			return nil
 		}
-		if err := l.decide(l.groups[:n], 0); err != nil {
+		if err := l.decide(n, cut.at, 0); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// decide decides on the oldest groups, which are of one segment, and lets them
-// pass.
-func (l *Line) decide(groups []*group, flags uint64) error {
-	if l.unsaved != nil {
-		if err := l.save(); err != nil {
-			return err
-		}
-	}
+// decide decides on so many of the oldest groups, which are of one segment, and
+// lets them pass. What was decided before them has to be saved.
+func (l *Line) decide(n int, at time.Time, flags uint64) error {
+	groups := l.groups[:n]
 	name, ok := l.o.Spool.SegmentName(groups[0].segment)
-	last := groups[len(groups)-1]
+	last := groups[n-1]
 	gate := last.last
 	gate.Offset++
-	f := &frame{time: time.Now().UnixNano()}
+	f := &frame{time: at.UnixNano()}
 	b := &builder{Line: l, frame: f, outcome: map[verdictKey]int{}, tenant: map[string]int{}}
 	for _, g := range groups {
 		b.judge(g, flags)
 	}
-	l.unsaved = &writing{name, f, gate, len(groups)}
+	l.unsaved = &writing{name, f, gate, n}
 	if !ok { // the segment is gone, and what was in it is counted
 		f.records = nil
 		l.passed()
 		return nil
 	}
-	if err := b.sift(last.last); err != nil {
-		return err
-	}
+	b.sift(last.last)
 	return l.save()
 }
 
-// save writes what is decided, and lets it pass.
+// save writes what is decided and not written yet, and lets it pass.
 func (l *Line) save() error {
 	w := l.unsaved
+	if w == nil {
+		return nil
+	}
 	if err := l.journal.write(w.segment, w.frame); err != nil {
 		return err
 	}
@@ -128,6 +117,7 @@ func (l *Line) passed() {
 	}
 	l.unsaved = nil
 	l.age(now)
+	l.setOpen()
 }
 
 // age forgets the verdicts that are too old, or too many.
@@ -136,17 +126,23 @@ func (l *Line) age(now time.Time) {
 		l.marks = append(l.marks, mark{at: now})
 	}
 	l.marks[len(l.marks)-1].to = l.late.next
+	for ; l.stale < len(l.marks) && now.Sub(l.marks[l.stale].at) > l.o.Remember; l.stale++ {
+		l.fresh = l.marks[l.stale].to
+	}
 	// What was late when it came finds its verdict when it passes.
-	over := l.o.Remember + l.o.Wait + farBehind
-	for len(l.marks) > 0 && now.Sub(l.marks[0].at) > over {
+	came := now
+	if len(l.groups) > 0 {
+		came = l.groups[0].began
+	}
+	for l.stale > 0 && came.Sub(l.marks[0].at) > l.o.Remember {
 		l.late.dropTo(l.marks[0].to)
 		l.marks = l.marks[1:]
+		l.stale--
 	}
 	if n := l.late.len() - l.o.MaxTraces; n > 0 {
 		l.late.dropTo(l.late.first + uint64(n))
 		l.counts.addForgotten(int64(n))
 	}
-	l.setOpen()
 }
 
 // builder makes a frame.
@@ -209,7 +205,7 @@ func (b *builder) judge(g *group, flags uint64) {
 		}
 		d.tenant, d.outcome = b.tenantOf(b.tenants.list[t.tenant]), b.outcomeOf(&v)
 		b.frame.traces = append(b.frame.traces, d)
-		b.late.add(func(to *verdictOf) { *to = v })
+		b.late.put(v.of(), func(to *verdictOf) { *to = v })
 	}
 	for x, n := range kept {
 		x.kept(n)
@@ -271,7 +267,7 @@ func (b *builder) outcomeOf(v *verdictOf) int {
 }
 
 // sift reads the records up to one, and enters what is left of each.
-func (b *builder) sift(last spool.Position) error {
+func (b *builder) sift(last spool.Position) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // all of them are there
 	var buf []byte
@@ -280,7 +276,7 @@ func (b *builder) sift(last spool.Position) error {
 		e, err := b.behind.NextUpTo(now, buf, spool.MaxPayload)
 		switch {
 		case errors.Is(err, context.Canceled), errors.Is(err, spool.ErrClosed):
-			return nil // the last ones are damaged
+			return // the last ones are damaged
 		case err != nil:
 			if failures++; failures < readTries {
 				continue
@@ -297,7 +293,7 @@ func (b *builder) sift(last spool.Position) error {
 			b.frame.records = append(b.frame.records, b.outcomeFor(e))
 		}
 		if e.Position.Compare(last) >= 0 {
-			return nil
+			return
 		}
 	}
 }

@@ -24,6 +24,8 @@ type Line struct {
 	open    *table[trace, *trace]
 	late    *table[verdictOf, *verdictOf]
 	marks   []mark // of late, oldest first
+	stale   int    // how many of the marks are older than Remember
+	fresh   uint64 // number of the first verdict that is not
 	groups  []*group
 	earlier []*group // the times of what is read again after new rules
 	values  *groups
@@ -31,6 +33,7 @@ type Line struct {
 	head    *spool.Reader // reads what comes
 	behind  *spool.Reader // reads what is decided
 	unsaved *writing
+	cut     *cut // nil while nothing is due
 	gate    spool.Position
 	folded  time.Time
 	files   map[string]*file // by segment
@@ -53,6 +56,13 @@ type rateOf struct {
 type mark struct {
 	at time.Time
 	to uint64
+}
+
+// cut is where the spool ended at a time. Verdicts of that time are on all that
+// is before it, and on nothing else.
+type cut struct {
+	at  time.Time
+	end spool.Position
 }
 
 // group is consecutive records of a segment that are decided together.
@@ -113,18 +123,17 @@ func (l *Line) Run(ctx context.Context) error {
 	failures := 0
 	for {
 		l.takeOver()
+		l.fallDue(time.Now())
 		waiting, stop := l.untilDue(ctx)
 		e, err := l.head.Next(waiting, buf)
-		due := waiting.Err() != nil
+		over := waiting.Err()
 		stop()
 		switch {
 		case err == nil:
 			failures = 0
-			l.observe(e, time.Now())
-			buf = e.Payload[:0]
 		case ctx.Err() != nil, errors.Is(err, spool.ErrClosed):
 			return nil
-		case due: // all that has come is observed
+		case over != nil && errors.Is(err, over): // all that has come is observed
 		default:
 			l.trouble("the spool cannot be read; trying again", err)
 			if failures++; failures%readTries == 0 {
@@ -133,9 +142,15 @@ func (l *Line) Run(ctx context.Context) error {
 			pause(ctx, retryAfter)
 			continue
 		}
-		if err := l.advance(ctx, time.Now(), err == nil); err != nil {
-			l.trouble("verdicts cannot be written; trying again", err)
-			pause(ctx, retryAfter)
+		if err != nil || l.cut != nil && e.Position.Compare(l.cut.end) >= 0 {
+			if err := l.advance(ctx); err != nil {
+				l.trouble("verdicts cannot be written; trying again", err)
+				pause(ctx, retryAfter)
+			}
+		}
+		if err == nil {
+			l.observe(e, time.Now())
+			buf = e.Payload[:0]
 		}
 		l.fold(time.Now())
 	}
@@ -160,6 +175,13 @@ func (l *Line) untilDue(ctx context.Context) (context.Context, context.CancelFun
 		stop()
 	}
 	return waiting, stop
+}
+
+// fallDue notes where the spool ends when a group is due.
+func (l *Line) fallDue(now time.Time) {
+	if l.cut == nil && len(l.groups) > 0 && !l.due(l.groups[0]).After(now) {
+		l.cut = &cut{now, l.o.Spool.End()}
+	}
 }
 
 // due is when a group is decided.
@@ -188,7 +210,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // forget is for new rules: nothing is known of open traces.
 func (l *Line) forget() {
 	l.open.dropTo(l.open.next)
-	l.groups = nil
+	l.groups, l.cut = nil, nil
 	l.values = newGroups(len(l.rules.per))
 	l.rates = map[rateOf]*rate{}
 	l.setOpen()

@@ -58,14 +58,17 @@ func (l *Line) load() error {
 		there[name] = true
 	}
 	left := spool.Sifted{Pending: map[string]int64{}, Tenants: total.Tenants, Rules: total.Rules}
-	newest, now := int64(0), time.Now()
-	var segments []string
+	now := time.Now()
+	var (
+		segments []string // by their numbers, as names are sorted
+		written  []int64  // when each of their frames was
+	)
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), suffix)
 		if !ok || slices.Contains(total.Folded, name) {
 			continue
 		}
-		s, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) { newest = max(newest, f.time) })
+		s, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) { written = append(written, f.time) })
 		if err != nil {
 			return err
 		}
@@ -84,7 +87,7 @@ func (l *Line) load() error {
 			}
 		}
 	}
-	if err := l.recall(segments, newest); err != nil {
+	if err := l.recall(segments, ages(written)); err != nil {
 		return err
 	}
 	if len(l.o.Rules) == 0 { // nothing waits
@@ -117,13 +120,25 @@ func (l *Line) pending(left spool.Sifted) error {
 	return nil
 }
 
-// recall remembers verdicts that are not too old. A clock that jumped while
-// nothing ran makes none of them older than the others.
-func (l *Line) recall(segments []string, newest int64) error {
-	slices.Sort(segments) // by their numbers
+// ages are those of frames when the last of them was written, in the order in
+// which they were. A clock that went back makes none of them older.
+func ages(written []int64) []time.Duration {
+	ages := make([]time.Duration, len(written))
+	for i := len(written) - 2; i >= 0; i-- {
+		ages[i] = ages[i+1] + time.Duration(max(written[i+1]-written[i], 0))
+	}
+	return ages
+}
+
+// recall remembers verdicts that are not too old: what is not decided may have
+// come as long as Wait before the newest of them. The ages are those of the frames
+// in the segments.
+func (l *Line) recall(segments []string, ages []time.Duration) error {
 	for _, name := range segments {
 		_, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) {
-			if newest-f.time > int64(l.o.Remember) {
+			age := ages[0]
+			ages = ages[1:]
+			if age > l.o.Remember+l.o.Wait {
 				return
 			}
 			for _, t := range f.traces {
@@ -131,18 +146,14 @@ func (l *Line) recall(segments []string, newest int64) error {
 					id: t.id, tenant: l.tenants.of(f.tenants[t.tenant]),
 					rule: l.names.of(f.outcomes[t.outcome].rule), threshold: pack(f.outcomes[t.outcome].threshold),
 				}
-				if have := l.late.find(v.of()); have != nil {
-					*have = v
-					continue
-				}
-				l.late.add(func(to *verdictOf) { *to = v })
+				l.late.put(v.of(), func(to *verdictOf) { *to = v })
 			}
 		})
 		if err != nil {
 			return err
 		}
 	}
-	l.marks = append(l.marks, mark{time.Now(), l.late.next})
+	l.age(time.Now())
 	l.setOpen()
 	return nil
 }

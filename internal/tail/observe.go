@@ -9,14 +9,10 @@ import (
 
 // observe takes in a record that came.
 func (l *Line) observe(e spool.Entry, now time.Time) {
-	// A record never has more traces than spans.
-	for len(l.groups) > 0 && l.open.len()+e.Spans > l.o.MaxTraces {
-		n := l.groups[0].traces - l.open.first
-		if err := l.decide(l.groups[:1], decidedEarly); err != nil {
-			l.trouble("verdicts cannot be written; trying again", err)
-			break // one record more; the spool is full before memory is
-		}
-		l.counts.addEarly(int64(n))
+	l.age(now)
+	if err := l.makeRoom(e.Spans, now); err != nil {
+		l.trouble("verdicts cannot be written; trying again", err)
+		// One record more; the spool is full before memory is.
 	}
 	g := l.groupFor(e, now)
 	g.last = e.Position
@@ -53,12 +49,33 @@ func (l *Line) observe(e spool.Entry, now time.Time) {
 	l.setOpen()
 }
 
-// traceOf is the open trace of a key; nil where there is a verdict already.
+// makeRoom decides on the oldest traces where a record with so many spans, and
+// at most as many traces, might bring more than may be open.
+func (l *Line) makeRoom(spans int, now time.Time) error {
+	for l.open.len()+spans > l.o.MaxTraces {
+		if err := l.save(); err != nil {
+			return err
+		}
+		if len(l.groups) == 0 {
+			return nil
+		}
+		n := l.groups[0].traces - l.open.first
+		err := l.decide(1, now, decidedEarly)
+		l.counts.addEarly(int64(n))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// traceOf is the open trace of a key; nil where there is a verdict already that
+// is not too old.
 func (l *Line) traceOf(k key) *trace {
 	if t := l.open.find(k); t != nil {
 		return t
 	}
-	if l.late.find(k) != nil {
+	if n, ok := l.late.number(k); ok && n >= l.fresh {
 		return nil
 	}
 	return l.open.add(func(t *trace) { t.id, t.tenant = k.id, k.tenant })

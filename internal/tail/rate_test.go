@@ -140,6 +140,79 @@ func TestCountsFromThresholds(t *testing.T) {
 	})
 }
 
+// TestRateOfALine has the load of one service change tenfold while another stays
+// as it is: of each so much is kept in each minute, and stands for what came. In
+// the last two minutes the clock jumps, which costs the rate some seconds.
+func TestRateOfALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const perSecond = 20
+		rules := []Rule{{Name: "rate", Keep: Keep{SpansPerSecond: perSecond}, Per: []string{"resource.service.name"}}}
+		w := start(t, crashfs.New(), newOutside(), Settings{Wait: 5 * time.Second, Remember: time.Minute, Rules: rules})
+		r := rand.New(rand.NewPCG(5, 3))
+		type came struct {
+			service string
+			minute  int
+		}
+		var all []came // by the number of the span
+		wrong := time.Duration(0)
+		for minute, load := range []int{40, 400, 400, 40, 400, 40} {
+			if minute >= 4 {
+				wrong = []time.Duration{time.Hour, -time.Hour}[minute-4]
+			}
+			for range 300 { // a fifth of a second each
+				var out []sp
+				for _, of := range []struct {
+					service string
+					spans   int
+				}{{"a", load / 5}, {"b", 12}} {
+					for range r.IntN(2*of.spans + 1) {
+						all = append(all, came{of.service, minute})
+						n := uint64(len(all))
+						out = append(out, sp{trace: n, id: n, name: "work", service: of.service})
+					}
+				}
+				rec := record(out...)
+				rec.Time = rec.Time.Add(wrong)
+				if _, err := w.sp.Append(rec); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(200 * time.Millisecond)
+			}
+		}
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		kept := map[came]float64{}
+		adjusted, variance, sent := map[string]float64{}, map[string]float64{}, map[string]float64{}
+		for _, c := range all {
+			sent[c.service]++
+		}
+		for id, g := range w.got {
+			c, p := all[id-1], 1.0
+			if g.state != "" {
+				p = probabilityOf(t, g.state)
+			}
+			kept[c]++
+			adjusted[c.service] += 1 / p
+			variance[c.service] += (1 - p) / (p * p)
+		}
+		for c, n := range kept {
+			most := perSecond / 10.0
+			if c.minute >= 4 {
+				most *= 2
+			}
+			if per := n / 60; c.minute > 0 && math.Abs(per-perSecond) > most {
+				t.Errorf("service %s, minute %d: %.1f spans per second are kept, want %d", c.service, c.minute, per, perSecond)
+			}
+		}
+		for service, n := range sent {
+			if off := math.Abs(adjusted[service]-n) / math.Sqrt(variance[service]); off > 3 {
+				t.Errorf("service %s: %.0f spans came, and what is kept stands for %.0f, %.1f sigma off", service, n, adjusted[service], off)
+			}
+		}
+		w.stop()
+	})
+}
+
 // probabilityOf reads ot=th:..., the leading digits of a threshold.
 func probabilityOf(t *testing.T, state string) float64 {
 	t.Helper()

@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // Reload has a running Line take over other settings. Traces that are open are
@@ -49,7 +50,7 @@ func (l *Line) takeOver() {
 	}
 	l.o.Settings = *s
 	// What is open is read again, and comes when it came.
-	l.rules, l.earlier = rs, l.groups
+	l.rules, l.earlier = rs, slices.Concat(l.groups, l.earlier)
 	l.forget()
 	l.counts.again()
 	l.head.Close()

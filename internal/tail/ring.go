@@ -56,13 +56,30 @@ func (t *table[E, P]) at(n uint64) P {
 
 // find returns the entry of a key, or nil.
 func (t *table[E, P]) find(k key) P {
-	mask := len(t.index) - 1
-	for i := int(t.hash(k)) & mask; t.index[i] != 0; i = (i + 1) & mask {
-		if e := t.at(t.number(t.index[i])); e.of() == k {
-			return e
-		}
+	if n, ok := t.number(k); ok {
+		return t.at(n)
 	}
 	return nil
+}
+
+// number is that of the entry of a key.
+func (t *table[E, P]) number(k key) (n uint64, ok bool) {
+	mask := len(t.index) - 1
+	for i := int(t.hash(k)) & mask; t.index[i] != 0; i = (i + 1) & mask {
+		if n := t.numberIn(t.index[i]); t.at(n).of() == k {
+			return n, true
+		}
+	}
+	return 0, false
+}
+
+// put sets the entry of a key, which it adds if it is not there.
+func (t *table[E, P]) put(k key, set func(P)) {
+	if e := t.find(k); e != nil {
+		set(e)
+		return
+	}
+	t.add(set)
 }
 
 // add appends an entry, whose key is not in the table. set gives it its value.
@@ -104,9 +121,9 @@ func (t *table[E, P]) dropTo(n uint64) {
 
 func (t *table[E, P]) slot(n uint64) uint32 { return uint32(n%numbers) + 1 }
 
-// number is the entry that a slot stands for: no more than there are numbers
+// numberIn is the entry that a slot stands for: no more than there are numbers
 // are in the table at once.
-func (t *table[E, P]) number(slot uint32) uint64 {
+func (t *table[E, P]) numberIn(slot uint32) uint64 {
 	ahead := (uint64(slot) - 1 + numbers - t.first%numbers) % numbers
 	return t.first + ahead
 }
@@ -129,7 +146,7 @@ func (t *table[E, P]) forget(n uint64) {
 		i = (i + 1) & mask
 	}
 	for j := (i + 1) & mask; t.index[j] != 0; j = (j + 1) & mask {
-		home := int(t.hash(t.at(t.number(t.index[j])).of())) & mask
+		home := int(t.hash(t.at(t.numberIn(t.index[j])).of())) & mask
 		if (j-home)&mask >= (j-i)&mask {
 			t.index[i] = t.index[j]
 			i = j

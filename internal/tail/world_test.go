@@ -3,15 +3,21 @@ package tail
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"appliance/internal/durable"
 	"appliance/internal/durable/crashfs"
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
@@ -107,6 +113,9 @@ type outside struct {
 	got    map[uint64]got    // by span
 	bytes  map[spool.Position]string
 	faults []string
+
+	pause      atomic.Int64 // nanoseconds that a read of the spool takes
+	unreadable atomic.Int64 // bytes of a record that the disk does not give
 }
 
 type sent struct {
@@ -126,7 +135,7 @@ func newOutside() *outside {
 
 // tryOpen opens a spool and a line, and sets both to work.
 func tryOpen(t *testing.T, disk *crashfs.FS, out *outside, s Settings, set ...func(*Options)) (*world, error) {
-	log, err := spool.Open("/spool", spool.Options{FS: disk, SegmentBytes: 16 << 10, MaxBytes: 16 << 20, CheckpointEvery: -1})
+	log, err := spool.Open("/spool", spool.Options{FS: slow{disk, out}, SegmentBytes: 16 << 10, MaxBytes: 16 << 20, CheckpointEvery: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -153,6 +162,34 @@ func tryOpen(t *testing.T, disk *crashfs.FS, out *outside, s Settings, set ...fu
 	return w, nil
 }
 
+// slow is a disk from which segments are read as slowly and as badly as a test
+// wants.
+type slow struct {
+	*crashfs.FS
+	out *outside
+}
+
+func (s slow) OpenFile(name string, flag int, perm fs.FileMode) (durable.File, error) {
+	f, err := s.FS.OpenFile(name, flag, perm)
+	if err != nil || flag != os.O_RDONLY {
+		return f, err
+	}
+	return slowFile{f, s.out}, nil
+}
+
+type slowFile struct {
+	durable.File
+	out *outside
+}
+
+func (f slowFile) ReadAt(p []byte, off int64) (int, error) {
+	time.Sleep(time.Duration(f.out.pause.Load()))
+	if n := f.out.unreadable.Load(); n > 0 && int(n) == len(p) {
+		return 0, syscall.EIO
+	}
+	return f.File.ReadAt(p, off)
+}
+
 func start(t *testing.T, disk *crashfs.FS, out *outside, s Settings, set ...func(*Options)) *world {
 	t.Helper()
 	w, err := tryOpen(t, disk, out, s, set...)
@@ -169,6 +206,10 @@ func (w *world) consume(ctx context.Context) {
 	var held []spool.Position
 	for {
 		e, err := r.Next(ctx, nil)
+		if errors.Is(err, syscall.EIO) {
+			time.Sleep(time.Second)
+			continue
+		}
 		if err != nil {
 			return
 		}
@@ -312,11 +353,13 @@ func (w *world) check() (must, left int) {
 }
 
 // traffic is traces of a few spans in random requests: some late, some sent
-// again, none of them known to the rules before its time.
+// again with others, now or after the verdict, none of them known to the rules
+// before its time.
 type traffic struct {
 	*rand.Rand
 	next  uint64
 	later []sp
+	all   []sp // that were sent
 }
 
 func (m *traffic) some() (out []sp) {
@@ -350,6 +393,10 @@ func (m *traffic) some() (out []sp) {
 		i := m.IntN(len(m.later))
 		out = append(out, m.later[i])
 		m.later = slices.Delete(m.later, i, i+1)
+	}
+	m.all = append(m.all, out...)
+	for m.IntN(2) > 0 { // a client that did not get its answer
+		out = append(out, m.all[m.IntN(len(m.all))])
 	}
 	m.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
