@@ -15,7 +15,17 @@ type Status struct {
 		ResentSpans   int64 `json:"resent_spans"`
 	} `json:"forwarder"`
 	Store   Store   `json:"store"` // zero with a Tempo elsewhere
+	Tail    Tail    `json:"tail"`  // zero without tail sampling
 	Archive Archive `json:"archive"`
+}
+
+// Tail is how far tail sampling is, by this process.
+type Tail struct {
+	UndecidedTraces int64                             `json:"undecided_traces"`
+	Early           int64                             `json:"traces_decided_early"`
+	Forgotten       int64                             `json:"verdicts_forgotten"`
+	Late            int64                             `json:"late_spans"`
+	Rules           map[string]struct{ Traces int64 } `json:"rules"`
 }
 
 // Store is how the appliance's own blocks are.

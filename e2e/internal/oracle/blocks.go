@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -30,6 +32,7 @@ type (
 	blockSpan struct {
 		SpanID            []byte
 		ParentSpanID      []byte
+		TraceState        string
 		Name              string
 		Kind              int
 		StartTimeUnixNano uint64
@@ -94,8 +97,44 @@ func changing(store string, listed []string) (string, error) {
 	return "", nil
 }
 
-// readBlock calls visit with each span of a block. A block that is gone has none.
-func readBlock(path string, visit func(content)) error {
+// changes says whether the blocks of a store are others than those that were
+// listed, after a pause, or are about to be. After the deadline that is an error.
+func changes(store string, listed []string, deadline time.Time) (bool, error) {
+	what, err := changing(store, listed)
+	if err != nil || what == "" {
+		return false, err
+	}
+	if time.Now().After(deadline) {
+		return false, fmt.Errorf("the blocks of %s do not come to rest: %s", store, what)
+	}
+	pause(context.Background(), 200*time.Millisecond)
+	return true, nil
+}
+
+// States reads the tracestate of a span of each trace in the finished blocks of
+// a store, by the trace's id. It reads again while blocks come and go, until
+// patience ends.
+func States(patience time.Duration, store string) (map[[16]byte]string, error) {
+	for deadline := time.Now().Add(patience); ; {
+		paths, err := blocks(store)
+		if err != nil {
+			return nil, err
+		}
+		found := map[[16]byte]string{}
+		for _, path := range paths {
+			if err := readBlock(path, func(c content, state string) { found[c.traceID] = state }); err != nil {
+				return nil, err
+			}
+		}
+		if again, err := changes(store, paths, deadline); err != nil || !again {
+			return found, err
+		}
+	}
+}
+
+// readBlock calls visit with each span of a block, and its tracestate, which the
+// sampler writes. A block that is gone has none.
+func readBlock(path string, visit func(content, string)) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -121,7 +160,8 @@ func readBlock(path string, visit func(content)) error {
 			for _, rs := range rows[i].ResourceSpans {
 				for _, ss := range rs.ScopeSpans {
 					for j := range ss.Spans {
-						visit(ss.Spans[j].content(rows[i].TraceID, rs.Resource.ServiceName))
+						s := &ss.Spans[j]
+						visit(s.content(rows[i].TraceID, rs.Resource.ServiceName), s.TraceState)
 					}
 				}
 			}

@@ -13,4 +13,8 @@
 // Spans whose request was not answered 200 may be there or not. A client sends
 // some of those again, as they were, and goes on with new ones otherwise. Some
 // traces get spans from all clients for as long as the load lasts.
+//
+// Tail is the same for tail sampling. It knows the rules, and counts besides
+// what is kept in part, verdicts against the rules on what was acknowledged
+// before them, and spans that are there although a rule left them out.
 package oracle

@@ -92,14 +92,9 @@ func (o *Oracle) JudgeStore(patience time.Duration, store string, more ...string
 		if err != nil {
 			return v, err
 		}
-		changes, err := changing(store, own)
-		if err != nil || changes == "" {
+		if again, err := changes(store, own, deadline); err != nil || !again {
 			return v, err
 		}
-		if time.Now().After(deadline) {
-			return v, fmt.Errorf("the blocks of %s do not come to rest: %s", store, changes)
-		}
-		pause(context.Background(), 200*time.Millisecond)
 	}
 }
 
@@ -115,7 +110,7 @@ func (o *Oracle) judgePaths(paths []string, inStore int) (Verdict, error) {
 	}
 	v := Verdict{Traces: len(traces), MissingOf: map[uint32]int64{}}
 	for source, path := range paths {
-		err := readBlock(path, func(c content) {
+		err := readBlock(path, func(c content, _ string) {
 			switch i, ok := numbers[c.traceID]; {
 			case ok:
 				findings[i].see(&o.f, source, c)
