@@ -168,7 +168,10 @@ func TestTailPowerCut(t *testing.T) {
 			for i := range n {
 				x.launch(t)
 				x.Thaw()
-				within(t, []time.Duration{tailWait / 2, 4 * time.Second}[i%2])
+				if i%3 == 1 { // verdicts have become blocks
+					awaitProof(t, x.a)
+				}
+				within(t, []time.Duration{tailWait / 2, tailWait / 2, 4 * time.Second}[i%3])
 				x.Freeze()
 				below := harness.Descendants(t, x.a.Pid)
 				d.cut(t)
