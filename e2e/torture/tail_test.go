@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -266,9 +267,9 @@ func leftOut(s harness.Status) (n int64) {
 	return n
 }
 
-// TestTailFullDisk fills the disk of everything while traces wait, and has it
-// start again on the full disk. Verdicts have a little room of their own; when
-// there is room for all again it goes on by itself.
+// TestTailFullDisk fills the disk of everything while traces wait. Once it takes
+// the little room as well that verdicts have of their own, and once it has the
+// appliance start on the full disk. When there is room again it goes on by itself.
 func TestTailFullDisk(t *testing.T) {
 	rounds := times(2, 10)
 	mount := smallDisk(t, int64(rounds)*256<<20)
@@ -281,8 +282,15 @@ func TestTailFullDisk(t *testing.T) {
 		load := x.Start(8, 300)
 		wait(t, time.Duration(round%2)*2*tailWait)
 		fill(t, ballast)
-		x.more(t, http.StatusServiceUnavailable, 20)
-		if round%2 == 1 {
+		if round%2 == 0 {
+			stop := keepFull(t, ballast)
+			x.more(t, http.StatusServiceUnavailable, 20)
+			x.becomes(t, "verdicts that cannot be written, or nothing to decide", func(s harness.Status) bool {
+				return strings.Contains(s.Tail.LastError, "no space") || s.Ledger.Undecided == 0
+			})
+			stop()
+		} else {
+			x.more(t, http.StatusServiceUnavailable, 20)
 			kill(t, x.a)
 			x.launch(t)
 			x.more(t, http.StatusServiceUnavailable, 20)
@@ -298,4 +306,34 @@ func TestTailFullDisk(t *testing.T) {
 		drained(t, x.a, 2*time.Minute)
 	}
 	x.judge(t)
+}
+
+// keepFull takes all room that comes until it is stopped.
+func keepFull(t *testing.T, name string) (stop func()) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var filling sync.WaitGroup
+	filling.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for page := make([]byte, 4096); ; {
+			if _, err := f.Write(page); err == nil {
+				continue
+			}
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		filling.Wait()
+		f.Close()
+	}
 }

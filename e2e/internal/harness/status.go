@@ -24,6 +24,7 @@ type Tail struct {
 	UndecidedTraces int64                             `json:"undecided_traces"`
 	Early           int64                             `json:"traces_decided_early"`
 	Forgotten       int64                             `json:"verdicts_forgotten"`
+	LastError       string                            `json:"last_error"`
 	Late            int64                             `json:"late_spans"`
 	Rules           map[string]struct{ Traces int64 } `json:"rules"`
 }
