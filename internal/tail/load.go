@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,16 +60,15 @@ func (l *Line) load() error {
 	}
 	left := spool.Sifted{Pending: map[string]int64{}, Tenants: total.Tenants, Rules: total.Rules}
 	now := time.Now()
-	var (
-		segments []string // by their numbers, as names are sorted
-		written  []int64  // when each of their frames was
-	)
+	newest := int64(0)
+	written := map[string]int64{} // the last frame of each file
+	var segments []string
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), suffix)
 		if !ok || slices.Contains(total.Folded, name) {
 			continue
 		}
-		s, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) { written = append(written, f.time) })
+		s, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) { written[name], newest = f.time, max(newest, f.time) })
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,9 @@ func (l *Line) load() error {
 			}
 		}
 	}
-	if err := l.recall(segments, ages(written)); err != nil {
+	// Not by their names: the numbers begin again in a spool that was empty.
+	slices.SortStableFunc(segments, func(a, b string) int { return cmp.Compare(written[a], written[b]) })
+	if err := l.recall(segments, newest); err != nil {
 		return err
 	}
 	if len(l.o.Rules) == 0 { // nothing waits
@@ -120,25 +122,13 @@ func (l *Line) pending(left spool.Sifted) error {
 	return nil
 }
 
-// ages are those of frames when the last of them was written, in the order in
-// which they were. A clock that went back makes none of them older.
-func ages(written []int64) []time.Duration {
-	ages := make([]time.Duration, len(written))
-	for i := len(written) - 2; i >= 0; i-- {
-		ages[i] = ages[i+1] + time.Duration(max(written[i+1]-written[i], 0))
-	}
-	return ages
-}
-
 // recall remembers verdicts that are not too old: what is not decided may have
-// come as long as Wait before the newest of them. The ages are those of the frames
-// in the segments.
-func (l *Line) recall(segments []string, ages []time.Duration) error {
+// come as long as Wait before the newest of them.
+func (l *Line) recall(segments []string, newest int64) error {
+	now := time.Now().UnixNano()
 	for _, name := range segments {
 		_, _, err := readSegment(l.o.FS, l.known.path(name), func(f *frame) {
-			age := ages[0]
-			ages = ages[1:]
-			if age > l.o.Remember+l.o.Wait {
+			if l.tooOld(f.time, newest) && l.tooOld(min(f.time, now), max(f.time, now)) {
 				return
 			}
 			for _, t := range f.traces {
@@ -157,6 +147,12 @@ func (l *Line) recall(segments []string, ages []time.Duration) error {
 	l.setOpen()
 	return nil
 }
+
+// tooOld says whether what is of a time means nothing at another. Verdicts are
+// compared with the newest of them, since those of before a time in which
+// nothing ran are not older for it, and with now, since the newest may be of a
+// clock that was ahead.
+func (l *Line) tooOld(then, now int64) bool { return now-then > int64(l.o.Remember+l.o.Wait) }
 
 // segmentID is the number in the name of a segment.
 func segmentID(name string) (uint64, bool) {

@@ -145,7 +145,7 @@ func TestCountsFromThresholds(t *testing.T) {
 // the last two minutes the clock jumps, which costs the rate some seconds.
 func TestRateOfALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const perSecond = 20
+		const perSecond = 15
 		rules := []Rule{{Name: "rate", Keep: Keep{SpansPerSecond: perSecond}, Per: []string{"resource.service.name"}}}
 		w := start(t, crashfs.New(), newOutside(), Settings{Wait: 5 * time.Second, Remember: time.Minute, Rules: rules})
 		r := rand.New(rand.NewPCG(5, 3))
@@ -155,7 +155,7 @@ func TestRateOfALine(t *testing.T) {
 		}
 		var all []came // by the number of the span
 		wrong := time.Duration(0)
-		for minute, load := range []int{40, 400, 400, 40, 400, 40} {
+		for minute, load := range []int{30, 300, 300, 30, 300, 30} {
 			if minute >= 4 {
 				wrong = []time.Duration{time.Hour, -time.Hour}[minute-4]
 			}
@@ -164,7 +164,7 @@ func TestRateOfALine(t *testing.T) {
 				for _, of := range []struct {
 					service string
 					spans   int
-				}{{"a", load / 5}, {"b", 12}} {
+				}{{"a", load / 5}, {"b", 8}} {
 					for range r.IntN(2*of.spans + 1) {
 						all = append(all, came{of.service, minute})
 						n := uint64(len(all))
