@@ -55,5 +55,5 @@ const (
 	retryAfter = time.Second
 	readTries  = 5 // of a record that the disk does not give
 	foldEvery  = 10 * time.Second
-	farBehind  = 10 * time.Second // that files of verdicts are there for longer than they mean something
+	farBehind  = 10 * time.Second // for which files of verdicts are there longer than needed
 )
