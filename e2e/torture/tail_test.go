@@ -97,7 +97,7 @@ func (x *tailing) judge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := x.Judge(2*time.Minute, x.dir, s.Ledger)
+	v, err := x.Judge(time.Duration(times(3, 15))*time.Minute, x.dir, s.Ledger)
 	if err != nil {
 		t.Fatal(err)
 	}
