@@ -52,12 +52,6 @@ type rateOf struct {
 	values string
 }
 
-// mark is how many verdicts there were at a time.
-type mark struct {
-	at time.Time
-	to uint64
-}
-
 // cut is where the spool ended at a time. Verdicts of that time are on all that
 // is before it, and on nothing else.
 type cut struct {
