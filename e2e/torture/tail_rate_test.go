@@ -45,10 +45,17 @@ func TestTailRate(t *testing.T) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for phase, load := range phases {
+		done := 0.0 // seconds whose spans are sent
 		for began := time.Now(); time.Since(began) < lasts; <-tick.C {
+			// what a busy machine could not send is made up for
+			due := min(math.Floor((time.Since(began).Seconds()-done)*10), 10)
+			if due < 1 {
+				continue
+			}
+			done += due / 10
 			settled := time.Since(began) > lasts-time.Minute
-			send(offer{"changes", phase, settled}, int(load/10))
-			send(offer{"stays", phase, settled}, 10)
+			send(offer{"changes", phase, settled}, int(due*load/10))
+			send(offer{"stays", phase, settled}, int(due*10))
 		}
 	}
 	drained(t, a, time.Minute)
@@ -56,10 +63,11 @@ func TestTailRate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept := map[offer]float64{}
+	offered, kept := map[offer]float64{}, map[offer]float64{}
 	came, adjusted, variance := map[string]float64{}, map[string]float64{}, map[string]float64{}
 	for id, o := range sent {
 		came[o.service]++
+		offered[o]++
 		state, ok := states[id]
 		if !ok {
 			continue
@@ -81,9 +89,10 @@ func TestTailRate(t *testing.T) {
 		if !o.settled || lasts < 2*time.Minute {
 			continue
 		}
-		t.Logf("measured: %s: service %s, phase %d: %.1f spans kept a second", t.Name(), o.service, o.phase, n/60)
-		if math.Abs(n/60-perSecond) > perSecond/10 {
-			t.Errorf("service %s, phase %d: %.1f spans are kept a second, want %d", o.service, o.phase, n/60, perSecond)
+		t.Logf("measured: %s: service %s, phase %d: %.1f spans kept a second, of %.1f", t.Name(), o.service, o.phase, n/60, offered[o]/60)
+		// a machine that is too busy may offer less
+		if want := min(perSecond, offered[o]/60); math.Abs(n/60-want) > perSecond/10 {
+			t.Errorf("service %s, phase %d: %.1f spans are kept a second, want %.1f", o.service, o.phase, n/60, want)
 		}
 	}
 }
