@@ -53,7 +53,7 @@ type Archiver struct {
 	// Only Run and RunOnce, one at a time, touch these.
 	scans    uint64
 	recalled bool
-	doubt    string       // why the archive is in doubt, from the pass that runs
+	doubt    doubt        // why the archive is in doubt, from the pass that runs
 	damaged  map[ref]bool // archived copies that are marked so
 	// the store and the source were seen to be, in this term or since the last scan
 	apart  bool
@@ -91,7 +91,7 @@ func New(o Options) (*Archiver, error) {
 		a.status.Mode, a.status.Purge = "embedded", &PurgeStatus{}
 	}
 	a.copy = copier{
-		src: o.Source, dst: o.Store, origin: o.Origin, by: o.By, now: o.Wall,
+		src: o.Source, dst: o.Store, origin: o.Origin, by: o.by, now: o.wall,
 		moved:   func(int64) {},
 		damaged: a.distrusts,
 	}
@@ -169,7 +169,7 @@ func (a *Archiver) pass(ctx context.Context, progress func(Progress), limit time
 }
 
 func (a *Archiver) tryPass(ctx context.Context, progress func(Progress), limit time.Duration) (Outcome, error) {
-	a.doubt = ""
+	a.doubt = doubt{}
 	if err := a.proveApart(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -200,7 +200,7 @@ func (a *Archiver) tryPass(ctx context.Context, progress func(Progress), limit t
 	out := a.archive(ctx, due, progress, func() bool { return limit > 0 && time.Since(started) > limit })
 	out.Unlisted = unlisted
 	if out.Failed == 0 && !out.left && out.NoRoom == nil && unlisted == nil && ctx.Err() == nil {
-		a.update(func(s *Status) { s.LastSuccess = a.opt.Wall() })
+		a.update(func(s *Status) { s.LastSuccess = a.opt.wall() })
 	}
 	return out, nil
 }
@@ -238,7 +238,7 @@ func (a *Archiver) recogniseStore(ctx context.Context) error {
 
 // inDoubt counts a failure that keeps everything from being purged until the next pass.
 func (a *Archiver) inDoubt(ctx context.Context, cause string, err error) {
-	a.doubt = fmt.Sprintf("%s: %v", cause, err)
+	a.doubt = doubt{text: fmt.Sprintf("%s: %v", cause, err)}
 	a.fail(ctx, cause, err)
 }
 

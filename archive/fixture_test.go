@@ -120,7 +120,7 @@ func (b *bench) source() Source {
 // archiver is one of a Tempo elsewhere, unless change says otherwise.
 func (b *bench) archiver(change func(*Options)) *Archiver {
 	b.t.Helper()
-	o := Options{Store: b.store, Source: b.source(), By: "test", Wall: func() time.Time { return theTime }}
+	o := Options{Store: b.store, Source: b.source(), by: "test", wall: func() time.Time { return theTime }}
 	if change != nil {
 		change(&o)
 	}

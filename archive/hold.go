@@ -44,7 +44,7 @@ func (a *Archiver) hold(ctx context.Context, h Hold, reason error) {
 		return
 	}
 	if reason != nil && h != HoldRoom { // purging what is archived makes room
-		a.doubt = fmt.Sprintf("%s: %v", h, reason)
+		a.doubt = doubt{fmt.Sprintf("%s: %v", h, reason), h}
 	}
 	_, held := a.status.Holds[h]
 	a.update(func(s *Status) {

@@ -48,7 +48,7 @@ func TestKilledProcess(t *testing.T) {
 	a, err := New(Options{
 		Store: &faultyStore{s, step}, Source: source, Interval: time.Millisecond,
 		Embedded: &Embedded{Retention: time.Millisecond, Delete: deleter(&killedFS{durable.OS, step}, src)},
-		Wall:     func() time.Time { return theTime.Add(time.Since(start)) },
+		wall:     func() time.Time { return theTime.Add(time.Since(start)) },
 	})
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

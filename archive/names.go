@@ -11,7 +11,7 @@ import (
 
 // The layout of a store is Tempo's own, with one file more a block:
 //
-//	<tenant>/<block>/{data.parquet,bloom-N,index,...}  byte for byte as Tempo wrote them
+//	<tenant>/<block>/{data.parquet,bloom-N,index,...}  byte for byte as in the source
 //	<tenant>/<block>/meta.json                         last but one: a Tempo sees no block before it
 //	<tenant>/<block>/manifest.json                     last: the block is archived
 //	@catalog                                           a copy of what the manifests say; see catalog.go
@@ -19,6 +19,7 @@ import (
 //	@store.json                                        which store it is; see identity.go
 //	@probe-<hash>                                      shows whether a source is the store itself; see apart.go
 //	@archiver-<hash>.json                              what an archiver remembers; see memory.go
+//	@archiver-terms.json                               which replica archived when; see terms.go
 //
 // Only tenants are directories at the root, since a Tempo takes each for one.
 // What is ours there begins with a character that no tenant can have; so do the

@@ -24,8 +24,6 @@ type Options struct {
 	// different ones. Empty: OriginOf(Source), which changes with the host's
 	// name.
 	Origin string
-	// By names this archiver in manifests. Empty: the host's name.
-	By string
 	// Interval is the time between two looks at the source; 0 is 30 s. It
 	// should be well under CompactedRetention.
 	Interval time.Duration
@@ -51,8 +49,10 @@ type Options struct {
 	TempoURL string
 	// Logger hears of what somebody may have to act on; nil is silence.
 	Logger *slog.Logger
-	// Wall is the wall clock, nil for time.Now. It exists for tests.
-	Wall func() time.Time
+
+	// What only tests change; zero is the default.
+	by   string           // names this archiver in manifests: the host's name
+	wall func() time.Time // the wall clock: time.Now
 }
 
 // Embedded says how the source is purged, where it is the appliance's own block store.
@@ -89,8 +89,8 @@ func (o Options) filled() (Options, error) {
 	if o.Origin == "" {
 		o.Origin = OriginOf(o.Source)
 	}
-	if o.By == "" {
-		o.By, _ = os.Hostname() // a manifest without it is no worse
+	if o.by == "" {
+		o.by, _ = os.Hostname() // a manifest without it is as good
 	}
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
@@ -101,8 +101,8 @@ func (o Options) filled() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Wall == nil {
-		o.Wall = time.Now
+	if o.wall == nil {
+		o.wall = time.Now
 	}
 	return o, nil
 }

@@ -45,7 +45,7 @@ func TestS3(t *testing.T) {
 	must(t, err)
 	defer source.Close()
 	second := &bench{t: t, store: open(g.URL("archive/again", ""))}
-	a, err := New(Options{Store: second.store, Source: source, Wall: func() time.Time { return theTime }})
+	a, err := New(Options{Store: second.store, Source: source, wall: func() time.Time { return theTime }})
 	must(t, err)
 	if out, err := a.RunOnce(t.Context(), nil); err != nil || out.Archived != 3 || out.Covered != 1 {
 		t.Fatalf("%+v, %v", out, err)

@@ -72,7 +72,7 @@ func (a *Archiver) prove(ctx context.Context, b *sourceBlock) (bool, error) {
 		a.fail(ctx, CauseCopy, fmt.Errorf("archived block %s is damaged: %s %s", r, d.File, d.What))
 		return false, setMark(ctx, a.opt.Store, markDamaged, r)
 	}
-	a.verified[r] = a.opt.Wall().Unix()
+	a.verified[r] = a.opt.wall().Unix()
 	for _, f := range b.files {
 		sum, err := readSum(ctx, a.opt.Source, ObjectName(b.tenant, b.id, f.Name))
 		if err != nil {

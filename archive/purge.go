@@ -11,15 +11,15 @@ import (
 // source's files were read, and are equal to the manifest. While the archive or
 // the clock is in doubt nothing goes.
 func (a *Archiver) purge(ctx context.Context) {
-	doubt := a.doubt
+	why := a.doubt
 	if a.clock == nil { // nothing was ever read from the store
-		a.update(func(s *Status) { s.Purge.Doubt = doubt })
+		a.update(func(s *Status) { s.Purge.Doubt, s.Purge.Hold = why.text, why.hold })
 		return
 	}
 	// The time is read before the clock is judged, so that no jump comes in between.
-	horizon := a.opt.Wall().Add(-a.opt.Embedded.Retention)
-	if distrust := a.clock.look(); doubt == "" && distrust != "" {
-		doubt = "clock: " + distrust
+	horizon := a.opt.wall().Add(-a.opt.Embedded.Retention)
+	if distrust := a.clock.look(); why.text == "" && distrust != "" {
+		why.text = "clock: " + distrust
 	}
 	var held int
 	var heldBytes int64
@@ -28,10 +28,10 @@ func (a *Archiver) purge(ctx context.Context) {
 			continue
 		}
 		refusedBefore := k.refused > 0 && k.refused < k.looked
-		if doubt == "" && ctx.Err() == nil {
+		if why.text == "" && ctx.Err() == nil {
 			if err := a.purgeBlock(ctx, r, k); err != nil {
 				if errors.Is(err, errStoreInDoubt) {
-					doubt = err.Error()
+					why.text = err.Error()
 				}
 				a.fail(ctx, CausePurge, fmt.Errorf("purge block %s: %w", r, err))
 			}
@@ -42,7 +42,16 @@ func (a *Archiver) purge(ctx context.Context) {
 			heldBytes += k.bytes
 		}
 	}
-	a.update(func(s *Status) { s.Purge.Doubt, s.Purge.HeldBlocks, s.Purge.HeldBytes = doubt, held, heldBytes })
+	a.update(func(s *Status) {
+		s.Purge.Doubt, s.Purge.Hold = why.text, why.hold
+		s.Purge.HeldBlocks, s.Purge.HeldBytes = held, heldBytes
+	})
+}
+
+// doubt says why nothing is purged now; without a text there is none.
+type doubt struct {
+	text string
+	hold Hold // that is the doubt, or ""
 }
 
 // askAgain is after how many scans a block is proven again that could not be

@@ -55,7 +55,7 @@ func (p *appliance) start(change func(*Options)) {
 	p.t.Helper()
 	p.a = p.archiver(func(o *Options) {
 		o.Embedded = &Embedded{Retention: testRetention, Delete: p.delete}
-		o.Wall, o.Interval = p.wall, time.Minute
+		o.wall, o.Interval = p.wall, time.Minute
 		if change != nil {
 			change(o)
 		}

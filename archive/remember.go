@@ -115,7 +115,7 @@ func (a *Archiver) recall(ctx context.Context) error {
 		return err
 	}
 	start := time.Now()
-	a.clock = newClock(a.opt.Wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
+	a.clock = newClock(a.opt.wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
 	a.mu.Lock()
 	m.joinGaps(a.memory.Gaps)
 	if m.ScannedAt.Before(a.memory.ScannedAt) {

@@ -172,7 +172,7 @@ func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
 	defer a.mu.Unlock()
 	k.print = b.print()
 	k.level, k.bytes = b.meta.CompactionLevel, b.bytes
-	k.count(b.meta.EndTime, archivedAt, a.opt.Wall())
+	k.count(b.meta.EndTime, archivedAt, a.opt.wall())
 	switch {
 	case archived:
 		k.state = stateDone
@@ -219,7 +219,7 @@ func (a *Archiver) forgetGone() {
 		if k.state != statePending {
 			continue
 		}
-		now := a.opt.Wall()
+		now := a.opt.wall()
 		a.memory.addGap(Gap{From: now.Add(-time.Since(k.seen)), To: now, Reason: "the block was deleted before it was archived", Tenant: r.tenant, Block: r.block})
 		a.status.Failures[CauseGone]++
 		a.status.LastFailure, a.status.LastFailureAt = fmt.Sprintf("block %s was deleted from the source before it was archived", r), now
@@ -230,7 +230,7 @@ func (a *Archiver) forgetGone() {
 
 // noteScan records that the source was listed whole, and a gap where that was too long ago.
 func (a *Archiver) noteScan(started time.Time) {
-	wall := a.opt.Wall().UTC().Truncate(time.Second)
+	wall := a.opt.wall().UTC().Truncate(time.Second)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	limit := a.opt.CompactedRetention

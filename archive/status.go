@@ -58,6 +58,8 @@ type Status struct {
 type PurgeStatus struct {
 	// Doubt says why nothing at all is purged now; empty when all is well.
 	Doubt string `json:"doubt,omitempty"`
+	// Hold is which of Status.Holds the doubt is, or empty.
+	Hold Hold `json:"hold,omitempty"`
 	// HeldBlocks are older than the retention and still there, for the doubt's
 	// sake, because they are not archived and proven, or because the source
 	// would not delete them.
@@ -120,7 +122,7 @@ func (a *Archiver) Status() Status {
 		s.Purge = &purge
 	}
 	now := time.Now()
-	wall := a.opt.Wall()
+	wall := a.opt.wall()
 	limit := a.opt.CompactedRetention
 	if a.opt.Embedded != nil {
 		limit = a.opt.Embedded.Retention
@@ -187,6 +189,6 @@ func (a *Archiver) fail(ctx context.Context, cause string, err error, attrs ...a
 	a.opt.Logger.Error("archiving did not succeed", append([]any{"cause", cause, "err", err}, attrs...)...)
 	a.update(func(s *Status) {
 		s.Failures[cause]++
-		s.LastFailure, s.LastFailureAt = err.Error(), a.opt.Wall()
+		s.LastFailure, s.LastFailureAt = err.Error(), a.opt.wall()
 	})
 }

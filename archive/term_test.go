@@ -14,7 +14,7 @@ import (
 func (p *appliance) archiverElsewhere(change func(*Options)) *Archiver {
 	p.t.Helper()
 	return p.archiver(func(o *Options) {
-		o.Wall, o.Interval = p.wall, time.Minute
+		o.wall, o.Interval = p.wall, time.Minute
 		if change != nil {
 			change(o)
 		}

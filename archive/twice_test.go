@@ -14,7 +14,7 @@ func TestArchiversAtOnce(t *testing.T) {
 		b := newBench(t, levelZeroDir(t))
 		var wg sync.WaitGroup
 		for i := range 4 {
-			a := b.archiver(func(o *Options) { o.By = fmt.Sprint("archiver ", i) })
+			a := b.archiver(func(o *Options) { o.by = fmt.Sprint("archiver ", i) })
 			wg.Go(func() {
 				out, err := a.RunOnce(t.Context(), nil)
 				if err != nil || out.Failed != 0 {

@@ -241,8 +241,8 @@ func TestTLSConfigMistakes(t *testing.T) {
 		tls       TLS
 		key, want string
 	}{
-		"no key":            {TLS{CertFile: files.CertFile}, "", "both cert_file and key_file"},
-		"client CA alone":   {TLS{ClientCAFile: empty}, "", "needs cert_file"},
+		"no key":            {TLS{CertFile: files.CertFile}, "cert_file", "needs key_file"},
+		"client CA alone":   {TLS{ClientCAFile: empty}, "client_ca_file", "needs cert_file"},
 		"missing":           {TLS{CertFile: "nowhere.pem", KeyFile: files.KeyFile}, "cert_file", "nowhere.pem: no such file"},
 		"a directory":       {TLS{CertFile: files.CertFile, KeyFile: dir}, "key_file", "is a directory"},
 		"switched":          {TLS{CertFile: files.KeyFile, KeyFile: files.CertFile}, "cert_file", "are the files switched?"},

@@ -43,7 +43,7 @@ func TestDamagedBytesCostOnlyTheirBlock(t *testing.T) {
 		if err := os.WriteFile(file, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		q := querierOf(t, New(a.store, Options{}))
+		q := querierOf(t, New(a.store))
 		for _, query := range []string{`{}`, `{ .order.id = 42 } | select(.http.response.status_code, name)`, `{} >> { name =~ "op.*" }`} {
 			got := search(t, q, query)
 			named += len(got.Missing)

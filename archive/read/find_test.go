@@ -17,7 +17,7 @@ import (
 func TestEveryTraceOfTempo27IsFound(t *testing.T) {
 	a := newArchive(t)
 	a.real27(t)
-	q := querierOf(t, New(a.store, Options{}))
+	q := querierOf(t, New(a.store))
 	for i := range 250 {
 		want := []string{fmt.Sprintf("%x", spanID(i, 0)), fmt.Sprintf("%x", spanID(i, 1)), fmt.Sprintf("%x", spanID(i, 2))}
 		if i >= 150 && i < 200 {
@@ -59,7 +59,7 @@ func TestATraceIsPutTogetherOfAllBlocks(t *testing.T) {
 	a.write(t, tenant, makeTrace(1, "a", 1, 2))
 	a.write(t, tenant, makeTrace(1, "b", 3))
 	a.write(t, "other", makeTrace(1, "a", 4))
-	r := New(a.store, Options{})
+	r := New(a.store)
 	q := querierOf(t, r)
 	if got, want := spanIDs(mustFind(t, q, tenant, 1)), spanIDs(makeTrace(1, "a", 0, 1, 2, 3)); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -76,7 +76,7 @@ func TestOnlyCommittedBlocksAreRead(t *testing.T) {
 	a := newArchive(t)
 	id := a.writeBlock(t, tenant, []*tracePB{makeTrace(1, "a", 0)})
 	a.write(t, tenant, makeTrace(2, "a", 0))
-	r := New(a.store, Options{})
+	r := New(a.store)
 	q := querierOf(t, r)
 	if mustFind(t, q, tenant, 1) != nil {
 		t.Error("a block without a manifest is read")
@@ -102,7 +102,8 @@ func expire(r *Reader) { r.tenant(tenant).asOf = time.Time{} }
 func TestAListIsAsNewAsAsked(t *testing.T) {
 	a := newArchive(t)
 	a.write(t, tenant, makeTrace(1, "a", 0))
-	r := New(a.store, Options{Refresh: time.Hour})
+	r := New(a.store)
+	r.listAge = time.Hour
 	before := time.Now()
 	count := func(after time.Time) int {
 		blocks, _, err := r.Blocks(t.Context(), tenant, after)
@@ -121,7 +122,8 @@ func TestAListIsAsNewAsAsked(t *testing.T) {
 func TestABlockPrunedDuringTheSearchIsNotMissing(t *testing.T) {
 	a := newArchive(t)
 	id := a.write(t, tenant, makeTrace(1, "a", 0))
-	r := New(a.store, Options{Refresh: time.Hour})
+	r := New(a.store)
+	r.listAge = time.Hour
 	if blocks, _, err := r.Blocks(t.Context(), tenant, time.Time{}); err != nil || len(blocks) != 1 {
 		t.Fatal(blocks, err)
 	}
@@ -162,7 +164,7 @@ func TestADamagedBlockCostsOnlyItself(t *testing.T) {
 			if err := os.WriteFile(a.file(tenant, bad, file), []byte(damage(string(data))), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			q := querierOf(t, New(a.store, Options{}))
+			q := querierOf(t, New(a.store))
 			answer := find(t, q, tenant, 1)
 			if got := spanIDs(answer.Trace); !slices.Equal(got, spanIDs(makeTrace(1, "a", 1))) {
 				t.Errorf("the other block's spans: %v", got)

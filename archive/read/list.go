@@ -71,7 +71,7 @@ func (r *Reader) refresh(ctx context.Context, tenant string, after time.Time) ([
 		return nil, nil, ctx.Err()
 	}
 	// A list that takes long to read, of a remote store, is kept for longer.
-	if t.asOf.After(after) && time.Since(t.asOf) < max(r.options.Refresh, 10*t.took) {
+	if t.asOf.After(after) && time.Since(t.asOf) < max(r.listAge, 10*t.took) {
 		return t.newest, t.missing, nil
 	}
 	began := time.Now()

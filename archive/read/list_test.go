@@ -46,7 +46,7 @@ func TestTheCatalogSparesManifests(t *testing.T) {
 	}
 	a.write(t, tenant, makeTrace(5, "api", 0)) // since then
 	c := &counter{Store: a.store, opened: map[string]int{}}
-	r := New(c, Options{})
+	r := New(c)
 	q := querierOf(t, r)
 	for _, n := range []int{0, 1, 2, 3, 4, 5, 10, 11} {
 		if mustFind(t, q, tenant, n) == nil {
@@ -74,7 +74,7 @@ func TestADamagedCatalogCostsOnlyTime(t *testing.T) {
 		if err := os.WriteFile(a.path+"/@catalog", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if mustFind(t, querierOf(t, New(a.store, Options{})), tenant, 1) == nil {
+		if mustFind(t, querierOf(t, New(a.store)), tenant, 1) == nil {
 			t.Errorf("with the catalog %q nothing is found", text)
 		}
 	}
@@ -91,7 +91,8 @@ func TestATenantWithoutBlocksReadsNoCatalog(t *testing.T) {
 	}
 	for asked, want := range map[string]int{"nobody": 0, "begun": 1} {
 		c := &counter{Store: a.store, opened: map[string]int{}}
-		r := New(c, Options{Refresh: time.Hour})
+		r := New(c)
+		r.listAge = time.Hour
 		q := querierOf(t, r)
 		for range 3 {
 			if found := mustFind(t, q, asked, 1); found != nil {

@@ -1,7 +1,6 @@
 package read
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,17 +15,14 @@ import (
 	"appliance/internal/readapi"
 )
 
-// Options of a Reader. Zero means the default.
-type Options struct {
-	// Refresh is how old the list of blocks may be; a list that took long to
-	// read may be older, up to ten times what it took. Default 1 s.
-	Refresh time.Duration
-}
+// listAge is how old the list of blocks may be; a list that took long to read may
+// be older, up to ten times what it took.
+const listAge = time.Second
 
 // Reader reads an archive. Its methods may be called at the same time.
 type Reader struct {
 	store   store.Store
-	options Options
+	listAge time.Duration // tests set another
 
 	mu      sync.Mutex
 	tenants map[string]*tenantBlocks
@@ -35,9 +31,8 @@ type Reader struct {
 var _ querier.Archive = (*Reader)(nil)
 
 // New makes a Reader of the archive in st, which stays the caller's to close.
-func New(st store.Store, o Options) *Reader {
-	o.Refresh = cmp.Or(o.Refresh, time.Second)
-	return &Reader{store: st, options: o, tenants: map[string]*tenantBlocks{}}
+func New(st store.Store) *Reader {
+	return &Reader{store: st, listAge: listAge, tenants: map[string]*tenantBlocks{}}
 }
 
 // Blocks implements querier.Archive.

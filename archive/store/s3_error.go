@@ -75,7 +75,7 @@ func full(r minio.ErrorResponse) bool {
 // plainHTTP says of an error that the endpoint does not speak TLS.
 func plainHTTP(err error) bool {
 	var record tls.RecordHeaderError
-	return errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+	return errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // wantsTLS says of an answer to plain HTTP that it came from a port with TLS: they

@@ -33,9 +33,9 @@ Exit code 1 says that there is no such trace; 3 that some blocks could not be re
 	}
 	chosen.add(c, "only blocks that end at this TIME or after it", "only blocks that start at this TIME or before it")
 	return f.command(c, needsStore, reportOutputs, func(ctx context.Context, a *openedArchive, out io.Writer, args []string) error {
-		id, err := readapi.ParseTraceID(args[0])
-		if err != nil || args[0] == "" {
-			return wrongUsage(c, fmt.Errorf("%q is no trace id, which is 1 to 32 hexadecimal digits", args[0]))
+		id, err := traceIDOf(c, args[0])
+		if err != nil {
+			return err
 		}
 		since, until, err := chosen.times(time.Now())
 		if err != nil {
@@ -100,7 +100,7 @@ func (a *openedArchive) askedTenants(ctx context.Context, tenant string) ([]stri
 // querier answers questions from the archive.
 func (a *openedArchive) querier() *querier.Querier {
 	logger, _ := telemetry.NewLogger(a.logLine, "warn", a.conf.Log.Format)
-	return querier.New(querier.Options{Archive: read.New(a.store, read.Options{}), Timeout: commandPatience, Logger: logger})
+	return querier.New(querier.Options{Archive: read.New(a.store), Timeout: commandPatience, Logger: logger})
 }
 
 // commandPatience bounds a question of a command, which a person can end.

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -40,6 +42,29 @@ type asker struct {
 	authorization string // header, empty for none
 	tenant        string // likewise
 	conf          config.Loaded
+}
+
+// completeTenant has --tenant of c completed by those that the appliance knows. A
+// shell is told nothing of what goes wrong.
+func (f *clientFlags) completeTenant(c *cobra.Command) {
+	// there is such a flag
+	_ = c.RegisterFlagCompletionFunc("tenant", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		from, err := f.open(cmd)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		_, s, err := fetchStatus(cmd.Context(), from)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var words []string
+		for _, name := range slices.Sorted(maps.Keys(s.Ledger.Tenants)) {
+			if strings.HasPrefix(name, begun) {
+				words = append(words, name)
+			}
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // open makes an asker of the flags and, where these do not name an appliance, of
@@ -177,11 +202,20 @@ func (c *asker) get(ctx context.Context, path string, most int64, accept ...stri
 	return &answer{resp.StatusCode, resp.Header, body}, nil
 }
 
-// trouble is the error of an answer that is not 200.
+// answerError is an answer that is not 200.
+type answerError struct {
+	status int
+	text   string // of the body
+}
+
+func (e *answerError) Error() string {
+	return fmt.Sprintf("the appliance answers %d %s: %s", e.status, http.StatusText(e.status), e.text)
+}
+
+// trouble is the *answerError of an answer that is not 200.
 func (a *answer) trouble() error {
 	if a.status == http.StatusOK {
 		return nil
 	}
-	text := strings.TrimSpace(string(a.body[:min(len(a.body), 1000)]))
-	return fmt.Errorf("the appliance answers %d %s: %s", a.status, http.StatusText(a.status), text)
+	return &answerError{a.status, strings.TrimSpace(string(a.body[:min(len(a.body), 1000)]))}
 }

@@ -94,7 +94,7 @@ func (d *doctor) checkTrace(ctx context.Context) {
 		case found != nil:
 			d.say(check, fine, "", "%x was sent to %s, and found after %s", id, to, took)
 			return
-		case err != nil && strings.Contains(err.Error(), "501"):
+		case unreadable(err):
 			d.say(check, warning, "Set tempo.query_url to read through the appliance.", "%x was taken, and cannot be read back: there is no Tempo to read from", id)
 			return
 		case took > readBack || ctx.Err() != nil:
@@ -106,6 +106,12 @@ func (d *doctor) checkTrace(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// unreadable says of an error that the appliance has nothing to read traces from.
+func unreadable(err error) bool {
+	said, ok := errors.AsType[*answerError](err)
+	return ok && said.status == http.StatusNotImplemented
 }
 
 // probeTrace is a trace of one span that every sampler of ours keeps.

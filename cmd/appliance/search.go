@@ -43,6 +43,7 @@ Exit code 3 says that not everything could be searched, so that traces may be mi
 	reach.add(c)
 	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
 	c.Flags().IntVar(&limit, "limit", readapi.DefaultLimit, fmt.Sprintf("most traces to print, up to %d", readapi.MaxLimit))
+	reach.completeTenant(c)
 	output := addOutputFlag(c, listOutputs)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		output, err := output()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -14,7 +13,6 @@ import (
 )
 
 func newTailExplainCommand() *cobra.Command {
-	var output string
 	c := &cobra.Command{
 		Use:   "explain TRACE_ID",
 		Short: "Say which rule decided on a trace, and when",
@@ -22,36 +20,34 @@ func newTailExplainCommand() *cobra.Command {
 appliance that is running. They are there for tail.remember at least.`,
 		Example: `  appliance tail explain 4bf92f3577b34da6a3ce929d0e0e4736`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			const try = "Try: appliance tail explain --help"
-			id, err := hex.DecodeString(args[0])
-			if err != nil || len(id) != 16 {
-				return &usageError{fmt.Errorf("%q is not a trace id of 32 hexadecimal digits", args[0]), try}
-			}
-			if output != "text" && output != "json" {
-				return &usageError{fmt.Errorf("--output %q is neither text nor json", output), try}
-			}
-			conf, err := loadConfig(cmd)
-			if err != nil {
-				return err
-			}
-			found, err := tail.Explain(nil, serve.TailDir(conf), [16]byte(id))
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				if found == nil {
-					found = []tail.Explanation{}
-				}
-				return enc.Encode(found)
-			}
-			writeVerdicts(cmd.OutOrStdout(), args[0], found)
-			return nil
-		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		id, err := traceIDOf(cmd, args[0])
+		if err != nil {
+			return err
+		}
+		conf, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		found, err := tail.Explain(nil, serve.TailDir(conf), id)
+		if err != nil {
+			return err
+		}
+		if format == "json" {
+			if found == nil {
+				found = []tail.Explanation{}
+			}
+			return writeJSON(cmd.OutOrStdout(), found)
+		}
+		writeVerdicts(cmd.OutOrStdout(), hex.EncodeToString(id[:]), found)
+		return nil
+	}
 	return addConfigFlags(c)
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +29,7 @@ type trialResult struct {
 }
 
 func newTailTestCommand() *cobra.Command {
-	var since, output string
+	var since string
 	c := &cobra.Command{
 		Use:   "test",
 		Short: "Say what the rules would have kept of what is stored",
@@ -39,39 +38,37 @@ began within --since, by the first rule that matches each. Nothing is changed. W
 force, left out is not there to be counted. A rate is taken for spans that come evenly over the time.`,
 		Example: `  appliance tail test --config new.yaml --since 1h`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			const try = "Try: appliance tail test --help"
-			within, err := config.ParseDuration(since)
-			if err != nil || within <= 0 {
-				return &usageError{fmt.Errorf("--since %q is not a duration such as 1h", since), try}
-			}
-			if output != "text" && output != "json" {
-				return &usageError{fmt.Errorf("--output %q is neither text nor json", output), try}
-			}
-			conf, err := loadConfig(cmd)
-			if err == nil {
-				err = serve.CheckTail(conf)
-			}
-			if err != nil {
-				return err
-			}
-			if len(conf.Tail.Rules) == 0 {
-				return &usageError{errors.New("there are no rules: tail.rules is empty"), try}
-			}
-			result, err := tryRules(cmd.Context(), conf, time.Now().Add(-within))
-			if err != nil {
-				return err
-			}
-			if output == "json" {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(result)
-			}
-			return writeTrial(cmd.OutOrStdout(), result)
-		},
 	}
 	c.Flags().StringVar(&since, "since", "1h", "look at traces that began within this time")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	output := addOutputFlag(c, reportOutputs)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		format, err := output()
+		if err != nil {
+			return err
+		}
+		within, err := config.ParseDuration(since)
+		if err != nil || within <= 0 {
+			return wrongUsage(cmd, fmt.Errorf("--since %q is not a duration such as 1h", since))
+		}
+		conf, err := loadConfig(cmd)
+		if err == nil {
+			err = serve.CheckTail(conf)
+		}
+		if err != nil {
+			return err
+		}
+		if len(conf.Tail.Rules) == 0 {
+			return wrongUsage(cmd, errors.New("there are no rules: tail.rules is empty"))
+		}
+		result, err := tryRules(cmd.Context(), conf, time.Now().Add(-within))
+		if err != nil {
+			return err
+		}
+		if format == "json" {
+			return writeJSON(cmd.OutOrStdout(), result)
+		}
+		return writeTrial(cmd.OutOrStdout(), result)
+	}
 	return addConfigFlags(c)
 }
 

@@ -36,15 +36,16 @@ Exit code 1 says that there is no such trace; 3 that it may lack spans.`,
 	}
 	reach.add(c)
 	c.Flags().StringVar(&tenant, "tenant", "", "tenant that has the trace, where there are several")
+	reach.completeTenant(c)
 	output := addOutputFlag(c, reportOutputs)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		output, err := output()
 		if err != nil {
 			return err
 		}
-		id, err := readapi.ParseTraceID(args[0])
-		if err != nil || args[0] == "" {
-			return wrongUsage(cmd, fmt.Errorf("%q is not a trace id, which is 1 to 32 hexadecimal digits", args[0]))
+		id, err := traceIDOf(cmd, args[0])
+		if err != nil {
+			return err
 		}
 		from, err := reach.open(cmd)
 		if err != nil {
@@ -100,4 +101,13 @@ func (c *asker) trace(ctx context.Context, id [16]byte) (found *tempopb.Trace, m
 		return nil, "", fmt.Errorf("read the trace that %s has sent: %w", c.base, err)
 	}
 	return found, missing, nil
+}
+
+// traceIDOf reads the argument TRACE_ID; one of fewer than 32 digits has zeros in
+// front.
+func traceIDOf(c *cobra.Command, text string) (id [16]byte, err error) {
+	if id, err = readapi.ParseTraceID(text); err != nil || text == "" {
+		return id, wrongUsage(c, fmt.Errorf("%q is not a trace id, which is 1 to 32 hexadecimal digits", text))
+	}
+	return id, nil
 }

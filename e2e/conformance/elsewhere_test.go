@@ -28,7 +28,7 @@ func TestElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := tempo.NewEngine(tempo.EngineOptions{URL: func() (*url.URL, error) { return base, nil }})
+	engine := tempo.NewEngine(func() (*url.URL, error) { return base, nil })
 	defer engine.Close()
 	lines := chosenLines(t)
 	t.Run("alone", func(t *testing.T) {

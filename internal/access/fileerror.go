@@ -16,11 +16,16 @@ import (
 // FileError says which of the files of TLS, tokens and users is of no use, and why.
 type FileError struct {
 	Key  string // cert_file, key_file, client_ca_file, bearer_token_file or basic_auth_file
-	Path string
+	Path string // empty where the file is not what is wrong
 	Err  error
 }
 
-func (e *FileError) Error() string { return fmt.Sprintf("%s %s: %v", e.Key, e.Path, e.Err) }
+func (e *FileError) Error() string {
+	if e.Path == "" {
+		return e.Key + " " + e.Err.Error()
+	}
+	return fmt.Sprintf("%s %s: %v", e.Key, e.Path, e.Err)
+}
 func (e *FileError) Unwrap() error { return e.Err }
 
 // maxSecretBytes bounds what is read of such a file: a bundle of all public CAs has

@@ -19,13 +19,15 @@ type TLS struct {
 // Enabled says that HTTPS is served.
 func (t TLS) Enabled() bool { return t.CertFile != "" }
 
-// Validate says which file is missing.
+// Validate says by a FileError which file needs another that is not named.
 func (t TLS) Validate() error {
 	switch {
-	case (t.CertFile == "") != (t.KeyFile == ""):
-		return errors.New("tls needs both cert_file and key_file")
-	case t.ClientCAFile != "" && !t.Enabled():
-		return errors.New("tls client_ca_file needs cert_file and key_file")
+	case t.CertFile != "" && t.KeyFile == "":
+		return &FileError{Key: "cert_file", Err: errors.New("needs key_file as well")}
+	case t.CertFile == "" && t.KeyFile != "":
+		return &FileError{Key: "key_file", Err: errors.New("needs cert_file as well")}
+	case t.CertFile == "" && t.ClientCAFile != "":
+		return &FileError{Key: "client_ca_file", Err: errors.New("needs cert_file and key_file as well")}
 	}
 	return nil
 }
@@ -33,10 +35,10 @@ func (t TLS) Validate() error {
 // Config reads the files, and again when they change, looking at most once an
 // interval. onError is told why the old ones stay, onOutOfDate of a certificate
 // that clients refuse; both are told by a FileError, as is the caller of what
-// cannot be read now. It returns nil for plain HTTP.
+// cannot be read now, or needs another. It returns nil for plain HTTP.
 func (t TLS) Config(interval time.Duration, onError, onOutOfDate func(error)) (*tls.Config, error) {
-	if !t.Enabled() {
-		return nil, nil
+	if err := t.Validate(); err != nil || !t.Enabled() {
+		return nil, err
 	}
 	files := &Files[*tls.Config]{
 		paths:    []string{t.CertFile, t.KeyFile},

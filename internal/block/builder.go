@@ -21,10 +21,6 @@ type BuilderOptions struct {
 	Tenant  string
 	BlockID string // a UUID
 
-	// SortBytes is the memory for spans that are not sorted yet; their order
-	// takes up to half as much besides. A block whose spans fit is made without
-	// a file for sorting. Default 4 MiB.
-	SortBytes int
 	// RowGroupBytes is about how much memory the encoded pages and the
 	// dictionaries of a row group may take. Default 8 MiB.
 	RowGroupBytes int
@@ -32,12 +28,9 @@ type BuilderOptions struct {
 	// trace. A trace is found faster in small pages, large ones compress
 	// better. Default 4096.
 	PageSpans int
-	// MaxTraceBytes bounds the memory for one trace: its spans as they are on
-	// the wire, and 300 bytes for each. Default 8 MiB.
-	MaxTraceBytes int
-	// Overflow gets the spans of traces beyond MaxTraceBytes, as records that
-	// another Builder takes, and must not keep them. Without it such a trace
-	// fails the block.
+	// Overflow gets the spans of traces that take more than 8 MiB, as they are on
+	// the wire with 300 bytes for each, as records that another Builder takes, and
+	// must not keep them. Without it such a trace fails the block.
 	Overflow func(record []byte) error
 
 	// Memory is where buffers come from. Default: the system.
@@ -50,6 +43,12 @@ type BuilderOptions struct {
 
 	CompactionLevel   int // for meta.json
 	ReplicationFactor int // for meta.json; TraceQL metrics of Tempo read 1 alone, its search 0
+
+	// What only tests change; zero is the default.
+	// of memory for spans that are not sorted yet: 4 MiB; their order takes up to
+	// half as much besides. A block whose spans fit needs no file for sorting
+	sortBytes     int
+	maxTraceBytes int // of memory for one trace: 8 MiB
 }
 
 const (
@@ -69,8 +68,8 @@ func (o BuilderOptions) withDefaults() BuilderOptions {
 		field *int
 		value int
 	}{
-		{&o.SortBytes, defaultSortBytes}, {&o.RowGroupBytes, defaultRowGroupBytes}, {&o.PageSpans, defaultPageSpans},
-		{&o.MaxTraceBytes, defaultMaxTraceBytes},
+		{&o.sortBytes, defaultSortBytes}, {&o.RowGroupBytes, defaultRowGroupBytes}, {&o.PageSpans, defaultPageSpans},
+		{&o.maxTraceBytes, defaultMaxTraceBytes},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -123,7 +122,7 @@ func NewBuilder(opts BuilderOptions) (*Builder, error) {
 	}
 	b := &Builder{opts: o, dir: dir}
 	b.ingest = newIngest(o.DigestKey)
-	b.ingest.sorter = newSorter(o.FS, filepath.Join(b.dir, sortName), o.SortBytes)
+	b.ingest.sorter = newSorter(o.FS, filepath.Join(b.dir, sortName), o.sortBytes)
 	return b, nil
 }
 

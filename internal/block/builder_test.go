@@ -103,10 +103,10 @@ func TestBlockIsWhatWasAdded(t *testing.T) {
 		want := expected(t, batches, false)
 		for name, opts := range map[string]BuilderOptions{
 			"in memory":         {},
-			"sorted in a file":  {SortBytes: 4 << 10},
+			"sorted in a file":  {sortBytes: 4 << 10},
 			"small pages":       {PageSpans: 7},
 			"small row groups":  {PageSpans: 50, RowGroupBytes: 1},
-			"all of it, slower": {SortBytes: 10 << 10, PageSpans: 20, RowGroupBytes: 20_000},
+			"all of it, slower": {sortBytes: 10 << 10, PageSpans: 20, RowGroupBytes: 20_000},
 		} {
 			dir, _, _ := build(t, records, opts)
 			if t.Failed() {

@@ -128,7 +128,7 @@ func TestGiantTrace(t *testing.T) {
 	}
 	records := blocktest.Records(1, batches)
 	var rest [][]byte
-	opts := BuilderOptions{MaxTraceBytes: 20_000, SortBytes: 50_000, KeepCopies: true, DigestKey: 5}
+	opts := BuilderOptions{maxTraceBytes: 20_000, sortBytes: 50_000, KeepCopies: true, DigestKey: 5}
 	total, blocks := Digest{}, 0
 	for next := records; len(next) > 0; blocks++ {
 		rest = nil
@@ -166,7 +166,7 @@ func TestGiantTrace(t *testing.T) {
 
 // buildOn builds a block on fsys, and says whether it is finished.
 func buildOn(t *testing.T, fsys *crashfs.FS, records [][]byte) error {
-	b, err := NewBuilder(BuilderOptions{FS: fsys, Dir: "blocks", Tenant: "single-tenant", BlockID: testBlockID, SortBytes: 20_000, PageSpans: 100, RowGroupBytes: 1})
+	b, err := NewBuilder(BuilderOptions{FS: fsys, Dir: "blocks", Tenant: "single-tenant", BlockID: testBlockID, sortBytes: 20_000, PageSpans: 100, RowGroupBytes: 1})
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func TestCompactBlocks(t *testing.T) {
 	for name, records := range map[string][][]byte{
 		"load": loadRecords(3000), "random": blocktest.Records(2, blocktest.Random(2, 100)),
 	} {
-		opts := BuilderOptions{PageSpans: 100, RowGroupBytes: 100_000, SortBytes: 100_000, DigestKey: 3, KeepCopies: true}
+		opts := BuilderOptions{PageSpans: 100, RowGroupBytes: 100_000, sortBytes: 100_000, DigestKey: 3, KeepCopies: true}
 		dir, _, want := build(t, records, opts)
 		b := newTestBuilder(t, opts)
 		// No span finds room for its attributes.

@@ -10,7 +10,7 @@ import (
 
 func digestOf(t *testing.T, records [][]byte, key uint64) Digest {
 	t.Helper()
-	_, _, stats := build(t, records, BuilderOptions{FS: crashfs.New(), Dir: "blocks", KeepCopies: true, DigestKey: key, SortBytes: 1 << 20})
+	_, _, stats := build(t, records, BuilderOptions{FS: crashfs.New(), Dir: "blocks", KeepCopies: true, DigestKey: key, sortBytes: 1 << 20})
 	return stats.Digest
 }
 

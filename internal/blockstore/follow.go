@@ -13,7 +13,8 @@ const (
 	readPause = time.Second
 	readTries = 5 // of a record that the disk does not give, before those behind it
 	idle      = time.Hour
-	maxLive   = 1 << 20 // records that wait; more stay unread, and are not found by queries
+	cutBytes  = 256 << 20 // of the spool, of which one block is made at most
+	maxLive   = 1 << 20   // records that wait; more stay unread, and are not found by queries
 )
 
 // follow reads the spool behind its head into parts, and closes those that are
@@ -63,7 +64,7 @@ func (s *Store) take(e spool.Entry) {
 	s.mu.Lock()
 	s.liveRecords++
 	s.mu.Unlock()
-	if size := p.Size(); size.Spans >= s.opt.CutSpans || size.Bytes >= s.opt.CutBytes {
+	if size := p.Size(); size.Spans >= s.opt.CutSpans || size.Bytes >= cutBytes {
 		s.mu.Lock()
 		s.close(p)
 		s.mu.Unlock()

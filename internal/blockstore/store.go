@@ -34,11 +34,9 @@ type Options struct {
 	// CutAfter is how long the oldest span of a block waits for others.
 	// Default 10 s.
 	CutAfter time.Duration
-	// CutSpans and CutBytes bound what one block is made of, in spans and in
-	// bytes of the spool. A single record may be larger. Default 400,000 and
-	// 256 MiB.
+	// CutSpans bounds what one block is made of, beside 256 MiB of the spool. A
+	// single record may be larger. Default 400,000.
 	CutSpans int
-	CutBytes int64
 	// MergeAfter is how long a block is left alone before it is merged with the
 	// others of its time, and how much time a merged block is to have. Default 5
 	// minutes.
@@ -63,9 +61,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CutSpans == 0 {
 		o.CutSpans = 400_000
-	}
-	if o.CutBytes == 0 {
-		o.CutBytes = 256 << 20
 	}
 	if o.MergeAfter == 0 {
 		o.MergeAfter = 5 * time.Minute

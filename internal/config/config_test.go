@@ -102,7 +102,6 @@ func TestAllMistakesAreReportedAtOnce(t *testing.T) {
 				`c.yaml:1:28: receiver.max_body_bytes: "x" is not a size; write it like 16MiB`,
 				`APPLIANCE_SPOOL_MAX_BYTES: "x" is not a size; write it like 16MiB`,
 			}},
-		{"pairs of files", "receiver: {tls: {cert_file: a}}\n", nil, nil, []string{`c.yaml:1:29: receiver.tls.cert_file: needs key_file as well`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, c.yaml, c.env, c.flags)

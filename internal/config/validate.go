@@ -68,24 +68,8 @@ func (l *Loaded) validate() error {
 		address("receiver.grpc_listen", c.Receiver.GRPCListen)
 	}
 	address("http.listen", c.HTTP.Listen)
-	// What the receiver itself needs is said by the receiver; see receiver.Config.
-	for _, p := range []struct {
-		port string
-		TLS
-	}{{"receiver", c.Receiver.TLS}, {"http", c.HTTP.TLS}} {
-		port, t := p.port, p.TLS
-		if !l.Known(port+".tls.cert_file", port+".tls.key_file") {
-			continue
-		}
-		switch {
-		case t.CertFile != "" && t.KeyFile == "":
-			bad(port+".tls.cert_file", "needs key_file as well")
-		case t.CertFile == "" && t.KeyFile != "":
-			bad(port+".tls.key_file", "needs cert_file as well")
-		case t.CertFile == "" && t.ClientCAFile != "":
-			bad(port+".tls.client_ca_file", "needs cert_file and key_file as well")
-		}
-	}
+	// What the receiver and its TLS need themselves is said by those; see
+	// receiver.Config and access.TLS.
 	for _, path := range c.HTTP.Auth.OpenPaths {
 		oneOf("http.auth.open_paths", path, "/ready", "/healthz", "/metrics")
 	}

@@ -23,7 +23,7 @@ func BenchmarkAppend(b *testing.B) {
 // worth.
 func BenchmarkWithout(b *testing.B) {
 	for name, opts := range map[string]Options{
-		"nothing": {}, "wait": {MaxGroupWait: -1}, "spare": {NoSpare: true},
+		"nothing": {}, "wait": {maxGroupWait: -1}, "spare": {NoSpare: true},
 	} {
 		for _, appenders := range []int{1, 16, 64} {
 			b.Run(fmt.Sprintf("without=%s/appenders=%d", name, appenders), func(b *testing.B) {

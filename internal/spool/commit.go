@@ -12,7 +12,7 @@ func (s *Spool) write() {
 	want, wait := 0, time.Duration(0)
 	var bufs [][]byte
 	for {
-		waiting := s.queue.take(s.opts.MaxGroupBytes, want, wait)
+		waiting := s.queue.take(s.opts.maxGroupBytes, want, wait)
 		if waiting == nil {
 			break
 		}
@@ -30,7 +30,7 @@ func (s *Spool) write() {
 			waiting = waiting[n:]
 		}
 		s.prepareSpare()
-		wait = min(time.Since(start), s.opts.MaxGroupWait)
+		wait = min(time.Since(start), s.opts.maxGroupWait)
 	}
 	if s.active != nil {
 		s.seal()

@@ -285,7 +285,7 @@ func TestSegmentIdentity(t *testing.T) {
 
 func TestQuarantineIsBounded(t *testing.T) {
 	fsys := crashfs.New()
-	opts := Options{FS: fsys, SegmentBytes: 4 << 10, QuarantineBytes: 3000}
+	opts := Options{FS: fsys, SegmentBytes: 4 << 10, quarantineBytes: 3000}
 	s, err := Open("/spool", opts)
 	must(t, err)
 	for range 12 {
@@ -309,7 +309,7 @@ func TestQuarantineIsBounded(t *testing.T) {
 		t.Errorf("read damaged records: %v", got)
 	}
 	st := s.Status()
-	if st.Lost.Records < 6 || st.QuarantinedBytes > opts.QuarantineBytes || st.QuarantinedFiles != 1 {
+	if st.Lost.Records < 6 || st.QuarantinedBytes > opts.quarantineBytes || st.QuarantinedFiles != 1 {
 		t.Errorf("status %+v", st)
 	}
 }

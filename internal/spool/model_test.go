@@ -185,7 +185,7 @@ func (m *model) script() error {
 	return first
 }
 
-var smallSegments = Options{NoSpare: true, SegmentBytes: 4 << 10, CheckpointEvery: -1, QuarantineBytes: 1 << 20}
+var smallSegments = Options{NoSpare: true, SegmentBytes: 4 << 10, CheckpointEvery: -1, quarantineBytes: 1 << 20}
 
 // The machine dies at every single step of a spool's life.
 func TestPowerCutAtEveryStep(t *testing.T) {

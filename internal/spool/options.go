@@ -16,28 +16,25 @@ type Options struct {
 	// SegmentBytes is the size of a segment, preallocated. Default 64 MiB, at most
 	// 1 GiB and a quarter of MaxBytes. A larger record gets a segment of its own.
 	SegmentBytes int64
-	// MaxGroupBytes bounds what is written and synced at once. Default 4 MiB; a
-	// larger record goes alone.
-	MaxGroupBytes int64
-	// MaxGroupWait bounds how long a group waits to become as large as the one
-	// before. Default 2 ms; it never waits longer than a commit takes, and not at
-	// all for a lone appender. Negative: never.
-	MaxGroupWait time.Duration
 	// CheckpointEvery bounds how often releases are made durable. Default 1 s;
 	// negative: at each Release.
 	CheckpointEvery time.Duration
 	// NoSpare leaves out preparing the next segment. Preparing makes syncs faster
 	// and writes every byte of the disk twice.
 	NoSpare bool
-	// QuarantineBytes bounds the copies of damaged data. Default 64 MiB.
-	QuarantineBytes int64
 	// Logger gets what is damaged or cannot be written. Default: discarded.
 	Logger *slog.Logger
 	// FS is where the directory is. Default durable.OS.
 	FS durable.FS
 
-	now  func() time.Time
-	salt func() uint64
+	// What only tests change; zero is the default.
+	maxGroupBytes int64 // written and synced at once: 4 MiB; a larger record goes alone
+	// for a group to become as large as the one before: 2 ms, never longer than a
+	// commit takes, and not at all for a lone appender. Negative: never
+	maxGroupWait    time.Duration
+	quarantineBytes int64 // of copies of damaged data: 64 MiB
+	now             func() time.Time
+	salt            func() uint64
 }
 
 // Traces tell what users do: they are not for everybody on the machine.
@@ -57,9 +54,9 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxBytes, 4<<30)
 	def(&o.SegmentBytes, 64<<20)
 	o.SegmentBytes = min(o.SegmentBytes, maxSegment, max(o.MaxBytes/4, minSegment))
-	def(&o.MaxGroupBytes, 4<<20)
-	def(&o.QuarantineBytes, 64<<20)
-	def((*int64)(&o.MaxGroupWait), int64(2*time.Millisecond))
+	def(&o.maxGroupBytes, 4<<20)
+	def(&o.quarantineBytes, 64<<20)
+	def((*int64)(&o.maxGroupWait), int64(2*time.Millisecond))
 	def((*int64)(&o.CheckpointEvery), int64(time.Second))
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

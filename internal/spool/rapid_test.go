@@ -18,9 +18,9 @@ func TestRandomLives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		opts := Options{
 			SegmentBytes:    rapid.SampledFrom([]int64{4 << 10, 8 << 10, 32 << 10}).Draw(t, "segment"),
-			MaxGroupBytes:   rapid.SampledFrom([]int64{1, 2000, 4 << 20}).Draw(t, "group"),
+			maxGroupBytes:   rapid.SampledFrom([]int64{1, 2000, 4 << 20}).Draw(t, "group"),
 			CheckpointEvery: rapid.SampledFrom([]time.Duration{-1, time.Hour}).Draw(t, "checkpoint"),
-			QuarantineBytes: 64 << 10,
+			quarantineBytes: 64 << 10,
 			NoSpare:         rapid.Bool().Draw(t, "no spare"),
 		}
 		m, err := newModel(opts)

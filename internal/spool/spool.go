@@ -54,7 +54,7 @@ type Spool struct {
 
 // Open opens the spool in dir, which is made if it is missing, and repairs what
 // a crash left: a torn tail is cut off, the segment it is in is sealed. The
-// caller holds the lock of the directory. A full disk is no reason for an
+// caller holds the lock of the directory. A full disk is not a reason for an
 // error, nor is a segment that cannot be read: it is left alone and counted,
 // and the next Open tries again. A directory that cannot be written to is one.
 func Open(dir string, opts Options) (*Spool, error) {
@@ -73,7 +73,7 @@ func Open(dir string, opts Options) (*Spool, error) {
 		opts:       opts,
 		dir:        dir,
 		log:        opts.Logger,
-		quarantine: quarantine{opts.FS, filepath.Join(dir, quarantineName), opts.QuarantineBytes},
+		quarantine: quarantine{opts.FS, filepath.Join(dir, quarantineName), opts.quarantineBytes},
 		queue:      newQueue(),
 		stopped:    make(chan struct{}),
 		segments:   inv.segments,

@@ -116,7 +116,7 @@ func TestNextWaitsForMore(t *testing.T) {
 
 func TestLoneAppenderNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := Open("/spool", Options{FS: crashfs.New(), SegmentBytes: 8 << 10, MaxGroupWait: time.Hour})
+		s, err := Open("/spool", Options{FS: crashfs.New(), SegmentBytes: 8 << 10, maxGroupWait: time.Hour})
 		must(t, err)
 		defer s.Close()
 		start := time.Now()

@@ -1,7 +1,6 @@
 package tempo
 
 import (
-	"crypto/tls"
 	"net/http"
 	"net/url"
 	"time"
@@ -10,27 +9,13 @@ import (
 )
 
 const (
-	// defaultTimeout bounds a request whose context has no deadline: that of a
+	// askPatience bounds a request whose context has no deadline: that of a
 	// streaming search.
-	defaultTimeout = 5 * time.Minute
-	// defaultMaxAnswer is how many bytes of an answer are taken into memory.
-	defaultMaxAnswer = 64 << 20
+	askPatience = 5 * time.Minute
+	// maxAnswer is how many bytes of an answer, decompressed, are taken into
+	// memory. A larger answer is an error.
+	maxAnswer = 64 << 20
 )
-
-// EngineOptions of an Engine.
-type EngineOptions struct {
-	// URL returns the base of Tempo's HTTP API, such as http://tempo:3200 or
-	// https://user:password@gateway/tempo, or an error while there is none. It
-	// is asked for each request.
-	URL func() (*url.URL, error)
-	// TLS is for https. nil: the certificates of the system.
-	TLS *tls.Config
-	// Timeout bounds a request whose context has no deadline. 0: five minutes.
-	Timeout time.Duration
-	// MaxAnswer is how many bytes of an answer, decompressed, are taken into
-	// memory. 0: 64 MiB. A larger answer is an error.
-	MaxAnswer int64
-}
 
 // Engine asks a Tempo elsewhere over its HTTP API.
 //
@@ -41,24 +26,21 @@ type EngineOptions struct {
 // what came lately. It finds any traces up to the limit of a search, which are
 // then ordered; the hint most_recent=true asks it for the newest.
 type Engine struct {
-	options EngineOptions
-	client  *http.Client
+	url       func() (*url.URL, error)
+	maxAnswer int64 // tests set a smaller one
+	client    *http.Client
 }
 
 var _ readapi.Engine = (*Engine)(nil)
 
-// NewEngine makes an Engine. Close frees its connections.
-func NewEngine(o EngineOptions) *Engine {
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.MaxAnswer == 0 {
-		o.MaxAnswer = defaultMaxAnswer
-	}
-	return &Engine{options: o, client: &http.Client{
+// NewEngine makes an Engine of the Tempo at base, which returns the URL of its
+// HTTP API, such as http://tempo:3200 or https://user:password@gateway/tempo, or
+// an error while there is none. It is asked for each request. Close frees the
+// Engine's connections.
+func NewEngine(base func() (*url.URL, error)) *Engine {
+	return &Engine{url: base, maxAnswer: maxAnswer, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			TLSClientConfig:     o.TLS,
 			ForceAttemptHTTP2:   true,
 			MaxIdleConnsPerHost: 32,
 			IdleConnTimeout:     30 * time.Second,

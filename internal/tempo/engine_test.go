@@ -25,9 +25,8 @@ func engineAt(t *testing.T, base string) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewEngine(EngineOptions{
-		URL: func() (*url.URL, error) { return u, nil }, MaxAnswer: 1 << 10,
-	})
+	e := NewEngine(func() (*url.URL, error) { return u, nil })
+	e.maxAnswer = 1 << 10
 	t.Cleanup(func() { _ = e.Close() })
 	return e
 }
@@ -126,9 +125,7 @@ func TestATempoThatIsNotThere(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	gone := server.URL
 	server.Close()
-	nowhere := NewEngine(
-		EngineOptions{URL: func() (*url.URL, error) { return nil, errors.New("no service tempo") }},
-	)
+	nowhere := NewEngine(func() (*url.URL, error) { return nil, errors.New("no service tempo") })
 	for words, e := range map[string]*Engine{"no service tempo": nowhere, "refused": engineAt(t, gone)} {
 		for asked, err := range everyQuestion(t.Context(), t, e) {
 			if !errors.Is(err, readapi.ErrUnavailable) || !strings.Contains(err.Error(), words) {
@@ -159,7 +156,7 @@ func TestATempoThatHangs(t *testing.T) {
 			ctx  context.Context
 			took time.Duration
 			want error
-		}{{deadline, time.Second, readapi.ErrUnavailable}, {t.Context(), defaultTimeout, readapi.ErrUnavailable}, {left, 0, context.Canceled}} {
+		}{{deadline, time.Second, readapi.ErrUnavailable}, {t.Context(), askPatience, readapi.ErrUnavailable}, {left, 0, context.Canceled}} {
 			began := time.Now()
 			_, err := e.Tags(c.ctx, readapi.TagsRequest{})
 			if took := time.Since(began); !errors.Is(err, c.want) || took != c.took {

@@ -25,7 +25,7 @@ func (e *Engine) get(
 ) error {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, e.options.Timeout)
+		ctx, cancel = context.WithTimeout(ctx, askPatience)
 		defer cancel()
 	}
 	req, err := e.request(ctx, tenant, path, q)
@@ -41,13 +41,13 @@ func (e *Engine) get(
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		return &refusal{path: path, status: resp.StatusCode, text: strings.TrimSpace(string(text))}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, e.options.MaxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, e.maxAnswer+1))
 	if err != nil {
 		return notAnswered(ctx, fmt.Errorf("read its answer: %w", err))
 	}
-	if int64(len(body)) > e.options.MaxAnswer {
+	if int64(len(body)) > e.maxAnswer {
 		return &readapi.BadRequest{Why: fmt.Sprintf(
-			"Tempo's answer is larger than %d bytes; ask for less", e.options.MaxAnswer)}
+			"Tempo's answer is larger than %d bytes; ask for less", e.maxAnswer)}
 	}
 	if err := decode(resp.Header.Get("Content-Type"), body, into); err != nil {
 		return unavailable(err)
@@ -58,7 +58,7 @@ func (e *Engine) get(
 func (e *Engine) request(
 	ctx context.Context, tenant, path string, q url.Values,
 ) (*http.Request, error) {
-	base, err := e.options.URL()
+	base, err := e.url()
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type archiving struct {
 	unpruned atomic.Pointer[string] // why nothing is pruned now
 }
 
-// openArchive opens the store. A remote store that does not answer is no error:
+// openArchive opens the store. A remote store that does not answer is not an error:
 // spans are kept meanwhile, and nothing is purged.
 func (a *appliance) openArchive(ctx context.Context) error {
 	c := a.conf.Archive
@@ -62,7 +62,7 @@ func ArchiveURL(conf config.Loaded) string {
 }
 
 // checkArchive names the keys that say where the archive and its source are and
-// are no URL of either.
+// are not URLs of either.
 func checkArchive(conf config.Loaded) error {
 	var errs []error
 	for _, k := range []struct{ path, url string }{{"archive.store", conf.Archive.Store}, {"archive.source", conf.Archive.Source}} {
@@ -216,5 +216,5 @@ func (a *archiving) reader() querier.Archive {
 	if a.store == nil {
 		return nil
 	}
-	return read.New(a.store, read.Options{})
+	return read.New(a.store)
 }

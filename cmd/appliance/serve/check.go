@@ -23,7 +23,9 @@ func Check(conf config.Loaded) error {
 // CheckKeys says what is wrong whatever the machine is.
 func CheckKeys(conf config.Loaded) error {
 	_, _, sampling := SamplerConfig(conf)
-	errs := []error{conf.CheckServe(), checkArchive(conf), sampling, checkReceiver(conf), checkRemoteWrite(conf)}
+	errs := []error{
+		conf.CheckServe(), checkArchive(conf), sampling, checkReceiver(conf), checkPairs(conf), checkRemoteWrite(conf),
+	}
 	if conf.Known("tail.rules") {
 		errs = append(errs, CheckTail(conf))
 	}
@@ -61,6 +63,20 @@ func eachError(err error, replace func(error) error) error {
 	return errors.Join(all...)
 }
 
+// checkPairs says which file of TLS needs another that is not named.
+func checkPairs(conf config.Loaded) error {
+	var errs []error
+	for _, port := range []struct {
+		group string
+		access.TLS
+	}{{"receiver.tls.", receiverConfig(conf).TLS}, {"http.tls.", readTLS(conf)}} {
+		if conf.Known(port.group+"cert_file", port.group+"key_file") {
+			errs = append(errs, atFiles(conf, port.group, port.Validate()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // checkFiles says which of the files with certificates and secrets are of no use.
 func checkFiles(conf config.Loaded) error {
 	r, read := receiverConfig(conf), readAuth(conf)
@@ -75,9 +91,10 @@ func checkFiles(conf config.Loaded) error {
 	)
 }
 
-// checkTLS reads the files of a port. That one of them is not named is said by CheckServe.
+// checkTLS reads the files of a port. That one of them is not named is said by
+// checkPairs.
 func checkTLS(t access.TLS) error {
-	if t.CertFile == "" || t.KeyFile == "" {
+	if t.Validate() != nil {
 		return nil
 	}
 	ignore := func(error) {}
@@ -89,7 +106,11 @@ func checkTLS(t access.TLS) error {
 func atFiles(conf config.Loaded, group string, err error) error {
 	return eachError(err, func(err error) error {
 		if file, ok := errors.AsType[*access.FileError](err); ok {
-			return conf.At(group+file.Key, fmt.Errorf("%s: %w", file.Path, file.Err))
+			err = file.Err
+			if file.Path != "" {
+				err = fmt.Errorf("%s: %w", file.Path, err)
+			}
+			return conf.At(group+file.Key, err)
 		}
 		return err
 	})

@@ -82,3 +82,23 @@ func TestRemoteWriteIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestTLSIsJudgedOnce holds that a file of TLS that needs another one is named with
+// its place, on both ports.
+func TestTLSIsJudgedOnce(t *testing.T) {
+	for name, want := range map[string]string{
+		"APPLIANCE_RECEIVER_TLS_CERT_FILE":      "APPLIANCE_RECEIVER_TLS_CERT_FILE: needs key_file as well",
+		"APPLIANCE_RECEIVER_TLS_KEY_FILE":       "APPLIANCE_RECEIVER_TLS_KEY_FILE: needs cert_file as well",
+		"APPLIANCE_RECEIVER_TLS_CLIENT_CA_FILE": "APPLIANCE_RECEIVER_TLS_CLIENT_CA_FILE: needs cert_file and key_file as well",
+		"APPLIANCE_HTTP_TLS_CERT_FILE":          "APPLIANCE_HTTP_TLS_CERT_FILE: needs key_file as well",
+		"APPLIANCE_HTTP_TLS_KEY_FILE":           "APPLIANCE_HTTP_TLS_KEY_FILE: needs cert_file as well",
+	} {
+		conf, err := config.Load(config.Sources{Getenv: func(is string) (string, bool) { return "a.pem", is == name }})
+		if err != nil {
+			t.Errorf("%s: config judges it: %v", name, err)
+		}
+		if err := Check(conf); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+}

@@ -51,13 +51,13 @@ func (a *appliance) openElsewhere() (storage, error) {
 			}
 			return tempo.Discards(ctx, at, tenant)
 		}
-		e.engine = tempo.NewEngine(tempo.EngineOptions{URL: func() (*url.URL, error) {
+		e.engine = tempo.NewEngine(func() (*url.URL, error) {
 			at, _, err := a.nomad.locate(base)
 			if err != nil {
 				return nil, err
 			}
 			return url.Parse(at)
-		}})
+		})
 	}
 	if archived := a.archive.reader(); archived != nil {
 		e.querier = querier.New(querier.Options{Archive: archived, Logger: a.logger})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"appliance/archive"
 	"appliance/archive/store"
 	"appliance/nomad"
 )
@@ -38,10 +39,13 @@ func rebuiltNomad(t *testing.T, index uint64, holder string, taken *atomic.Bool)
 	return client
 }
 
+// termsName is where the archive's store has the terms.
+const termsName = "@archiver-terms.json"
+
 // fencedRun runs the archiver's work under a lock of a cluster at index 12,
 // over a store that knows of later terms, and says whether the work began, and
 // which terms the store has then.
-func fencedRun(t *testing.T, before string, taken bool) (began bool, terms []termRecord) {
+func fencedRun(t *testing.T, before string, taken bool) (began bool, terms []archive.Term) {
 	t.Helper()
 	s, err := store.Open(t.Context(), t.TempDir(), store.Options{Create: true})
 	if err != nil {
@@ -75,7 +79,7 @@ func fencedRun(t *testing.T, before string, taken bool) (began bool, terms []ter
 	if leaser.Terms() == 0 {
 		t.Fatal("the lock was never ours")
 	}
-	text, err := store.ReadFile(t.Context(), s, termsName, termsBytes)
+	text, err := store.ReadFile(t.Context(), s, termsName, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

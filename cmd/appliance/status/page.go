@@ -119,7 +119,7 @@ func partsOf(s Status) []pages.Part {
 			add("archived", archivedText(a))
 		}
 		if a.Purge != nil {
-			add("purge", purgeText(a.Purge, a.Holds))
+			add("purge", purgeText(a.Purge))
 		}
 	}
 	for _, d := range s.Disks {

@@ -106,7 +106,7 @@ func Text(s Status, last *Status) string {
 			}
 		}
 		if p := s.Archive.Purge; p != nil {
-			row("purge", "%s", purgeText(p, s.Archive.Holds))
+			row("purge", "%s", purgeText(p))
 		}
 		if s.Archive.NotPruned != "" {
 			row("prune", "nothing is pruned: %s", s.Archive.NotPruned)
@@ -160,15 +160,14 @@ func archivedText(s *Archive) string {
 	return text + ", no failures"
 }
 
-func purgeText(p *archive.PurgeStatus, holds map[archive.Hold]string) string {
+func purgeText(p *archive.PurgeStatus) string {
 	text := plural.Of(p.PurgedBlocks, "block") + " purged"
 	if p.HeldBlocks > 0 {
 		text += fmt.Sprintf(", %d held back (%s)", p.HeldBlocks, humanize.IBytes(uint64(p.HeldBytes)))
 	}
-	name, _, _ := strings.Cut(p.Doubt, ":")
 	switch {
 	case p.Doubt == "":
-	case holds[archive.Hold(name)] != "":
+	case p.Hold != "": // has a line of its own
 		text += "; nothing is purged while it is held up"
 	case p.HeldBlocks == 0: // as in the first hour, when it holds nothing up; -o json has it
 		text += "; none is due"

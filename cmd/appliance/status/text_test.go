@@ -109,7 +109,7 @@ prune        nothing is pruned: the clock jumped by 1h
 			headroom := time.Hour.Seconds()
 			why := "298 KiB of archive.max_bytes (320 KiB) are used"
 			s.Archive = &Archive{Status: archive.Status{Mode: "embedded", HeadroomSeconds: &headroom, StoreBytes: 298 << 10, MaxBytes: 320 << 10,
-				Holds: map[archive.Hold]string{archive.HoldRoom: why, archive.HoldStore: "it is another"}, Purge: &archive.PurgeStatus{HeldBlocks: 1, Doubt: "no_room: " + why}}}
+				Holds: map[archive.Hold]string{archive.HoldRoom: why, archive.HoldStore: "it is another"}, Purge: &archive.PurgeStatus{HeldBlocks: 1, Doubt: "store_changed: it is another", Hold: archive.HoldStore}}}
 		}, false, plain + `archive      purge headroom 1h0m0s; 0 of 0 blocks pending
 archived     0 blocks (0 B) since the start, no success yet, 298 KiB of 320 KiB used, no failures
 held up      store_changed: it is another

@@ -100,7 +100,7 @@ func archiveWarnings(a *Archive, now time.Time) (out []pages.Warning) {
 		grave(plural.Of(n, "gap")+" in the archive: blocks went that were not archived", "Run: appliance status -o json. They cannot be had back, unless a copy of Tempo's storage has them.")
 	}
 	if a.LastFailure != "" && now.Sub(a.LastFailureAt) < recently {
-		warn("The archive's last failure: "+a.LastFailure, "It tries again by itself, and purges nothing meanwhile.")
+		warn("The archive's last failure: "+a.LastFailure, "It is tried again by itself. Until then nothing is purged.")
 	}
 	if a.NotPruned != "" {
 		warn("The archive is not pruned: "+a.NotPruned, "It grows until that is over. See docs/archive.md.")

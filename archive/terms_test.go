@@ -1,4 +1,4 @@
-package serve
+package archive
 
 import (
 	"encoding/json"
@@ -17,16 +17,16 @@ func TestRecordTerm(t *testing.T) {
 	}
 	defer s.Close()
 	for fence := range uint64(termsKept + 20) {
-		if err := recordTerm(t.Context(), s, termRecord{Fence: fence, Holder: "a"}); err != nil {
+		if err := RecordTerm(t.Context(), s, Term{Fence: fence, Holder: "a"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	last := termRecord{Fence: termsKept + 19, Holder: "a"}
-	if err := recordTerm(t.Context(), s, last); err != nil {
+	last := Term{Fence: termsKept + 19, Holder: "a"}
+	if err := RecordTerm(t.Context(), s, last); err != nil {
 		t.Errorf("the same term again: %v", err)
 	}
-	for _, late := range []termRecord{{Fence: termsKept + 19, Holder: "b"}, {Fence: 3, Holder: "b"}} {
-		if err := recordTerm(t.Context(), s, late); !errors.Is(err, errFenced) {
+	for _, late := range []Term{{Fence: termsKept + 19, Holder: "b"}, {Fence: 3, Holder: "b"}} {
+		if err := RecordTerm(t.Context(), s, late); !errors.Is(err, ErrLaterTerm) {
 			t.Errorf("%+v after %+v: %v", late, last, err)
 		}
 	}
@@ -34,7 +34,7 @@ func TestRecordTerm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept []termRecord
+	var kept []Term
 	if err := json.Unmarshal(text, &kept); err != nil || len(kept) != termsKept || kept[len(kept)-1] != last {
 		t.Errorf("%d terms are kept, %v:\n%s", len(kept), err, text)
 	}
