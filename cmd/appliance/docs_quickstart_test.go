@@ -48,8 +48,8 @@ func TestQuickstart(t *testing.T) {
 // quickstart is an empty directory, and an appliance on ports of its own, which
 // stand for those of the page.
 type quickstart struct {
-	dir, otlp string
-	env       []string
+	dir, otlp, read string
+	env             []string
 }
 
 func newQuickstart(t *testing.T) *quickstart {
@@ -74,7 +74,7 @@ func (q *quickstart) learn(t *testing.T, printed string) {
 	if m == nil {
 		t.Fatalf("serve did not say where it listens:\n%s", printed)
 	}
-	q.otlp = m[1]
+	q.otlp, q.read = m[1], m[2]
 	q.env = append(q.env, "APPLIANCE_RECEIVER_LISTEN="+m[1], "APPLIANCE_HTTP_LISTEN="+m[2])
 }
 
