@@ -18,7 +18,7 @@ import (
 const maxMetaBytes = 1 << 20
 
 var (
-	// errUnfinished says that a directory is not a block yet: Tempo writes meta.json last.
+	// errUnfinished says that a directory is not a block yet: meta.json is written last.
 	errUnfinished = errors.New("not a block yet")
 	// errDamaged says that a block's own files contradict each other.
 	errDamaged = errors.New("block is damaged in its source")
@@ -38,7 +38,7 @@ type sourceBlock struct {
 	bytes    int64         // of these and the metas
 }
 
-// tenants yields the tenants of a Tempo's storage. Other directories, such as
+// tenants yields the tenants of a source. Other directories, such as
 // that of a file system's lost files, are none.
 func tenants(ctx context.Context, src Source) iter.Seq2[string, error] {
 	return directories(ctx, src, ".", CheckTenant)

@@ -9,7 +9,7 @@ import (
 //   - While we run, the wall clock must advance as the monotonic one does.
 //     Where the two part by more than clockTolerance between two looks
 //     (somebody set the clock, the machine slept), purging stops until they
-//     have kept step again for clockTrial. A second jump starts the trial anew.
+//     have kept step again for clockTrial. A second jump starts the trial again.
 //   - At start there is only what was written down before. A clock that is
 //     behind that, or ahead by more than a trial, or nothing written down,
 //     begins with a trial as well.

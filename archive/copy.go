@@ -191,7 +191,7 @@ func (c *copier) commit(ctx context.Context, m *Manifest) (*Manifest, error) {
 	if !errors.Is(err, store.ErrExists) {
 		return m, err
 	}
-	// Another archiver was faster. Its manifest differs in who and when, which is no harm.
+	// Another archiver was faster. Its manifest differs in who and when, which does no harm.
 	theirs, err := ReadManifest(ctx, c.dst, m.Tenant, m.Block)
 	if err == nil && slices.Equal(theirs.Files, m.Files) {
 		return theirs, nil

@@ -135,7 +135,7 @@ func (inv *inventory) find(r ref) *entry {
 	return &inv.archived[i]
 }
 
-// save writes the catalog anew. Missing blocks stay in it: that they were
+// save writes the catalog again. Missing blocks stay in it: that they were
 // archived once is worth knowing.
 func (inv *inventory) save(ctx context.Context, s store.Store) error {
 	all := slices.Concat(inv.archived, inv.missing)

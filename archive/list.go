@@ -67,8 +67,8 @@ type Filter struct {
 	State  State     // "" is all
 	Since  time.Time // blocks that end at or after it
 	Until  time.Time // blocks that start at or before it
-	// Source adds what is not archived yet, and what Retention, that of the
-	// source's Tempo, means for each block.
+	// Source adds what is not archived yet, and what Retention, that of the source,
+	// means for each block.
 	Source    Source
 	Origin    string // as in Options
 	Retention time.Duration

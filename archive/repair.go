@@ -39,8 +39,8 @@ type RepairFile struct {
 }
 
 // PlanRepair reads a block and looks for the right bytes of what is damaged: in
-// other archived copies of it, then in the sources, each the storage of a Tempo
-// or another archive. What is right is said by the block's manifest; where that
+// other archived copies of it, then in the sources, each a place with blocks or
+// another archive. What is right is said by the block's manifest; where that
 // is damaged, by the manifest in another archive, or by the source if
 // nothing that is here contradicts it. A source that is this archive is
 // ErrSame.
@@ -147,8 +147,8 @@ func (p *RepairPlan) findManifest(ctx context.Context, sources []Source) (*Manif
 	return nil, nil
 }
 
-// agrees says whether all files of the block that are here have the bytes of
-// Tempo's.
+// agrees says whether all files of the block that are here have the bytes of the
+// source's.
 func (p *RepairPlan) agrees(ctx context.Context, src Source, b *sourceBlock) (bool, error) {
 	c := copier{src: src, dst: p.a.store}
 	there, err := c.sizes(ctx, b.tenant, b.id)

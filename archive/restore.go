@@ -90,7 +90,7 @@ func checkRestoreDir(dir string, forbidden []string) error {
 			return err
 		}
 		if other := realPath(abs); within(real, other) || within(other, real) {
-			return fmt.Errorf("restore to %s: %s is in use by Tempo or the archive, which purges or owns what is there; name another directory", dir, f)
+			return fmt.Errorf("restore to %s: %s belongs to the block store, to a Tempo or to the archive, which purge or own what is there; name another directory", dir, f)
 		}
 	}
 	entries, err := os.ReadDir(dir)

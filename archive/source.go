@@ -17,9 +17,9 @@ import (
 	"appliance/archive/store"
 )
 
-// A Source is the storage of a Tempo that blocks are copied from. Nothing is
-// ever written to it through this interface. A store.Store is one: the layout
-// is the same, and reading it that way needs none of Tempo's code.
+// A Source is where blocks are copied from: the appliance's own block store, or
+// the storage of a Tempo. Nothing is ever written to it through this interface. A
+// store.Store is one, since the layout is the same.
 type Source interface {
 	// List yields the direct children of dir, and none when it is not there.
 	List(ctx context.Context, dir string) iter.Seq2[store.Entry, error]
@@ -30,7 +30,7 @@ type Source interface {
 	Close() error
 }
 
-// OpenSource opens the storage of a Tempo for reading: file:///path, a path, or
+// OpenSource opens a place with blocks for reading: file:///path, a path, or
 // s3://bucket/prefix?... with the parameters and credentials that store.Open
 // describes. What is wrong with the URL itself is store.ErrURL.
 func OpenSource(ctx context.Context, rawURL string, log *slog.Logger) (Source, error) {

@@ -87,7 +87,7 @@ type VerifyReport struct {
 	Missing []string `json:"missing"` // tenant/block: in the catalog, and not in the store
 	// tenant/block without a manifest: never archived, so nothing is lost by it
 	Incomplete []string `json:"incomplete"`
-	// CatalogError says that the catalog was damaged; it was written anew from the manifests.
+	// CatalogError says that the catalog was damaged; it was written again from the manifests.
 	CatalogError string `json:"catalog_error,omitempty"`
 }
 

@@ -67,7 +67,7 @@ func checkAddress(address string) error {
 const maxSocketPath = 107
 
 // ErrNoTask means that no task API was found.
-var ErrNoTask = errors.New("this is no Nomad task with a task API, and no address of Nomad is set")
+var ErrNoTask = errors.New("this is not a task of Nomad with a task API, and no address of Nomad is set")
 
 // InTask fills in the address for a process that runs as a task: an address
 // that is set by a person, else the task API, a socket that is always

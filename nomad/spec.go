@@ -122,7 +122,7 @@ func (s Spec) check() error {
 		}
 	}
 	if !jobName.MatchString(s.Job) {
-		wrong("job %q is no name of letters, digits, dots, dashes and underscores", s.Job)
+		wrong("job %q is not a name of letters, digits, dots, dashes and underscores", s.Job)
 	}
 	oneOf("driver", s.Driver, DriverDocker, DriverRawExec)
 	oneOf("tempo", s.Tempo, TempoEmbedded, TempoTask, TempoElsewhere)
@@ -134,14 +134,14 @@ func (s Spec) check() error {
 		wrong("image %q: give a version; with latest nobody can say what runs, and a revert brings nothing back", s.Image)
 	}
 	if s.Driver == DriverRawExec && !filepath.IsAbs(s.Command) {
-		wrong("command %q is no absolute path", s.Command)
+		wrong("command %q is not an absolute path", s.Command)
 	}
 	if len(s.Datacenters) == 0 {
 		wrong("datacenters is empty; \"*\" means all")
 	}
 	for _, d := range s.datacenters() {
 		if d == "" {
-			wrong("datacenters: %q is no name; \"*\" means all", d)
+			wrong("datacenters: %q is not a name; \"*\" means all", d)
 		}
 	}
 	if s.Priority != nil && (*s.Priority < 1 || *s.Priority > 100) {
@@ -186,7 +186,7 @@ func (s Spec) check() error {
 	}
 	for name, value := range map[string]string{"write_host": s.WriteHost, "read_host": s.ReadHost} {
 		if strings.ContainsAny(value, "`\"() /") {
-			wrong("%s %q is no host name", name, value)
+			wrong("%s %q is not a host name", name, value)
 		}
 		if _, err := netip.ParseAddrPort(value); err == nil || strings.Contains(value, ":") {
 			wrong("%s %q is a host name with a port", name, value)

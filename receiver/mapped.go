@@ -2,7 +2,7 @@ package receiver
 
 import "golang.org/x/sys/unix"
 
-// mapped returns an empty buffer of capacity n that is no part of Go's heap.
+// mapped returns an empty buffer of capacity n that is not part of Go's heap.
 func mapped(n int) []byte {
 	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil { // a limit of the process, on address space or on mappings

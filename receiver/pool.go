@@ -8,7 +8,7 @@ import (
 // pool keeps buffers for reuse, up to a number of bytes. Sizes are powers of
 // two; what is larger than a quarter of the bound is made to measure and not
 // kept, so that one giant request cannot crowd out the buffers of all the usual
-// ones. Buffers of smallestMapped and more are no part of Go's heap: some of
+// ones. Buffers of smallestMapped and more are not part of Go's heap: some of
 // them can be most of our memory, and what is not kept must be gone before the
 // next one is made, not when the garbage collector comes to it.
 type pool struct {

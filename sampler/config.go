@@ -97,7 +97,7 @@ func (c Config) compile() (*rates, error) {
 		bad("hash_seed", "%d has no effect in mode %s; remove it, or set mode to hash_seed", c.HashSeed, c.Mode)
 	}
 	if t := c.TargetSpansPerSecond; !(t >= 0) || math.IsInf(t, 0) {
-		bad("target_spans_per_second", "%v is no rate; use a number above 0, or 0 for no target", t)
+		bad("target_spans_per_second", "%v is not a rate; use a number above 0, or 0 for no target", t)
 	}
 	if c.Window < minWindow || c.Window > maxWindow {
 		bad("window", "%v is not between %v and %v; 10s suits nearly everyone", c.Window, minWindow, maxWindow)

@@ -24,11 +24,11 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 		{"mode", Config{Mode: "fair", HashSeed: 1}, []string{`sampler.mode: "fair" is unknown; use equalizing, proportional or hash_seed`}},
 		{"seed without its mode", Config{HashSeed: 22}, []string{"sampler.hash_seed: 22 has no effect in mode equalizing; remove it, or set mode to hash_seed"}},
 		{"precision", Config{Precision: 15}, []string{"sampler.precision: 15 is not between 1 and 14; 4 suits nearly everyone"}},
-		{"target", Config{TargetSpansPerSecond: math.Inf(1)}, []string{"sampler.target_spans_per_second: +Inf is no rate; use a number above 0, or 0 for no target"}},
+		{"target", Config{TargetSpansPerSecond: math.Inf(1)}, []string{"sampler.target_spans_per_second: +Inf is not a rate; use a number above 0, or 0 for no target"}},
 		{"window", Config{Window: time.Millisecond}, []string{"sampler.window: 1ms is not between 100ms and 1h0m0s; 10s suits nearly everyone"}},
 		{"everything at once", Config{Precision: -1, Probability: 2, TargetSpansPerSecond: -1, Services: map[string]float64{"b": 50, "a": -1, "": 1}}, []string{
 			"sampler.precision: -1 is not between 1 and 14; 4 suits nearly everyone",
-			"sampler.target_spans_per_second: -1 is no rate; use a number above 0, or 0 for no target",
+			"sampler.target_spans_per_second: -1 is not a rate; use a number above 0, or 0 for no target",
 			"sampler.probability: 2 is not between 0 and 1; for 2 % write 0.02",
 			"sampler.services: a service without a name; spans without service.name follow sampler.probability",
 			"sampler.services.a: -1 is not between 0 and 1",

@@ -86,7 +86,7 @@ func (s *Sampler) Sample(sp *otlpwire.Span, buf []byte) (otlpwire.Verdict, Reaso
 	return v, d.Reason, buf
 }
 
-// Run measures traffic and sets thresholds anew once a window, until ctx ends.
+// Run measures traffic and sets thresholds again once a window, until ctx ends.
 // Without a target it only waits for one to be configured. It returns nil.
 func (s *Sampler) Run(ctx context.Context) error {
 	window := s.current.Load().config.Window

@@ -10,7 +10,7 @@ import (
 
 // target holds the kept spans to a number per second. Every window it shares that
 // number out fairly among the services that were seen: who asks for less than
-// an equal share gets all of it, and the rest is split anew among the others
+// an equal share gets all of it, and the rest is split again among the others
 // (max-min fairness). A service that asks for more gets a threshold that would have let
 // through its share of the last window's spans. What a service asks for is what its
 // configured rate lets through, so a threshold is only ever raised.

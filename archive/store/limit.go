@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A limit bounds the bytes per second of all that share it; nil is no bound.
+// A limit bounds the bytes per second of all that share it; nil means no bound.
 type limit struct{ bucket *rate.Limiter }
 
 // newLimit allows bursts of a tenth of a second, so that a link is used evenly.

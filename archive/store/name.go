@@ -25,7 +25,7 @@ func checkName(name string) error {
 
 func checkDir(name string) error {
 	if !fs.ValidPath(name) {
-		return fmt.Errorf("object name %q: is no clean relative path", name)
+		return fmt.Errorf("object name %q: is not a clean relative path", name)
 	}
 	if len(name) > maxName {
 		return fmt.Errorf("object name %q...: %d bytes, more than the limit of %d", name[:32], len(name), maxName)

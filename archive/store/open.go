@@ -12,7 +12,7 @@ import (
 
 // Options are the same for every kind of store.
 type Options struct {
-	// BytesPerSecond bounds Put and Object.WriteTo, all calls together; 0 is no bound.
+	// BytesPerSecond bounds Put and Object.WriteTo, all calls together; 0 means no bound.
 	BytesPerSecond int64
 	// Create makes the directory of a file store when it is missing, and checks
 	// that it can be written. A bucket is never made.

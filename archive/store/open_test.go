@@ -34,7 +34,7 @@ func TestOpenNamesTheMistake(t *testing.T) {
 		"s3://bucket?acces_key=hush":         `parameter "acces_key" is not known; there are endpoint, insecure, path_style and region`,
 		"s3://bucket?insecure=yes":           `parameter insecure is true or false, not "yes"`,
 		"s3://bucket?endpoint=http://a/path": `endpoint "a/path" is not host or host:port`,
-		"s3://bucket/a//b":                   "is no clean relative path",
+		"s3://bucket/a//b":                   "is not a clean relative path",
 		"s3://bucket":                        "no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 		"s3://bucket:%zz":                    "the URL cannot be read",
 	} {

@@ -72,7 +72,7 @@ func (s *s3Store) partSizeOf(size int64) (int64, error) {
 	return partSize, nil
 }
 
-// beginUpload takes up what was interrupted, or begins anew.
+// beginUpload takes up what was interrupted, or begins again.
 func (s *s3Store) beginUpload(ctx context.Context, name string) (upload, error) {
 	u, err := s.resumable(ctx, name)
 	if err != nil || u.id != "" {

@@ -187,7 +187,7 @@ func (o *s3Object) WriteTo(w io.Writer) (int64, error) {
 			n, err := o.stream(ctx, progress, w, done)
 			done += n
 			if err != nil && n > 0 && passing(err) {
-				return nil // some progress: the attempts count anew
+				return nil // some progress: the attempts count again
 			}
 			return err
 		})

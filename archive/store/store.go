@@ -65,7 +65,7 @@ type Store interface {
 	// directory that is not there has no children. The first error ends it.
 	List(ctx context.Context, dir string) iter.Seq2[Entry, error]
 
-	// Delete removes an object, durably. That it is gone already is no error.
+	// Delete removes an object, durably. That it is gone already is not an error.
 	// Directories that become empty go with it.
 	Delete(ctx context.Context, name string) error
 

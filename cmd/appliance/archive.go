@@ -28,7 +28,7 @@ func newArchiveCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "archive",
 		Short: "List, find, check, restore and prune what is archived, with or without a running appliance",
-		Long: `Work on the archive of Tempo's blocks. No appliance needs to run, and one that does may go on meanwhile.
+		Long: `Work on the archived blocks. This needs no running appliance, and one that runs is not disturbed.
 
 The archive is at --store, else archive.store of the configuration, else data_dir/archive. Commands that compare it with what it
 is made from look at --source, else archive.source, else the appliance's own blocks where there are any.
@@ -98,7 +98,7 @@ func (f *archiveFlags) command(c *cobra.Command, needs archiveNeeds, outputs []s
 		if needs <= usesSource {
 			alone = `; "none" looks at the archive alone`
 		}
-		c.Flags().StringVar(&f.source, "source", "", "storage of the Tempo that is archived (key archive.source; also APPLIANCE_ARCHIVE_SOURCE)"+alone)
+		c.Flags().StringVar(&f.source, "source", "", "what is archived: data_dir/blocks, or the storage of a Tempo elsewhere (key archive.source; also APPLIANCE_ARCHIVE_SOURCE)"+alone)
 	}
 	if c.Flags().Lookup("tenant") != nil {
 		_ = c.RegisterFlagCompletionFunc("tenant", f.tenantCompletion) // there is such a flag
@@ -254,7 +254,7 @@ func pointInTime(flag, text string, now time.Time) (time.Time, error) {
 	}
 	ago, err := config.ParseDuration(text)
 	if err != nil || ago < 0 {
-		return time.Time{}, &usageError{fmt.Errorf("--%s %q is no time", flag, text), timeHint}
+		return time.Time{}, &usageError{fmt.Errorf("--%s %q is not a time", flag, text), timeHint}
 	}
 	return now.Add(-ago), nil
 }

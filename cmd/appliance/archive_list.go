@@ -50,7 +50,7 @@ PURGES IN is the time until the retention of the appliance's own store lets a bl
 			return err
 		}
 		if state != "" && !slices.Contains(blockStates, state) {
-			return wrongUsage(c, fmt.Errorf("--state %q is no state of a block", state))
+			return wrongUsage(c, fmt.Errorf("--state %q is not a state of a block", state))
 		}
 		blocks, err := a.List(ctx, archive.Filter{
 			Tenant: chosen.tenant, State: archive.State(state), Since: since, Until: until, Source: a.source, Retention: a.retention(),

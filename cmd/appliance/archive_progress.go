@@ -22,7 +22,7 @@ const (
 )
 
 // progressLine says on stderr how far a long command has come: on a terminal in
-// one line that is written anew, elsewhere in a plain line now and then. Other
+// one line that is written again, elsewhere in a plain line now and then. Other
 // lines that are to appear meanwhile are written to it.
 type progressLine struct {
 	verb     string // such as "archiving"

@@ -97,7 +97,7 @@ func keepOf(conf config.Archive, age, bytes string) (archive.Keep, error) {
 	if age != "" {
 		var err error
 		if keep.Age, err = config.ParseDuration(age); err != nil || keep.Age <= 0 {
-			return keep, fmt.Errorf("--keep %q is no time to keep blocks for, such as 90d", age)
+			return keep, fmt.Errorf("--keep %q is not how long blocks are kept, such as 90d", age)
 		}
 	}
 	if bytes != "" {

@@ -38,7 +38,7 @@ func newArchiveRunCommand(f *archiveFlags) *cobra.Command {
 		Short: "Archive everything that is due, now",
 		Long: `Archive everything that is due, now, and end. Nothing is ever deleted: the source is only read.
 
-serve does this all the time. Both may work on one store at the same time, and so may several of each: whoever is faster
+serve does this all the time. The two may work on one store at the same time, and so may several of each: whoever is faster
 has put a block, and the others find it there. What an interrupted run has copied, the next one finds and goes on from.
 archive.bytes_per_second limits the bandwidth, archive.max_bytes the size of the archive. Exit code 3 says that some blocks
 could not be archived, that there was no room for more, or that the source could not be listed whole.`,

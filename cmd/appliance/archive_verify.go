@@ -87,7 +87,7 @@ func writeVerified(w io.Writer, rep *archive.VerifyReport, data bool) error {
 		fmt.Fprintf(&b, "incomplete  %s  copied in part; nothing is lost by it\n", name)
 	}
 	if rep.CatalogError != "" {
-		fmt.Fprintf(&b, "catalog     was damaged and is written anew: %s\n", rep.CatalogError)
+		fmt.Fprintf(&b, "catalog     was damaged and is written again: %s\n", rep.CatalogError)
 	}
 	how := "names and sizes are compared"
 	if data {
@@ -137,7 +137,7 @@ func (a *openedArchive) adviseRepair(ctx context.Context, rep *archive.VerifyRep
 		return nil
 	}
 	if a.source == nil {
-		fmt.Fprintln(a.stderr, "Name the storage of Tempo with --source, to see whether it still has what is damaged.")
+		fmt.Fprintln(a.stderr, "Name with --source where the blocks came from, to see whether what is damaged is still there.")
 	}
 	fmt.Fprintf(a.stderr, `No other copy is known of %s. With a replica or a backup of the archive make it whole:
   appliance archive repair %s --from URL

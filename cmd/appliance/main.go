@@ -1,5 +1,6 @@
-// Command appliance receives traces over OTLP/HTTP, samples them and hands them
-// to Grafana Tempo, which it runs itself unless it is told of one elsewhere.
+// Command appliance receives traces over OTLP, samples them, and keeps them on
+// disk in blocks of its own, which it archives and answers queries from. It can
+// bring them to a Grafana Tempo elsewhere instead.
 package main
 
 import (

@@ -39,7 +39,7 @@ func newReceiverExplainCommand() *cobra.Command {
 FILE is the body of an OTLP/HTTP request, in protobuf or JSON, plain or in gzip; - reads it from standard input.
 Nothing is sent or written.`,
 		Example: `  appliance receiver explain request.json
-  appliance archive find 4bf92f3577b34da6a3ce929d0e0e4736 | appliance receiver explain - -o json`,
+  appliance archive find 4bf92f3577b34da6a3ce929d0e0e4736 -o json | appliance receiver explain -`,
 		Args: cobra.ExactArgs(1),
 	}
 	output := addOutputFlag(c, reportOutputs)

@@ -21,8 +21,8 @@ import (
 func newSpoolStuckCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stuck",
-		Short: "Spans that Tempo does not take while it takes others",
-		Long: `Spans that Tempo, or what is in front of it, does not take while it takes others of their tenant are set aside below
+		Short: "Spans that a Tempo elsewhere does not take while it takes others",
+		Long: `Spans that a Tempo elsewhere, or what is in front of it, does not take while it takes others of their tenant are set aside below
 data_dir/spool/stuck, so that they hold nothing up. They are not lost: they are tried again, each minute at first and each
 ten minutes while nothing of them is taken.`,
 		Args: cobra.NoArgs,

@@ -49,7 +49,7 @@ func LockDir(dir string) (*Lock, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	// The pid only serves the message of HeldError: nothing is synced, and a
-	// full disk is no reason not to start.
+	// full disk is not a reason not to start.
 	_ = writePID(f)
 	return &Lock{file: f}, nil
 }

@@ -64,7 +64,7 @@ func Rename(fsys FS, oldname, newname string) error {
 	return nil
 }
 
-// Remove removes name; that it is gone already is no error.
+// Remove removes name; that it is gone already is not an error.
 func Remove(fsys FS, name string) error {
 	if err := ignoreMissing(fsys.Remove(name)); err != nil {
 		return err

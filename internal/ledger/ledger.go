@@ -4,10 +4,10 @@
 //
 // It promises that the account balances after any crash. What became of kept
 // spans is counted by the spool, in the files that hold them, so it is exact;
-// the counts of spans that were not kept, and of those that Tempo discarded,
-// are saved once a second, and a crash may forget the last second of them. Kept
-// spans are counted a second time, by the receiver as it answers 200: what the
-// spool has fewer of is unaccounted.
+// the counts of spans that were not kept, and of those that a Tempo elsewhere
+// discarded, are saved once a second, and a crash may forget the last second of
+// them. Kept spans are counted a second time, by the receiver as it answers 200:
+// what the spool has fewer of is unaccounted.
 package ledger
 
 import (
@@ -81,7 +81,7 @@ func total(st spool.Status) int64 {
 	return st.Pending.Spans + st.Stuck.Spans + st.Released.Spans + st.Lost.Spans
 }
 
-// Discard enters spans of a tenant that Tempo discarded, or an operator.
+// Discard enters spans of a tenant that a Tempo elsewhere discarded, or an operator.
 func (l *Ledger) Discard(tenant, reason string, spans int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,10 +125,10 @@ type Account struct {
 	Pending    int64            `json:"pending"`   // in the spool
 	// of them, spans of traces on which no tail rule has decided yet
 	Undecided int64 `json:"undecided"`
-	// set aside, since Tempo does not take them while it takes others
+	// set aside, since a Tempo elsewhere does not take them while it takes others
 	Stuck       int64            `json:"stuck"`
-	Proven      int64            `json:"proven"`    // in blocks of Tempo's that survive any crash
-	Discarded   map[string]int64 `json:"discarded"` // by Tempo, or by an operator
+	Proven      int64            `json:"proven"`    // read back from a block, or settled
+	Discarded   map[string]int64 `json:"discarded"` // by a Tempo elsewhere, or by an operator
 	Damaged     int64            `json:"damaged"`   // in the spool, by the disk
 	Unaccounted int64            `json:"unaccounted"`
 	// AcknowledgedLoss was damaged or unaccounted until an operator acknowledged it.

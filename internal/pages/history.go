@@ -132,7 +132,7 @@ func (h *History) plots(now time.Time) (out []plot, since string) {
 	return out, since
 }
 
-// pick is one value of each sample. A counter that fell began anew.
+// pick is one value of each sample. A counter that fell began again.
 func pick(at []time.Time, values [][]float64, column int, rate bool) []float64 {
 	out := make([]float64, len(at))
 	for i := range at {

@@ -8,7 +8,7 @@ import "fmt"
 // longer used once Append has returned. It waits for as long as the disk takes.
 //
 // The error is ErrFull at MaxBytes, ErrTooLarge, ErrClosed, or what the
-// filesystem says; a later Append tries anew.
+// filesystem says; a later Append tries again.
 func (s *Spool) Append(rec Record) (Position, error) {
 	if len(rec.Payload) > MaxPayload {
 		return Position{}, fmt.Errorf("append %d bytes: %w, the limit is %d", len(rec.Payload), ErrTooLarge, MaxPayload)

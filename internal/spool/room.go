@@ -27,7 +27,7 @@ func (s *Spool) replaceState(b []byte) error {
 
 // copyState writes the state a second time, over what its copy held, which needs
 // no room on the disk. A crash may leave half of it, and the state file beside
-// it whole. That it fails is no reason to keep segments, but worth a line.
+// it whole. That it fails is not a reason to keep segments, but worth a line.
 func (s *Spool) copyState(b []byte) {
 	err := s.writeOver(filepath.Join(s.dir, stateCopy), padState(b, copyUnit))
 	if err == nil && !s.copyNamed {

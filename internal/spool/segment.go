@@ -60,7 +60,7 @@ func appendSegmentHeader(b []byte, i identity, created time.Time) []byte {
 	return order.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// checkSegmentHeader is false when the header is damaged, which is no reason
+// checkSegmentHeader is false when the header is damaged, which is not a reason
 // not to read on. The error is ErrVersion, or that it is another segment's.
 func checkSegmentHeader(b []byte, want identity) (ok bool, err error) {
 	if len(b) < segmentHeader || string(b[:len(segmentMagic)]) != segmentMagic ||

@@ -105,7 +105,7 @@ func (rs *rules) compile(r Rule, threshold func(float64) (uint64, error)) (one r
 	case k.SpansPerSecond < 0, !(k.Probability >= 0 && k.Probability <= 1):
 		return one, fmt.Errorf("keep: %v is neither all, none, a probability from 0 to 1, nor a rate above 0", k)
 	case k.SpansPerSecond == 0 && len(r.Per) > 0:
-		return one, errors.New("per: gives each value a rate of its own, and keep is no rate; write keep: {spans_per_second: N}, or remove per")
+		return one, errors.New("per: gives each value a rate of its own, and keep is not a rate; write keep: {spans_per_second: N}, or remove per")
 	case k.SpansPerSecond == 0:
 		if one.threshold, err = threshold(k.Probability); err != nil {
 			return one, fmt.Errorf("keep: %w", err)

@@ -51,7 +51,7 @@ func (m Metric) counter() bool {
 	return len(m.Name) > len(suffix) && m.Name[len(m.Name)-len(suffix):] == suffix
 }
 
-// Metrics is a registry of our own; the default one belongs to Tempo's code.
+// Metrics is a registry of our own; libraries write into the default one.
 type Metrics struct{ registry *prometheus.Registry }
 
 // NewMetrics registers the families and those of the Go runtime and the process.

@@ -113,7 +113,7 @@ func (a *appliance) adminMux() (*http.ServeMux, error) {
 }
 
 // ready says whether spans are taken, and if not, why. A Tempo elsewhere that is
-// away is no reason: the spool takes them, and whoever is told that we are not
+// away is not a reason: the spool takes them, and whoever is told that we are not
 // ready would lose the way to it.
 func (a *appliance) ready() error {
 	if a.stopping.Load() {

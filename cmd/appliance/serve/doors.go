@@ -28,7 +28,7 @@ func (a *appliance) openDoors(context.Context) (err error) {
 }
 
 // openGRPC opens the port of OTLP/gRPC. Where nobody has asked for that, a taken
-// port is no reason to take nothing at all.
+// port is not a reason to take nothing at all.
 func (a *appliance) openGRPC() error {
 	address, chosen := grpcListen(a.conf)
 	if address == "" {

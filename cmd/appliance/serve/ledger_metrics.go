@@ -67,9 +67,9 @@ func ledgerMetrics(account func() ledger.Account) []telemetry.Metric {
 		}),
 		number("appliance_pending_spans", "Spans in the spool, without those that tail sampling leaves out.", func(l ledger.Account) int64 { return l.Pending }),
 		number("appliance_undecided_spans", "Pending spans of traces on which no rule of tail.rules has decided yet.", func(l ledger.Account) int64 { return l.Undecided }),
-		number("appliance_forwarder_stuck_spans", "Spans that Tempo does not take while it takes others. They are set aside and tried again from time to time; see: appliance spool stuck list.", func(l ledger.Account) int64 { return l.Stuck }),
+		number("appliance_forwarder_stuck_spans", "Spans that a Tempo elsewhere does not take while it takes others. They are set aside and tried again from time to time; see: appliance spool stuck list.", func(l ledger.Account) int64 { return l.Stuck }),
 		number("appliance_proven_spans_total", "Spans that left the spool as safe over all runs: read back from a block, or acknowledged by a Tempo elsewhere and not lost in the time that it takes to write them.", func(l ledger.Account) int64 { return l.Proven }),
-		family("appliance_discarded_spans_total", "Spans that Tempo discarded, by its reason, or an operator (reason operator).", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {
+		family("appliance_discarded_spans_total", "Spans that a Tempo elsewhere discarded, by its reason, or an operator (reason operator).", []string{"tenant", "reason"}, func(l ledger.Account, e emit) {
 			for tenant, t := range l.Tenants {
 				for reason, n := range t.Discarded {
 					e(float64(n), tenant, reason)

@@ -86,7 +86,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 					e(float64(n), strconv.Itoa(code))
 				}
 			}),
-		spans("appliance_receiver_malformed_requests_total", "Connections and requests that were no HTTP, or ended by a deadline or a limit of HTTP.", "",
+		spans("appliance_receiver_malformed_requests_total", "Connections and requests that were not HTTP, or ended by a deadline or a limit of HTTP.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.NotRequests)) }),
 		spans("appliance_receiver_tls_handshake_failures_total", "TLS handshakes that failed.", "",
 			func(s receiver.Stats, e emit) { e(float64(s.TLSFailures)) }),

@@ -11,7 +11,7 @@ import (
 )
 
 // openMeter opens what counts all spans before they are sampled. What it cannot
-// read of earlier runs is no reason to take no spans: counters begin at zero then,
+// read of earlier runs is not a reason to take no spans: counters begin at zero then,
 // as Prometheus expects of a counter that lost its memory.
 func (a *appliance) openMeter() {
 	if a.conf.Metrics.MaxSeries == 0 {

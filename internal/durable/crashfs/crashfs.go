@@ -88,7 +88,7 @@ func (f *FS) LoseNames() { f.mu.Lock(); defer f.mu.Unlock(); f.loseNames = true 
 // Slow calls delay at each step before it happens; others can go on meanwhile.
 func (f *FS) Slow(delay func(Op)) { f.mu.Lock(); defer f.mu.Unlock(); f.slow = delay }
 
-// Capacity bounds the bytes of all files; beyond it calls return ENOSPC. 0 is no limit.
+// Capacity bounds the bytes of all files; beyond it calls return ENOSPC. 0 means no limit.
 func (f *FS) Capacity(n int64) { f.mu.Lock(); defer f.mu.Unlock(); f.capacity = n }
 
 // step counts one changing call. dying says that the call is the last one and
