@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -110,6 +111,16 @@ func Readable(err error) error {
 		return fmt.Errorf("refused by Nomad (403 %s): the token (NOMAD_TOKEN, --token) is unknown or lacks a right; `appliance nomad policy --for operator` prints what is needed", body)
 	case answer.HasStatusCode():
 		return fmt.Errorf("answered %d by Nomad: %s", answer.StatusCode(), body)
+	}
+	return err
+}
+
+// elsewhere adds to an error how to name another address, where nobody answers at
+// the one that was asked.
+func elsewhere(err error) error {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return fmt.Errorf("%w; name the address of Nomad with --address or NOMAD_ADDR", err)
 	}
 	return err
 }

@@ -87,7 +87,7 @@ func (c *Cluster) job(ctx context.Context, id string) (*api.Job, error) {
 		err = checkJob(job, id)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read job %s: %w", id, Readable(err))
+		return nil, fmt.Errorf("read job %s: %w", id, elsewhere(Readable(err)))
 	}
 	return job, nil
 }

@@ -59,7 +59,7 @@ PURGES IN is the time until the retention of the appliance's own store lets a bl
 			return err
 		}
 		if len(blocks) == 0 {
-			fmt.Fprintf(a.stderr, "no block in %s fits\n", a.store.URL())
+			fmt.Fprintf(a.stderr, "no block in %s matches\n", a.store.URL())
 		}
 		return writeList(out, a.output, blocks, func(t *tabwriter.Writer, wide bool) { blockTable(t, wide, now, blocks, "", nil) })
 	})

@@ -127,7 +127,7 @@ func checkTraceQL(_ *cobra.Command, args []string) error {
 		_, err = traceql.NewSearch(query, traceql.SearchOptions{})
 	}
 	if err != nil {
-		return fmt.Errorf("%q is not TraceQL: %w", args[0], err)
+		return &argumentError{fmt.Errorf("%q is not TraceQL: %w", args[0], err)}
 	}
 	return nil
 }

@@ -206,7 +206,7 @@ func (d *doctor) checkAccount(context.Context) {
 		d.say(check, v, w.Do, "%s", w.What)
 	}
 	if len(warnings) == 0 {
-		d.say(check, fine, "", "every one of %d spans is accounted for, and nothing is warned of", d.status.Ledger.Received)
+		d.say(check, fine, "", "of %s every one is accounted for, and nothing is warned of", several(d.status.Ledger.Received, "span"))
 	}
 }
 

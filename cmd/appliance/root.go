@@ -180,7 +180,7 @@ func wrapArgs(c *cobra.Command) {
 		if check := sub.Args; check != nil && !sub.HasSubCommands() {
 			sub.Args = func(cmd *cobra.Command, args []string) error {
 				if err := check(cmd, args); err != nil {
-					return &usageError{err, "Try: " + cmd.CommandPath() + " --help"}
+					return wrongArgs(cmd, args, err)
 				}
 				return nil
 			}
@@ -197,6 +197,25 @@ func wrapArgs(c *cobra.Command) {
 		wrapArgs(sub)
 	}
 }
+
+// wrongArgs says how many arguments a command takes, in place of err, unless that
+// is of what an argument says.
+func wrongArgs(c *cobra.Command, args []string, err error) error {
+	write := strings.TrimSuffix(c.CommandPath(), c.Name()) + c.Use
+	switch said := (*argumentError)(nil); {
+	case errors.As(err, &said):
+	case len(args) == 0:
+		err = fmt.Errorf("an argument is missing; write: %s", write)
+	default:
+		err = fmt.Errorf("%q is an argument too many; write: %s", args[len(args)-1], write)
+	}
+	return wrongUsage(c, err)
+}
+
+// argumentError is an argument that cannot be what it stands for.
+type argumentError struct{ error }
+
+func (e *argumentError) Unwrap() error { return e.error }
 
 // loadConfig reads the configuration that the command line, the environment and the file give.
 func loadConfig(cmd *cobra.Command) (config.Loaded, error) {

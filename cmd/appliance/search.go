@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"appliance/internal/readapi"
-	"appliance/internal/traceql"
 )
 
 // maxSearchAnswer is how many bytes the answer of a search may have.
@@ -38,7 +37,7 @@ Exit code 3 says that not everything could be searched, so that traces may be mi
 		Example: `  appliance search '{ status = error }' --since 1h
   appliance search '{ resource.service.name = "shop" && duration > 1s }' --limit 100 -o wide
   appliance search '{ name = "GET /orders" }' -o jsonl | jq -r .traceID`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MatchAll(cobra.ExactArgs(1), checkTraceQL),
 	}
 	reach.add(c)
 	chosen.add(c, "traces that have spans at this TIME or after it", "traces that have spans at this TIME or before it")
@@ -52,9 +51,6 @@ Exit code 3 says that not everything could be searched, so that traces may be mi
 		}
 		if limit < 1 || limit > readapi.MaxLimit {
 			return wrongUsage(cmd, fmt.Errorf("--limit %d is not between 1 and %d", limit, readapi.MaxLimit))
-		}
-		if _, err := traceql.Parse(args[0]); err != nil {
-			return wrongUsage(cmd, fmt.Errorf("%q is not TraceQL: %w", args[0], err))
 		}
 		now := time.Now()
 		since, until, err := chosen.times(now)

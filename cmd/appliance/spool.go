@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -134,7 +136,11 @@ func spoolCommand(use, short, long string, outputs []string, run func(w io.Write
 		if err != nil {
 			return err
 		}
-		return run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
+		err = run(cmd.OutOrStdout(), filepath.Join(conf.DataDir, "spool"), output)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; set data_dir to that of the appliance", err)
+		}
+		return err
 	}
 	return addConfigFlags(c, "data_dir")
 }

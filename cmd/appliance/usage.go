@@ -88,7 +88,7 @@ func writeUsage(w io.Writer, u serve.Usage, top int) error {
 	if d := u.LastDay; d == nil {
 		fmt.Fprintln(w, "spans are not counted: metrics.max_series is 0")
 	} else {
-		fmt.Fprintf(w, "kept since %s: %s spans, %s of OTLP", d.From.UTC().Format(time.RFC3339), humanize.Comma(d.Spans), sizeText(d.OTLPBytes))
+		fmt.Fprintf(w, "kept since %s: %s, %s of OTLP", d.From.UTC().Format(time.RFC3339), several(d.Spans, "span"), sizeText(d.OTLPBytes))
 		if d.DiskBytes > 0 {
 			fmt.Fprintf(w, "; the blocks on this disk take %s", sizeText(d.DiskBytes))
 		}
@@ -109,6 +109,9 @@ func writeUsage(w io.Writer, u serve.Usage, top int) error {
 }
 
 func writeOperations(w io.Writer, operations []archive.OperationUsage, halve []string, top int) error {
+	if len(operations) == 0 {
+		return nil
+	}
 	var total int64
 	for _, o := range operations {
 		total += o.Bytes

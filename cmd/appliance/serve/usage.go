@@ -38,7 +38,7 @@ type Kept struct {
 	To        time.Time `json:"to,omitzero"`
 	Spans     int64     `json:"spans"`      // kept
 	OTLPBytes int64     `json:"otlp_bytes"` // of them
-	// of the blocks on this disk; 0 where they are elsewhere
+	// of the blocks on this disk; 0 where they are elsewhere, or there are none yet
 	DiskBytes int64 `json:"disk_bytes"`
 	// the largest first; bytes are of the disk, or of OTLP where there is no disk
 	Operations []archive.OperationUsage `json:"operations"`
@@ -75,7 +75,7 @@ func (a *appliance) usedLately() *Kept {
 	var st status.Status
 	a.storage.status(&st)
 	scale := 1.0
-	if st.Store != nil && u.OTLPBytes > 0 {
+	if st.Store != nil && st.Store.Bytes > 0 && u.OTLPBytes > 0 {
 		u.DiskBytes = st.Store.Bytes
 		scale = float64(u.DiskBytes) / float64(u.OTLPBytes)
 	}

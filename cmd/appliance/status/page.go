@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"appliance/internal/pages"
+	"appliance/internal/plural"
 )
 
 // Page is the status as the page shows it: the same facts as Text.
@@ -111,7 +112,7 @@ func partsOf(s Status) []pages.Part {
 		add("blocks", storeText(s.Store))
 	}
 	if f := s.Forwarder; f != nil {
-		add("forwarder", fmt.Sprintf("%d of %d requests in flight, %s spans sent again", f.InFlight, int(f.Limit), humanize.Comma(f.ResentSpans)))
+		add("forwarder", fmt.Sprintf("%d of %s in flight, %s sent again", f.InFlight, plural.Of(int(f.Limit), "request"), plural.Of(f.ResentSpans, "span")))
 	}
 	if a := s.Archive; a != nil && (a.Mode != "" || a.NotRunning != "") {
 		add("archive", archiveText(a))
