@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"appliance/internal/querier"
 )
 
 // Whatever is in a block, reading it must neither end the process nor take the
@@ -43,7 +45,7 @@ func TestDamagedBytesCostOnlyTheirBlock(t *testing.T) {
 		if err := os.WriteFile(file, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		q := querierOf(t, New(a.store))
+		q := querier.New(querier.Options{Archive: New(a.store)})
 		for _, query := range []string{`{}`, `{ .order.id = 42 } | select(.http.response.status_code, name)`, `{} >> { name =~ "op.*" }`} {
 			got := search(t, q, query)
 			named += len(got.Missing)
@@ -69,6 +71,7 @@ func TestDamagedBytesCostOnlyTheirBlock(t *testing.T) {
 		if got := find(t, q, tenant, 5000); len(spanIDs(got.Trace)) != 1 {
 			t.Errorf("round %d: the trace of the whole block: %v", round, got)
 		}
+		q.Close() // each has threads of its own
 	}
 	if named == 0 {
 		t.Error("no damage was ever noticed")
