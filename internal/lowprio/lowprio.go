@@ -19,6 +19,12 @@ import (
 // of the runtime at times, and must not be left without any.
 const niceness = 10
 
+// processors is GOMAXPROCS as it was before any Threads.
+var processors = runtime.GOMAXPROCS(0)
+
+// Processors is how many threads of the ordinary priority run at the same time.
+func Processors() int { return processors }
+
 // Threads run work of low priority. Up to n of them run at the same time.
 type Threads struct {
 	n    int

@@ -90,6 +90,9 @@ func TestDoPassesPanicsOn(t *testing.T) {
 func TestProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	threads := New(3)
+	if n := Processors(); n != before {
+		t.Errorf("Processors is %d, not %d", n, before)
+	}
 	if n := runtime.GOMAXPROCS(0); n != before+3 {
 		t.Errorf("GOMAXPROCS is %d, and was %d", n, before)
 	}

@@ -19,7 +19,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -75,7 +74,7 @@ func New(o Options) *Querier {
 	}
 	q := &Querier{opt: o, log: o.Logger, opened: newOpened(), live: newLiveColumns()}
 	q.answers.left = o.Memory * 3 / 4
-	q.threads = max(1, runtime.GOMAXPROCS(0)-1) // one is left to the receiver
+	q.threads = max(1, lowprio.Processors()-1) // one is left to the receiver
 	q.low = lowprio.New(q.threads)
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
