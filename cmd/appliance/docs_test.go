@@ -48,8 +48,8 @@ ones are flags. No file is needed.
   stands for an empty one. An empty ` + "`APPLIANCE_*`" + ` variable, by contrast, counts as not set.
 - Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
 - In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
-- Secrets are never in the configuration, only in files that it names. Credentials in URLs are
-  hidden when printed.
+- Secrets belong into files that the configuration names. Credentials in URLs and the values of
+  headers are hidden when printed.
 - ` + "`appliance config print`" + ` shows what is in force (also by the variables of
   [sampling.md](sampling.md)), ` + "`--diff`" + ` what differs from the defaults.
 - SIGHUP, and a change of the file, take over the keys of ` + "`sampler` and the rules of `tail`" + ` while
@@ -77,12 +77,13 @@ func metricsPage() string {
 Generated from cmd/appliance/serve/metrics.go by ` + "`make docs`. Served on `http.listen`" + ` at
 /metrics, with those of the Go runtime and the process.
 
-Of spans only requests answered 200 count; the spans of any other still belong to the client. Over
-all runs, and in each scrape:
+Only spans of requests that were answered 200 count; those of any other still belong to the client.
+Over all runs, and in each scrape:
 
 - ` + "`appliance_received_spans_total` = `appliance_kept_spans_total` +\n  all `appliance_sampled_out_spans_total` + all `appliance_rejected_spans_total` +\n  all `appliance_ruled_out_spans_total`" + `
 - ` + "`appliance_kept_spans_total` = `appliance_pending_spans` + `appliance_forwarder_stuck_spans` +\n  `appliance_proven_spans_total` + all `appliance_discarded_spans_total` +\n  `appliance_damaged_spans_total` + `appliance_unaccounted_spans` +\n  `appliance_acknowledged_loss_spans`" + `
 
+` + "`appliance_forwarder_stuck_spans`" + ` is there with a Tempo elsewhere alone.
 ` + "`appliance_receiver_*`" + ` are the same of this process alone. ` + "`appliance_store_*`" + ` are there where
 spans are stored in this process, ` + "`appliance_forwarder_*`" + ` with a Tempo elsewhere.
 
