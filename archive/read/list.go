@@ -31,14 +31,36 @@ func newBlock(id uuid.UUID, start, end time.Time) *archived {
 	return &archived{&querier.ArchivedBlock{ID: id, Start: start.Unix(), End: end.Unix()}, id}
 }
 
+const (
+	// listTime bounds how long a list is read, of a remote store with many blocks.
+	listTime = 5 * time.Minute
+	// A question waits for the list of an archive that was not read before for
+	// firstPatience, and otherwise for twice as long as it took, in these bounds.
+	// What is on the disk must be found though the archive is away.
+	firstPatience, leastPatience, mostPatience = 5 * time.Second, 3 * time.Second, 20 * time.Second
+	// After a failure the list is read again failedPause later, and a question
+	// waits for failedPatience.
+	failedPause, failedPatience = 10 * time.Second, 250 * time.Millisecond
+)
+
 // tenantBlocks is the list of a tenant's committed blocks, as of a moment.
 type tenantBlocks struct {
-	turn    chan struct{} // held while the list is read
+	mu      sync.Mutex
+	listing *listing // that goes on, or nil
 	known   map[uuid.UUID]*archived
 	newest  []*querier.ArchivedBlock // those of known, the newest end first
 	missing readapi.Missing          // manifests that cannot be read
 	asOf    time.Time
 	took    time.Duration // to read the list
+	failed  error         // of the last list, or nil
+	tried   time.Time     // when it failed
+}
+
+// listing is the list while it is read.
+type listing struct {
+	began time.Time
+	until time.Time     // questions wait for it
+	done  chan struct{} // closed at its end
 }
 
 func (r *Reader) tenant(name string) *tenantBlocks {
@@ -46,7 +68,7 @@ func (r *Reader) tenant(name string) *tenantBlocks {
 	defer r.mu.Unlock()
 	t, ok := r.tenants[name]
 	if !ok {
-		t = &tenantBlocks{turn: make(chan struct{}, 1), known: map[uuid.UUID]*archived{}}
+		t = &tenantBlocks{known: map[uuid.UUID]*archived{}}
 		r.tenants[name] = t
 	}
 	return t
@@ -61,35 +83,98 @@ func (r *Reader) forget(name string) {
 }
 
 // refresh reads the manifests that came since the last time, if that is long
-// ago or not after a time.
+// ago or not after a time. It does not wait for ever for an archive that does not
+// answer.
 func (r *Reader) refresh(ctx context.Context, tenant string, after time.Time) ([]*querier.ArchivedBlock, readapi.Missing, error) {
 	t := r.tenant(tenant)
-	select {
-	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+	for {
+		l, newest, missing, err := r.current(t, tenant, after)
+		if l == nil {
+			return newest, missing, err
+		}
+		var over <-chan time.Time
+		if r.hurried {
+			over = time.After(time.Until(l.until))
+		}
+		select {
+		case <-l.done:
+		case <-over:
+			return nil, nil, fmt.Errorf("the archive has not answered for %s", time.Since(l.began).Round(time.Millisecond))
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
 	}
+}
+
+// current is the list, or why there is none, or that which has to end first.
+func (r *Reader) current(t *tenantBlocks, tenant string, after time.Time) (*listing, []*querier.ArchivedBlock, readapi.Missing, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	// A list that takes long to read, of a remote store, is kept for longer.
 	if t.asOf.After(after) && time.Since(t.asOf) < max(r.listAge, 10*t.took) {
-		return t.newest, t.missing, nil
+		return nil, t.newest, t.missing, nil
 	}
-	began := time.Now()
+	if t.failed != nil && t.listing == nil && time.Since(t.tried) < failedPause {
+		return nil, nil, nil, t.failed
+	}
+	if t.listing == nil {
+		now := time.Now()
+		t.listing = &listing{began: now, until: now.Add(t.patience()), done: make(chan struct{})}
+		go r.read(t, tenant, t.listing)
+	}
+	return t.listing, nil, nil, nil
+}
+
+// patience is how long questions wait for the next list.
+func (t *tenantBlocks) patience() time.Duration {
+	switch {
+	case t.failed != nil:
+		return failedPatience
+	case t.took == 0:
+		return firstPatience
+	}
+	return min(max(2*t.took, leastPatience), mostPatience)
+}
+
+// read reads the list, for whoever waits for it.
+func (r *Reader) read(t *tenantBlocks, tenant string, l *listing) {
+	ctx, cancel := context.WithTimeout(context.Background(), listTime)
+	defer cancel()
+	t.mu.Lock()
+	before, first := t.known, t.asOf.IsZero()
+	t.mu.Unlock()
+	known, missing, err := r.readList(ctx, tenant, before, first)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	defer close(l.done)
+	t.listing = nil
+	if t.failed = err; err != nil {
+		t.tried = time.Now()
+		return
+	}
+	t.known, t.missing, t.asOf, t.took = known, missing, l.began, time.Since(l.began)
+	t.newest = newestFirst(known)
+	if known == nil {
+		r.forget(tenant)
+	}
+}
+
+// readList reads the list and the manifests that are not known. It returns nil for a
+// tenant without a directory.
+func (r *Reader) readList(
+	ctx context.Context, tenant string, before map[uuid.UUID]*archived, first bool,
+) (map[uuid.UUID]*archived, readapi.Missing, error) {
 	listed, err := r.list(ctx, tenant)
-	if err != nil {
+	if err != nil || len(listed) == 0 {
 		return nil, nil, err
 	}
-	if len(listed) == 0 {
-		r.forget(tenant)
-		return nil, nil, nil
-	}
-	if t.asOf.IsZero() {
-		t.known = r.fromCatalog(ctx, tenant)
+	if first {
+		before = r.fromCatalog(ctx, tenant)
 	}
 	known := make(map[uuid.UUID]*archived, len(listed))
 	var fresh []uuid.UUID
 	for _, id := range listed {
-		if b, ok := t.known[id]; ok {
+		if b, ok := before[id]; ok {
 			known[id] = b
 		} else {
 			fresh = append(fresh, id)
@@ -100,9 +185,7 @@ func (r *Reader) refresh(ctx context.Context, tenant string, after time.Time) ([
 		return nil, nil, err
 	}
 	markTwins(known)
-	t.known, t.missing, t.asOf, t.took = known, missing, began, time.Since(began)
-	t.newest = newestFirst(known)
-	return t.newest, t.missing, nil
+	return known, missing, nil
 }
 
 // list are the blocks that have a directory.

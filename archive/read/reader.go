@@ -23,6 +23,7 @@ const listAge = time.Second
 type Reader struct {
 	store   store.Store
 	listAge time.Duration // tests set another
+	hurried bool
 
 	mu      sync.Mutex
 	tenants map[string]*tenantBlocks
@@ -33,6 +34,14 @@ var _ querier.Archive = (*Reader)(nil)
 // New makes a Reader of the archive in st, which stays the caller's to close.
 func New(st store.Store) *Reader {
 	return &Reader{store: st, listAge: listAge, tenants: map[string]*tenantBlocks{}}
+}
+
+// Hurried returns a Reader that does not wait long for an archive which does not
+// answer: for questions about what is elsewhere too.
+func Hurried(st store.Store) *Reader {
+	r := New(st)
+	r.hurried = true
+	return r
 }
 
 // Blocks implements querier.Archive.
