@@ -17,7 +17,7 @@ func newServeCommand() *cobra.Command {
 		Long: `Run the appliance: OTLP/HTTP in on receiver.listen, OTLP/gRPC on receiver.grpc_listen, Tempo's read API on http.listen.
 Every span answered 200 is on disk, and stays in the spool until it was read back from a block that survives any crash.
 The blocks are in data_dir/blocks, in the format that Tempo reads. With forwarder.tempo_url spans go to that Tempo instead.
-SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads the sampler's keys and tail.rules again.`,
+SIGINT or SIGTERM stops it in order; a second one ends it at once. SIGHUP reads the keys of sampler and tail again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			conf, err := loadConfig(cmd)

@@ -216,5 +216,5 @@ func (a *archiving) reader() querier.Archive {
 	if a.store == nil {
 		return nil
 	}
-	return read.New(a.store)
+	return read.Hurried(a.store)
 }

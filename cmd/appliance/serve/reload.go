@@ -19,7 +19,7 @@ import (
 // configPoll is how often the configuration file is looked at.
 const configPoll = 2 * time.Second
 
-// watchConfig takes the sampler's configuration and tail.rules again on SIGHUP
+// watchConfig takes the keys of sampler and tail again on SIGHUP
 // and when the file changes. What is not valid is refused as a whole and the
 // last good one stays.
 func (a *appliance) watchConfig(ctx context.Context) error {

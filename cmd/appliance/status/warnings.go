@@ -56,7 +56,7 @@ func Warnings(s Status, now time.Time) (out []pages.Warning) {
 	}
 	if s.Store != nil {
 		if n := s.Store.Unreadable; n > 0 {
-			grave(plural.Of(int(n), "block")+" on this disk cannot be read", "They are left alone and not in any answer. The log names them; the archive may have them: appliance archive restore.")
+			grave(plural.Of(int(n), "block")+" on this disk cannot be read", "They are left alone. The log names them; queries read those that the archive has from there.")
 		}
 		if s.Store.LastError != "" {
 			warn("The last trouble of the block store: "+s.Store.LastError, "It tries again by itself. Spans stay in the spool until a block has them.")
@@ -86,7 +86,7 @@ func archiveWarnings(a *Archive, now time.Time) (out []pages.Warning) {
 	grave := func(what, do string) { out = append(out, pages.Warning{What: what, Do: do, Grave: true}) }
 	warn := func(what, do string) { out = append(out, pages.Warning{What: what, Do: do}) }
 	if a.NotRunning != "" {
-		warn("Nothing is archived here: "+a.NotRunning, "With plural.Of replicas one of them archives. Otherwise see docs/archive.md.")
+		warn("Nothing is archived here: "+a.NotRunning, "With replicas one of them archives. Otherwise see docs/archive.md.")
 	}
 	for _, h := range archive.Holds() {
 		if why := a.Holds[h]; why != "" {
