@@ -52,8 +52,9 @@ ones are flags. No file is needed.
   headers are hidden when printed.
 - ` + "`appliance config print`" + ` shows what is in force (also by the variables of
   [sampling.md](sampling.md)), ` + "`--diff`" + ` what differs from the defaults.
-- SIGHUP, and a change of the file, take over the keys of ` + "`sampler` and `tail`" + ` while running. If the file is not valid, the last good configuration stays. The other keys need a
-  restart, and the log names those that differ from what runs.
+- SIGHUP, and a change of the file, take over the keys of ` + "`sampler` and `tail`" + ` while running. If
+  the file is not valid, the last good configuration stays. The other keys need a restart, and the
+  log names those that differ from what runs.
 
 | key | type | default | environment | flag | |
 |---|---|---|---|---|---|

@@ -52,7 +52,7 @@ configuration.`,
 			if p.Foreign() {
 				fmt.Fprintf(out, "\nThere is a job %s that the appliance did not make; register needs --adopt to take it over.\n", s.Job)
 			}
-			fmt.Fprintf(out, "\nTo register exactly this, and only if nobody changes the job meanwhile:\n  appliance nomad register --check-index %d\n", p.Index)
+			fmt.Fprintf(out, "\nTo register exactly this, and only if nobody changes the job meanwhile, give the same options again:\n  appliance nomad register ... --check-index %d\n", p.Index)
 			if p.Changes() {
 				return &codeError{exitChanges, nil}
 			}

@@ -18,12 +18,12 @@ func newNomadRegisterCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "register",
 		Short: "Register the job and watch it become healthy",
-		Long: `Register the job and watch it become healthy. Nothing is done where nothing differs. The host volume is created where there is none.
+		Long: `Register the job and watch it become healthy. The job is made of the options given: an update needs those of before too. Nothing is done where nothing differs. The host volume is created where there is none.
 
 A job of the name that the appliance did not make is left alone without --adopt, and so is a job that somebody else changes at the same time.
 Exit codes: 0 healthy, or nothing to do; 1 not placed, not healthy, brought back to its earlier version, or refused, with the reason.`,
 		Example: `  appliance nomad register --image registry.example/appliance:1.0
-  appliance nomad register --image registry.example/appliance:1.1     # an update; brought back by itself where it does not get healthy`,
+  appliance nomad register --var-file tempo.vars.hcl --image registry.example/appliance:1.1   # an update; brought back by itself where it does not get healthy`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := f.built(cmd)

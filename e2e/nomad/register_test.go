@@ -42,7 +42,7 @@ func TestRegister(t *testing.T) {
 		return a.appliance(t, append(append([]string{"plan"}, spec...), more...)...)
 	}
 
-	plan().mustExit(t, 1).mustSay(t, `+   job "tempo"`, "(1 to place)", "register --check-index 0")
+	plan().mustExit(t, 1).mustSay(t, `+   job "tempo"`, "(1 to place)", "register ... --check-index 0")
 	began := time.Now()
 	register("--check-index", "0").mustExit(t, 0).mustSay(t, "1 healthy", "job tempo is healthy")
 	t.Logf("registered and healthy after %s", time.Since(began).Round(time.Millisecond))
