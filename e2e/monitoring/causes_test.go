@@ -246,7 +246,7 @@ func faulty(t *testing.T) *harness.Appliance {
 func TestCausesAreReal(t *testing.T) {
 	well := harness.Start(t, harness.Options{Env: harness.QuickBlocks()})
 	send(t, well, "shop", 10)
-	held, missed := fullArchive(t, 23*time.Hour+30*time.Minute), fullArchive(t, 0)
+	held, missed := fullArchive(t, 23*time.Hour+45*time.Minute), fullArchive(t, 0)
 	bad, aside, full, rotten := badSpool(t), stuck(t), fullDisk(t), unreadable(t)
 	panics := faulty(t) // last, since those after it would have the fault too
 	blockWaits(t, held)
