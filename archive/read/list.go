@@ -83,8 +83,7 @@ func (r *Reader) forget(name string) {
 }
 
 // refresh reads the manifests that came since the last time, if that is long
-// ago or not after a time. It does not wait for ever for an archive that does not
-// answer.
+// ago or not after a time. It waits only so long for an archive that does not answer.
 func (r *Reader) refresh(ctx context.Context, tenant string, after time.Time) ([]*querier.ArchivedBlock, readapi.Missing, error) {
 	t := r.tenant(tenant)
 	for {

@@ -26,7 +26,7 @@ type Options struct {
 	Labels  map[string]string
 	Headers map[string]string // of every request
 	// BearerTokenFile and BasicAuthFile have a token, or user:password, in the
-	// first line that is no comment. They are read again for each request.
+	// first line that is not a comment. They are read again for each request.
 	BearerTokenFile string
 	BasicAuthFile   string
 	TLS             TLS

@@ -109,7 +109,7 @@ func (b *book) trying(t batch) {
 	}
 }
 
-// answered notes how a request ended; status 0 is no answer.
+// answered notes how a request ended; status 0 says that there was none.
 func (b *book) answered(t batch, status int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -212,7 +212,7 @@ func (w *Tail) sends(places []place) []int {
 	return times
 }
 
-// answered notes how a request ended; status 0 is no answer.
+// answered notes how a request ended; status 0 says that there was none.
 func (w *Tail) answered(places []place, times []int, status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
