@@ -13,7 +13,7 @@ type Mode int
 const (
 	LoseAll  Mode = iota // nothing that was not synced is there
 	KeepAll              // all of it is
-	Scramble             // every sector and every name for itself
+	Scramble             // every sector and every change of names for itself
 	Garbage              // as Scramble, and a written sector may hold garbage
 )
 
@@ -25,7 +25,7 @@ func (f *FS) Kill() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.crashed = true
-	c := copier{nodes: map[node]node{}, inode: func(n *inode) *inode {
+	c := copier{nodes: map[node]node{}, namings: map[*naming]*naming{}, inode: func(n *inode) *inode {
 		return &inode{
 			data:    append([]byte(nil), n.data...),
 			durable: append([]byte(nil), n.durable...),
@@ -45,7 +45,17 @@ func (f *FS) PowerCut(mode Mode, rng *rand.Rand) *FS {
 	kept := func() bool {
 		return mode == KeepAll || mode != LoseAll && rng.Float64() < odds
 	}
-	c := copier{nodes: map[node]node{}, inode: func(n *inode) *inode {
+	drawn := map[*naming]bool{}
+	var named func(n *naming) bool
+	named = func(n *naming) bool {
+		is, known := drawn[n]
+		if !known {
+			is = n.state == sure || kept() && (n.first == nil || n.first.state != open || named(n.first))
+			drawn[n] = is
+		}
+		return is
+	}
+	c := copier{nodes: map[node]node{}, namings: map[*naming]*naming{}, inode: func(n *inode) *inode {
 		b := append([]byte(nil), n.durable...)
 		for _, p := range n.pending {
 			for _, part := range p.sectors() {
@@ -62,9 +72,9 @@ func (f *FS) PowerCut(mode Mode, rng *rand.Rand) *FS {
 	}}
 	return c.filesystem(f, func(d *dir) map[string]node {
 		names := maps.Clone(d.durable)
-		for _, es := range d.pending {
-			if kept() {
-				apply(names, es)
+		for _, n := range d.pending {
+			if named(n) {
+				apply(names, n.entries)
 			}
 		}
 		return names
@@ -98,8 +108,9 @@ func (c change) garbled(rng *rand.Rand) change {
 
 // copier copies a tree, keeping apart nodes apart and shared ones shared.
 type copier struct {
-	nodes map[node]node
-	inode func(*inode) *inode
+	nodes   map[node]node
+	namings map[*naming]*naming
+	inode   func(*inode) *inode
 }
 
 func (c *copier) filesystem(f *FS, names func(*dir) map[string]node, durable bool) *FS {
@@ -124,14 +135,29 @@ func (c *copier) dir(d *dir, names func(*dir) map[string]node, durable bool) *di
 	for name, n := range d.durable {
 		next.durable[name] = c.node(n, names, durable)
 	}
-	for _, es := range d.pending {
-		var copied []entry
-		for _, e := range es {
-			copied = append(copied, entry{e.name, c.node(e.node, names, durable)})
+	for _, n := range d.pending {
+		copied := c.naming(n)
+		for _, e := range n.entries {
+			copied.entries = append(copied.entries, entry{e.name, c.node(e.node, names, durable)})
 		}
 		next.pending = append(next.pending, copied)
 	}
 	return next
+}
+
+// naming returns the copy of n, the entries of which the directory that has it
+// pending fills in.
+func (c *copier) naming(n *naming) *naming {
+	if n == nil {
+		return nil
+	}
+	copied := c.namings[n]
+	if copied == nil {
+		copied = &naming{state: n.state}
+		c.namings[n] = copied
+		copied.first = c.naming(n.first)
+	}
+	return copied
 }
 
 func (c *copier) node(n node, names func(*dir) map[string]node, durable bool) node {

@@ -3,8 +3,10 @@ package crashfs_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,5 +197,43 @@ func TestLinkIsTwoNamesOfOneFile(t *testing.T) {
 	after := f.PowerCut(crashfs.LoseAll, seeded(1))
 	if a, b := content(t, after, "/a"), content(t, after, "/d/b"); a != "content" || b != "(missing)" {
 		t.Errorf("names were not synced, got %q and %q", a, b)
+	}
+}
+
+// TestRenameIntoAnotherDirectory has power cuts leave the old name, the new one or
+// both, and never none.
+func TestRenameIntoAnotherDirectory(t *testing.T) {
+	for name, before := range map[string]func(*testing.T, *crashfs.FS) *crashfs.FS{
+		"not synced":              func(_ *testing.T, f *crashfs.FS) *crashfs.FS { return f },
+		"old directory is synced": func(t *testing.T, f *crashfs.FS) *crashfs.FS { must(t, f.SyncDir("/old")); return f },
+		"new directory is synced": func(t *testing.T, f *crashfs.FS) *crashfs.FS { must(t, f.SyncDir("/new")); return f },
+		"killed before":           func(_ *testing.T, f *crashfs.FS) *crashfs.FS { return f.Kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := map[string]int{}
+			for seed := range uint64(100) {
+				f := crashfs.New()
+				must(t, f.Mkdir("/old", 0o755))
+				must(t, f.Mkdir("/new", 0o755))
+				h := create(t, f, "/old/a")
+				write(t, h, 0, "content")
+				must(t, h.Sync())
+				must(t, f.SyncDir("/"))
+				must(t, f.SyncDir("/old"))
+				must(t, f.Rename("/old/a", "/new/b"))
+				after := before(t, f).PowerCut(crashfs.Scramble, seeded(seed))
+				seen[content(t, after, "/old/a")+" "+content(t, after, "/new/b")]++
+			}
+			want := []string{"(missing) content", "content (missing)", "content content"}
+			switch name {
+			case "old directory is synced":
+				want = want[:1]
+			case "new directory is synced":
+				want = []string{"(missing) content", "content content"}
+			}
+			if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, want) {
+				t.Errorf("old and new name: got %v, want %q", seen, want)
+			}
+		})
 	}
 }

@@ -57,8 +57,26 @@ func (n *inode) sync() {
 type dir struct {
 	now     map[string]node
 	durable map[string]node
-	pending [][]entry // the entries of one element change together
+	pending []*naming
 }
+
+// naming changes names of a directory together.
+type naming struct {
+	entries []entry
+	// first is what gives a file that is renamed into another directory its new
+	// name, where the entries take the old one.
+	first *naming
+	state state
+}
+
+// state is what is sure of a naming.
+type state int
+
+const (
+	open    state = iota // a power cut may keep it or lose it
+	sure                 // it is on the medium
+	dropped              // a sync lost it
+)
 
 // node is *inode, *dir, or nil for a name that is removed.
 type node any
@@ -70,18 +88,34 @@ type entry struct {
 
 func newDir() *dir { return &dir{now: map[string]node{}, durable: map[string]node{}} }
 
-func (d *dir) change(name string, n node) { d.changes(entry{name, n}) }
+func (d *dir) change(name string, n node) *naming { return d.changes(entry{name, n}) }
 
-func (d *dir) changes(es ...entry) {
+func (d *dir) changes(es ...entry) *naming {
 	apply(d.now, es)
-	d.pending = append(d.pending, es)
+	n := &naming{entries: es}
+	d.pending = append(d.pending, n)
+	return n
 }
 
 func (d *dir) sync() {
-	for _, es := range d.pending {
-		apply(d.durable, es)
+	for _, n := range d.pending {
+		apply(d.durable, n.entries)
+		n.state = sure
+		if n.first != nil && n.first.state == open {
+			n.first.state = sure
+		}
 	}
 	d.pending = nil
+}
+
+// lose is a sync that failed: what was pending is lost, yet still shown to readers.
+func (d *dir) lose() {
+	for _, n := range d.pending {
+		if n.state == open {
+			n.state = dropped
+		}
+	}
+	d.pending = slices.DeleteFunc(d.pending, func(n *naming) bool { return n.state == dropped })
 }
 
 func apply(to map[string]node, es []entry) {
