@@ -2,10 +2,12 @@ package block
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 
 	"appliance/internal/block/parquet"
 )
@@ -32,8 +34,13 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	s := g.emptyShape()
 	resource, scope, span := uint32(0), uint32(0), uint32(0)
 	err := g.levels(ctx, g.smallest(), func(rep, def []uint8) {
-		for i, r := range rep {
-			d := def[i]
+		for i := 0; i < len(rep); i++ {
+			n := spansAlone(rep[i:], def[i:])
+			span += uint32(n)
+			if i += n; i == len(rep) {
+				return
+			}
+			r, d := rep[i], def[i]
 			if r == 0 {
 				s.Resources, s.Scopes, s.Spans = append(s.Resources, resource), append(s.Scopes, scope), append(s.Spans, span)
 			}
@@ -60,6 +67,22 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	}
 	g.shape = s
 	return s, nil
+}
+
+// spansAlone counts the entries at the beginning that are one more span of the same
+// scope and begin nothing else.
+func spansAlone(rep, def []uint8) (n int) {
+	const all = repSpan * 0x0101010101010101
+	for ; n+8 <= len(rep); n += 8 {
+		other := (binary.LittleEndian.Uint64(rep[n:]) ^ all) | (binary.LittleEndian.Uint64(def[n:]) ^ all)
+		if other != 0 {
+			return n + bits.TrailingZeros64(other)/8
+		}
+	}
+	for n < len(rep) && rep[n] == repSpan && def[n] == repSpan {
+		n++
+	}
+	return n
 }
 
 // emptyShape has room for all entries of a shape, as far as the footer tells.

@@ -85,15 +85,14 @@ func (h *deltaHeader) readBlock(out []int64, src []byte, last int64) (int64, []i
 		if width > 64 || (count*int(width)+7)/8 > len(src) {
 			return 0, nil, nil, fmt.Errorf("%w: %d values of %d bits in %d bytes", errDelta, count, width, len(src))
 		}
-		size = min(size, len(src)) // a writer may cut the last one short
-		last = unpackDeltas(out[:count], src[:size], uint(width), least, last)
-		out, src = out[count:], src[size:]
+		last = unpackDeltas(out[:count], src, uint(width), least, last)
+		out, src = out[count:], src[min(size, len(src)):] // a writer may cut the last one short
 	}
 	return last, out, src, nil
 }
 
 // unpackDeltas adds differences of width bits, each to be raised by least, to
-// last.
+// last. What follows them in src does not matter.
 func unpackDeltas(out []int64, src []byte, width uint, least, last int64) int64 {
 	if width == 0 {
 		for i := range out {
@@ -103,6 +102,18 @@ func unpackDeltas(out []int64, src []byte, width uint, least, last int64) int64 
 		return last
 	}
 	mask := ^uint64(0) >> (64 - width)
+	if width <= 8 { // eight are within eight bytes
+		for len(out) >= 8 && len(src) >= 8 {
+			w := binary.LittleEndian.Uint64(src)
+			group := out[:8:8]
+			for i := range group {
+				last += least + int64(w&mask)
+				w >>= width
+				group[i] = last
+			}
+			out, src = out[8:], src[width:]
+		}
+	}
 	var bit uint
 	i := 0
 	if width <= 57 { // with up to seven bits before it, within eight bytes

@@ -150,6 +150,9 @@ func damaged(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrDamaged, what, err)
 }
 
+// maxNesting bounds levels to seven bits: see unpackLevels.
+const maxNesting = 0x7f
+
 func (f *File) setColumns(schema []SchemaElement) error {
 	var err error
 	whole := walk(schema, func(e *SchemaElement, path []string, rep, def uint8) {
@@ -159,6 +162,9 @@ func (f *File) setColumns(schema []SchemaElement) error {
 		}
 		if e.Repetition < Required || e.Repetition > Repeated || e.Type < Boolean || e.Type > FixedLenByteArray {
 			err = fmt.Errorf("%w: column %s has type %d, repetition %d", ErrDamaged, c.Path, e.Type, e.Repetition)
+		}
+		if len(path) > maxNesting {
+			err = fmt.Errorf("%w: column %s is within %d others", ErrDamaged, c.Path, len(path))
 		}
 		f.Columns = append(f.Columns, c)
 	})

@@ -63,8 +63,8 @@ func readLevels(dst []uint8, src []byte, maxLevel uint8, n int) ([]uint8, error)
 				return dst, fmt.Errorf("%w: level %d above %d", errRuns, value, maxLevel)
 			}
 			fill(dst[at:], uint8(value))
-		} else if high := unpackLevels(dst[at:], packed, width); high > maxLevel {
-			return dst, fmt.Errorf("%w: level %d above %d", errRuns, high, maxLevel)
+		} else if !unpackLevels(dst[at:], packed, width, maxLevel) {
+			return dst, fmt.Errorf("%w: a level above %d", errRuns, maxLevel)
 		}
 		n -= count
 		src = rest
@@ -72,32 +72,38 @@ func readLevels(dst []uint8, src []byte, maxLevel uint8, n int) ([]uint8, error)
 	return dst, nil
 }
 
-// unpackLevels fills dst and returns the highest value. The width is 1 to 8.
-func unpackLevels(dst []uint8, src []byte, width uint) (high uint8) {
-	mask := uint64(1)<<width - 1
+// unpackLevels fills dst with values of width bits, 1 to 7, and says whether all
+// are at most maxLevel. Eight at a time: the bits of the halves are moved apart to
+// four bytes each, those of the quarters to two, and so on.
+func unpackLevels(dst []uint8, src []byte, width uint, maxLevel uint8) bool {
+	const each = 0x0101010101010101 // byte of eight
+	four := uint64(1)<<(4*width) - 1
+	two := (uint64(1)<<(2*width) - 1) * 0x0000000100000001
+	one := (uint64(1)<<width - 1) * 0x0001000100010001
+	room := (0x7f - uint64(maxLevel)) * each // what a level has up to 0x7f
+	over := uint64(0)
 	for len(dst) >= 8 && len(src) >= 8 {
 		w := binary.LittleEndian.Uint64(src)
-		group := dst[:8:8]
-		for i := range group {
-			v := uint8(w & mask)
-			w >>= width
-			high = max(high, v)
-			group[i] = v
-		}
+		w = w&four | w>>(4*width)&four<<32
+		w = w&two | w>>(2*width)&two<<16
+		w = w&one | w>>width&one<<8
+		over |= w + room
+		binary.LittleEndian.PutUint64(dst, w)
 		dst, src = dst[8:], src[width:]
 	}
+	mask := uint64(1)<<width - 1
 	var bit uint
 	for i := range dst {
 		w := uint64(src[bit/8])
 		if bit%8+width > 8 {
 			w |= uint64(src[bit/8+1]) << 8
 		}
-		v := uint8(w >> (bit % 8) & mask)
+		v := w >> (bit % 8) & mask
 		bit += width
-		high = max(high, v)
-		dst[i] = v
+		over |= v + room
+		dst[i] = uint8(v)
 	}
-	return high
+	return over&(0x80*each) == 0
 }
 
 // readIDs appends n values of width bits, each below limit: the places of values
