@@ -2,6 +2,7 @@ package querier
 
 import (
 	"context"
+	"strings"
 
 	"appliance/internal/block"
 	"appliance/internal/traceql"
@@ -55,8 +56,8 @@ func (b *rowBatch) Matching(ctx context.Context, f traceql.Field, p *traceql.Pre
 	return v, true, nil
 }
 
-// compact leaves the texts out of a dictionary that no value is. The query tries
-// those that are left once more.
+// compact leaves the texts out of a dictionary that no value is, and copies the
+// others. The query tries those once more.
 func compact(p traceql.Part) traceql.Part {
 	if p.Type != traceql.TypeString {
 		return p
@@ -67,7 +68,7 @@ func compact(p traceql.Part) traceql.Part {
 		place, ok := places[id]
 		if !ok {
 			place = uint32(len(dict))
-			dict = append(dict, p.Dict[id])
+			dict = append(dict, strings.Clone(p.Dict[id]))
 			places[id] = place
 		}
 		ids[i] = place

@@ -131,7 +131,8 @@ type Batch interface {
 // predicate is true for.
 type Matcher interface {
 	// Matching has the values that match, in rows of the field's level, and may
-	// have others. ok is false where Column is the way.
+	// have others. ok is false where Column is the way. The values hold nothing
+	// of the batch in memory.
 	Matching(ctx context.Context, f Field, p *Predicate) (v *Vector, ok bool, err error)
 }
 

@@ -16,15 +16,26 @@ type evaluation struct {
 	// columns that were read for them.
 	narrow   *Bitmap
 	narrowed map[Field]*Vector
-	ranges   [LevelLink + 1][]uint32
-	masks    map[*filter]*Bitmap
-	met      *Bitmap // see candidates.go
-	hidden   *Bitmap // see without.go
-	reader   *rows
+	// matched are the values that a predicate is true for, of fields of spans: what
+	// an answer shows of a span is mostly among them.
+	matched map[Field]matched
+	ranges  [LevelLink + 1][]uint32
+	masks   map[*filter]*Bitmap
+	met     *Bitmap // see candidates.go
+	hidden  *Bitmap // see without.go
+	reader  *rows
 }
 
+type matched struct {
+	p *Predicate
+	v *Vector
+}
+
+// maxMatched bounds the values that are kept of a field.
+const maxMatched = 4096
+
 func newEvaluation(ctx context.Context, b Batch) *evaluation {
-	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan)}
+	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan), matched: map[Field]matched{}}
 	e.columns, e.masks = map[Field]*Vector{}, map[*filter]*Bitmap{}
 	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
 	return e
@@ -56,7 +67,7 @@ func (e *evaluation) column(f Field, want *Bitmap) (*Vector, error) {
 	return v, err
 }
 
-// forget drops the columns that were read.
+// forget drops the columns that were read. What matched is kept: it is little.
 func (e *evaluation) forget() {
 	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, nil
 	e.narrow, e.narrowed = nil, nil
@@ -152,6 +163,9 @@ func (e *evaluation) matching(f Field, p *Predicate, want *Bitmap) (*Vector, err
 	if _, known := e.columns[f]; !known {
 		if m, ok := unhidden(e.batch).(Matcher); ok {
 			if v, ok, err := m.Matching(e.ctx, f, p); ok || err != nil {
+				if err == nil && f.Level() == LevelSpan && v.len() <= maxMatched {
+					e.matched[f] = matched{p, v}
+				}
 				return v, err
 			}
 		}

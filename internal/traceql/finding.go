@@ -1,7 +1,6 @@
 package traceql
 
 import (
-	"cmp"
 	"context"
 	"slices"
 )
@@ -12,35 +11,30 @@ import (
 type Finding struct {
 	e    *evaluation
 	info *traceInfo
-	hits []hit // that were not looked at, the newest first
-}
-
-// hit is a trace for which a query is true.
-type hit struct {
-	trace int
-	start uint64
-	sets  []spanset
+	hits hits // that were not looked at
 }
 
 // Find evaluates the query for a batch, which must not be closed before the
 // Finding was given to AddNewest. Whole says that the batch has all of each trace;
-// otherwise the query must be PerSpan. The Finding keeps no column.
+// otherwise the query must be PerSpan. The Finding keeps no column, but for the few
+// values that match.
 func (s *Search) Find(ctx context.Context, b Batch, whole bool) (*Finding, error) {
 	e := newEvaluation(ctx, b)
 	info, err := e.traceInfo()
 	if err != nil {
 		return &Finding{}, s.settle(err)
 	}
-	f := &Finding{e: e, info: info}
+	f := &Finding{e: e, info: info, hits: hits{budget: s.opts.Budget}}
 	err = s.plan.run(e, func(trace int, sets []spanset) error {
 		if !whole || s.within(info, trace) {
-			f.hits = append(f.hits, hit{trace, uint64(info.start[trace]), sets})
+			f.hits.add(hit{trace, uint64(info.start[trace]), sets}, s.opts.Limit, whole)
 		}
 		return nil
 	})
-	slices.SortFunc(f.hits, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(b.start, a.start), cmp.Compare(a.trace, b.trace))
-	})
+	if err == nil {
+		err = f.hits.short
+	}
+	f.hits.sort()
 	e.forget()
 	return f, s.settle(err)
 }
@@ -53,6 +47,11 @@ type Complete func(id [16]byte, start, end uint64) (bool, error)
 // AddNewest keeps the newest traces of all findings, which are used up. Complete is
 // nil where the batches have whole traces. Errors are those of Add.
 func (s *Search) AddNewest(found []*Finding, complete Complete) error {
+	defer func() {
+		for _, f := range found {
+			f.hits.done()
+		}
+	}()
 	for {
 		from, some := s.newest(found)
 		if !some {
@@ -71,7 +70,7 @@ func (s *Search) AddNewest(found []*Finding, complete Complete) error {
 func (s *Search) newest(found []*Finding) (from uint64, some bool) {
 	var starts []uint64
 	for _, f := range found {
-		for _, h := range f.hits[:min(len(f.hits), s.opts.Limit)] {
+		for _, h := range f.hits.first(s.opts.Limit) {
 			if !s.wanted(h.start) {
 				break
 			}
@@ -87,13 +86,9 @@ func (s *Search) newest(found []*Finding) (from uint64, some bool) {
 
 // addFrom looks at the traces of a finding that start at a time or later.
 func (s *Search) addFrom(f *Finding, from uint64, complete Complete) error {
-	n := 0
-	for n < len(f.hits) && f.hits[n].start >= from {
-		n++
-	}
-	hits := f.hits[:n]
-	f.hits = f.hits[n:]
+	hits := f.hits.since(from)
 	for i, h := range hits {
+		f.hits.drop(h)
 		if !s.wanted(h.start) {
 			break
 		}

@@ -211,6 +211,16 @@ func (p *plan) shownSpan(e *evaluation, span int) (FoundSpan, error) {
 // values are those that the query asks about, of events and links the last.
 func (s shownField) values(e *evaluation, span int) []Value {
 	var kept []Value
+	if m, ok := e.matched[s.field]; ok && len(s.preds) == 1 && s.preds[0].same(m.p) {
+		for _, v := range m.v.Append(nil, uint32(span)) {
+			if m.p.Match(v) {
+				kept = append(kept, v)
+			}
+		}
+		if len(kept) > 0 {
+			return kept
+		}
+	}
 	for _, v := range e.reader.all(s.field, span, nil) {
 		if len(s.preds) == 0 || s.match(v) {
 			kept = append(kept, v)

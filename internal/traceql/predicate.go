@@ -59,6 +59,11 @@ func newPredicate(f Field, op Op, lit *Literal) (*Predicate, error) {
 	return p, nil
 }
 
+// same says whether two predicates of one field are true for the same values.
+func (p *Predicate) same(other *Predicate) bool {
+	return p == other || p.Op == other.Op && p.Value == other.Value && len(p.siblings)+len(other.siblings) == 0
+}
+
 // presence is the predicate != nil.
 func presence() *Predicate { return &Predicate{Op: OpNotEq} }
 

@@ -116,6 +116,14 @@ func (v *Vector) Append(dst []Value, row uint32) []Value {
 	return dst
 }
 
+// len is the number of values in Parts.
+func (v *Vector) len() (n int) {
+	for k := range v.Parts {
+		n += v.Parts[k].Len()
+	}
+	return n
+}
+
 // present marks the rows that have a value.
 func (v *Vector) present(rows *Bitmap) {
 	for k := range v.Parts {
