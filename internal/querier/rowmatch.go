@@ -2,9 +2,9 @@ package querier
 
 import (
 	"context"
-	"strings"
 
 	"appliance/internal/block"
+	"appliance/internal/block/parquet"
 	"appliance/internal/traceql"
 )
 
@@ -31,7 +31,7 @@ func (b *rowBatch) Matching(ctx context.Context, f traceql.Field, p *traceql.Pre
 		if err != nil || dict == nil {
 			return nil, false, err
 		}
-		texts, n, err := p.MatchStrings(ctx, b.strings(dict))
+		texts, n, err := p.MatchTexts(ctx, dict.Len(), dict.Texts())
 		if err != nil || n > len(texts)/fewOf {
 			return nil, false, err
 		}
@@ -51,30 +51,29 @@ func (b *rowBatch) Matching(ctx context.Context, f traceql.Field, p *traceql.Pre
 	}
 	v := &traceql.Vector{}
 	for i := range a.Parts {
-		v.Parts = append(v.Parts, compact(b.part(&a.Parts[i])))
+		v.Parts = append(v.Parts, b.few(&a.Parts[i]))
 	}
 	return v, true, nil
 }
 
-// compact leaves the texts out of a dictionary that no value is, and copies the
-// others. The query tries those once more.
-func compact(p traceql.Part) traceql.Part {
-	if p.Type != traceql.TypeString {
-		return p
+// few is part for few values: of the texts of a dictionary it copies those that a
+// value is.
+func (b *rowBatch) few(v *block.Values) traceql.Part {
+	if v.Type != parquet.ByteArray {
+		return b.part(v)
 	}
-	ids, dict := make([]uint32, len(p.IDs)), []string(nil)
+	out := traceql.Part{Type: traceql.TypeString, Rows: v.Elements, IDs: make([]uint32, len(v.IDs))}
 	places := map[uint32]uint32{}
-	for i, id := range p.IDs {
+	for i, id := range v.IDs {
 		place, ok := places[id]
 		if !ok {
-			place = uint32(len(dict))
-			dict = append(dict, strings.Clone(p.Dict[id]))
+			place = uint32(len(out.Dict))
+			out.Dict = append(out.Dict, string(v.Dict.At(id)))
 			places[id] = place
 		}
-		ids[i] = place
+		out.IDs[i] = place
 	}
-	p.IDs, p.Dict = ids, dict
-	return p
+	return out
 }
 
 // fewOf is of how many texts one may match, so that it pays to read values before

@@ -32,7 +32,7 @@ type matched struct {
 }
 
 // maxMatched bounds the values that are kept of a field.
-const maxMatched = 4096
+const maxMatched = 1 << 16
 
 func newEvaluation(ctx context.Context, b Batch) *evaluation {
 	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan), matched: map[Field]matched{}}

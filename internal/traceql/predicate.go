@@ -3,6 +3,8 @@ package traceql
 import (
 	"context"
 	"encoding/hex"
+	"iter"
+	"slices"
 	"strings"
 )
 
@@ -153,9 +155,14 @@ func (p *Predicate) MatchString(s string) bool {
 // MatchStrings says of each entry of a dictionary whether it matches, and how
 // many do. Its error is that of ctx: a regular expression takes its time.
 func (p *Predicate) MatchStrings(ctx context.Context, dict []string) (match []bool, n int, err error) {
-	match = make([]bool, len(dict))
-	all := p.asksPresence()
-	for i, s := range dict {
+	return p.MatchTexts(ctx, len(dict), slices.Values(dict))
+}
+
+// MatchTexts is MatchStrings for so many entries that are in no list.
+func (p *Predicate) MatchTexts(ctx context.Context, entries int, texts iter.Seq[string]) (match []bool, n int, err error) {
+	match = make([]bool, entries)
+	all, i := p.asksPresence(), 0
+	for s := range texts {
 		if p.regex != nil && i%matchesPerCheck == 0 && ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}
@@ -163,6 +170,7 @@ func (p *Predicate) MatchStrings(ctx context.Context, dict []string) (match []bo
 			match[i] = true
 			n++
 		}
+		i++
 	}
 	return match, n, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -39,9 +40,10 @@ type File struct {
 	Rows      int64
 	FooterLen int64 // bytes of the metadata
 
-	r    ReaderAt
-	size int64
-	zstd func() (*zstd.Decoder, error)
+	r      ReaderAt
+	size   int64
+	zstd   func() (*zstd.Decoder, error)
+	memory sync.Pool // of []byte: for the bytes of dictionaries, as they are stored
 }
 
 // Column is a leaf of the schema.

@@ -10,6 +10,8 @@ import (
 // is none.
 func (c *Chunk) Dictionary(ctx context.Context) (*Dictionary, error) {
 	p := c.Pages(ctx)
+	p.memory, _ = c.file.memory.Get().([]byte)
+	defer func() { c.file.memory.Put(p.memory) }()
 	if err := p.Start(nil); err != nil {
 		return nil, err
 	}

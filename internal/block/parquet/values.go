@@ -2,6 +2,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"iter"
 	"slices"
 	"unsafe"
 )
@@ -72,12 +73,19 @@ func (d *Dictionary) Find(s []byte) (id uint32, ok bool) {
 // Strings returns the byte strings as strings, which share the memory of the
 // dictionary: it must not be read into again.
 func (d *Dictionary) Strings() []string {
-	whole := unsafe.String(unsafe.SliceData(d.data), len(d.data))
-	list := make([]string, len(d.starts))
-	for i, at := range d.starts {
-		list[i] = whole[at : at+binary.LittleEndian.Uint32(d.data[at-4:])]
+	return slices.AppendSeq(make([]string, 0, len(d.starts)), d.Texts())
+}
+
+// Texts yields what Strings returns.
+func (d *Dictionary) Texts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		whole := unsafe.String(unsafe.SliceData(d.data), len(d.data))
+		for _, at := range d.starts {
+			if !yield(whole[at : at+binary.LittleEndian.Uint32(d.data[at-4:])]) {
+				return
+			}
+		}
 	}
-	return list
 }
 
 // setText takes n byte strings of encoding PLAIN over.
