@@ -18,8 +18,12 @@ const maxBound = 16
 // is reused for the next row group.
 type bounds struct{ buf []byte }
 
-// keep copies b, and never moves what it kept before.
+// keep copies b, and never moves what it kept before. What it returns is not nil,
+// which stands for no bound.
 func (k *bounds) keep(b []byte) []byte {
+	if k.buf == nil {
+		k.buf = make([]byte, 0, 4*maxBound)
+	}
 	start := len(k.buf)
 	k.buf = append(k.buf, b...)
 	return k.buf[start:len(k.buf):len(k.buf)]

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"appliance/internal/block/parquet"
 )
@@ -51,7 +52,8 @@ type Block struct {
 	file    *parquet.File
 	columns []int // of the file, for each column of the layout's schema
 
-	readers sync.Pool // of rowReaders that are idle
+	readers sync.Pool               // of rowReaders that are idle
+	shapes  []atomic.Pointer[Shape] // of row groups, as far as they were read
 }
 
 // Open reads meta.json, or meta.compacted.json where there is no other, and the
@@ -88,6 +90,7 @@ func OpenMeta(ctx context.Context, src Source, meta Meta, opts Options) (*Block,
 	if b.file.Rows != meta.TotalObjects {
 		return nil, fmt.Errorf("%w: %s has %d traces, and %s says %d", ErrDamaged, DataName, b.file.Rows, MetaName, meta.TotalObjects)
 	}
+	b.shapes = make([]atomic.Pointer[Shape], len(b.file.Groups))
 	return b, nil
 }
 

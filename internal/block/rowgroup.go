@@ -10,8 +10,8 @@ import (
 )
 
 // RowGroup is a run of traces, whose columns can be read one by one. It keeps
-// the dictionaries and the shape that it has read, so a query makes one for
-// itself. Its methods may be called at the same time.
+// the dictionaries that it has read, so a query makes one for itself; the shape
+// is kept by the block. Its methods may be called at the same time.
 //
 // Traces, resources, scopes, spans, events and links are numbered within the row
 // group, each in the order of the file. Elements of an owner are meant by these

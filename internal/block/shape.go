@@ -28,6 +28,9 @@ type Shape struct {
 func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if s := g.b.shapes[g.index].Load(); s != nil && g.shape == nil {
+		g.shape = s
+	}
 	if g.shape != nil {
 		return g.shape, nil
 	}
@@ -66,7 +69,26 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 		return nil, fmt.Errorf("%w: %d traces in a row group of %d", ErrDamaged, len(s.Spans)-1, g.Traces())
 	}
 	g.shape = s
+	g.b.shapes[g.index].Store(s)
 	return s, nil
+}
+
+// ShapeBytes is how much memory the shapes take that the block keeps: it was asked
+// for them, and may be again.
+func (b *Block) ShapeBytes() (n int64) {
+	for i := range b.shapes {
+		if s := b.shapes[i].Load(); s != nil {
+			n += int64(4 * (3*cap(s.Resources) + cap(s.ResourceSpans) + cap(s.ScopeSpans)))
+		}
+	}
+	return n
+}
+
+// DropShapes makes the block keep none.
+func (b *Block) DropShapes() {
+	for i := range b.shapes {
+		b.shapes[i].Store(nil)
+	}
 }
 
 // spansAlone counts the entries at the beginning that are one more span of the same

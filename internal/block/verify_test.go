@@ -191,3 +191,24 @@ func TestVerifyOrder(t *testing.T) {
 		t.Errorf("of traces that changed places: %v", err)
 	}
 }
+
+// TestPageWithoutRoot has a page of nothing but children after one with a root, whose
+// parent is empty: the least value there is.
+func TestPageWithoutRoot(t *testing.T) {
+	var spans []blocktest.Span
+	for i := range byte(20) {
+		s := blocktest.Span{
+			TraceID: bytes.Repeat([]byte{1 + i/10}, 16), SpanID: bytes.Repeat([]byte{1 + i}, 8), Parent: []byte("\xa0parent!"), Name: "a", Start: 1, End: 2,
+		}
+		if i == 0 {
+			s.Parent = nil
+		}
+		spans = append(spans, s)
+	}
+	record := blocktest.Append(nil, blocktest.ResourceSpans{Scopes: []blocktest.ScopeSpans{{Spans: spans}}})
+	b, _ := built(t, [][]byte{record}, BuilderOptions{PageSpans: 10})
+	report, err := b.Verify(t.Context(), 1)
+	if err != nil || report.Spans != 20 {
+		t.Errorf("%d spans, error %v", report.Spans, err)
+	}
+}
