@@ -57,3 +57,36 @@ func TestLiveSpansBeyondWhatIsKept(t *testing.T) {
 		}
 	})
 }
+
+// TestShapesAreBounded has the shapes of blocks kept for the next query, up to a bound.
+func TestShapesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := settled(t, 11)
+		defer w.stop()
+		o := w.querier.opened
+		kept := func() (n int64) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			for _, b := range o.byName {
+				if open := b.block.Load(); open != nil {
+					n += open.ShapeBytes()
+				}
+			}
+			if n != o.shapes {
+				t.Errorf("%d bytes of shapes are kept, and counted are %d", n, o.shapes)
+			}
+			return n
+		}
+		w.expectFound()
+		if kept() == 0 {
+			t.Error("no shape is kept")
+		}
+		o.mu.Lock()
+		o.maxShapes = 1
+		o.mu.Unlock()
+		w.expectFound()
+		if n := kept(); n > 1 {
+			t.Errorf("%d bytes of shapes are kept beyond the bound", n)
+		}
+	})
+}

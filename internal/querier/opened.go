@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"appliance/internal/block"
@@ -13,15 +14,18 @@ import (
 // these were read. It closes those that nobody asked for in a minute, so that
 // the room of a deleted block is given back.
 type opened struct {
-	mu     sync.Mutex
-	byName map[string]*openBlock
-	order  list.List // of *openBlock, the last used first
-	bytes  int64
+	mu        sync.Mutex
+	byName    map[string]*openBlock
+	order     list.List // of *openBlock, the last used first
+	bytes     int64     // of footers
+	shapes    int64     // of shapes, and their bound
+	maxShapes int64
 }
 
 // Bounds of what is kept open.
 const (
 	maxOpenBytes  = 64 << 20 // of footers
+	maxShapeBytes = 16 << 20 // some six million spans
 	maxOpenBlocks = 512
 	idle          = time.Minute
 )
@@ -29,17 +33,18 @@ const (
 // openBlock is a block's files. The fields above source are guarded by the lock of
 // opened.
 type openBlock struct {
-	name  string
-	place *list.Element
-	users int
-	used  time.Time
-	bytes int64
-	gone  bool // no longer among those that are kept
+	name   string
+	place  *list.Element
+	users  int
+	used   time.Time
+	bytes  int64 // of its footer
+	shapes int64 // bytes
+	gone   bool  // no longer among those that are kept
 
 	source Source
 
-	load  sync.Mutex
-	block *block.Block
+	load  sync.Mutex // while it is opened
+	block atomic.Pointer[block.Block]
 
 	once   sync.Once
 	blooms *block.Blooms
@@ -51,7 +56,9 @@ func (b *openBlock) bloomsOf(shards int) *block.Blooms {
 	return b.blooms
 }
 
-func newOpened() *opened { return &opened{byName: map[string]*openBlock{}} }
+func newOpened() *opened {
+	return &opened{byName: map[string]*openBlock{}, maxShapes: maxShapeBytes}
+}
 
 // get returns a block, of which nothing is read yet if it was not known. Give it
 // back with put.
@@ -75,6 +82,7 @@ func (o *opened) put(b *openBlock) {
 	defer o.mu.Unlock()
 	b.users--
 	b.used = time.Now()
+	o.boundShapes(b)
 	if b.gone {
 		b.closeIdle()
 		return
@@ -88,11 +96,31 @@ func (o *opened) put(b *openBlock) {
 	}
 }
 
+// boundShapes counts the shapes of a block that was used, and drops those of others
+// where they are too much. o.mu is held.
+func (o *opened) boundShapes(b *openBlock) {
+	open := b.block.Load()
+	if open == nil || b.gone {
+		return
+	}
+	n := open.ShapeBytes()
+	o.shapes += n - b.shapes
+	b.shapes = n
+	for e := o.order.Back(); e != nil && o.shapes > o.maxShapes; e = e.Prev() {
+		if old := e.Value.(*openBlock); old.shapes > 0 {
+			old.block.Load().DropShapes()
+			o.shapes -= old.shapes
+			old.shapes = 0
+		}
+	}
+}
+
 // remove forgets a block. o.mu is held.
 func (o *opened) remove(b *openBlock) {
 	o.order.Remove(b.place)
 	delete(o.byName, b.name)
 	o.bytes -= b.bytes
+	o.shapes -= b.shapes
 	b.gone = true
 	b.closeIdle()
 }
@@ -130,24 +158,26 @@ func (o *opened) sweep(before time.Time) {
 func (o *opened) open(ctx context.Context, b *openBlock, meta *block.Meta, opts block.Options) (*block.Block, error) {
 	b.load.Lock()
 	defer b.load.Unlock()
-	if b.block != nil {
-		return b.block, nil
+	if open := b.block.Load(); open != nil {
+		return open, nil
 	}
+	var open *block.Block
 	var err error
 	if meta != nil {
-		b.block, err = block.OpenMeta(ctx, b.source, *meta, opts)
+		open, err = block.OpenMeta(ctx, b.source, *meta, opts)
 	} else {
-		b.block, err = block.Open(ctx, b.source, opts)
+		open, err = block.Open(ctx, b.source, opts)
 	}
 	if err != nil {
 		return nil, err
 	}
+	b.block.Store(open)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// A footer that is read takes some four times the bytes that it has.
-	b.bytes = 4 * b.block.Meta().FooterSize
+	b.bytes = 4 * open.Meta().FooterSize
 	if !b.gone {
 		o.bytes += b.bytes
 	}
-	return b.block, nil
+	return open, nil
 }
