@@ -1,7 +1,6 @@
 package nomad
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -256,7 +255,12 @@ func (s Spec) grpcPort() string {
 func (s Spec) sharesArchive() bool { return s.Count > 1 && s.setting("archive.source") != "" }
 
 // setting is what the task has for a key of the configuration that a person set, in either way.
-func (s Spec) setting(key string) string { return cmp.Or(s.Env[envName(key)], s.Settings[key]) }
+func (s Spec) setting(key string) string {
+	if value, ok := s.Env[envName(key)]; ok {
+		return value
+	}
+	return s.Settings[key]
+}
 
 // envName is the environment variable of a key of the configuration.
 func envName(key string) string {

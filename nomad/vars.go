@@ -3,6 +3,7 @@ package nomad
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -73,6 +74,36 @@ func (s *Spec) ReadVars(file string) error {
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(errs...)
+}
+
+// Override sets what a person gave beside a variables file: the variables of
+// given that was says yes to. Maps are merged, and given counts more for a
+// name that both have. Everything else is replaced as a whole, lists too: they
+// have no names by which an entry could replace another.
+func (s *Spec) Override(given *Spec, was func(Var) bool) {
+	from := given.Vars()
+	for i, v := range s.Vars() {
+		if !was(v) {
+			continue
+		}
+		if to, ok := v.Value.(*map[string]string); ok {
+			merged := maps.Clone(*to)
+			if merged == nil {
+				merged = map[string]string{}
+			}
+			maps.Copy(merged, *from[i].Value.(*map[string]string))
+			*to = merged
+			continue
+		}
+		reflect.ValueOf(v.Value).Elem().Set(reflect.ValueOf(from[i].Value).Elem())
+	}
+	// Of one key a variable counts more than a setting, so the file's variable
+	// must not stand before a setting that was given.
+	for key := range given.Settings {
+		if _, both := given.Env[envName(key)]; !both {
+			delete(s.Env, envName(key))
+		}
+	}
 }
 
 func assign(to any, value cty.Value) error {

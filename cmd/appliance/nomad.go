@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +54,7 @@ type nomadFlags struct {
 // addSpec gives c a flag for each setting of the spec.
 func (f *nomadFlags) addSpec(c *cobra.Command) {
 	f.spec = nomad.DefaultSpec("appliance:" + version)
-	c.Flags().StringVar(&f.file, "var-file", "", "file with NAME = VALUE lines (HCL); names are those of the flags, with underscores; flags count more")
+	c.Flags().StringVar(&f.file, "var-file", "", "file with NAME = VALUE lines (HCL); names are those of the flags, with underscores; flags count more, for set and env key by key")
 	for _, v := range f.spec.Vars() {
 		switch p := v.Value.(type) {
 		case *string:
@@ -120,12 +119,7 @@ func (f *nomadFlags) built(c *cobra.Command) (nomad.Spec, error) {
 			return s, wrongUsage(c, err)
 		}
 	}
-	given := f.spec.Vars()
-	for i, v := range s.Vars() {
-		if c.Flags().Changed(v.Flag()) {
-			reflect.ValueOf(v.Value).Elem().Set(reflect.ValueOf(given[i].Value).Elem())
-		}
-	}
+	s.Override(&f.spec, func(v nomad.Var) bool { return c.Flags().Changed(v.Flag()) })
 	s.Namespace, s.Region = f.access.Namespace, f.access.Region
 	errs := []error{checkSettings(s.Settings)}
 	job, err := s.Build()
