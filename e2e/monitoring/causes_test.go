@@ -196,6 +196,17 @@ func fullArchive(t *testing.T, age time.Duration) *harness.Appliance {
 	return a
 }
 
+// lostArchive is an appliance whose bucket does not answer, from the start on.
+func lostArchive(t *testing.T) *harness.Appliance {
+	t.Helper()
+	env := harness.QuickBlocks()
+	maps.Copy(env, map[string]string{
+		"APPLIANCE_ARCHIVE_STORE": "s3://traces?endpoint=" + nowhere,
+		"AWS_ACCESS_KEY_ID":       "a", "AWS_SECRET_ACCESS_KEY": "b",
+	})
+	return harness.Start(t, harness.Options{Env: env})
+}
+
 // blockWaits returns once a block of an appliance waits to be archived.
 func blockWaits(t *testing.T, a *harness.Appliance) {
 	t.Helper()
@@ -247,11 +258,11 @@ func TestCausesAreReal(t *testing.T) {
 	well := harness.Start(t, harness.Options{Env: harness.QuickBlocks()})
 	send(t, well, "shop", 10)
 	held, missed := fullArchive(t, 23*time.Hour+45*time.Minute), fullArchive(t, 0)
-	bad, aside, full, rotten := badSpool(t), stuck(t), fullDisk(t), unreadable(t)
+	bad, aside, full, rotten, lost := badSpool(t), stuck(t), fullDisk(t), unreadable(t), lostArchive(t)
 	panics := faulty(t) // last, since those after it would have the fault too
 	blockWaits(t, held)
 	blockWaits(t, missed)
-	prom := prometheus(t, well, bad, aside, full, rotten, held, missed, panics)
+	prom := prometheus(t, well, bad, aside, full, rotten, lost, held, missed, panics)
 
 	// A counter that has not been seen at 0 does not rise.
 	seen := func(series string, a *harness.Appliance) {
@@ -282,6 +293,7 @@ func TestCausesAreReal(t *testing.T) {
 		aside.Read:  "ApplianceSpansStuck",
 		full.Read:   "ApplianceDiskFull",
 		rotten.Read: "ApplianceBlocksUnreadable",
+		lost.Read:   "ApplianceArchiveFailing", // Late needs what the bucket knows
 		held.Read:   "ApplianceArchiveHeldUp ApplianceArchiveLate",
 		missed.Read: "ApplianceArchiveMissed",            // nothing else waits for room
 		panics.Read: "AppliancePanics ApplianceRefusing", // it answered 503
