@@ -158,7 +158,11 @@ func allCommands(c *cobra.Command) []*cobra.Command {
 // complete leaves out what stands for something that is not shown.
 func complete(args []string) (kept []string) {
 	for _, a := range args {
-		if a = strings.Trim(a, "[]"); strings.Trim(a, ".") != "" {
+		a = strings.TrimLeft(a, "[")
+		if !strings.Contains(a, "[") { // else they are those of a list
+			a = strings.TrimRight(a, "]")
+		}
+		if strings.Trim(a, ".") != "" {
 			kept = append(kept, a)
 		}
 	}

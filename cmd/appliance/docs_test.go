@@ -47,7 +47,9 @@ ones are flags. No file is needed.
   parsing; ` + "`$${`" + ` is a plain ` + "`${`" + `. A variable must be set, and may be empty; the default also
   stands for an empty one. An empty ` + "`APPLIANCE_*`" + ` variable, by contrast, counts as not set.
 - Sizes: ` + "`16MiB`, `20MB`, or bytes. Durations: `90s`, `24h`, `30d`, `2w`." + `
-- In an environment variable a list is ` + "`a,b`, a map `name=value,other=value`." + `
+- In an environment variable a list is ` + "`a,b`, and a map `name=value,other=value`." + ` A comma between
+  double quotes does not divide. What begins with ` + "`[`, `{` or `- `" + ` is YAML, as in the file:
+  ` + "`[\"a, b\", c]`, `{name: \"a, b\"}`" + `. A list of rules is always YAML.
 - Secrets belong into files that the configuration names. Credentials in URLs and the values of
   headers are hidden when printed.
 - ` + "`appliance config print`" + ` shows what is in force (also by the variables of

@@ -83,31 +83,6 @@ func typeName(t reflect.Type) string {
 
 func (k Key) field(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(k.index) }
 
-// set reads text into the key's field, as it stands in a variable or a flag:
-// lists and maps with commas.
-func (k Key) set(c *Config, text string) error {
-	f := k.field(c)
-	if k.Type == tailRulesType {
-		return k.setTailRules(c, text)
-	}
-	switch f.Kind() {
-	case reflect.Slice:
-		return k.setList(c, splitList(text))
-	case reflect.Map:
-		pairs := map[string]string{}
-		for _, item := range splitList(text) {
-			name, value, ok := strings.Cut(item, "=")
-			if !ok {
-				return fmt.Errorf("%q is not of the form name=value,name=value", text)
-			}
-			pairs[strings.TrimSpace(name)] = strings.TrimSpace(value)
-		}
-		return k.setMap(c, pairs)
-	default:
-		return setScalar(f, text)
-	}
-}
-
 func (k Key) setList(c *Config, items []string) error {
 	if len(items) == 0 {
 		items = nil // as where nobody sets any
@@ -138,16 +113,6 @@ func (k Key) setMap(c *Config, pairs map[string]string) error {
 	}
 	k.field(c).Set(reflect.ValueOf(m))
 	return nil
-}
-
-func splitList(text string) []string {
-	var items []string
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
-		}
-	}
-	return items
 }
 
 func setScalar(f reflect.Value, text string) error {

@@ -2,15 +2,11 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // Tail decides on whole traces, while they wait in the spool.
@@ -130,24 +126,6 @@ func (f *file) keep(k Key, n ast.Node, r *TailRule) error {
 		}
 	}
 	return nil
-}
-
-// setTailRules reads rules as they stand in a variable: YAML in one line.
-func (k Key) setTailRules(c *Config, text string) error {
-	tree, err := parser.ParseBytes([]byte(text), 0)
-	if err != nil || len(tree.Docs) != 1 {
-		var syntax yaml.Error
-		if errors.As(err, &syntax) {
-			return errors.New(syntax.GetMessage())
-		}
-		return fmt.Errorf("%q is not a list of rules", text)
-	}
-	f := file{path: "text", getenv: func(string) (string, bool) { return "", false }}
-	rules, err := f.tailRules(k, tree.Docs[0].Body)
-	if err == nil {
-		k.field(c).Set(reflect.ValueOf(rules))
-	}
-	return err
 }
 
 // tailRulesText is rules as YAML in one line.
