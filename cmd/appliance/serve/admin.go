@@ -51,6 +51,7 @@ func (a *appliance) openAdmin(context.Context) error {
 		return err
 	}
 	kept := func(err error) {
+		a.badFiles.Add(1)
 		a.logger.Error("the certificate or the secrets of http.listen cannot be read again; keeping what was last read", "err", err)
 	}
 	guard, err := access.NewGuard(readAuth(a.conf), kept)
@@ -72,6 +73,14 @@ func (a *appliance) openAdmin(context.Context) error {
 		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
 	return nil
+}
+
+// adminMetrics are those of http.listen itself.
+func (a *appliance) adminMetrics() []telemetry.Metric {
+	return []telemetry.Metric{{
+		Name: "appliance_http_reload_failures_total", Help: "Changed token, user or TLS files of http.listen that could not be used.",
+		Read: func(e func(float64, ...string)) { e(float64(a.badFiles.Load())) },
+	}}
 }
 
 // adminMux is what http.listen serves.

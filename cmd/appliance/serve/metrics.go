@@ -134,6 +134,7 @@ func (a *appliance) metrics() []telemetry.Metric {
 			},
 		},
 	}
+	families = append(families, a.adminMetrics()...)
 	families = append(families, a.tailMetrics()...)
 	families = append(families, ledgerMetrics(a.account)...)
 	families = append(families,

@@ -74,8 +74,9 @@ type appliance struct {
 	remote   *remotewrite.Sender // nil where metrics.remote_write.url is not set
 	archive  archiving
 	nomad    nomadTask
-	admin    *http.Server // http.listen
-	door     net.Listener // its port
+	admin    *http.Server  // http.listen
+	door     net.Listener  // its port
+	badFiles atomic.Uint64 // changed files of http.listen that were of no use
 	stopping atomic.Bool
 
 	closers []func() // of what build opened, in its order
