@@ -8,7 +8,9 @@ import (
 	"testing"
 )
 
-const exampleImage = "registry.example/appliance:0.1.0"
+// exampleImage is of the version that comes next, as in all documents: an
+// earlier one knows other keys.
+var exampleImage = "registry.example/appliance:" + strings.TrimSuffix(version, "-dev")
 
 // deployments are the files of deploy/nomad and the commands that print them.
 var deployments = map[string]string{

@@ -1,4 +1,4 @@
-# Made by: appliance nomad spec --data /srv/appliance --image registry.example/appliance:0.1.0
+# Made by: appliance nomad spec --data /srv/appliance --image registry.example/appliance:0.2.0
 job "tempo" {
   type        = "service"
   datacenters = ["*"]
@@ -58,7 +58,7 @@ job "tempo" {
       config {
         args     = ["serve"]
         cap_drop = ["all"]
-        image    = "registry.example/appliance:0.1.0"
+        image    = "registry.example/appliance:0.2.0"
         ports = [
           "otlp",
           "otlp_grpc",

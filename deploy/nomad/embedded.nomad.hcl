@@ -1,4 +1,4 @@
-# Made by: appliance nomad spec --image registry.example/appliance:0.1.0
+# Made by: appliance nomad spec --image registry.example/appliance:0.2.0
 job "tempo" {
   type        = "service"
   datacenters = ["*"]
@@ -66,7 +66,7 @@ job "tempo" {
       config {
         args     = ["serve"]
         cap_drop = ["all"]
-        image    = "registry.example/appliance:0.1.0"
+        image    = "registry.example/appliance:0.2.0"
         ports = [
           "otlp",
           "otlp_grpc",

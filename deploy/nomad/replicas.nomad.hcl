@@ -1,4 +1,4 @@
-# Made by: appliance nomad spec --job traces --count 2 --tempo elsewhere --set forwarder.tempo_url=nomad://tempo-otlp --set tempo.query_url=nomad://tempo --set archive.source=s3://tempo/traces?endpoint=s3.service.local:9000 --set archive.store=s3://traces/archive?endpoint=s3.service.local:9000 --image registry.example/appliance:0.1.0
+# Made by: appliance nomad spec --job traces --count 2 --tempo elsewhere --set forwarder.tempo_url=nomad://tempo-otlp --set tempo.query_url=nomad://tempo --set archive.source=s3://tempo/traces?endpoint=s3.service.local:9000 --set archive.store=s3://traces/archive?endpoint=s3.service.local:9000 --image registry.example/appliance:0.2.0
 job "traces" {
   type        = "service"
   datacenters = ["*"]
@@ -66,7 +66,7 @@ job "traces" {
       config {
         args     = ["serve"]
         cap_drop = ["all"]
-        image    = "registry.example/appliance:0.1.0"
+        image    = "registry.example/appliance:0.2.0"
         ports = [
           "otlp",
           "otlp_grpc",
