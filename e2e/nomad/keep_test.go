@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +30,7 @@ const keepsFor = "87600h"
 
 // TestKeepTheirBlocks walks the walk of docs/tutorial.md: the tutorial's job is
 // taken over, and the blocks that were copied out of its container are put into
-// the volume, as its commands do it.
+// the volume, by its very commands.
 func TestKeepTheirBlocks(t *testing.T) {
 	name := image(t)
 	a := startAgent(t, agentOptions{})
@@ -48,20 +48,40 @@ func TestKeepTheirBlocks(t *testing.T) {
 	if len(volumes) != 1 {
 		t.Fatalf("the volume is one of %q", volumes)
 	}
-	script := `set -e
-volume=$1/tempo
-mkdir -p "$volume/blocks/single-tenant" && cp -a "$2/single-tenant" "$volume/incoming"
-chown -R 10001:10001 "$volume"
-mv "$volume/incoming/"*-*-*-*-* "$volume/blocks/single-tenant/"
-`
-	if out, err := exec.Command("/bin/sh", "-c", script, "sh", volumes[0], copied).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	a.run(t, harness.Peer(t, "nomad"), "job", "restart", "-yes", "tempo").mustExit(t, 0)
+	commands := strings.NewReplacer("/opt/nomad/data/host_volumes/VOLUME_ID", volumes[0], "/srv/tempo-blocks", copied).Replace(broughtIn(t))
+	a.run(t, "/bin/sh", "-c", "PATH="+filepath.Dir(harness.Peer(t, "nomad"))+":$PATH\n"+commands).mustExit(t, 0)
 	mustFindTutorial(t, a, 0, 7, 249)
 	if moved := names(t, filepath.Join(volumes[0], "blocks", "single-tenant")); !slices.Equal(moved, names(t, tutorialBlocks)) {
 		t.Errorf("the store has %q", moved)
 	}
+}
+
+// broughtIn are the commands of docs/tutorial.md that bring the old traces in. The
+// French page has the same.
+func broughtIn(t *testing.T) string {
+	t.Helper()
+	commands := func(page, step string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join("../../docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, section, _ := strings.Cut(string(text), "\n## "+step)
+		section, _, _ = strings.Cut(section, "\n## ")
+		_, block, _ := strings.Cut(section, "\n```sh\n")
+		block, _, _ = strings.Cut(block, "```\n")
+		return block
+	}
+	english := commands("tutorial.md", "Step 5: ")
+	for _, stands := range []string{"/opt/nomad/data/host_volumes/VOLUME_ID ", "/srv/tempo-blocks/", "\nnomad job restart"} {
+		if !strings.Contains(english, stands) {
+			t.Fatalf("step 5 of docs/tutorial.md has no %q:\n%s", stands, english)
+		}
+	}
+	if french := commands("tutorial.fr.md", "Étape 5 : "); french != english {
+		t.Errorf("step 5 of docs/tutorial.fr.md is\n%s\nand of docs/tutorial.md\n%s", french, english)
+	}
+	return english
 }
 
 // TestUpgrade starts on the data directory of version 0.1, which had a Tempo
