@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -168,6 +169,50 @@ func TestMarkdownIndex(t *testing.T) {
 		}
 		if !strings.Contains(index, "]("+page+")") && !strings.Contains(index, "]("+page+"#") {
 			t.Errorf("docs/README.md has no link to %s", page)
+		}
+	}
+}
+
+var glossaryRow = regexp.MustCompile(`(?m)^\| ([^|]+) \| [^|]+ \|$`)
+
+// TestGlossary holds that docs/glossary.md has each word once and in order, and
+// of the design only those that DESIGN.md uses.
+func TestGlossary(t *testing.T) {
+	files := markdownFiles(t)
+	users, engineers, ok := strings.Cut(files["docs/glossary.md"], "\n## Words of the design\n")
+	if !ok {
+		t.Fatal("docs/glossary.md has no words of the design")
+	}
+	words := func(table string) (words []string) {
+		for _, m := range glossaryRow.FindAllStringSubmatch(table, -1) {
+			if m[1] != "word" && m[1] != "---" {
+				words = append(words, m[1])
+			}
+		}
+		if sorted := slices.SortedFunc(slices.Values(words), func(a, b string) int {
+			return strings.Compare(strings.ToLower(a), strings.ToLower(b))
+		}); !slices.Equal(words, sorted) {
+			t.Errorf("the words stand as %q, and in order are %q", words, sorted)
+		}
+		return words
+	}
+	design := words(engineers)
+	seen := map[string]bool{}
+	for _, word := range slices.Concat(words(users), design) {
+		if seen[word] {
+			t.Errorf("%q is there twice", word)
+		}
+		seen[word] = true
+	}
+	for _, word := range design {
+		if !regexp.MustCompile(`(?i)\b` + strings.ReplaceAll(word, " ", `\s+`) + `(s|ies)?\b`).MatchString(files["docs/DESIGN.md"]) {
+			t.Errorf("docs/DESIGN.md does not use %q", word)
+		}
+	}
+	// the design uses these all over
+	for _, word := range []string{"commit", "cut", "headroom", "lineage", "part", "unit"} {
+		if !seen[word] {
+			t.Errorf("%q has no meaning in docs/glossary.md", word)
 		}
 	}
 }
