@@ -23,7 +23,9 @@ func TestMetricsExist(t *testing.T) {
 	env := harness.QuickBlocks()
 	env["APPLIANCE_RECEIVER_RULES"] = `drop span where name = "ruled out"`
 	a := harness.Start(t, harness.Options{Env: env})
-	elsewhere := harness.Start(t, harness.Options{Env: map[string]string{"APPLIANCE_FORWARDER_TEMPO_URL": "http://127.0.0.1:1"}})
+	elsewhere := harness.Start(t, harness.Options{Env: map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL": nowhere, "APPLIANCE_NOMAD_ADDRESS": nowhere, "APPLIANCE_NOMAD_LOCK": "nomad/jobs/tempo/archiver",
+	}})
 	newTraffic().send(t, a, 20)
 	ruledOut, _ := harness.NewRequest("shop", 1, 1)
 	ruledOut.ResourceSpans[0].ScopeSpans[0].Spans[0].Name = "ruled out"

@@ -207,6 +207,18 @@ func lostArchive(t *testing.T) *harness.Appliance {
 	return harness.Start(t, harness.Options{Env: env})
 }
 
+// lostSource is an appliance that cannot open the storage of its Tempo.
+func lostSource(t *testing.T) *harness.Appliance {
+	t.Helper()
+	dir := t.TempDir()
+	return harness.Start(t, harness.Options{DataDir: dir, Env: map[string]string{
+		"APPLIANCE_FORWARDER_TEMPO_URL": nowhere,
+		"APPLIANCE_ARCHIVE_SOURCE":      "s3://tempo?endpoint=" + nowhere,
+		"APPLIANCE_ARCHIVE_STORE":       "file://" + filepath.Join(dir, "archive"),
+		"AWS_ACCESS_KEY_ID":             "a", "AWS_SECRET_ACCESS_KEY": "b",
+	}})
+}
+
 // blockWaits returns once a block of an appliance waits to be archived.
 func blockWaits(t *testing.T, a *harness.Appliance) {
 	t.Helper()
@@ -258,11 +270,12 @@ func TestCausesAreReal(t *testing.T) {
 	well := harness.Start(t, harness.Options{Env: harness.QuickBlocks()})
 	send(t, well, "shop", 10)
 	held, missed := fullArchive(t, 23*time.Hour+45*time.Minute), fullArchive(t, 0)
-	bad, aside, full, rotten, lost := badSpool(t), stuck(t), fullDisk(t), unreadable(t), lostArchive(t)
+	bad, aside, full, rotten := badSpool(t), stuck(t), fullDisk(t), unreadable(t)
+	lost, blind := lostArchive(t), lostSource(t)
 	panics := faulty(t) // last, since those after it would have the fault too
 	blockWaits(t, held)
 	blockWaits(t, missed)
-	prom := prometheus(t, well, bad, aside, full, rotten, lost, held, missed, panics)
+	prom := prometheus(t, well, bad, aside, full, rotten, lost, blind, held, missed, panics)
 
 	// A counter that has not been seen at 0 does not rise.
 	seen := func(series string, a *harness.Appliance) {
@@ -294,6 +307,7 @@ func TestCausesAreReal(t *testing.T) {
 		full.Read:   "ApplianceDiskFull",
 		rotten.Read: "ApplianceBlocksUnreadable",
 		lost.Read:   "ApplianceArchiveFailing", // Late needs what the bucket knows
+		blind.Read:  "ApplianceArchiveNotRunning",
 		held.Read:   "ApplianceArchiveHeldUp ApplianceArchiveLate",
 		missed.Read: "ApplianceArchiveMissed",            // nothing else waits for room
 		panics.Read: "AppliancePanics ApplianceRefusing", // it answered 503
