@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"appliance/internal/otlpwire"
@@ -206,17 +205,16 @@ func (l *Line) rate(r int, group uint32) *rate {
 	rule := &l.rules.list[r]
 	k := rateOf{rule: r}
 	if len(rule.per) > 0 {
-		var values []string
 		for _, i := range rule.per {
-			values = append(values, l.values.list[group][i])
+			k.values += l.values.list[group].values.at(i)
 		}
-		k.values = strings.Join(values, "\x01")
 	}
 	x := l.rates[k]
 	if x == nil {
 		x = &rate{perSecond: rule.Keep.SpansPerSecond}
 		l.rates[k] = x
 	}
+	x.used = l.values.round
 	return x
 }
 

@@ -49,7 +49,7 @@ type Line struct {
 // rateOf names a rate: a rule, and values of its attributes.
 type rateOf struct {
 	rule   int
-	values string
+	values hashes
 }
 
 // cut is where the spool ended at a time. Verdicts of that time are on all that

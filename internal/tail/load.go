@@ -179,13 +179,14 @@ func (l *Line) readSums() (sums, error) {
 // touch notes that something was written for a segment.
 func (l *Line) touch(segment string, now time.Time) { l.files[segment] = &file{now} }
 
-// fold removes the files of segments that are gone, once their verdicts are too
-// old.
+// fold forgets values of per that no trace has any more, and removes the files of
+// segments that are gone, once their verdicts are too old.
 func (l *Line) fold(now time.Time) {
 	if now.Sub(l.folded) < foldEvery {
 		return
 	}
 	l.folded = now
+	l.forgetValues()
 	l.journal.makeRoom()
 	if err := l.tryFold(now); err != nil {
 		l.trouble("old verdicts cannot be removed; trying again", err)

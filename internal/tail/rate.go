@@ -14,6 +14,7 @@ type rate struct {
 	time      float64 // seconds in which they were, likewise
 	debt      float64 // spans that may be kept besides; below 0: too many were
 	last      time.Time
+	used      uint64 // the round of groups in which it last was
 }
 
 const (

@@ -137,7 +137,6 @@ func TestValuesOfPer(t *testing.T) {
 	}
 	root := sp{trace: 1, id: 1, service: "front"}
 	child := sp{trace: 1, id: 2, parent: 1, service: "db", attr: "gold"}
-	want := []string{"front", "gold"}
 	for _, spans := range [][]sp{{root, child}, {child, root}} {
 		values := newGroups(2)
 		tr := &trace{}
@@ -146,8 +145,9 @@ func TestValuesOfPer(t *testing.T) {
 			_ = one.Set(resource, scope, span)
 			tr.see(rs, values, &one)
 		})
-		if got := values.list[tr.group]; got[0] != want[0] || got[1] != want[1] {
-			t.Errorf("values are %q, want %q: the root's, else the first", got, want)
+		want := hashes(values.appendHash(values.appendHash(nil, "front"), "gold"))
+		if got := values.list[tr.group].values; got != want {
+			t.Errorf("values of %v are %x, want %x: front of the root, and gold, the first", spans, got, want)
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package tail
 
 import (
-	"slices"
-	"strings"
-
 	"appliance/internal/otlpwire"
 	"appliance/internal/traceql"
 )
@@ -51,62 +48,6 @@ func (t *trace) see(rs *rules, groups *groups, s *traceql.OneSpan) {
 	if len(rs.per) > 0 {
 		t.group = groups.with(t.group, rs.per, s, root)
 	}
-}
-
-// groups are the values that traces have of the attributes of per, each
-// combination once. 0 has none of them yet.
-type groups struct {
-	list   [][]string
-	number map[string]uint32
-}
-
-// maxGroups bounds the combinations; what is above it counts as one without any
-// value.
-const maxGroups = 4096
-
-// missing is the value of an attribute that no span has.
-const missing = "\x00"
-
-func newGroups(fields int) *groups {
-	return &groups{list: [][]string{slices.Repeat([]string{missing}, fields)}, number: map[string]uint32{}}
-}
-
-// with is the group after one more span: the root's values count, else those of
-// the first span that has any.
-func (g *groups) with(was uint32, fields []traceql.Field, s *traceql.OneSpan, root bool) uint32 {
-	have := g.list[was]
-	var now []string
-	for i, f := range fields {
-		if !root && have[i] != missing {
-			continue
-		}
-		var room [4]traceql.Value
-		values := s.Values(f, room[:0])
-		if len(values) == 0 {
-			continue
-		}
-		text := values[0].String()
-		if text == have[i] {
-			continue
-		}
-		if now == nil {
-			now = slices.Clone(have)
-		}
-		now[i] = strings.Clone(text)
-	}
-	if now == nil {
-		return was
-	}
-	name := strings.Join(now, "\x01")
-	if n, ok := g.number[name]; ok {
-		return n
-	}
-	if len(g.list) == maxGroups {
-		return 0
-	}
-	n := uint32(len(g.list))
-	g.list, g.number[name] = append(g.list, now), n
-	return n
 }
 
 // eachSpan calls yield with the spans of a record in the order of its bytes.
