@@ -16,6 +16,6 @@
 //     process;
 //   - what cannot be known is kept: a record that cannot be read, a late span
 //     whose verdict is forgotten;
-//   - memory is bounded by the number of traces. At the bound the oldest are
-//     decided early, and are counted.
+//   - memory is bounded by the number of traces, and by Options.MaxOutcomes. At the
+//     bound of traces the oldest are decided early, and are counted.
 package tail

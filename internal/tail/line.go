@@ -83,7 +83,7 @@ func Open(o Options) (*Line, error) {
 	l := &Line{
 		o: o, rules: rs,
 		journal: journal{fs: o.FS, dir: o.Dir},
-		known:   newKnown(o.FS, o.Dir),
+		known:   newKnown(o.FS, o.Dir, o.MaxOutcomes),
 		names:   newNames(), tenants: newNames(),
 		open: newTable[trace](), late: newTable[verdictOf](),
 		files: map[string]*file{},

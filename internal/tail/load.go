@@ -78,9 +78,9 @@ func (l *Line) load() error {
 		})
 		segments = append(segments, name)
 		l.files[name] = &file{now}
-		if n := len(s.records); n > 0 && there[name] {
+		if s.last > 0 && there[name] {
 			if id, ok := segmentID(name); ok {
-				last := spool.Position{Segment: id, Offset: s.records[n-1].offset + 1}
+				last := spool.Position{Segment: id, Offset: s.last + 1}
 				if last.Compare(l.gate) > 0 {
 					l.gate = last
 				}
@@ -195,6 +195,7 @@ func (l *Line) fold(now time.Time) {
 
 func (l *Line) tryFold(now time.Time) error {
 	there := l.o.Spool.SegmentNames()
+	l.known.keep(there)
 	total, err := l.readSums()
 	if err != nil {
 		return err

@@ -32,13 +32,20 @@ type Options struct {
 	// MaxTraces bounds the traces that are open, and those whose verdicts are
 	// remembered, each by itself. Default 3 million.
 	MaxTraces int
-	Logger    *slog.Logger
-	FS        durable.FS // where Dir is; default durable.OS
+	// MaxOutcomes bounds what is held of the records that are decided and still in
+	// the spool, in bytes; the rest is read again when it is asked for. Default 64
+	// MiB. That of one segment is held however large it is.
+	MaxOutcomes int
+	Logger      *slog.Logger
+	FS          durable.FS // where Dir is; default durable.OS
 }
 
 func (o Options) withDefaults() Options {
 	if o.MaxTraces == 0 {
 		o.MaxTraces = 3_000_000
+	}
+	if o.MaxOutcomes == 0 {
+		o.MaxOutcomes = 64 << 20
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -14,12 +14,12 @@ func (l *Line) Sift(e spool.Entry) (out spool.Entry, err error) {
 		return e, nil // it is released
 	}
 	var o *outcome
-	var of []verdict
-	if err := l.known.ask(name, func(s *segment) { o, of = s.at(e.Offset), s.outcomes }); err != nil {
+	var of []ruled
+	if err := l.known.ask(name, func(s *segment) { o, of = s.find(e.Offset), s.outcomes.list }); err != nil {
 		return e, err
 	}
 	switch {
-	case o == nil || o.whole(of):
+	case o == nil:
 		return e, nil
 	case o.kept() == 0:
 		e.Payload, e.Spans = e.Payload[:0], 0
@@ -35,7 +35,7 @@ func (l *Line) Sift(e spool.Entry) (out spool.Entry, err error) {
 			return otlpwire.Verdict{Keep: true}
 		}
 		in++
-		switch t := of[o.runs[run].outcome].threshold; t {
+		switch t := unpack(of[o.runs[run].outcome].threshold); t {
 		case keepAll:
 			return otlpwire.Verdict{Keep: true}
 		case keepNone:
@@ -62,7 +62,7 @@ func (l *Line) Left(pos spool.Position) (n int64, err error) {
 		return 0, nil
 	}
 	err = l.known.ask(name, func(s *segment) {
-		if o := s.at(pos.Offset); o != nil {
+		if o := s.find(pos.Offset); o != nil {
 			n = o.spans - o.kept()
 		}
 	})

@@ -56,6 +56,10 @@ const (
 	tailShare    = 8 // of the memory bound, the part for traces
 	leastTraces  = 20_000
 	mostTraces   = 3_000_000
+
+	outcomesShare = 16 // of the memory bound, the part for outcomes
+	leastOutcomes = 8 << 20
+	mostOutcomes  = 64 << 20
 )
 
 // tailTraces is how many traces may be open, and be remembered.
@@ -66,13 +70,22 @@ func tailTraces(bound int64) int {
 	return int(min(max(bound/tailShare/bytesOfTrace, leastTraces), mostTraces))
 }
 
+// tailOutcomes is how many bytes of what was decided on records may be held.
+func tailOutcomes(bound int64) int {
+	if bound == 0 {
+		return mostOutcomes
+	}
+	return int(min(max(bound/outcomesShare, leastOutcomes), mostOutcomes))
+}
+
 // openTail puts tail sampling between the spool and whoever reads it. Without
 // rules, and without verdicts of earlier runs, there is none.
 func (a *appliance) openTail(context.Context) (err error) {
 	a.tailing = TailSettings(a.conf)
 	a.tail, err = tail.Open(tail.Options{
 		Settings: a.tailing, Dir: TailDir(a.conf), Spool: a.spool, Logger: a.logger,
-		Threshold: TailThreshold(a.conf), Thin: tailThin, MaxTraces: tailTraces(memoryBound(a.conf)),
+		Threshold: TailThreshold(a.conf), Thin: tailThin,
+		MaxTraces: tailTraces(memoryBound(a.conf)), MaxOutcomes: tailOutcomes(memoryBound(a.conf)),
 	})
 	return err
 }
