@@ -237,7 +237,9 @@ func (b *builder) outcomeOf(v *verdictOf) int {
 	return i
 }
 
-// sift reads the records up to one, and enters what is left of each.
+// sift reads the records up to one, and enters what is left of each. Those of an
+// earlier segment were skipped when they came, or their file is gone: nobody
+// decides on them, and their offsets mean nothing in this segment.
 func (b *builder) sift(last spool.Position) {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // all of them are there
@@ -260,7 +262,7 @@ func (b *builder) sift(last spool.Position) {
 		}
 		failures = 0
 		buf = e.Payload[:0]
-		if e.Position.Compare(last) <= 0 {
+		if e.Segment == last.Segment && e.Offset <= last.Offset {
 			b.frame.records = append(b.frame.records, b.outcomeFor(e))
 		}
 		if e.Position.Compare(last) >= 0 {

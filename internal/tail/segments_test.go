@@ -1,0 +1,91 @@
+package tail
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"appliance/internal/durable/crashfs"
+	"appliance/internal/spool"
+)
+
+// TestEachSegmentHasItsOwnOutcomes has records at the end of a segment come to
+// whoever decides on the next segment, since nobody decided on them.
+func TestEachSegmentHasItsOwnOutcomes(t *testing.T) {
+	for name, spoil := range map[string]struct {
+		before func(w *world, bad sp)
+		after  func(w *world, segment string)
+	}{
+		"a record that cannot be read for a while": {
+			before: func(w *world, bad sp) { w.unreadable.Store(int64(len(request(bad)))) },
+			after:  func(w *world, _ string) { w.unreadable.Store(0) },
+		},
+		"a segment that somebody deleted": {
+			before: func(*world, sp) {},
+			after: func(w *world, segment string) {
+				names, err := w.disk.ReadDir("/spool")
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				for _, e := range names {
+					if strings.HasPrefix(e.Name(), segment) {
+						if err := w.disk.Remove(filepath.Join("/spool", e.Name())); err != nil {
+							w.t.Fatal(err)
+						}
+					}
+				}
+				w.sp.Look()
+				if _, ok := w.sp.SegmentName(1); ok {
+					w.t.Fatalf("segment %s is still there, of %v", segment, names)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := start(t, crashfs.New(), newOutside(), everyday())
+				id := uint64(0)
+				send := func(name string, bytes int) (sp, spool.Position) {
+					id++
+					s := sp{trace: id, id: id, name: name, service: strings.Repeat("x", bytes)}
+					at, err := w.sp.Append(record(s))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s, at
+				}
+				_, first := send("GET /ping", 10_000)
+				time.Sleep(20 * time.Second)
+				spoil.before(w, sp{name: "work", service: strings.Repeat("x", 4000)})
+				bad, last := send("work", 4000)
+				var second []uint64
+				for _, bytes := range []int{6000, 10, 20, 30} {
+					s, at := send("GET /ping", bytes)
+					if last.Segment != first.Segment || at.Segment == first.Segment || at.Offset >= last.Offset {
+						t.Fatalf("records are at %v, %v and %v", first, last, at)
+					}
+					second = append(second, s.id)
+				}
+				time.Sleep(20 * time.Second) // the first is decided
+				segment, _ := w.sp.SegmentName(first.Segment)
+				spoil.after(w, segment)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				for _, id := range second {
+					if w.got[id].times > 0 {
+						t.Errorf("span %d came out, and the rules leave it out", id)
+					}
+				}
+				if w.got[bad.id].times == 0 {
+					t.Error("the record that nobody decided on did not come out")
+				}
+				if n := w.sp.Status().Sifted.Rules["health"]; n != 5 {
+					t.Errorf("%d spans are counted as left out, want 5", n)
+				}
+				w.stop()
+			})
+		})
+	}
+}
