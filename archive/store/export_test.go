@@ -11,6 +11,7 @@ import (
 func Hurry(s Store, stall time.Duration) {
 	s3 := s.(*s3Store)
 	s3.backoff, s3.stall, s3.idle = time.Millisecond, stall, 0
+	s3.endless.longest = 2 * stall
 }
 
 // OnFS is a directory store on any filesystem.

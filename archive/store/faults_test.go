@@ -352,3 +352,22 @@ func TestCancelWhileServerHangs(t *testing.T) {
 		}
 	}
 }
+
+// A list that stands still in the middle is given up, and its connections are.
+func TestListThatStandsStill(t *testing.T) {
+	f := newFaulty(t)
+	f.keeps(t, "a", small)
+	store.Hurry(f.Store, 100*time.Millisecond)
+	var waiting atomic.Int64
+	f.set(stallAnswer(&waiting))
+	for _, err := range f.List(t.Context(), ".") {
+		if err == nil || !strings.Contains(err.Error(), "no progress") {
+			t.Errorf("listed, %v", err)
+		}
+	}
+	for deadline := time.Now().Add(time.Minute); waiting.Load() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d requests are still waited for", waiting.Load())
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -150,6 +151,22 @@ func cutAnswer(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	w.WriteHeader(rec.Code)
 	_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
 	panic(http.ErrAbortHandler)
+}
+
+// stallAnswer sends half of what the server answers, and the rest never. It
+// counts those of its answers that somebody waits for.
+func stallAnswer(waiting *atomic.Int64) fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		waiting.Add(1)
+		defer waiting.Add(-1)
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		w.Header().Set("Content-Length", strconv.Itoa(rec.Body.Len()))
+		w.WriteHeader(rec.Code)
+		_, _ = w.Write(rec.Body.Bytes()[:rec.Body.Len()/2])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
 }
 
 // noRange serves the whole object whatever was asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ type s3Store struct {
 	core      *minio.Core
 	transport *http.Transport
 	end       context.CancelFunc // ends the requests that have no context
+	endless   *lifelong          // makes them
 	at        s3Location
 	limit     *limit
 	logger    *slog.Logger
@@ -56,13 +58,14 @@ func openS3(ctx context.Context, at s3Location, o Options) (*s3Store, error) {
 	}
 	life, end := context.WithCancel(context.Background())
 	transport := newTransport()
+	endless := &lifelong{life, 2 * time.Minute, transport}
 	core, err := minio.NewCore(at.endpoint, &minio.Options{
 		Creds:        keys,
 		Secure:       !at.insecure,
 		Region:       at.region,
 		BucketLookup: lookup,
 		MaxRetries:   1, // ours know which errors pass, and what an answer that was lost means
-		Transport:    lifelong{life, transport},
+		Transport:    endless,
 	})
 	if err != nil {
 		end()
@@ -73,7 +76,7 @@ func openS3(ctx context.Context, at s3Location, o Options) (*s3Store, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s := &s3Store{
-		core: core, transport: transport, end: end, at: at, limit: newLimit(o.BytesPerSecond), logger: logger,
+		core: core, transport: transport, end: end, endless: endless, at: at, limit: newLimit(o.BytesPerSecond), logger: logger,
 		attempts: 6, backoff: 100 * time.Millisecond, stall: time.Minute, partSize: 8 << 20, idle: time.Minute,
 		interrupted: map[string]string{},
 	}
@@ -127,15 +130,35 @@ func newTransport() *http.Transport {
 	}
 }
 
-// lifelong ends with the store those requests that the library makes without a context.
+// lifelong ends the requests that the library makes without a context: with the
+// store, and after a time in which an attempt was given up long ago.
 type lifelong struct {
-	life context.Context
+	life    context.Context
+	longest time.Duration // of a request, until its answer is read
 	http.RoundTripper
 }
 
-func (l lifelong) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Context().Done() == nil {
-		req = req.WithContext(l.life)
+func (l *lifelong) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Context().Done() != nil {
+		return l.RoundTripper.RoundTrip(req)
 	}
-	return l.RoundTripper.RoundTrip(req)
+	ctx, end := context.WithTimeout(l.life, l.longest)
+	answer, err := l.RoundTripper.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		end()
+		return nil, err
+	}
+	answer.Body = endingBody{answer.Body, end}
+	return answer, nil
+}
+
+// endingBody ends the context of its request when it is closed.
+type endingBody struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (b endingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }

@@ -47,7 +47,7 @@ func (s *s3Store) List(ctx context.Context, dir string) iter.Seq2[Entry, error] 
 }
 
 // page lists the entries that follow token. The library's call takes no context,
-// so it is left alone when ctx ends; the store ends it at the latest.
+// so it is left alone when ctx ends, and lifelong ends it.
 func (s *s3Store) page(ctx context.Context, prefix, token string) (minio.ListBucketV2Result, error) {
 	type answer struct {
 		result minio.ListBucketV2Result
