@@ -60,7 +60,9 @@ func (a *appliance) openElsewhere() (storage, error) {
 		})
 	}
 	if archived := a.archive.reader(); archived != nil {
-		e.querier = querier.New(querier.Options{Archive: archived, Logger: a.logger})
+		e.querier = querier.New(querier.Options{
+			Archive: archived, Logger: a.logger, Memory: queryMemory(memoryBound(a.conf)),
+		})
 	}
 	e.forwarder = forwarder.New(o)
 	if a.archive.store != nil {

@@ -53,7 +53,9 @@ func (a *appliance) openEmbedded(ctx context.Context) (storage, error) {
 	if err := e.openArchiver(ctx); err != nil {
 		return nil, err
 	}
-	e.querier = querier.New(querier.Options{Store: store, Archive: a.archive.reader(), Logger: a.logger})
+	e.querier = querier.New(querier.Options{
+		Store: store, Archive: a.archive.reader(), Logger: a.logger, Memory: queryMemory(memoryBound(a.conf)),
+	})
 	return e, nil
 }
 

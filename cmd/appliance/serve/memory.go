@@ -52,6 +52,16 @@ func heapBound(bound, inflight int64) int64 {
 	return max(int64(float64(bound)*heapShare)-inflight, leastHeap)
 }
 
+// queryMemory is what a query may hold of what it reads, in bytes. What all queries
+// find takes up to three quarters of it besides.
+func queryMemory(bound int64) int64 {
+	const least, most = 32 << 20, 128 << 20
+	if bound == 0 {
+		return most
+	}
+	return min(max(bound/4, least), most)
+}
+
 // limitMemory bounds the heap. A person's GOMEMLIMIT and GOGC count more. It
 // returns the limit in force, in bytes.
 func limitMemory(bound, inflight int64) int64 {

@@ -30,3 +30,11 @@ func TestLimitMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestQueryMemory(t *testing.T) {
+	for bound, want := range map[int64]int64{0: 128 << 20, 64 << 20: 32 << 20, 400 << 20: 100 << 20, 8 << 30: 128 << 20} {
+		if got := queryMemory(bound); got != want {
+			t.Errorf("of %d bytes a query may hold %d, expected %d", bound, got, want)
+		}
+	}
+}
