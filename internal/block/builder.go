@@ -28,9 +28,12 @@ type BuilderOptions struct {
 	// trace. A trace is found faster in small pages, large ones compress
 	// better. Default 4096.
 	PageSpans int
-	// Overflow gets the spans of traces that take more than 8 MiB, as they are on
-	// the wire with 300 bytes for each, as records that another Builder takes, and
-	// must not keep them. Without it such a trace fails the block.
+	// TraceBytes is how many bytes of one trace the block takes, as they are on the
+	// wire with 300 bytes for each span. Default 8 MiB.
+	TraceBytes int
+	// Overflow gets the spans of traces that take more than that, as records that
+	// another Builder takes, and must not keep them. Without it such a trace fails
+	// the block.
 	Overflow func(record []byte) error
 
 	// Memory is where buffers come from. Default: the system.
@@ -47,15 +50,14 @@ type BuilderOptions struct {
 	// What only tests change; zero is the default.
 	// of memory for spans that are not sorted yet: 4 MiB; their order takes up to
 	// half as much besides. A block whose spans fit needs no file for sorting
-	sortBytes     int
-	maxTraceBytes int // of memory for one trace: 8 MiB
+	sortBytes int
 }
 
 const (
 	defaultSortBytes     = 4 << 20
 	defaultRowGroupBytes = 8 << 20
 	defaultPageSpans     = 4096
-	defaultMaxTraceBytes = 8 << 20
+	defaultTraceBytes    = 8 << 20
 
 	spanOverhead = 300 // bytes of memory that a span takes beside its own
 )
@@ -69,7 +71,7 @@ func (o BuilderOptions) withDefaults() BuilderOptions {
 		value int
 	}{
 		{&o.sortBytes, defaultSortBytes}, {&o.RowGroupBytes, defaultRowGroupBytes}, {&o.PageSpans, defaultPageSpans},
-		{&o.maxTraceBytes, defaultMaxTraceBytes},
+		{&o.TraceBytes, defaultTraceBytes},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -128,7 +128,7 @@ func TestGiantTrace(t *testing.T) {
 	}
 	records := blocktest.Records(1, batches)
 	var rest [][]byte
-	opts := BuilderOptions{maxTraceBytes: 20_000, sortBytes: 50_000, KeepCopies: true, DigestKey: 5}
+	opts := BuilderOptions{TraceBytes: 20_000, sortBytes: 50_000, KeepCopies: true, DigestKey: 5}
 	total, blocks := Digest{}, 0
 	for next := records; len(next) > 0; blocks++ {
 		rest = nil

@@ -54,7 +54,7 @@ func (l *loader) next() (*trace, error) {
 	id := p.id
 	l.memory, l.ends = l.memory[:0], l.ends[:0]
 	l.overflow.reset()
-	budget := l.opts.maxTraceBytes
+	budget := l.opts.TraceBytes
 	for p.ok && p.id == id {
 		if cost := len(p.frame) + spanOverhead; len(l.ends) == 0 || cost <= budget {
 			l.memory = append(l.memory, p.frame...)
@@ -147,7 +147,7 @@ func (l *loader) origin(frame []byte, all *origins) (c *origin, rest []byte, err
 // spillOver gives a span to those that do not fit.
 func (l *loader) spillOver(id [16]byte, frame []byte) error {
 	if l.opts.Overflow == nil {
-		return fmt.Errorf("trace %x takes more than %d bytes, and nothing takes its other spans", id, l.opts.maxTraceBytes)
+		return fmt.Errorf("trace %x takes more than %d bytes, and nothing takes its other spans", id, l.opts.TraceBytes)
 	}
 	l.overflowed++
 	ref, resource, rest := resolve(frame)

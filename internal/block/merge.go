@@ -129,16 +129,23 @@ func (m *Merger) Abort() error {
 // join writes a trace that is in several blocks.
 func (m *Merger) join(sources []*MergeSource) error {
 	m.queue.reset(sources[0].id)
+	l := m.w.loader
 	for _, s := range sources {
 		var err error
 		if m.record, err = s.record(m.record[:0]); err != nil {
 			return err
 		}
-		if err := m.queue.add(m.w.ingest, m.record); err != nil {
+		if m.queue.size() >= m.opts.TraceBytes && m.opts.Overflow != nil {
+			// What the block takes of the trace is there; more would only fill the memory.
+			l.overflowed += int64(s.Spans())
+			err = m.opts.Overflow(m.record)
+		} else {
+			err = m.queue.add(m.w.ingest, m.record)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	l := m.w.loader
 	l.resources.known, l.scopes.known = m.w.ingest.resources.origins, m.w.ingest.scopes.origins
 	t, err := l.next()
 	if err != nil {
@@ -161,6 +168,9 @@ type frameQueue struct {
 func (q *frameQueue) reset(id [16]byte) {
 	q.id, q.arena, q.ends, q.given = id, q.arena[:0], q.ends[:0], 0
 }
+
+// size is how much of a block the frames take.
+func (q *frameQueue) size() int { return len(q.arena) + len(q.ends)*spanOverhead }
 
 // add adds the spans of a record.
 func (q *frameQueue) add(g *ingest, record []byte) error {

@@ -220,3 +220,57 @@ func compareDumps(t *testing.T, seed uint64, got, want map[[16]byte][]string) {
 		}
 	}
 }
+
+// TestMergeOfAGiantTrace merges many blocks that are full of one trace: the merge
+// holds no more of it than two blocks have, and what goes to Overflow is the rest.
+func TestMergeOfAGiantTrace(t *testing.T) {
+	const parts, spans = 12, 40
+	opts := BuilderOptions{TraceBytes: spans * 400, DigestKey: 5}
+	var in, out Digest
+	var sources []*MergeSource
+	for part := range parts {
+		giant := blocktest.ScopeSpans{}
+		for i := range spans {
+			giant.Spans = append(giant.Spans, blocktest.Span{
+				TraceID: []byte("0123456789abcdef"), SpanID: []byte{1, 2, 3, 4, 5, 6, byte(part), byte(i)}, Name: "giant", Start: 1, End: 2,
+			})
+		}
+		b, stats := built(t, blocktest.Records(1, []blocktest.ResourceSpans{{Scopes: []blocktest.ScopeSpans{giant}}}), opts)
+		in.Add(stats.Digest)
+		s, err := NewMergeSource(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more, err := s.Next(); err != nil || !more {
+			t.Fatal(more, err)
+		}
+		sources = append(sources, s)
+	}
+	var over [][]byte
+	opts.Dir, opts.Tenant, opts.BlockID = t.TempDir(), "single-tenant", testBlockID
+	opts.Overflow = func(record []byte) error { over = append(over, bytes.Clone(record)); return nil }
+	m, err := NewMerger(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Add(sources...); err != nil {
+		t.Fatal(err)
+	}
+	if held := m.queue.size(); held > 2*opts.TraceBytes {
+		t.Errorf("the merge holds %d bytes of a trace of which a block takes %d", held, opts.TraceBytes)
+	}
+	_, stats, err := m.Finish(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := openBlock(t, m.dir).Verify(t.Context(), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest := built(t, over, BuilderOptions{DigestKey: 5})
+	out.Add(r.Digest)
+	out.Add(rest.Digest)
+	if in != out || stats.Added != parts*spans || stats.Overflowed != rest.Added || stats.Spans+stats.Overflowed != stats.Added {
+		t.Errorf("%+v went in, and %+v came out: %+v, and %+v over", in, out, stats, rest)
+	}
+}

@@ -32,6 +32,9 @@ type Lineage struct {
 	FirstCut time.Time `json:"first_cut,omitzero"`
 	// Again says that a merged block is to be merged once more.
 	Again bool `json:"merge_again,omitempty"`
+	// Waits is since when the oldest of its traces has waited for its end, of a block
+	// of traces that wait.
+	Waits time.Time `json:"waits_since,omitzero"`
 	// Merged are the blocks that it was made of, none for one made from the spool.
 	Merged []string `json:"merged,omitempty"`
 	// Ranges are the records of its tenant whose spans are in it, as long as the

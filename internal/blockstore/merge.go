@@ -46,7 +46,7 @@ func (s *Store) mergeDue(ctx context.Context, tenant string) bool {
 // mergeBlocks carries a plan out: the traces of the sources go into one block,
 // those that a younger block has as well into one that is merged again with it.
 // What comes out is read back, and proven against the digests of the sources.
-// It returns false where all traces go on waiting.
+// It returns false where that would change nothing.
 func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 	defer s.alone()()
 	v := s.View(p.tenant) // so that none of them is deleted
@@ -67,6 +67,8 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 		l := lineage
 		if o == done {
 			l.FirstCut, l.Again = p.sources[0].firstCut(), p.again
+		} else {
+			l.Waits = p.waits()
 		}
 		m, err := o.finish(ctx, l)
 		if err != nil {
@@ -87,7 +89,7 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 		return false, err
 	}
 	s.replace(p, blocks, finish)
-	return done.merger != nil, nil
+	return true, nil
 }
 
 // replace puts merged blocks in the place of their sources, whose files go when

@@ -36,13 +36,18 @@ func newOracle(seed uint64) *oracle {
 
 // record makes one of a few spans of traces that other records have as well.
 func (o *oracle) record(tenant string) (spool.Record, []uint64) {
+	return o.spans(tenant, 1+o.rng.IntN(5), func(id uint64) uint64 { return id/100*10 + o.rng.Uint64N(o.traces) })
+}
+
+// spans makes a record of n spans, of the traces that are said by their ids.
+func (o *oracle) spans(tenant string, n int, traceOf func(id uint64) uint64) (spool.Record, []uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var scope []byte
 	var ids []uint64
-	for range 1 + o.rng.IntN(5) {
+	for range n {
 		o.next++
-		trace := o.next/100*10 + o.rng.Uint64N(o.traces)
+		trace := traceOf(o.next)
 		scope = protowire.AppendBytes(protowire.AppendTag(scope, 2, protowire.BytesType), span(trace, o.next))
 		ids = append(ids, o.next)
 		o.traceIDs[o.next] = trace
@@ -65,6 +70,17 @@ func span(trace, id uint64) []byte {
 // append puts a record into the spool, and notes it if it is acknowledged.
 func (o *oracle) append(s *spool.Spool, tenant string) error {
 	rec, ids := o.record(tenant)
+	return o.give(s, rec, ids)
+}
+
+// appendTrace is append of n spans of one trace.
+func (o *oracle) appendTrace(s *spool.Spool, tenant string, trace uint64, n int) error {
+	rec, ids := o.spans(tenant, n, func(uint64) uint64 { return trace })
+	return o.give(s, rec, ids)
+}
+
+func (o *oracle) give(s *spool.Spool, rec spool.Record, ids []uint64) error {
+	tenant := rec.Tenant
 	if _, err := s.Append(rec); err != nil {
 		return err
 	}
@@ -161,4 +177,18 @@ func readBlock(s *Store, b *Block, count func([]byte) error) error {
 		}
 	}
 	return nil
+}
+
+// spansOf counts the spans of a trace.
+func spansOf(t testing.TB, data []byte, trace uint64) (n int) {
+	t.Helper()
+	_, err := new(otlpwire.Limits).Walk(data, func(sp *otlpwire.Span) {
+		if binary.BigEndian.Uint64(sp.TraceID[8:]) == trace {
+			n++
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

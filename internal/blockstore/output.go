@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,7 +13,8 @@ import (
 )
 
 // output makes one of the blocks of a merge in staging, and another for what is
-// too large of single traces.
+// too large of single traces. That one stays: no merge could put it together with
+// the rest of its trace, and it would be written again with each.
 type output struct {
 	store  *Store
 	tenant string
@@ -42,7 +44,7 @@ func (o *output) add(sources ...*block.MergeSource) error {
 // overflow takes what the block cannot have of a single trace.
 func (o *output) overflow(record []byte) error {
 	if o.over == nil {
-		over, err := o.store.newWriter(o.tenant, o.level, o.stays)
+		over, err := o.store.newWriter(o.tenant, max(o.level, levelMerged), true)
 		if err != nil {
 			return err
 		}
@@ -69,6 +71,7 @@ func (o *output) finish(ctx context.Context, lineage Lineage) ([]*proven, error)
 	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = report.Spans, stats.Copies, report.Digest
 	made := []*proven{p}
 	if o.over != nil {
+		lineage.Again, lineage.Waits = false, time.Time{}
 		more, err := o.over.finish(ctx, lineage)
 		if err != nil {
 			return nil, err

@@ -26,6 +26,11 @@ const (
 // memory is about how much a block takes as the source of a merge.
 func (b *Block) memory() int64 { return min(sourceLeast+2*b.Meta.Size, sourceMost) }
 
+// waitsMost bounds how long a trace waits for its end, in times of MergeAfter. One
+// that goes on for longer is in several blocks, so that it is archived, and does
+// not grow in each merge.
+const waitsMost = 12
+
 // plan is what one merge is to do.
 type plan struct {
 	tenant  string
@@ -34,6 +39,8 @@ type plan struct {
 	// younger are the blocks whose traces may still grow: what a source has of
 	// these goes on waiting.
 	younger []*Block
+	// late: the traces of a source that has waited since before then wait no more.
+	late time.Time
 	// again: what comes out is merged once more. It has less than its time's
 	// worth, since a merge takes only so many sources.
 	again bool
@@ -50,6 +57,7 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 	if p == nil {
 		return nil
 	}
+	p.late = now.Add(-waitsMost * s.opt.MergeAfter)
 	for _, b := range p.sources {
 		b.merging = true
 	}
@@ -114,6 +122,19 @@ func (s *Store) gather(p *plan, due func(*Block) bool) (bytes int64, full bool) 
 		memory += b.memory()
 	}
 	return bytes, len(p.younger) > 0 && due(p.younger[0])
+}
+
+// isLate says that the traces of a source have waited for too long.
+func (p *plan) isLate(b *Block) bool { return b.since().Before(p.late) }
+
+// waits is since when the traces of its sources have waited that go on waiting.
+func (p *plan) waits() (oldest time.Time) {
+	for _, b := range p.sources {
+		if since := b.since(); !p.isLate(b) && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
+		}
+	}
+	return oldest
 }
 
 // time is how long it took to cut the sources.

@@ -13,7 +13,7 @@ const (
 // shape says how a block is written: as one that stays, or is merged.
 func (s *Store) shape(tenant, id, dir string, level int, stays bool) block.BuilderOptions {
 	o := block.BuilderOptions{
-		FS: s.fs, Dir: dir, Tenant: tenant, BlockID: id, CompactionLevel: level, DigestKey: digestKey, Memory: &s.memory,
+		FS: s.fs, Dir: dir, Tenant: tenant, BlockID: id, CompactionLevel: level, DigestKey: digestKey, Memory: &s.memory, TraceBytes: s.traceBytes,
 	}
 	if !stays {
 		o.PageSpans, o.RowGroupBytes = smallPages, smallRowGroups

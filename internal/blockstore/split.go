@@ -13,6 +13,7 @@ import (
 
 // stream is the traces of one block, in the order of their ids.
 type stream struct {
+	block *Block
 	id    [16]byte
 	ids   func() ([16]byte, error, bool) // nil where whole traces are read
 	whole *block.MergeSource
@@ -32,7 +33,8 @@ func (s *stream) next() (ok bool, err error) {
 }
 
 // split takes the traces of a plan's sources in the order of their ids. Those
-// that a younger block has too are given to waiting, the others to done.
+// that a younger block has too are given to waiting, unless they have waited for
+// long, and the others to done.
 func (s *Store) split(ctx context.Context, p *plan, done, waiting *output) error {
 	sources, err := s.openAll(ctx, p.sources, true)
 	defer func() { closeAll(sources) }()
@@ -64,8 +66,12 @@ func (s *Store) split(ctx context.Context, p *plan, done, waiting *output) error
 		}
 		same = same[:0]
 		for _, s := range sources {
-			if s.id == id {
-				same = append(same, s.whole)
+			if s.id != id {
+				continue
+			}
+			same = append(same, s.whole)
+			if p.isLate(s.block) {
+				to = done
 			}
 		}
 		if err := to.add(same...); err != nil {
@@ -114,7 +120,7 @@ func closeAll(streams []*stream) {
 func (s *Store) openAll(ctx context.Context, blocks []*Block, whole bool) ([]*stream, error) {
 	var streams []*stream
 	for _, b := range blocks {
-		one, err := s.openStream(ctx, b.Dir, whole)
+		one, err := s.openStream(ctx, b, whole)
 		if err != nil {
 			return streams, fmt.Errorf("open block %s to merge it: %w", b.Meta.BlockID, err)
 		}
@@ -131,19 +137,19 @@ func (s *Store) openAll(ctx context.Context, blocks []*Block, whole bool) ([]*st
 	return streams, nil
 }
 
-func (s *Store) openStream(ctx context.Context, dir string, whole bool) (*stream, error) {
-	src := s.files(dir)
+func (s *Store) openStream(ctx context.Context, b *Block, whole bool) (*stream, error) {
+	src := s.files(b.Dir)
 	r, err := block.Open(ctx, src, block.Options{})
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
 	if !whole {
 		ids, stop := iter.Pull2(r.IDs(ctx))
-		return &stream{ids: ids, stop: func() { stop(); src.Close() }}, nil
+		return &stream{block: b, ids: ids, stop: func() { stop(); src.Close() }}, nil
 	}
 	m, err := block.NewMergeSource(ctx, r)
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	return &stream{whole: m, stop: func() { src.Close() }}, nil
+	return &stream{block: b, whole: m, stop: func() { src.Close() }}, nil
 }

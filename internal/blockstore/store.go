@@ -85,6 +85,7 @@ type Store struct {
 	// memory has the buffers of blocks, for the next ones.
 	memory      block.Memory
 	mergeMemory int64 // of the sources of a merge
+	traceBytes  int   // of one trace that a block takes; 0 is what a block takes by itself
 	commits     commits
 	work        sync.Mutex // held while blocks are made or merged, with Alone
 

@@ -1,0 +1,104 @@
+package blockstore
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"appliance/internal/durable/crashfs"
+)
+
+// endless is a trace that no other record of an oracle has spans of.
+const endless = 1 << 40
+
+// TestLargeTrace has one trace in far more blocks than a merge takes, each with as
+// much of it as a block takes: it becomes final, and so does what came beside it.
+func TestLargeTrace(t *testing.T) {
+	for name, traceBytes := range map[string]int{"in one block": 0, "in several": 20 * 350} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOracle(1)
+				s := runStore(t, crashfs.New())
+				defer s.stop()
+				s.traceBytes = traceBytes
+				send := func(n int) {
+					t.Helper()
+					for range n {
+						if err := o.appendTrace(s.spool, "a", endless, 30); err != nil {
+							t.Fatal(err)
+						}
+						if err := o.append(s.spool, "a"); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(5 * time.Second)
+					}
+				}
+				send(30)
+				if traceBytes > 0 && s.Status().ToMerge < 10 {
+					t.Fatalf("a merge takes four sources, and there is %+v", s.Status())
+				}
+				send(60)
+				synctest.Wait()
+				if st := s.Status(); st.ToMerge > 40 {
+					t.Errorf("while the trace goes on %d blocks of %d wait to be merged", st.ToMerge, st.Blocks)
+				}
+				o.check(t, s.Store, "a")
+				if err := s.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				o.check(t, s.Store, "a")
+				if st := s.Status(); st.ToMerge != 0 || st.LastError != "" {
+					t.Errorf("long after the trace ended the status is %+v", st)
+				}
+				for _, b := range s.tenants["a"].blocks {
+					if !s.Final("a", b.Meta.BlockID, time.Minute) {
+						t.Errorf("block %s of level %d is not final", b.Meta.BlockID, b.Meta.CompactionLevel)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestEndlessTrace has a trace that never pauses, and is small enough for one
+// block: what of it is old is final all the same, and is not written again.
+func TestEndlessTrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOracle(1)
+		s := start(t, "/", crashfs.New())
+		defer s.stop()
+		for range 240 {
+			if err := o.appendTrace(s.spool, "a", endless, 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.append(s.spool, "a"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		synctest.Wait()
+		o.check(t, s.Store, "a")
+		final := 0
+		for _, b := range s.tenants["a"].blocks {
+			if !b.merged() {
+				if age := time.Since(b.since()); age > (waitsMost+4)*s.opt.MergeAfter {
+					t.Errorf("a block of %d spans has waited for %s", b.Lineage.Spans, age)
+				}
+				continue
+			}
+			count := func(data []byte) error { final += spansOf(t, data, endless); return nil }
+			if err := readBlock(s.Store, b, count); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Two hours, of which the trace waits for twelve minutes and what a merge takes.
+		if final < 200 {
+			t.Errorf("of 240 spans of a trace that goes on %d are final", final)
+		}
+		if st := s.Status(); st.LastError != "" {
+			t.Errorf("the status is %+v", st)
+		}
+	})
+}
