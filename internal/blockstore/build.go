@@ -97,7 +97,7 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 		return err
 	}
 	defer w.discard()
-	spans, err := copyRecords(ctx, p.Part, w)
+	spans, missing, err := copyRecords(ctx, p.Part, w)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 		s.publish(p, nil)
 		return nil
 	}
-	ranges, err := rangesOf(p.Positions(), s.opt.Spool.SegmentName)
+	ranges, err := rangesOf(p.Positions(), missing, s.opt.Spool.SegmentName)
 	if err != nil {
 		return err
 	}
@@ -140,21 +140,23 @@ func (s *Store) alone() (done func()) {
 }
 
 // copyRecords gives the records of a part to w, and counts their spans. What the
-// spool has lost to damage it has counted.
-func copyRecords(ctx context.Context, p *live.Part, w *writer) (spans int64, err error) {
+// spool has lost to damage it has counted, and is missing.
+func copyRecords(ctx context.Context, p *live.Part, w *writer) (spans int64, missing map[spool.Position]bool, err error) {
+	missing = map[spool.Position]bool{}
 	for e, err := range p.Records(ctx, 0) {
 		if errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone) {
+			missing[e.Position] = true
 			continue
 		}
 		if err != nil {
-			return spans, err
+			return spans, missing, err
 		}
 		if err := w.add(e.Payload); err != nil {
-			return spans, fmt.Errorf("add record %s to a block: %w", e.Position, err)
+			return spans, missing, fmt.Errorf("add record %s to a block: %w", e.Position, err)
 		}
 		spans += int64(e.Spans)
 	}
-	return spans, nil
+	return spans, missing, nil
 }
 
 // publish puts blocks in the place of a part, and gives its records up as soon

@@ -23,7 +23,7 @@ func (s *Store) follow(ctx context.Context) error {
 	r := s.opt.Spool.NewReader()
 	defer r.Close()
 	var buf []byte
-	failures := 0
+	failures, lost := 0, 0
 	for {
 		waiting, stop := s.untilDue(ctx)
 		e, err := r.Next(waiting, buf)
@@ -32,6 +32,10 @@ func (s *Store) follow(ctx context.Context) error {
 		switch {
 		case err == nil:
 			failures = 0
+			if n := r.Lost(); n != lost {
+				lost = n
+				s.closeAll()
+			}
 			s.take(e)
 			buf = e.Payload[:0]
 			if !s.awaitRoom(ctx) {
@@ -45,6 +49,7 @@ func (s *Store) follow(ctx context.Context) error {
 			s.log.Error("the spool cannot be read; trying again", "err", err)
 			if failures++; failures%readTries == 0 {
 				s.log.Error("what the disk does not give stays in the spool until the next start", "err", err)
+				s.closeAll()
 				r.Skip()
 			}
 			if !pause(ctx, readPause) {
@@ -92,6 +97,18 @@ func (s *Store) close(p *part) {
 	p.closed = true
 	s.full = append(s.full, p)
 	s.grown()
+}
+
+// closeAll closes the open parts: the reader goes on behind something that is in
+// none of them, and what the lineage of a block spans is in the block.
+func (s *Store) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tenants {
+		if n := len(t.parts); n > 0 && t.parts[n-1].Size().Records > 0 {
+			s.close(t.parts[n-1])
+		}
+	}
 }
 
 // grown wakes who waits for closed parts. s.mu is held.

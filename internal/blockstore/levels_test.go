@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"appliance/internal/durable/crashfs"
+	"appliance/internal/spool"
 )
 
 // fewSources is so little memory that a merge takes four sources.
@@ -21,6 +22,11 @@ func runStore(t *testing.T, disk *crashfs.FS) (r *running) {
 		t.Fatal(err)
 	}
 	s.mergeMemory = fewSources
+	return run(s, sp)
+}
+
+// run lets a store work.
+func run(s *Store, sp *spool.Spool) *running {
 	ctx, cancel := context.WithCancel(background)
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()

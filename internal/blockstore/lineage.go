@@ -56,11 +56,16 @@ type Range struct {
 }
 
 // rangesOf says where records are that are all those of a tenant between the
-// first and the last. segment gives the name of a segment by its number.
-func rangesOf(positions []spool.Position, segment func(uint64) (string, bool)) ([]Range, error) {
+// first and the last, without those that are missing in the block. segment gives
+// the name of a segment by its number.
+func rangesOf(positions []spool.Position, missing map[spool.Position]bool, segment func(uint64) (string, bool)) ([]Range, error) {
 	var out []Range
-	in := uint64(0) // the segment of the last range
+	in := uint64(0) // the segment of the last range; 0 where none may grow
 	for _, at := range positions {
+		if missing[at] {
+			in = 0
+			continue
+		}
 		if len(out) > 0 && at.Segment == in {
 			out[len(out)-1].Last = at.Offset
 			continue

@@ -80,10 +80,15 @@ func (o *oracle) appendTrace(s *spool.Spool, tenant string, trace uint64, n int)
 }
 
 func (o *oracle) give(s *spool.Spool, rec spool.Record, ids []uint64) error {
-	tenant := rec.Tenant
 	if _, err := s.Append(rec); err != nil {
 		return err
 	}
+	o.note(rec.Tenant, ids)
+	return nil
+}
+
+// note says that spans were acknowledged.
+func (o *oracle) note(tenant string, ids []uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.acked[tenant] == nil {
@@ -92,7 +97,15 @@ func (o *oracle) give(s *spool.Spool, rec spool.Record, ids []uint64) error {
 	for _, id := range ids {
 		o.acked[tenant][id] = true
 	}
-	return nil
+}
+
+// forget says that spans are lost to damage.
+func (o *oracle) forget(tenant string, ids []uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ids {
+		delete(o.acked[tenant], id)
+	}
 }
 
 // check reads all of a tenant. Spans that were not acknowledged may be there,

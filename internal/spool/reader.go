@@ -17,6 +17,7 @@ type Reader struct {
 	g     *segment // the one we are in, acquired; or nil
 	walk  walker   // in g
 	from  Position // where it begins
+	lost  int      // how often it passed over what is lost
 
 	passed  bool     // only what a Sieve has decided, as it decided
 	blocked Position // the record at the gate, where there is one
@@ -64,6 +65,7 @@ func (r *Reader) NextUpTo(ctx context.Context, buf []byte, most int) (Entry, err
 		}
 		e, err := r.spool.readEntry(r.walk.win.file, r.g, p, buf)
 		if errors.Is(err, ErrDamaged) {
+			r.lost++
 			continue
 		}
 		if err == nil && r.passed {
@@ -79,6 +81,10 @@ func (r *Reader) NextUpTo(ctx context.Context, buf []byte, most int) (Entry, err
 		return e, err
 	}
 }
+
+// Lost grows whenever the Reader passes over what is damaged. Where it does not,
+// records that follow each other are all that there are, but for those released.
+func (r *Reader) Lost() int { return r.lost }
 
 // Skip passes over the record at which Next failed, or, where not even its
 // header can be read, to the next header that can. What is skipped stays pending.
@@ -161,6 +167,7 @@ func (r *Reader) next() (piece, error) {
 		case err != nil:
 			return piece{}, fmt.Errorf("read %s: %w", Position{r.g.id, r.walk.at.offset}, err)
 		case p.damaged:
+			r.lost++
 			r.spool.note(r.walk.win.file, r.g, damageOf(r.g, p))
 		case r.g.id == r.from.Segment && p.Offset < r.from.Offset:
 		case !r.spool.isDone(r.g, p):
@@ -169,6 +176,8 @@ func (r *Reader) next() (piece, error) {
 				return piece{}, io.EOF
 			}
 			return p, nil
+		case r.spool.isLost(r.g, p):
+			r.lost++
 		}
 	}
 }
@@ -252,4 +261,12 @@ func (s *Spool) isDone(g *segment, p piece) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return p.Offset < g.low.offset || g.done.has(p.index)
+}
+
+// isLost says that a record is done because it is lost.
+func (s *Spool) isLost(g *segment, p piece) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, lost := g.damage[p.Offset]
+	return lost
 }

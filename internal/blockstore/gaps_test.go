@@ -1,0 +1,190 @@
+package blockstore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"appliance/internal/durable"
+	"appliance/internal/durable/crashfs"
+	"appliance/internal/spool"
+)
+
+// unread is a disk that does not give a byte of a file.
+type unread struct {
+	durable.FS
+	mu   sync.Mutex
+	name string
+	at   int64
+}
+
+// fail makes a byte of the payload of a record unreadable.
+func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position) {
+	t.Helper()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.name, u.at = segmentOf(t, sp, pos), pos.Offset+100
+}
+
+// segmentOf is the file that a record is in.
+func segmentOf(t *testing.T, sp *spool.Spool, at spool.Position) string {
+	t.Helper()
+	name, ok := sp.SegmentName(at.Segment)
+	if !ok {
+		t.Fatalf("record %s has no segment", at)
+	}
+	return "/spool/" + name + ".seg"
+}
+
+func (u *unread) OpenFile(name string, flag int, perm fs.FileMode) (durable.File, error) {
+	f, err := u.FS.OpenFile(name, flag, perm)
+	return unreadFile{f, u, name}, err
+}
+
+type unreadFile struct {
+	durable.File
+	disk *unread
+	name string
+}
+
+func (f unreadFile) ReadAt(p []byte, off int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.name == f.disk.name && off <= f.disk.at && f.disk.at < off+int64(len(p)) {
+		return 0, syscall.EIO
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// slowly has parts open for longer than the reader tries to read a record.
+func slowly(o *Options) { o.CutAfter, o.CutSpans = 30*time.Second, 1000 }
+
+// damage changes a byte of the payload of a record.
+func damage(t *testing.T, disk durable.FS, sp *spool.Spool, at spool.Position) {
+	t.Helper()
+	f, err := disk.OpenFile(segmentOf(t, sp, at), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	off := at.Offset + 100
+	if _, err := f.ReadAt(b, off); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	if err := f.WritevAt([][]byte{b}, off); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sealed appends records of three spans until a segment is full, and returns where
+// they are.
+func sealed(t *testing.T, o *oracle, sp *spool.Spool) (at []spool.Position, ids [][]uint64) {
+	t.Helper()
+	for len(at) == 0 || at[len(at)-1].Segment == at[0].Segment {
+		rec, of := o.spans("a", 3, func(id uint64) uint64 { return id })
+		pos, err := sp.Append(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.note("a", of)
+		at, ids = append(at, pos), append(ids, of)
+	}
+	return at, ids
+}
+
+// TestUnreadableRecordIsInNoBlock has a record that the disk does not give while
+// the spool is followed: the next start, to which the disk gives it, stores it.
+func TestUnreadableRecordIsInNoBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, disk := newOracle(1), crashfs.New()
+		bad := &unread{FS: disk}
+		sp, s, err := tryOpen("/", bad, slowly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := sealed(t, o, sp)
+		bad.fail(t, sp, at[4])
+		r := run(s, sp)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := s.Status(); st.Blocks == 0 || sp.Status().Pending.Records != 1 {
+			t.Errorf("all but one record are in blocks, and the status is %+v, %+v", st, sp.Status().Pending)
+		}
+		r.stop()
+		again := start(t, "/", disk)
+		defer again.stop()
+		synctest.Wait()
+		o.check(t, again.Store, "a")
+		if err := again.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		o.check(t, again.Store, "a")
+	})
+}
+
+// TestDamagedRecordStaysLost has a record that is damaged before it is followed,
+// or after that and before a block is made. A kill forgets that it was counted,
+// since a record before it is pending: it is counted again, and is not taken for
+// one that the block has.
+func TestDamagedRecordStaysLost(t *testing.T) {
+	const before, found, after = "before it is followed", "found by another reader", "before a block is made"
+	for _, name := range []string{before, found, after} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, disk := newOracle(1), crashfs.New()
+				bad := &unread{FS: disk}
+				sp, s, err := tryOpen("/", bad, slowly)
+				if err != nil {
+					t.Fatal(err)
+				}
+				at, ids := sealed(t, o, sp)
+				all := int64(len(at)) * 3
+				bad.fail(t, sp, at[0])
+				if name != after {
+					damage(t, disk, sp, at[5])
+				}
+				if name == found {
+					if _, err := sp.ReadAt(at[5], nil); !errors.Is(err, spool.ErrDamaged) {
+						t.Errorf("a damaged record is read: %v", err)
+					}
+				}
+				r := run(s, sp)
+				if name == after {
+					time.Sleep(readTries*readPause + time.Second)
+					synctest.Wait()
+					if n := s.Status().LiveSpans; n != all-3 {
+						t.Errorf("%d spans were followed", n)
+					}
+					damage(t, disk, sp, at[5])
+				}
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if st := sp.Status(); st.Lost.Spans != 3 || st.Released.Spans != all-6 || st.Pending.Spans != 3 {
+					t.Errorf("of %d spans three are lost and three pending, and the spool says %+v, %+v, %+v", all, st.Lost, st.Pending, st.Released)
+				}
+				o.forget("a", ids[5])
+				killed := disk.Kill()
+				r.stop()
+				again := start(t, "/", killed)
+				defer again.stop()
+				if err := again.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				o.check(t, again.Store, "a")
+				if st := again.spool.Status(); st.Lost.Spans != 3 || st.Released.Spans != all-3 {
+					t.Errorf("of %d spans three are lost, and the spool says %+v, released %+v", all, st.Lost, st.Released)
+				}
+			})
+		})
+	}
+}
