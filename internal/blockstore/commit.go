@@ -35,6 +35,25 @@ const (
 type commits struct {
 	mu sync.Mutex
 	of map[string]*commit
+	// left are the outputs of those that may be on the disk and were not carried out:
+	// the next start looks for them in staging.
+	left map[string]bool
+}
+
+// leave notes that a commit may count, and that the next start carries it out.
+func (o *commits) leave(c *commit) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range c.Outputs {
+		o.left[id] = true
+	}
+}
+
+// leaves says that the next start needs a block in staging.
+func (o *commits) leaves(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.left[id]
 }
 
 // add notes a commit that was saved.

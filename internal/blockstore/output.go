@@ -92,12 +92,12 @@ func (s *Store) readBack(ctx context.Context, dir string) (block.Report, error) 
 	return b.Verify(ctx, digestKey)
 }
 
-// discard removes what is left in staging.
+// discard removes what is left in staging, but for what a commit may need.
 func (o *output) discard() {
 	if o.over != nil {
 		o.over.discard()
 	}
-	if o.merger == nil {
+	if o.merger == nil || o.store.commits.leaves(filepath.Base(o.dir)) {
 		return
 	}
 	if err := errors.Join(o.merger.Abort(), removeAll(o.store.fs, o.dir)); err != nil {

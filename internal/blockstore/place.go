@@ -15,7 +15,8 @@ import (
 // still there when it returns; the returned function removes them.
 //
 // An error means that nothing has happened, and that nothing will at the next
-// start.
+// start; or, after the end of ctx, that the next start knows which of the two it
+// is. What it needs for that is not discarded.
 func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made []*proven) ([]*Block, func() error, error) {
 	if err := durable.MkdirAll(s.fs, s.path(tenant), dirMode); err != nil {
 		// A sync that failed is not to be believed later: next time it is made, if
@@ -36,11 +37,18 @@ func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made
 	if err := c.save(s.fs); err != nil {
 		// It may be on the disk nevertheless. Until it is not, the blocks must
 		// not be made again.
-		return nil, nil, errors.Join(err, s.insist(ctx, "withdraw a merge", func() error { return durable.Remove(s.fs, c.path) }))
+		withdrawn := s.insist(ctx, "withdraw a merge", func() error { return durable.Remove(s.fs, c.path) })
+		if withdrawn != nil {
+			s.commits.leave(c)
+		}
+		return nil, nil, errors.Join(err, withdrawn)
 	}
 	s.commits.add(c)
-	err := s.insist(ctx, "place blocks", func() error { return s.placeOutputs(c) })
-	return blocks, func() error { return s.finishCommit(c) }, err
+	if err := s.insist(ctx, "place blocks", func() error { return s.placeOutputs(c) }); err != nil {
+		s.commits.leave(c)
+		return nil, nil, err
+	}
+	return blocks, func() error { return s.finishCommit(c) }, nil
 }
 
 // insist tries until it succeeds, and returns an error only when ctx is done:

@@ -8,7 +8,7 @@ import (
 
 // Put makes a block of a record that is not in the spool, or not to be read from
 // there. When it returns nil the spans are in a proven block. After an error
-// they are in none, but for a crash of the disk's.
+// they are in none, but for a crash of the disk's, or the end of ctx at that moment.
 func (s *Store) Put(ctx context.Context, tenant string, record []byte) error {
 	w, err := s.newWriter(tenant, levelCut, false)
 	if err != nil {

@@ -115,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		commits: commits{of: map[string]*commit{}}, mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+		commits: commits{of: map[string]*commit{}, left: map[string]bool{}}, mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
 		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {

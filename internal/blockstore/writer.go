@@ -121,10 +121,13 @@ func proveBuild(stats block.Stats, report block.Report) error {
 	return nil
 }
 
-// discard removes what is left in staging.
+// discard removes what is left in staging, but for what a commit may need.
 func (w *writer) discard() {
 	if w.over != nil {
 		w.over.discard()
+	}
+	if w.store.commits.leaves(filepath.Base(w.dir)) {
+		return
 	}
 	if err := errors.Join(w.builder.Abort(), removeAll(w.store.fs, w.dir)); err != nil {
 		w.store.log.Warn("leftovers of a block stay until the next start", "dir", w.dir, "err", err)
