@@ -23,10 +23,11 @@ func (s *Store) follow(ctx context.Context) error {
 	r := s.opt.Spool.NewReader()
 	defer r.Close()
 	var buf []byte
-	failures, lost := 0, 0
+	failures, lost, reading := 0, 0, false
 	for {
-		waiting, stop := s.untilDue(ctx)
+		waiting, stop := s.untilDue(ctx, reading)
 		e, err := r.Next(waiting, buf)
+		reading = err == nil
 		due := waiting.Err() != nil
 		stop()
 		switch {
@@ -119,8 +120,8 @@ func (s *Store) grown() {
 
 // closeDue closes the parts whose oldest record has waited long enough, and
 // returns when to look again. While others wait to be made blocks, the open
-// ones may as well grow.
-func (s *Store) closeDue(now time.Time) (next time.Time) {
+// ones may as well grow; at the end of a run while the reader is behind.
+func (s *Store) closeDue(now time.Time, reading bool) (next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next = now.Add(idle)
@@ -135,7 +136,7 @@ func (s *Store) closeDue(now time.Time) (next time.Time) {
 		due := size.Oldest.Add(s.opt.CutAfter)
 		switch {
 		case size.Records == 0:
-		case s.draining, !behind && !due.After(now):
+		case s.draining && !reading, !behind && !due.After(now):
 			s.close(p)
 		case behind:
 			next = earlier(next, now.Add(s.opt.CutAfter/8))
@@ -154,9 +155,9 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // untilDue closes what is due, and returns a context that ends when something
-// is again, or when the store is to be drained.
-func (s *Store) untilDue(ctx context.Context) (context.Context, context.CancelFunc) {
-	due := s.closeDue(time.Now())
+// is again, or when the store is to be drained. reading: there was a record last.
+func (s *Store) untilDue(ctx context.Context, reading bool) (context.Context, context.CancelFunc) {
+	due := s.closeDue(time.Now(), reading)
 	waiting, stop := context.WithDeadline(ctx, due)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,17 +167,39 @@ func (s *Store) untilDue(ctx context.Context) (context.Context, context.CancelFu
 
 // awaitRoom waits while too many records are live; false when ctx is done.
 func (s *Store) awaitRoom(ctx context.Context) bool {
-	for {
-		s.mu.Lock()
-		n := s.liveRecords
-		s.mu.Unlock()
-		if n < maxLive {
-			return true
-		}
+	for !s.makeRoom() {
 		if !pause(ctx, readPause) {
 			return false
 		}
 	}
+	return true
+}
+
+// makeRoom says whether more records may be live. Where they may not, and no part
+// waits to be made a block, it closes the largest: nothing is due while nothing is
+// read.
+func (s *Store) makeRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.liveRecords < s.maxLive {
+		return true
+	}
+	var largest *part
+	for _, t := range s.tenants {
+		for _, p := range t.parts {
+			switch n := p.Size().Records; {
+			case p.closed:
+				return false
+			case n == 0:
+			case largest == nil || n > largest.Size().Records:
+				largest = p
+			}
+		}
+	}
+	if largest != nil {
+		s.close(largest)
+	}
+	return false
 }
 
 // pause waits; false when ctx is done before.

@@ -97,6 +97,7 @@ type Store struct {
 	cut     chan struct{} // closed when full grows
 
 	liveRecords int
+	maxLive     int // of them
 	draining    bool
 	interrupt   func() // makes the follower look again
 	counts      counts
@@ -115,7 +116,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		commits: commits{of: map[string]*commit{}, left: map[string]bool{}}, mergeMemory: mergeMemory, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+		commits: commits{of: map[string]*commit{}, left: map[string]bool{}}, mergeMemory: mergeMemory, maxLive: maxLive, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
 		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {
