@@ -15,7 +15,7 @@ import (
 const (
 	failedPause = time.Second
 	maxPause    = 30 * time.Second
-	splitAfter  = 3 // failures that are not the disk's, until a part is halved
+	splitAfter  = 3 // failures for a reason of its own, until a part is halved
 )
 
 // build makes blocks of closed parts, one at a time.
@@ -64,13 +64,22 @@ func (s *Store) nextPart(ctx context.Context) *part {
 }
 
 // again queues a part that failed. One whose records are the reason is halved
-// until the guilty one is alone, so that it holds back no other.
+// until the guilty one is alone, so that it holds back no other. Where it is known
+// which one that is, the part is divided there.
 func (s *Store) again(p *part, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.failed++
 	parts := []*part{p}
-	if n := p.Size().Records; p.failed >= splitAfter && n > 1 && !diskRefuses(err) {
+	var bad *unreadError
+	known := errors.As(err, &bad)
+	switch n := p.Size().Records; {
+	case p.failed < splitAfter, diskRefuses(err) && !known:
+	case n == 1:
+		p.guilty = true
+	case known:
+		parts = s.halve(p, max(1, bad.before))
+	default:
 		parts = s.halve(p, n/2)
 	}
 	s.full = append(s.full, parts...)
@@ -139,22 +148,34 @@ func (s *Store) alone() (done func()) {
 	return s.work.Unlock
 }
 
+// unreadError says that the spool's disk does not give a record of a part.
+type unreadError struct {
+	before int // records of the part
+	err    error
+}
+
+func (e *unreadError) Error() string { return e.err.Error() }
+func (e *unreadError) Unwrap() error { return e.err }
+
 // copyRecords gives the records of a part to w, and counts their spans. What the
 // spool has lost to damage it has counted, and is missing.
 func copyRecords(ctx context.Context, p *live.Part, w *writer) (spans int64, missing map[spool.Position]bool, err error) {
 	missing = map[spool.Position]bool{}
+	n := 0
 	for e, err := range p.Records(ctx, 0) {
 		if errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrGone) {
 			missing[e.Position] = true
+			n++
 			continue
 		}
 		if err != nil {
-			return spans, missing, err
+			return spans, missing, &unreadError{n, err}
 		}
 		if err := w.add(e.Payload); err != nil {
 			return spans, missing, fmt.Errorf("add record %s to a block: %w", e.Position, err)
 		}
 		spans += int64(e.Spans)
+		n++
 	}
 	return spans, missing, nil
 }

@@ -47,6 +47,9 @@ func (s *Store) cutAtGate(i int) bool {
 // is held.
 func (s *Store) behind() bool {
 	return slices.ContainsFunc(s.full, func(p *part) bool {
+		if p.guilty {
+			return false
+		}
 		decided, _ := s.opt.Spool.Decided(p.Last())
 		return decided
 	})

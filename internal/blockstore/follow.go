@@ -188,9 +188,9 @@ func (s *Store) makeRoom() bool {
 	for _, t := range s.tenants {
 		for _, p := range t.parts {
 			switch n := p.Size().Records; {
+			case p.guilty, n == 0:
 			case p.closed:
 				return false
-			case n == 0:
 			case largest == nil || n > largest.Size().Records:
 				largest = p
 			}

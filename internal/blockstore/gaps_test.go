@@ -31,6 +31,13 @@ func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position) {
 	u.name, u.at = segmentOf(t, sp, pos), pos.Offset+100
 }
 
+// heal makes everything readable.
+func (u *unread) heal() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.name = ""
+}
+
 // segmentOf is the file that a record is in.
 func segmentOf(t *testing.T, sp *spool.Spool, at spool.Position) string {
 	t.Helper()
@@ -184,6 +191,48 @@ func TestDamagedRecordStaysLost(t *testing.T) {
 				if st := again.spool.Status(); st.Lost.Spans != 3 || st.Released.Spans != all-3 {
 					t.Errorf("of %d spans three are lost, and the spool says %+v, released %+v", all, st.Lost, st.Released)
 				}
+			})
+		})
+	}
+}
+
+// TestUnreadableRecordHoldsUpNoOther has a record that the disk does not give once
+// its part is to be made a block: all others are stored, those that come later as
+// soon as ever, and the record once the disk gives it, in this run or the next.
+func TestUnreadableRecordHoldsUpNoOther(t *testing.T) {
+	for name, heals := range map[string]bool{"until it can be read": true, "until the next start": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, disk := newOracle(1), crashfs.New()
+				bad := &unread{FS: disk}
+				s := start(t, "/", bad, slowly)
+				at, _ := sealed(t, o, s.spool)
+				synctest.Wait()
+				bad.fail(t, s.spool, at[20])
+				for range 60 {
+					time.Sleep(5 * time.Second)
+					if err := o.append(s.spool, "b"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				synctest.Wait()
+				// Within the time of a part, and the longest pause of the builder.
+				if n := s.spool.Status().Pending; n.Tenants["a"].Records != 1 || n.Tenants["b"].Records > 2*(30+30)/5 {
+					t.Errorf("besides one record others are in no block: %+v; the status is %+v", n, s.Status())
+				}
+				if heals {
+					bad.heal()
+				} else {
+					s.stop()
+					s = start(t, "/", disk, slowly)
+				}
+				defer s.stop()
+				time.Sleep(2 * time.Minute)
+				if err := s.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				o.check(t, s.Store, "a")
+				o.check(t, s.Store, "b")
 			})
 		})
 	}

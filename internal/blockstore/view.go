@@ -24,6 +24,7 @@ type part struct {
 	*live.Part
 	closed bool // no more records are added
 	failed int  // how often it could not be made a block
+	guilty bool // one record, for whose sake it cannot
 	held
 }
 
