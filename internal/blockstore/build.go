@@ -194,13 +194,7 @@ func (s *Store) publish(p *part, blocks []*Block) {
 	for _, b := range blocks {
 		s.counts.cut(b)
 	}
-	s.retire(&p.held, func() {
-		if err := s.opt.Spool.Release(positions...); err != nil {
-			// They are read again at the next start, and found in their block.
-			s.trouble(err)
-			s.log.Error("the spool cannot give up records that are in a block", "err", err)
-		}
-	})
+	s.retire(&p.held, func() { s.release(positions) })
 }
 
 // diskRefuses says that an error is the disk's, so that other records would have

@@ -15,6 +15,9 @@ import (
 	"appliance/internal/spool"
 )
 
+// Bytes of a record, counted from its start.
+const header, payload = 10, 100
+
 // unread is a disk that does not give a byte of a file.
 type unread struct {
 	durable.FS
@@ -23,12 +26,12 @@ type unread struct {
 	at   int64
 }
 
-// fail makes a byte of the payload of a record unreadable.
-func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position) {
+// fail makes a byte of a record unreadable: of its header, or its payload.
+func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position, at int64) {
 	t.Helper()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.name, u.at = segmentOf(t, sp, pos), pos.Offset+100
+	u.name, u.at = segmentOf(t, sp, pos), pos.Offset+at
 }
 
 // heal makes everything readable.
@@ -80,7 +83,7 @@ func damage(t *testing.T, disk durable.FS, sp *spool.Spool, at spool.Position) {
 	}
 	defer f.Close()
 	b := make([]byte, 1)
-	off := at.Offset + 100
+	off := at.Offset + payload
 	if _, err := f.ReadAt(b, off); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,7 @@ func TestUnreadableRecordIsInNoBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		at, _ := sealed(t, o, sp)
-		bad.fail(t, sp, at[4])
+		bad.fail(t, sp, at[4], payload)
 		r := run(s, sp)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -156,7 +159,7 @@ func TestDamagedRecordStaysLost(t *testing.T) {
 				}
 				at, ids := sealed(t, o, sp)
 				all := int64(len(at)) * 3
-				bad.fail(t, sp, at[0])
+				bad.fail(t, sp, at[0], payload)
 				if name != after {
 					damage(t, disk, sp, at[5])
 				}
@@ -208,7 +211,7 @@ func TestUnreadableRecordHoldsUpNoOther(t *testing.T) {
 				s := start(t, "/", bad, slowly)
 				at, _ := sealed(t, o, s.spool)
 				synctest.Wait()
-				bad.fail(t, s.spool, at[20])
+				bad.fail(t, s.spool, at[20], payload)
 				for range 60 {
 					time.Sleep(5 * time.Second)
 					if err := o.append(s.spool, "b"); err != nil {

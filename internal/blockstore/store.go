@@ -96,6 +96,7 @@ type Store struct {
 	full    []*part       // closed, in the order in which they are to be made blocks
 	cut     chan struct{} // closed when full grows
 
+	kept        []spool.Position // in blocks, which the spool could not give up yet
 	liveRecords int
 	maxLive     int // of them
 	draining    bool
@@ -142,8 +143,10 @@ func (s *Store) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// tidy does what Views have held back.
+// tidy does what Views have held back, and what the spool could not give up.
 func (s *Store) tidy(ctx context.Context) {
+	var again <-chan time.Time
+	wait := failedPause
 	for {
 		s.mu.Lock()
 		todo := s.chores
@@ -152,10 +155,18 @@ func (s *Store) tidy(ctx context.Context) {
 		for _, do := range todo {
 			do()
 		}
+		if again == nil && s.unreleased() > 0 {
+			again = time.After(wait)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.chore:
+		case <-again:
+			again = nil
+			if wait = min(2*wait, maxPause); s.releaseAgain() {
+				wait = failedPause
+			}
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package spool
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+)
 
 // Release gives up records, in any order: they are proven to be elsewhere. A
 // record may be released again, also when its segment is gone. A segment of
@@ -34,7 +37,8 @@ func (s *Spool) Release(positions ...Position) error {
 	return errors.Join(errs...)
 }
 
-// releaseFrom releases positions of one segment.
+// releaseFrom releases positions of one segment. One that cannot be read now keeps
+// no others.
 func (s *Spool) releaseFrom(positions []Position) error {
 	g, f, end, err := s.acquire(positions[0].Segment)
 	if errors.Is(err, ErrGone) {
@@ -45,6 +49,7 @@ func (s *Spool) releaseFrom(positions []Position) error {
 	}
 	defer s.release(g)
 	w := g.walkTo(f, end)
+	var failed error
 	for _, pos := range positions {
 		p, err := w.frameAt(pos)
 		switch {
@@ -54,16 +59,17 @@ func (s *Spool) releaseFrom(positions []Position) error {
 			g.dirty = true // so that the next checkpoint passes over it, and notes it
 			s.mu.Unlock()
 		case err != nil:
-			return err
+			failed = cmp.Or(failed, err)
 		default:
 			left, err := s.leftOf(pos)
 			if err != nil {
-				return err
+				failed = cmp.Or(failed, err)
+				continue
 			}
 			s.markReleased(g, p, left)
 		}
 	}
-	return nil
+	return failed
 }
 
 // markReleased counts a record as released, of which a Sieve has left out some
