@@ -20,17 +20,17 @@ func (s *Store) Final(tenant, id string, age time.Duration) bool {
 		return false
 	}
 	i := slices.IndexFunc(t.blocks, func(b *Block) bool { return b.Meta.BlockID == id })
-	return i >= 0 && t.blocks[i].final(time.Now().Add(-age))
+	return i >= 0 && t.blocks[i].final(time.Now(), age)
 }
 
 // Final says the same of a block's directory, for where no Store has it open.
 func Final(fsys durable.FS, dir string, age time.Duration) bool {
 	b, err := loadBlock(fsys, dir)
-	return err == nil && b.final(time.Now().Add(-age))
+	return err == nil && b.final(time.Now(), age)
 }
 
-func (b *Block) final(before time.Time) bool {
-	return b.Lineage == nil || b.merged() && !b.cut().After(before)
+func (b *Block) final(now time.Time, age time.Duration) bool {
+	return b.Lineage == nil || b.merged() && now.Sub(b.cutBy(now)) >= age
 }
 
 // merged says that a block stays as it is: no merge follows, or we did not make

@@ -66,9 +66,9 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 	for _, o := range []*output{done, waiting} {
 		l := lineage
 		if o == done {
-			l.FirstCut, l.Again = p.sources[0].firstCut(), p.again
+			l.FirstCut, l.Again = earlier(p.sources[0].firstCut(), l.Cut), p.again
 		} else {
-			l.Waits = p.waits()
+			l.Waits = earlier(p.waits(), l.Cut)
 		}
 		m, err := o.finish(ctx, l)
 		if err != nil {
@@ -116,7 +116,13 @@ func (s *Store) replace(p *plan, blocks []*Block, finish func() error) {
 // lineageOf is where the spans of sources come from, as far as the spool may
 // still have them.
 func (s *Store) lineageOf(sources []*Block) Lineage {
-	l := Lineage{Cut: sources[len(sources)-1].cut()}
+	var l Lineage
+	for _, b := range sources {
+		if b.cut().After(l.Cut) {
+			l.Cut = b.cut()
+		}
+	}
+	l.Cut = earlier(l.Cut, time.Now()) // the clock may have been ahead
 	held := map[string]bool{}
 	for _, seg := range s.opt.Spool.Status().Segments {
 		held[strings.TrimSuffix(seg.Name, filepath.Ext(seg.Name))] = true

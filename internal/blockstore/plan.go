@@ -69,11 +69,11 @@ func (s *Store) plan(tenant string, now time.Time) *plan {
 // block of full size or for the memory of a merge. s.mu is held.
 func (s *Store) planCut(tenant string, now time.Time) *plan {
 	p := &plan{tenant: tenant, level: levelCut}
-	bytes, full := s.gather(p, func(b *Block) bool { return now.Sub(b.cut()) >= s.opt.MergeAfter })
+	bytes, full := s.gather(p, now, func(b *Block) bool { return now.Sub(b.cutBy(now)) >= s.opt.MergeAfter })
 	if len(p.sources) == 0 {
 		return nil
 	}
-	if !full && now.Sub(p.sources[0].cut()) < 2*s.opt.MergeAfter {
+	if !full && now.Sub(p.sources[0].cutBy(now)) < 2*s.opt.MergeAfter {
 		return nil
 	}
 	p.again = full && p.time()+s.opt.CutAfter < s.opt.MergeAfter && bytes < s.opt.MergedBytes/2
@@ -86,11 +86,11 @@ func (s *Store) planCut(tenant string, now time.Time) *plan {
 // them for long. s.mu is held.
 func (s *Store) planMerged(tenant string, now time.Time) *plan {
 	p := &plan{tenant: tenant, level: levelMerged}
-	_, full := s.gather(p, func(*Block) bool { return true })
+	_, full := s.gather(p, now, func(*Block) bool { return true })
 	if len(p.sources) == 0 {
 		return nil
 	}
-	waited := now.Sub(p.sources[0].cut())
+	waited := now.Sub(p.sources[0].cutBy(now))
 	if !full && p.time()+s.opt.CutAfter < s.opt.MergeAfter && waited < 4*s.opt.MergeAfter {
 		return nil
 	}
@@ -101,14 +101,14 @@ func (s *Store) planMerged(tenant string, now time.Time) *plan {
 // gather puts the oldest blocks of the plan's level into its sources, as many as
 // one merge may have, and the others into younger. full: one of these is due as
 // well. s.mu is held.
-func (s *Store) gather(p *plan, due func(*Block) bool) (bytes int64, full bool) {
+func (s *Store) gather(p *plan, now time.Time, due func(*Block) bool) (bytes int64, full bool) {
 	var all []*Block
 	for _, b := range s.of(p.tenant).blocks {
 		if !b.merged() && b.Meta.CompactionLevel == p.level {
 			all = append(all, b)
 		}
 	}
-	slices.SortFunc(all, func(a, b *Block) int { return a.cut().Compare(b.cut()) })
+	slices.SortFunc(all, func(a, b *Block) int { return a.cutBy(now).Compare(b.cutBy(now)) })
 	memory := int64(0)
 	for _, b := range all {
 		// Two at least, so that what waits for the next one moves on.

@@ -125,6 +125,16 @@ func (b *Block) cut() time.Time {
 	return b.Lineage.Cut
 }
 
+// cutBy is cut, or the zero time where that is still to come: the clock was ahead
+// then, and to wait until it gets there would keep the block from being merged and
+// archived.
+func (b *Block) cutBy(now time.Time) time.Time {
+	if cut := b.cut(); !cut.After(now) {
+		return cut
+	}
+	return time.Time{}
+}
+
 // firstCut is when its oldest record was cut, as far as that is known.
 func (b *Block) firstCut() time.Time {
 	if b.Lineage != nil && !b.Lineage.FirstCut.IsZero() {
