@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"appliance/internal/wallclock"
 )
 
 // blockState is how far the archiver has come with a block of the source.
@@ -69,7 +71,7 @@ type Archiver struct {
 	remembered time.Time
 	swept      time.Time
 	asked      time.Time // when Tempo's settings were last looked at
-	clock      *clock
+	clock      *wallclock.Clock
 }
 
 // New returns an Archiver that has done nothing yet.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"appliance/internal/durable"
+	"appliance/internal/wallclock"
 )
 
 // refusals counts how often the blocks were to be deleted, and refuses one until it is told not to.
@@ -39,7 +40,7 @@ func TestBlockThatCannotBeDeleted(t *testing.T) {
 	embedded(t, func(t *testing.T, p *appliance) {
 		d := &refusals{refused: blockB, asked: map[string]int{}}
 		p.start(func(o *Options) { o.Embedded.Delete = d.around(p.delete) })
-		s := p.after(clockTrial + 30*time.Second)
+		s := p.after(wallclock.Trial + 30*time.Second)
 		if s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 0 || d.of(blockB) != 1 {
 			t.Fatalf("refused once: %+v, asked %v", s.Purge, d.asked)
 		}

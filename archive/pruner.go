@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"appliance/internal/wallclock"
 )
 
 // pruneTrial is for how long a clock that is doubted must keep step before
@@ -18,7 +19,7 @@ type Pruner struct {
 	archive *Archive
 	source  Source
 	keep    Keep
-	clock   *clock // nil before the first Prune
+	clock   *wallclock.Clock // nil before the first Prune
 }
 
 // NewPruner returns a Pruner of what is not kept; see PlanPrune for what it
@@ -36,13 +37,13 @@ func (p *Pruner) Prune(ctx context.Context) (pruned int, doubt string, err error
 			return 0, "", err
 		}
 		start := time.Now()
-		p.clock = newClock(p.archive.now, func() time.Duration { return time.Since(start) }, pruneTrial, inv.lastArchived())
+		p.clock = wallclock.New(p.archive.now, func() time.Duration { return time.Since(start) }, pruneTrial, inv.lastArchived())
 	}
 	plan, err := p.archive.PlanPrune(ctx, p.keep, p.source)
 	if err != nil {
 		return 0, "", err
 	}
-	doubt = p.clock.look()
+	doubt = p.clock.Look()
 	if doubt != "" && len(plan.Blocks) > 0 && p.keep.Bytes > 0 {
 		if plan, err = p.archive.PlanPrune(ctx, Keep{Bytes: p.keep.Bytes}, p.source); err != nil {
 			return 0, "", err

@@ -18,7 +18,7 @@ func (a *Archiver) purge(ctx context.Context) {
 	}
 	// The time is read before the clock is judged, so that no jump comes in between.
 	horizon := a.opt.wall().Add(-a.opt.Embedded.Retention)
-	if distrust := a.clock.look(); why.text == "" && distrust != "" {
+	if distrust := a.clock.Look(); why.text == "" && distrust != "" {
 		why.text = "clock: " + distrust
 	}
 	var held int

@@ -14,6 +14,7 @@ import (
 
 	"appliance/archive/store"
 	"appliance/internal/durable"
+	"appliance/internal/wallclock"
 )
 
 // appliance runs an archiver of an embedded block store under a fake clock.
@@ -109,7 +110,7 @@ func TestPurge(t *testing.T) {
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
 		// A clock of which nothing is known is on trial for an hour.
-		s := p.after(clockTrial - time.Minute)
+		s := p.after(wallclock.Trial - time.Minute)
 		if s.PendingBlocks != 0 || s.ArchivedBlocks != 3 || s.Purge.HeldBlocks != 3 || s.Purge.HeldBytes != s.SourceBytes || !strings.Contains(s.Purge.Doubt, "no record") || *s.HeadroomSeconds != testRetention.Seconds() {
 			t.Fatalf("%+v, %+v", s, s.Purge)
 		}
@@ -228,7 +229,7 @@ func TestPurgeOfSpansFromTheFuture(t *testing.T) {
 func TestPurgeOverARestart(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ retention, interval, before time.Duration }{
-		"a day":    {testRetention, time.Minute, clockTrial + time.Minute},
+		"a day":    {testRetention, time.Minute, wallclock.Trial + time.Minute},
 		"a minute": {time.Minute, 10 * time.Second, 4*time.Minute + 55*time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +435,7 @@ func TestDamagedCatalogStopsPurging(t *testing.T) {
 	t.Parallel()
 	embedded(t, func(t *testing.T, p *appliance) {
 		p.start(nil)
-		p.after(2*time.Minute + clockTrial/2)
+		p.after(2*time.Minute + wallclock.Trial/2)
 		p.stop()
 		must(t, p.store.Replace(t.Context(), catalogName, []byte("garbage")))
 		p.start(nil)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"appliance/internal/wallclock"
 )
 
 // remember writes down what a restart should know, and the catalog, when it is time.
@@ -39,9 +40,9 @@ func (a *Archiver) saveMemory(ctx context.Context) error {
 // trial is for how long a clock that is doubted must keep step.
 func (a *Archiver) trial() time.Duration {
 	if a.opt.Embedded != nil {
-		return min(clockTrial, a.opt.Embedded.Retention)
+		return min(wallclock.Trial, a.opt.Embedded.Retention)
 	}
-	return clockTrial
+	return wallclock.Trial
 }
 
 // rememberEvery is how old what is written down may get. A short pause must not
@@ -115,7 +116,7 @@ func (a *Archiver) recall(ctx context.Context) error {
 		return err
 	}
 	start := time.Now()
-	a.clock = newClock(a.opt.wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
+	a.clock = wallclock.New(a.opt.wall, func() time.Duration { return time.Since(start) }, a.trial(), m.ScannedAt)
 	a.mu.Lock()
 	m.joinGaps(a.memory.Gaps)
 	if m.ScannedAt.Before(a.memory.ScannedAt) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"appliance/archive/store"
+	"appliance/internal/wallclock"
 )
 
 // What a verification found damaged is archived once more while the source has
@@ -109,7 +110,7 @@ func TestForeignCopyIsNeverTrusted(t *testing.T) {
 		p.verify() // marks another copy, which is replaced
 		p.after(time.Minute)
 		flip(t, filepath.Join(p.dst, tenant, blockB, dataName), 20_000)
-		if s := p.after(clockTrial - 90*time.Second); s.Purge.PurgedBlocks != 2 || s.Conflicts != 1 || len(p.a.foreign) != 1 {
+		if s := p.after(wallclock.Trial - 90*time.Second); s.Purge.PurgedBlocks != 2 || s.Conflicts != 1 || len(p.a.foreign) != 1 {
 			t.Fatalf("%+v, %+v, %v", s, s.Purge, p.a.foreign)
 		}
 		if p.verify().Damaged() { // and takes the mark away

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"appliance/internal/wallclock"
 )
 
 // archiverElsewhere is one for several terms.
@@ -130,7 +132,7 @@ func TestEmbeddedOverTerms(t *testing.T) {
 		p.stop()
 		p.jump(25 * time.Hour)
 		p.term(p.a)
-		if s := p.after(clockTrial - 5*time.Minute); s.Purge.PurgedBlocks != 0 || s.Purge.HeldBlocks != 3 {
+		if s := p.after(wallclock.Trial - 5*time.Minute); s.Purge.PurgedBlocks != 0 || s.Purge.HeldBlocks != 3 {
 			t.Fatalf("%+v", s.Purge)
 		}
 		p.stop()

@@ -1,10 +1,14 @@
 package blockstore
 
 import (
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"appliance/internal/block"
+	"appliance/internal/durable/crashfs"
+	"appliance/internal/wallclock"
 )
 
 // The age of a block of our own counts from when its youngest record came: spans
@@ -20,5 +24,57 @@ func TestAgeOfABlock(t *testing.T) {
 		if got := (&Block{Meta: block.Meta{EndTime: end}}).newest(); !got.Equal(end) {
 			t.Errorf("one of a Tempo that ends %s is of %s", end, got)
 		}
+	}
+}
+
+// TestRetentionDoubtsTheClock sets the clock a year ahead for less than the trial,
+// in the run or before it: no block goes. One that is believed deletes all that is
+// old.
+func TestRetentionDoubtsTheClock(t *testing.T) {
+	for name, atStart := range map[string]bool{"in the run": false, "before the start": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, disk := newOracle(1), crashfs.New()
+				keep := func(o *Options) { o.Retention = 24 * time.Hour }
+				var ahead atomic.Int64
+				begin := func() *running {
+					sp, s, err := tryOpen("/", disk, keep)
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.wall = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+					return run(s, sp)
+				}
+				s := begin()
+				for range 20 {
+					if err := o.append(s.spool, "a"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(3 * time.Second)
+				}
+				time.Sleep(12 * time.Hour)
+				if atStart {
+					s.stop()
+					ahead.Store(int64(365 * 24 * time.Hour))
+					s = begin()
+				}
+				defer s.stop()
+				ahead.Store(int64(365 * 24 * time.Hour))
+				time.Sleep(wallclock.Trial - time.Minute)
+				synctest.Wait()
+				if n := s.Status().Deleted; n > 0 {
+					t.Errorf("%d blocks were deleted by a clock that is on trial", n)
+				}
+				ahead.Store(0)
+				time.Sleep(2 * wallclock.Trial)
+				synctest.Wait()
+				o.check(t, s.Store, "a")
+				time.Sleep(11 * time.Hour)
+				synctest.Wait()
+				if st := s.Status(); st.Blocks > 0 || st.Deleted == 0 {
+					t.Errorf("after more than a day the status is %+v", st)
+				}
+			})
+		})
 	}
 }

@@ -47,8 +47,9 @@ type Options struct {
 	// Alone lets blocks be made and merged one at a time. It takes half the memory,
 	// and where there are two processors more time.
 	Alone bool
-	// Retention is how long blocks are kept, by the time of their newest span.
-	// 0 keeps all: the archiver deletes.
+	// Retention is how long blocks are kept, by the time of their newest span, and
+	// for an hour after a start or a jump of the clock. 0 keeps all: the archiver
+	// deletes.
 	Retention time.Duration
 	Logger    *slog.Logger
 	// FS is where Dir is. Default durable.OS.
@@ -98,7 +99,8 @@ type Store struct {
 
 	kept        []spool.Position // in blocks, which the spool could not give up yet
 	liveRecords int
-	maxLive     int // of them
+	maxLive     int              // of them
+	wall        func() time.Time // by which blocks get old
 	draining    bool
 	interrupt   func() // makes the follower look again
 	counts      counts
@@ -117,7 +119,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		commits: commits{of: map[string]*commit{}, left: map[string]bool{}}, mergeMemory: mergeMemory, maxLive: maxLive, tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
+		mergeMemory: mergeMemory, maxLive: maxLive, wall: time.Now,
+		commits: commits{of: map[string]*commit{}, left: map[string]bool{}},
+		tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}
 	for _, dir := range []string{"", stagingName, commitsName} {
 		if err := durable.MkdirAll(s.fs, filepath.Join(o.Dir, dir), dirMode); err != nil {
