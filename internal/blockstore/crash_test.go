@@ -49,10 +49,20 @@ func TestCrash(t *testing.T) {
 						time.Sleep(3 * time.Minute)
 						synctest.Wait()
 						o.check(t, s.Store, "a")
+						noCommits(t, disk)
 					})
 				})
 			}
 		})
+	}
+}
+
+// noCommits says whether anything of a commit is left.
+func noCommits(t *testing.T, disk *crashfs.FS) {
+	t.Helper()
+	left, err := disk.ReadDir("/blocks/" + commitsName)
+	if err != nil || len(left) > 0 {
+		t.Errorf("of commits %v are left, error %v", left, err)
 	}
 }
 

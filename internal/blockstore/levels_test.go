@@ -125,7 +125,8 @@ func TestCrashAtSecondMerge(t *testing.T) {
 					o, rng := newOracle(3), rand.New(rand.NewPCG(uint64(at), 2))
 					disk := crashfs.New()
 					upToSecondMerge(t, o, disk, at)
-					s := runStore(t, end(disk, rng))
+					disk = end(disk, rng)
+					s := runStore(t, disk)
 					defer s.stop()
 					synctest.Wait()
 					o.check(t, s.Store, "a")
@@ -138,6 +139,7 @@ func TestCrashAtSecondMerge(t *testing.T) {
 					if st := s.Status(); st.ToMerge != 0 || st.Unreadable != 0 {
 						t.Errorf("a crash at step %d of %d to %d: in the end the status is %+v", at, from, to, st)
 					}
+					noCommits(t, disk)
 				})
 			}
 		})

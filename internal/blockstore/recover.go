@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"appliance/internal/durable"
 	"appliance/internal/spool"
 )
 
@@ -30,6 +31,9 @@ func (s *Store) recover(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.clearCommits(); err != nil {
+		return err
+	}
 	if err := s.clearStaging(); err != nil {
 		return err
 	}
@@ -37,6 +41,23 @@ func (s *Store) recover(ctx context.Context) error {
 		return err
 	}
 	return s.releaseKnown(ctx)
+}
+
+// clearCommits removes those that were being written, and so do not count.
+func (s *Store) clearCommits() error {
+	entries, err := s.fs.ReadDir(s.path(commitsName))
+	if err != nil {
+		return fmt.Errorf("list unfinished commits: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), durable.TempSuffix) {
+			continue
+		}
+		if err := s.fs.Remove(s.path(commitsName, e.Name())); err != nil {
+			return fmt.Errorf("remove an unfinished commit: %w", err)
+		}
+	}
+	return nil
 }
 
 // clearStaging removes what was being written or deleted. Its spans are in the
