@@ -129,7 +129,8 @@ func mirrored(op Op) Op {
 	}
 }
 
-// constant computes an expression in which no field occurs.
+// constant computes an expression in which no field occurs. What has no value,
+// such as 1 / (1 - 1), is not one: nil would be found where a field is missing.
 func constant(x FieldExpr) (*Literal, bool) {
 	if lit, ok := x.(*Literal); ok {
 		return lit, true
@@ -141,9 +142,9 @@ func constant(x FieldExpr) (*Literal, bool) {
 	if err != nil {
 		return nil, false
 	}
-	values := compiled.eval(nil, 0, nil)
+	values := operand(compiled, nil, 0, nil)
 	if len(values) != 1 {
-		return &Literal{At: x.Position(), Kind: TypeNil}, true
+		return nil, false
 	}
 	v := values[0]
 	lit := &Literal{At: x.Position(), Kind: v.Type, Int: v.Num, Str: v.Str}

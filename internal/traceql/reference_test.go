@@ -142,23 +142,17 @@ func refComparison(x *Binary) (*Attribute, Op, *Literal) {
 }
 
 func refConstant(x FieldExpr) *Literal {
-	switch x := x.(type) {
-	case *Literal:
-		return x
-	case *Attribute:
+	if lit, ok := x.(*Literal); ok {
+		return lit
+	}
+	fields := 0
+	EachAttribute(x, func(*Attribute) { fields++ })
+	if fields > 0 {
 		return nil
-	case *Unary:
-		if refConstant(x.X) == nil {
-			return nil
-		}
-	case *Binary:
-		if refConstant(x.LHS) == nil || refConstant(x.RHS) == nil {
-			return nil
-		}
 	}
 	v := (&reference{}).eval(x, nil)
-	if len(v) != 1 {
-		return &Literal{Kind: TypeNil}
+	if b, ok := x.(*Binary); len(v) != 1 || ok && b.Op.Arithmetic() && v[0].Type == TypeBool {
+		return nil
 	}
 	return &Literal{Kind: v[0].Type, Int: v[0].Num, Float: v[0].Float(), Str: v[0].Str}
 }
