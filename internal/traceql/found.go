@@ -114,7 +114,7 @@ func (t *FoundTrace) weight() int64 {
 func weightOf(attrs []NamedValue) (n int) {
 	const ofAttribute, ofValue = 50, 50
 	for i := range attrs {
-		n += ofAttribute
+		n += ofAttribute + len(attrs[i].Name) // a by() has its text, as the query has it
 		for k := range attrs[i].Value {
 			n += ofValue + len(attrs[i].Value[k].Str)
 		}

@@ -147,6 +147,20 @@ func TestBytesOverBudget(t *testing.T) {
 	}
 }
 
+// TestNamesHaveWeight has a query whose own text is in each trace that it finds.
+func TestNamesHaveWeight(t *testing.T) {
+	const long = 100_000
+	found := searchRecord(t, `{ } | by(span."`+strings.Repeat("a", long)+`")`, 5)
+	for _, f := range found {
+		if f.weight() < long {
+			t.Errorf("a trace with a name of %d bytes weighs %d", long, f.weight())
+		}
+	}
+	if len(found) == 0 {
+		t.Error("no trace is found")
+	}
+}
+
 // TestSearchWithoutRoom keeps the newest traces, as many as there is room for, and
 // gives back the room of those that it leaves out.
 func TestSearchWithoutRoom(t *testing.T) {
