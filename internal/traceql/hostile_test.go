@@ -147,6 +147,45 @@ func TestBytesOverBudget(t *testing.T) {
 	}
 }
 
+// keysBatch is a batch with spans of many attributes.
+type keysBatch struct {
+	Batch
+	keys int
+}
+
+func (b keysBatch) Keys(_ context.Context, yield func(Field) bool) error {
+	for i := range b.keys {
+		if !yield(Field{Scope: ScopeSpan, Name: fmt.Sprintf("%01000d", i)}) {
+			break
+		}
+	}
+	return nil
+}
+
+// TestTagNamesOverBudget keeps as many names as there is memory for, and says so.
+func TestTagNamesOverBudget(t *testing.T) {
+	names, err := NewTagNames(nil, ScopeNone, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []Batch{conformanceBatch(), keysBatch{conformanceBatch(), 30_000}, conformanceBatch()} {
+		if err := names.Add(context.Background(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, partial := names.Names()
+	size := 0
+	for _, name := range found[ScopeSpan] {
+		size += len(name)
+	}
+	if size > maxTagBytes || size < maxTagBytes/2 || !strings.Contains(string(partial), "bytes") {
+		t.Errorf("%d bytes of names are found, partial %q", size, partial)
+	}
+	if len(found[ScopeResource]) == 0 {
+		t.Error("no name of a resource is found")
+	}
+}
+
 // TestNamesHaveWeight has a query whose own text is in each trace that it finds.
 func TestNamesHaveWeight(t *testing.T) {
 	const long = 100_000

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -72,6 +73,11 @@ func (e *evaluation) rowsOf(l Level, spans *Bitmap) (*Bitmap, error) {
 	return rows, nil
 }
 
+const (
+	maxTagBytes = 24 << 20 // of the names of tags, or the values of one, in memory
+	tagBytes    = 100      // that each takes besides its text
+)
+
 // TagNames collects which attributes there are. It may be used by several
 // goroutines, each with a batch of its own.
 type TagNames struct {
@@ -81,12 +87,13 @@ type TagNames struct {
 
 	mu      sync.Mutex
 	names   [ScopeInstrumentation + 1]map[string]bool
+	bytes   int // of names
 	partial Partial
 }
 
 // NewTagNames asks for the attributes of a scope, or of all if it is ScopeNone, of
 // the spans that a query finds, or of all if it is nil. At most limit are
-// collected of each scope; 0 is unbounded.
+// collected of each scope; 0 is as many as there is memory for.
 func NewTagNames(q *Query, scope Scope, limit int) (*TagNames, error) {
 	s, err := newSelection(q)
 	t := &TagNames{selection: s, scope: scope, limit: limit}
@@ -95,17 +102,26 @@ func NewTagNames(q *Query, scope Scope, limit int) (*TagNames, error) {
 	}
 	if s.plan != nil {
 		for f := range wellKnown {
-			t.add(f) // Tempo names them whether or not a span has them
+			_ = t.add(f) // Tempo names them whether or not a span has them; they are few
 		}
 	}
 	return t, err
 }
 
-func (t *TagNames) add(f Field) {
+// add adds a name where there is room for it.
+func (t *TagNames) add(f Field) error {
 	names := t.names[f.Scope]
-	if (t.scope == ScopeNone || t.scope == f.Scope) && (t.limit == 0 || len(names) < t.limit) {
-		names[f.Name] = true
+	switch {
+	case t.scope != ScopeNone && t.scope != f.Scope, names[f.Name], t.limit > 0 && len(names) >= t.limit:
+		return nil
 	}
+	n := tagBytes + len(f.Name)
+	if t.bytes+n > maxTagBytes {
+		return fmt.Errorf("%w: the names of tags have more than %d bytes", ErrOverBudget, maxTagBytes)
+	}
+	t.bytes += n
+	names[strings.Clone(f.Name)] = true
+	return nil
 }
 
 // Add looks at a batch.
@@ -147,10 +163,10 @@ func (t *TagNames) collect(e *evaluation) error {
 		}
 		if has {
 			t.mu.Lock()
-			t.add(f)
+			err = t.add(f)
 			t.mu.Unlock()
 		}
-		return true
+		return err == nil
 	})
 	return errors.Join(keysErr, err)
 }
@@ -195,11 +211,6 @@ type TagValues struct {
 	bytes   int // of values
 	partial Partial
 }
-
-const (
-	maxValueBytes = 24 << 20 // of the values of a tag, in memory
-	valueBytes    = 100      // that each takes besides its text
-)
 
 // NewTagValues asks for the values of a field in the spans that a query finds, or
 // in all if it is nil. An unscoped attribute is looked for in spans, resources
@@ -281,8 +292,8 @@ func (t *TagValues) part(p *Part, rows *Bitmap) error {
 		if len(t.values) == t.limit {
 			return fmt.Errorf("%w: there are more than %d values", ErrOverBudget, t.limit)
 		}
-		if t.bytes += valueBytes + len(v.Str); t.bytes > maxValueBytes {
-			return fmt.Errorf("%w: the values have more than %d bytes", ErrOverBudget, maxValueBytes)
+		if t.bytes += tagBytes + len(v.Str); t.bytes > maxTagBytes {
+			return fmt.Errorf("%w: the values have more than %d bytes", ErrOverBudget, maxTagBytes)
 		}
 		t.values[v.detached()] = true
 	}
