@@ -162,6 +162,30 @@ func (b keysBatch) Keys(_ context.Context, yield func(Field) bool) error {
 	return nil
 }
 
+// TestQuantilesHaveABound has each quantile counted with the values of a function,
+// since each makes a series.
+func TestQuantilesHaveABound(t *testing.T) {
+	many := strings.Repeat(", .5", MaxQuantiles)
+	if _, err := Parse(`{ } | quantile_over_time(duration` + many + `, .9)`); err == nil ||
+		!strings.Contains(err.Error(), "more than 20 quantiles") {
+		t.Errorf("%d quantiles: %v", MaxQuantiles+1, err)
+	}
+	held := int64(0)
+	m, err := NewMetrics(mustParse(t, `{ } | quantile_over_time(span.level`+many+`)`), MetricsOptions{
+		Start: 1795878000e9, End: 1795885200e9, Step: 10e9,
+		Budget: &Budget{Hold: func(n int64) error { held += n; return nil }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Add(context.Background(), conformanceBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if least := int64(cellBytes * MaxQuantiles * m.steps.n); held < least {
+		t.Errorf("%d bytes are held, the quantiles alone take %d", held, least)
+	}
+}
+
 // TestTagNamesOverBudget keeps as many names as there is memory for, and says so.
 func TestTagNamesOverBudget(t *testing.T) {
 	names, err := NewTagNames(nil, ScopeNone, 0)

@@ -9,6 +9,9 @@ const (
 	// MaxGroupBy is how many attributes the by() of a metrics query takes. It
 	// is Tempo's limit.
 	MaxGroupBy = 5
+	// MaxQuantiles is how many quantiles a function takes: each makes a series
+	// of each group.
+	MaxQuantiles = 20
 	// MaxRegexp is how many steps a regular expression has at most, with each
 	// x{n} counted n times.
 	MaxRegexp = 20000

@@ -235,7 +235,11 @@ func (l *seriesLeaf) add(acc *accumulator, step int, v measured) error {
 		}
 		counts, ok := acc.buckets[v.bucket]
 		if !ok {
-			if err := l.take(l.steps.n); err != nil {
+			cells := l.steps.n
+			if len(acc.buckets) == 0 {
+				cells += len(l.x.Quantiles) * l.steps.n // of the answer
+			}
+			if err := l.take(cells); err != nil {
 				return err
 			}
 			counts = make([]float64, l.steps.n)

@@ -77,6 +77,9 @@ func (p *parser) arguments(x *Series) error {
 		if q < 0 || q > 1 {
 			return errorAt(t.at, "the quantile %v is not from 0 to 1", q)
 		}
+		if len(x.Quantiles) == MaxQuantiles {
+			return errorAt(t.at, "quantile_over_time has more than %d quantiles", MaxQuantiles)
+		}
 		p.next()
 		x.Quantiles = append(x.Quantiles, q)
 	}
