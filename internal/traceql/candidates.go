@@ -16,7 +16,7 @@ func (p *plan) candidates(e *evaluation, f *filter) (*Bitmap, error) {
 	case !f.cond.opaque || p.open && !p.all:
 		return nil, nil
 	case p.all:
-		return p.allMet(e, f)
+		return p.allMet(e)
 	default:
 		return p.anyMet(e)
 	}
@@ -28,7 +28,7 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 		return e.met, nil
 	}
 	met := NewBitmap(e.spans)
-	for _, c := range p.conditions {
+	for _, c := range p.asked {
 		spans, err := p.metBy(e, c)
 		if err != nil {
 			return nil, err
@@ -64,9 +64,10 @@ func (p *plan) metBy(e *evaluation, c condition) (*Bitmap, error) {
 	return met, nil
 }
 
-func (p *plan) allMet(e *evaluation, f *filter) (*Bitmap, error) {
+// allMet marks the spans that meet all conditions, which are those of one filter.
+func (p *plan) allMet(e *evaluation) (*Bitmap, error) {
 	met := fullBitmap(e.spans)
-	for _, c := range f.cond.list {
+	for _, c := range p.asked {
 		if c.predicate().asksAbsence() {
 			continue
 		}

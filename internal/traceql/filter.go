@@ -225,8 +225,12 @@ func (m logicMask) spans(e *evaluation, want *Bitmap) (*Bitmap, error) {
 	return left, nil
 }
 
-// checkEvery is how many spans are computed between two looks at the clock.
-const checkEvery = 4096
+// checkEvery is how many values are looked at between two looks at the clock, and
+// checkExprs how many expressions, which may have a thousand parts, are computed.
+const (
+	checkEvery = 4096
+	checkExprs = 64
+)
 
 func (m exprMask) spans(e *evaluation, want *Bitmap) (*Bitmap, error) {
 	if want == nil {
@@ -234,7 +238,7 @@ func (m exprMask) spans(e *evaluation, want *Bitmap) (*Bitmap, error) {
 	}
 	spans, r, room := NewBitmap(e.spans), e.reader, make([]Value, 0, 16)
 	for i, n := want.Next(0), 0; i >= 0; i, n = want.Next(i+1), n+1 {
-		if n%checkEvery == 0 && e.ctx.Err() != nil {
+		if n%checkExprs == 0 && e.ctx.Err() != nil {
 			return nil, e.ctx.Err()
 		}
 		if truth(m.x, r, i, room) {

@@ -25,10 +25,14 @@ func (p *plan) finders(f Field, own *Predicate) []*Predicate {
 	if !listed(f) || own.asksAbsence() {
 		return []*Predicate{own}
 	}
-	var out []*Predicate
+	return p.byScope[f.Scope]
+}
+
+// findersOf are the finders of the listed fields of a scope.
+func (p *plan) findersOf(scope Scope) (out []*Predicate) {
 	for _, c := range p.conditions {
-		near := c.field.Scope == f.Scope || unscoped(c.field) && (f.Scope == ScopeSpan || f.Scope == ScopeResource)
-		if !near || !listed(Field{Scope: f.Scope, Intrinsic: c.field.Intrinsic, Name: c.field.Name}) {
+		near := c.field.Scope == scope || unscoped(c.field) && (scope == ScopeSpan || scope == ScopeResource)
+		if !near || !listed(Field{Scope: scope, Intrinsic: c.field.Intrinsic, Name: c.field.Name}) {
 			continue
 		}
 		switch pred := c.predicate(); {
@@ -42,19 +46,62 @@ func (p *plan) finders(f Field, own *Predicate) []*Predicate {
 	return out
 }
 
-// siblings are the finders of values that a comparison does not find itself.
-func (p *plan) siblings(f Field, pred *Predicate) (out []*Predicate) {
+// distinct leaves out conditions whose field another one finds the same values of.
+func (p *plan) distinct() (out []condition) {
+	seen := map[Field]bool{}
+	for _, c := range p.conditions {
+		inList := listed(c.field)
+		if unscoped(c.field) {
+			inList = listed(spanField(c.field)) && listed(resourceField(c.field))
+		}
+		if inList && !c.predicate().asksAbsence() {
+			if seen[c.field] {
+				continue
+			}
+			seen[c.field] = true
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// siblingKey tells apart which siblings a comparison has.
+type siblingKey struct {
+	field Field
+	typ   Type
+}
+
+// siblings are the finders of values that a comparison does not find itself; nil if
+// there are none.
+func (p *plan) siblings(f Field, pred *Predicate) *numbersFound {
 	if f.Intrinsic != IntrinsicNone || !pred.Value.numeric() {
 		return nil
 	}
-	fields := []Field{f}
-	if unscoped(f) {
-		fields = []Field{spanField(f), resourceField(f)}
+	key := siblingKey{f, pred.Value.Type}
+	found, known := p.bySibling[key]
+	if !known {
+		found = p.siblingsOf(key)
+		p.bySibling[key] = found
 	}
+	return found
+}
+
+func (p *plan) siblingsOf(key siblingKey) *numbersFound {
+	fields := []Field{key.field}
+	if unscoped(key.field) {
+		fields = []Field{spanField(key.field), resourceField(key.field)}
+	}
+	var out *numbersFound
 	for _, f := range fields {
-		for _, other := range p.finders(f, pred) {
-			if other.asksPresence() || other.Value.numeric() && other.Value.Type != pred.Value.Type {
-				out = append(out, other)
+		if !listed(f) {
+			continue
+		}
+		for _, other := range p.byScope[f.Scope] {
+			if other.asksPresence() || other.Value.numeric() && other.Value.Type != key.typ {
+				if out == nil {
+					out = &numbersFound{equal: map[Value]bool{}}
+				}
+				out.add(other)
 			}
 		}
 	}
@@ -63,6 +110,11 @@ func (p *plan) siblings(f Field, pred *Predicate) (out []*Predicate) {
 
 // widen tells each comparison its siblings, and each shown attribute its finders.
 func (p *plan) widen() {
+	p.bySibling = map[siblingKey]*numbersFound{}
+	for scope := range p.byScope {
+		p.byScope[scope] = p.findersOf(Scope(scope))
+	}
+	p.asked = p.distinct()
 	for i := range p.shown {
 		s := &p.shown[i]
 		if s.preds == nil || !listed(s.field) {
@@ -75,7 +127,7 @@ func (p *plan) widen() {
 	}
 	for _, f := range p.filters {
 		for k, c := range f.cond.list {
-			f.cond.list[k].loose = c.pred != nil && len(p.siblings(c.field, c.pred)) > 0
+			f.cond.list[k].loose = c.pred != nil && p.siblings(c.field, c.pred) != nil
 		}
 		p.tellMask(f.node)
 	}

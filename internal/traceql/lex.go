@@ -22,7 +22,7 @@ func lex(text string) ([]token, error) {
 		return nil, errorAt(Pos{1, 1}, "the query is not valid UTF-8")
 	}
 	l := lexer{text: text, at: Pos{1, 1}}
-	tokens := make([]token, 0, len(text)/4+2)
+	tokens := make([]token, 0, min(len(text)/4+2, MaxTokens))
 	for {
 		t, err := l.next()
 		if err != nil {
@@ -31,6 +31,10 @@ func lex(text string) ([]token, error) {
 		tokens = append(tokens, t)
 		if t.kind == tokenEnd {
 			return tokens, nil
+		}
+		if len(tokens) > MaxTokens {
+			return nil, errorAt(t.at, "the query has more than %d words, signs and values; "+
+				"instead of many comparisons use one with =~ and the values with | between them", MaxTokens)
 		}
 	}
 }

@@ -4,6 +4,12 @@ package traceql
 const (
 	// MaxQuery is how many bytes a query has at most. It is Tempo's limit.
 	MaxQuery = 128 << 10
+	// MaxTokens is how many words, signs and literals a query has at most: some
+	// 1,250 comparisons. All of a batch's spans are asked about each.
+	MaxTokens = 5000
+	// MaxStages is how many stages a pipeline has at most. What each finds out
+	// is kept for each trace.
+	MaxStages = 100
 	// MaxDepth is how deep parentheses and the signs ! and - nest at most.
 	MaxDepth = 1000
 	// MaxGroupBy is how many attributes the by() of a metrics query takes. It

@@ -72,6 +72,9 @@ func (p *parser) pipeline(first Stage) (node, error) {
 			}
 			return p.metricStages(m)
 		}
+		if len(x.Stages) == MaxStages {
+			return nil, errorAt(p.peek().at, "the pipeline has more than %d stages", MaxStages)
+		}
 		p.next()
 		s, err := p.stage()
 		if err != nil {

@@ -9,6 +9,10 @@ type plan struct {
 	// meets one.
 	all, open bool
 	shown     []shownField // in the order in which the query names them
+	// asked are the conditions without those that find the same as another.
+	asked     []condition
+	byScope   [ScopeInstrumentation + 1][]*Predicate // see finders.go
+	bySibling map[siblingKey]*numbersFound
 	// filters and exprs are all that is in the stages.
 	filters []*filter
 	exprs   []expr
@@ -192,7 +196,7 @@ func (p *plan) run(e *evaluation, yield func(trace int, sets []spanset) error) e
 	if err != nil {
 		return err
 	}
-	for i, n := 0, 0; i+1 < len(offsets); i, n = i+1, n+1 {
+	for i := 0; i+1 < len(offsets); i++ {
 		if lead != nil {
 			span := lead.Next(int(offsets[i]))
 			if span < 0 {
@@ -202,8 +206,8 @@ func (p *plan) run(e *evaluation, yield func(trace int, sets []spanset) error) e
 				i = rowOf(offsets, uint32(span))
 			}
 		}
-		if n%checkEvery == 0 && e.ctx.Err() != nil {
-			return e.ctx.Err()
+		if err := e.ctx.Err(); err != nil {
+			return err
 		}
 		if e.hides(i) {
 			continue

@@ -24,7 +24,7 @@ type Predicate struct {
 	unsigned bool
 	// siblings find values of other types that the predicate then looks at too
 	// (finders.go).
-	siblings []*Predicate
+	siblings *numbersFound
 	// ofResource is the predicate for values of resources, where the attribute
 	// has no scope and others find them. nil: it is this one.
 	ofResource *Predicate
@@ -63,7 +63,7 @@ func newPredicate(f Field, op Op, lit *Literal) (*Predicate, error) {
 
 // same says whether two predicates of one field are true for the same values.
 func (p *Predicate) same(other *Predicate) bool {
-	return p == other || p.Op == other.Op && p.Value == other.Value && len(p.siblings)+len(other.siblings) == 0
+	return p == other || p.Op == other.Op && p.Value == other.Value && p.siblings == nil && other.siblings == nil
 }
 
 // presence is the predicate != nil.
@@ -82,7 +82,7 @@ func (p *Predicate) MatchesType(t Type) bool {
 		return true
 	case t == p.Value.Type:
 		return true
-	case p.loose, len(p.siblings) > 0:
+	case p.loose, p.siblings != nil:
 		return Value{Type: t}.numeric() && p.Value.numeric()
 	default:
 		return false
@@ -91,7 +91,7 @@ func (p *Predicate) MatchesType(t Type) bool {
 
 // OnlyType says whether values of one type alone can match.
 func (p *Predicate) OnlyType(t Type) bool {
-	return p.Value.Type == t && t != TypeNil && !p.loose && len(p.siblings) == 0
+	return p.Value.Type == t && t != TypeNil && !p.loose && p.siblings == nil
 }
 
 // Match says whether the value matches.
@@ -113,15 +113,7 @@ func (p *Predicate) Match(v Value) bool {
 
 // finds says whether the predicate or a sibling finds the value.
 func (p *Predicate) finds(v Value) bool {
-	if v.Type == p.Value.Type || p.loose {
-		return true
-	}
-	for _, s := range p.siblings {
-		if s.Match(v) {
-			return true
-		}
-	}
-	return false
+	return v.Type == p.Value.Type || p.loose || p.siblings.has(v)
 }
 
 // SeesOdd says whether the predicate looks at Vector.Odd.

@@ -8,6 +8,9 @@ import (
 // scan marks the rows of v that have a value which matches. Its error is that of
 // ctx.
 func (p *Predicate) scan(ctx context.Context, v *Vector, rows *Bitmap) error {
+	if err := ctx.Err(); err != nil {
+		return err // many comparisons look at one column
+	}
 	if p.asksPresence() {
 		v.present(rows)
 		return nil
@@ -37,12 +40,18 @@ func (p *Predicate) scanPart(ctx context.Context, part *Part, rows *Bitmap) erro
 		return p.scanStrings(ctx, part, rows)
 	case part.Type == TypeFloat:
 		for i, f := range part.Floats {
+			if i%checkEvery == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if p.Match(FloatValue(f)) {
 				rows.Set(int(part.Row(i)))
 			}
 		}
 	case p.Value.Type == TypeFloat:
 		for i, n := range part.Ints {
+			if i%checkEvery == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if p.Match(Value{Type: part.Type, Num: n}) {
 				rows.Set(int(part.Row(i)))
 			}

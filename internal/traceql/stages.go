@@ -81,7 +81,10 @@ func (s groupStage) run(t *trace, in []spanset) ([]spanset, error) {
 	room := make([]Value, 0, 8)
 	for _, set := range in {
 		groups := map[Value]int{}
-		for _, i := range set.spans {
+		for n, i := range set.spans {
+			if n%checkExprs == 0 && t.e.ctx.Err() != nil {
+				return nil, t.e.ctx.Err()
+			}
 			v := single(s.x.eval(t.e.reader, int(i), room))
 			at, ok := groups[v]
 			if !ok {
@@ -137,6 +140,9 @@ func (s scalarStage) run(t *trace, in []spanset) ([]spanset, error) {
 	out := in[:0]
 	for _, set := range in {
 		v, ok := s.aggregate(t, set.spans)
+		if err := t.e.ctx.Err(); err != nil {
+			return nil, err
+		}
 		if !ok || !compareValues(s.op, v, s.value) {
 			continue
 		}
@@ -146,7 +152,7 @@ func (s scalarStage) run(t *trace, in []spanset) ([]spanset, error) {
 	return out, nil
 }
 
-// aggregate has no result if no span has a number.
+// aggregate has no result if no span has a number. It ends early with its context.
 func (s scalarStage) aggregate(t *trace, spans []uint32) (Value, bool) {
 	if s.x == nil {
 		return IntValue(int64(len(spans))), true
@@ -156,7 +162,10 @@ func (s scalarStage) aggregate(t *trace, spans []uint32) (Value, bool) {
 		n    int
 		room = make([]Value, 0, 8)
 	)
-	for _, i := range spans {
+	for k, i := range spans {
+		if k%checkExprs == 0 && t.e.ctx.Err() != nil {
+			break
+		}
 		for _, v := range s.x.eval(t.e.reader, int(i), room) {
 			if !v.numeric() {
 				continue

@@ -54,7 +54,7 @@ func filterTokens(text string) ([]token, bool) {
 }
 
 // lexPrefix returns the tokens up to the first one that cannot be read, and
-// tokenEnd behind them.
+// tokenEnd behind them. Of a text that is too long for a query it returns none.
 func lexPrefix(text string) []token {
 	var tokens []token
 	l := lexer{text: text, at: Pos{1, 1}}
@@ -65,6 +65,9 @@ func lexPrefix(text string) []token {
 		t, err := l.next()
 		if err != nil {
 			t = token{at: l.at}
+		}
+		if len(tokens) == MaxTokens && t.kind != tokenEnd {
+			return []token{{at: l.at}}
 		}
 		tokens = append(tokens, t)
 		if t.kind == tokenEnd {
