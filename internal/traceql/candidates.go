@@ -24,8 +24,8 @@ func (p *plan) candidates(e *evaluation, f *filter) (*Bitmap, error) {
 
 // anyMet marks the spans that meet a condition of the query.
 func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
-	if e.met != nil {
-		return e.met, nil
+	if met, known := e.met[p]; known {
+		return met, nil
 	}
 	met := NewBitmap(e.spans)
 	for _, c := range p.asked {
@@ -35,7 +35,7 @@ func (p *plan) anyMet(e *evaluation) (*Bitmap, error) {
 		}
 		met.Or(spans)
 	}
-	e.met = met
+	e.met[p] = met
 	return met, nil
 }
 

@@ -21,8 +21,8 @@ type evaluation struct {
 	matched map[Field]matched
 	ranges  [LevelLink + 1][]uint32
 	masks   map[*filter]*Bitmap
-	met     *Bitmap // see candidates.go
-	hidden  *Bitmap // see without.go
+	met     map[*plan]*Bitmap // see candidates.go
+	hidden  *Bitmap           // see without.go
 	reader  *rows
 }
 
@@ -36,7 +36,7 @@ const maxMatched = 1 << 16
 
 func newEvaluation(ctx context.Context, b Batch) *evaluation {
 	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan), matched: map[Field]matched{}}
-	e.columns, e.masks = map[Field]*Vector{}, map[*filter]*Bitmap{}
+	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, map[*plan]*Bitmap{}
 	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
 	return e
 }
@@ -69,7 +69,7 @@ func (e *evaluation) column(f Field, want *Bitmap) (*Vector, error) {
 
 // forget drops the columns that were read. What matched is kept: it is little.
 func (e *evaluation) forget() {
-	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, nil
+	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, map[*plan]*Bitmap{}
 	e.narrow, e.narrowed = nil, nil
 	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
 	if f, ok := unhidden(e.batch).(Forgetter); ok {

@@ -58,6 +58,19 @@ func metricEqualsReference(t *testing.T, seed uint64) bool {
 	return true
 }
 
+// TestFunctionsDoNotSeeEachOther computes two functions about different spans in one
+// query, whose filters are not met by their comparisons alone.
+func TestFunctionsDoNotSeeEachOther(t *testing.T) {
+	o := MetricsOptions{Start: 1795878000e9, End: 1795885200e9, Step: 600e9}
+	const left = `({ !(span.level = 2) || span.t.int = 1 } | count_over_time())`
+	const right = `({ !(kind = server) || status = error } | count_over_time())`
+	alone := computeMetric(t, mustParse(t, right), o, conformanceBatch())
+	sum := computeMetric(t, mustParse(t, left+" * 0 + "+right), o, conformanceBatch())
+	if !slices.Equal(alone, sum) {
+		t.Errorf("alone %v\nbeside another %v", alone, sum)
+	}
+}
+
 // batchOfEach is a batch of each trace.
 func batchOfEach(t *testing.T, traces [][]*plainSpan) (all []Batch) {
 	t.Helper()
