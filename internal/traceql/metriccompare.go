@@ -15,6 +15,8 @@ type compareLeaf struct {
 	steps     timeSteps
 	budget    *Budget
 	cells     int
+	over      error                     // why values were left out
+	full      bool                      // for good: what is taken later would lack spans
 	sides     [2]map[Field]*valueCounts // baseline, selection
 }
 
@@ -65,7 +67,7 @@ func (l *compareLeaf) observe(e *evaluation, found *Bitmap) error {
 			return err
 		}
 	}
-	return nil
+	return l.over
 }
 
 // comparePlace is where a span counts: on which side and in which step. It is not in
@@ -126,14 +128,12 @@ func (l *compareLeaf) count(e *evaluation, f Field, places []comparePlace) error
 		}
 	}
 	for k := range v.Parts {
-		if err := l.part(f, &v.Parts[k], offsets, places); err != nil {
-			return err
-		}
+		l.part(f, &v.Parts[k], offsets, places)
 	}
 	return nil
 }
 
-func (l *compareLeaf) part(f Field, p *Part, offsets []uint32, places []comparePlace) error {
+func (l *compareLeaf) part(f Field, p *Part, offsets []uint32, places []comparePlace) {
 	known := make([][2]*counted, len(p.Dict))
 	for i, n := 0, p.Len(); i < n; {
 		var cached *[2]*counted
@@ -157,19 +157,19 @@ func (l *compareLeaf) part(f Field, p *Part, offsets []uint32, places []compareP
 				c = cached[place.side]
 			}
 			if c == nil {
-				var err error
-				if c, err = l.counted(f, p.joined(first, i), place.side); err != nil {
-					return err
-				}
+				c = l.counted(f, p.joined(first, i), place.side)
 				if cached != nil {
 					cached[place.side] = c
 				}
 			}
-			c.total[place.step]++
-			c.value[place.step]++
+			if c.total != nil {
+				c.total[place.step]++
+			}
+			if c.value != nil {
+				c.value[place.step]++
+			}
 		}
 	}
-	return nil
 }
 
 // joined is the values from first up to last as one.
@@ -184,31 +184,46 @@ func (p *Part) joined(first, last int) Value {
 	return single(values)
 }
 
-// counted is where a value counts, by step: for its attribute and for itself.
+// counted is where a value counts, by step: for its attribute and for itself. nil is
+// what there was no room for.
 type counted struct{ total, value []float64 }
 
-func (l *compareLeaf) counted(f Field, v Value, side uint8) (*counted, error) {
+func (l *compareLeaf) counted(f Field, v Value, side uint8) *counted {
 	counts := l.sides[side][f]
 	if counts == nil {
+		if !l.take(0) {
+			return &counted{}
+		}
 		counts = &valueCounts{total: make([]float64, l.steps.n), values: map[Value][]float64{}}
 		l.sides[side][f] = counts
 	}
 	by, ok := counts.values[v]
-	if !ok {
-		if len(counts.values) >= l.budget.values() {
-			return nil, fmt.Errorf("%w: compare() finds more than %d values of %v", ErrOverBudget, l.budget.values(), f)
-		}
-		if l.cells += l.steps.n; l.cells > maxCells {
-			return nil, fmt.Errorf("%w: compare() counts more than %d values", ErrOverBudget, maxCells)
-		}
-		v = v.detached()
-		if err := l.budget.hold(int64(cellBytes*l.steps.n + seriesBytes + len(v.Str))); err != nil {
-			return nil, err
-		}
+	switch {
+	case ok:
+	case len(counts.values) >= l.budget.values() && l.over != nil:
+	case len(counts.values) >= l.budget.values():
+		l.over = fmt.Errorf("%w: compare() finds more than %d values of %v", ErrOverBudget, l.budget.values(), f)
+	case l.take(len(v.Str)):
 		by = make([]float64, l.steps.n)
-		counts.values[v] = by
+		counts.values[v.detached()] = by
 	}
-	return &counted{counts.total, by}, nil
+	return &counted{counts.total, by}
+}
+
+// take says whether there is room for the numbers of a series and a text.
+func (l *compareLeaf) take(text int) bool {
+	if l.full {
+		return false
+	}
+	if l.cells += l.steps.n; l.cells > maxCells {
+		l.over = fmt.Errorf("%w: compare() counts more than %d values", ErrOverBudget, maxCells)
+		l.full = true
+		return false
+	}
+	if err := l.budget.hold(int64(cellBytes*l.steps.n + seriesBytes + text)); err != nil {
+		l.over, l.full = err, true
+	}
+	return !l.full
 }
 
 func (l *compareLeaf) series() []*line {

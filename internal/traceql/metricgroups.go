@@ -1,8 +1,19 @@
 package traceql
 
+import (
+	"fmt"
+	"math"
+)
+
 // grouper finds the group of a span: which values the fields of by() have. Groups
 // are numbered over all batches.
+//
+// Once there was no room for a group there is none for any other: a group that is
+// taken later would lack the spans that came before.
 type grouper struct {
+	budget *Budget
+	over   error // why there is no room
+
 	fields []Field
 	codes  []map[Value]uint32
 	values [][]Value
@@ -11,8 +22,8 @@ type grouper struct {
 	keys   [][MaxGroupBy]uint32
 }
 
-func newGrouper(by []*Attribute) *grouper {
-	g := &grouper{groups: map[[MaxGroupBy]uint32]int{}}
+func newGrouper(by []*Attribute, b *Budget) *grouper {
+	g := &grouper{budget: b, groups: map[[MaxGroupBy]uint32]int{}}
 	for _, a := range by {
 		g.fields = append(g.fields, fieldOf(a))
 		g.codes = append(g.codes, map[Value]uint32{})
@@ -21,9 +32,23 @@ func newGrouper(by []*Attribute) *grouper {
 	return g
 }
 
+// noCode is that of a value whose group there is no room for.
+const noCode = math.MaxUint32 - 1
+
+// room says whether there is room for one more group.
+func (g *grouper) room() bool {
+	if n := g.budget.series(); g.over == nil && len(g.keys) >= n {
+		g.over = fmt.Errorf("%w: by() makes more than %d series", ErrOverBudget, n)
+	}
+	return g.over == nil
+}
+
 func (g *grouper) code(k int, v Value) uint32 {
 	c, ok := g.codes[k][v]
 	if !ok {
+		if !g.room() {
+			return noCode
+		}
 		v = v.detached()
 		c = uint32(len(g.values[k]))
 		g.codes[k][v] = c
@@ -87,39 +112,44 @@ func newCoder(e *evaluation, f Field) coder {
 	return coder{fr: fr, known: make([]uint32, e.batch.Rows(f.Level()))}
 }
 
-// group is the number of a span's group, or -1 if it would be one more than
-// limit.
-func (b *batchGrouper) group(span int, limit int) int {
+// group is the number of a span's group, or -1 if there is no room for it.
+func (b *batchGrouper) group(span int) int {
 	if len(b.coders) == 1 {
-		return b.groupByOne(b.code(0, span), limit)
+		return b.groupByOne(b.code(0, span))
 	}
 	if len(b.coders) == 0 && len(b.g.keys) == 1 {
 		return 0
 	}
 	var key [MaxGroupBy]uint32
 	for k := range b.coders {
-		key[k] = b.code(k, span)
+		if key[k] = b.code(k, span); key[k] == noCode {
+			return -1
+		}
 	}
 	n, ok := b.g.groups[key]
 	if !ok {
-		n = b.g.add(key, limit)
-		b.g.groups[key] = n
+		if n = b.g.add(key); n >= 0 {
+			b.g.groups[key] = n
+		}
 	}
 	return n
 }
 
-func (b *batchGrouper) groupByOne(code uint32, limit int) int {
+func (b *batchGrouper) groupByOne(code uint32) int {
+	if code == noCode {
+		return -1
+	}
 	for int(code) >= len(b.g.byCode) {
 		b.g.byCode = append(b.g.byCode, 0)
 	}
 	if b.g.byCode[code] == 0 {
-		b.g.byCode[code] = b.g.add([MaxGroupBy]uint32{code}, limit) + 1
+		b.g.byCode[code] = b.g.add([MaxGroupBy]uint32{code}) + 1
 	}
 	return b.g.byCode[code] - 1
 }
 
-func (g *grouper) add(key [MaxGroupBy]uint32, limit int) int {
-	if len(g.keys) >= limit {
+func (g *grouper) add(key [MaxGroupBy]uint32) int {
+	if !g.room() {
 		return -1
 	}
 	g.keys = append(g.keys, key)

@@ -1,6 +1,7 @@
 package traceql
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -26,6 +27,10 @@ type accumulator struct {
 	extreme    []float64
 	buckets    map[bucket][]float64
 	exemplars  []MetricExemplar
+
+	cells int   // that it took of the leaf
+	held  int64 // of the budget
+	lost  bool  // there was no room for all of it, so that it is left out
 }
 
 // bucket holds the values above half its limit, up to its limit of 2^exponent.
@@ -50,7 +55,7 @@ func newSeriesLeaf(x *Series, q *Query, o *MetricsOptions, s timeSteps) (*series
 	if err != nil {
 		return nil, err
 	}
-	l := &seriesLeaf{x: x, plan: p, steps: s, groups: newGrouper(x.By), budget: o.Budget}
+	l := &seriesLeaf{x: x, plan: p, steps: s, groups: newGrouper(x.By, o.Budget), budget: o.Budget}
 	l.exemplars = o.Exemplars
 	for _, h := range q.Hints {
 		if h.Name == "extrapolate" && h.Value.Kind == TypeBool && h.Value.Int == 1 {
@@ -70,6 +75,8 @@ const (
 	seriesBytes = 1 << 10
 )
 
+// observe goes on where there is no room: the groups that are known count all of
+// their spans.
 func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 	start, err := e.numbers(IntrinsicStart)
 	if err != nil {
@@ -88,17 +95,14 @@ func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 		if step < 0 {
 			continue
 		}
-		g := groups.group(i, l.budget.series())
-		if g < 0 {
-			return fmt.Errorf("%w: by() makes more than %d series", ErrOverBudget, l.budget.series())
-		}
-		acc, err := l.accumulator(g)
-		if err != nil {
-			return err
+		acc := l.accumulator(groups.group(i))
+		if acc == nil || acc.lost {
+			continue
 		}
 		v := measure(i)
 		if err := l.add(acc, step, v); err != nil {
-			return err
+			l.lose(acc, err)
+			continue
 		}
 		if l.exemplars > 0 && len(acc.exemplars) < exemplarsPerSeries {
 			if err := l.exemplar(e, acc, i, uint64(start[i]), v); err != nil {
@@ -106,7 +110,7 @@ func (l *seriesLeaf) observe(e *evaluation, found *Bitmap) error {
 			}
 		}
 	}
-	return e.reader.err
+	return cmp.Or(e.reader.err, l.groups.over)
 }
 
 // exemplarsPerSeries keeps one series from taking them all.
@@ -131,34 +135,62 @@ func (l *seriesLeaf) exemplar(e *evaluation, acc *accumulator, span int, start u
 	return nil
 }
 
-func (l *seriesLeaf) accumulator(g int) (*accumulator, error) {
-	if g < len(l.accs) {
-		return l.accs[g], nil
+// accumulator is that of a group; nil if there is none, or no room for it.
+func (l *seriesLeaf) accumulator(g int) *accumulator {
+	switch {
+	case g >= 0 && g < len(l.accs):
+		return l.accs[g]
+	case g < 0 || l.groups.over != nil:
+		return nil
 	}
-	acc := &accumulator{}
+	acc, n := &accumulator{}, l.steps.n
+	cells := n
+	switch l.x.Func {
+	case MetricSum, MetricAvg:
+		cells = 2 * n
+	case MetricHistogram, MetricQuantile:
+		cells = 0
+	}
+	if err := l.take(acc, cells, seriesBytes); err != nil {
+		l.groups.over = err
+		return nil
+	}
 	switch l.x.Func {
 	case MetricRate, MetricCount:
-		acc.count = make([]float64, l.steps.n)
+		acc.count = make([]float64, n)
 	case MetricSum, MetricAvg:
-		acc.count, acc.sum = make([]float64, l.steps.n), make([]float64, l.steps.n)
+		acc.count, acc.sum = make([]float64, n), make([]float64, n)
 	case MetricMin, MetricMax:
-		acc.extreme = missing(l.steps.n)
+		acc.extreme = missing(n)
 	default:
 		acc.buckets = map[bucket][]float64{}
 	}
 	l.accs = append(l.accs, acc)
-	if err := l.budget.hold(seriesBytes); err != nil {
-		return nil, err
-	}
-	return acc, l.take(len(acc.count) + len(acc.sum) + len(acc.extreme))
+	return acc
 }
 
-// take takes numbers from the budget.
-func (l *seriesLeaf) take(cells int) error {
-	if l.cells += cells; l.cells > maxCells {
+// take takes numbers and other bytes from the budget, all or nothing.
+func (l *seriesLeaf) take(acc *accumulator, cells int, bytes int64) error {
+	if l.cells+cells > maxCells {
 		return fmt.Errorf("%w: its series have more than %d values", ErrOverBudget, maxCells)
 	}
-	return l.budget.hold(int64(cellBytes * cells))
+	bytes += int64(cellBytes * cells)
+	if err := l.budget.hold(bytes); err != nil {
+		return err
+	}
+	l.cells += cells
+	acc.cells += cells
+	acc.held += bytes
+	return nil
+}
+
+// lose leaves out a group which there was not enough room for: without some of its
+// numbers the others are wrong. What it took is for those that stay.
+func (l *seriesLeaf) lose(acc *accumulator, why error) {
+	l.groups.over = why
+	l.cells -= acc.cells
+	_ = l.budget.hold(-acc.held) // giving back never fails
+	*acc = accumulator{lost: true}
 }
 
 // measured is what a function needs of a span.
@@ -211,6 +243,7 @@ func bucketOf(n uint64, seconds bool) (bucket, bool) {
 	return bucket{exponent, seconds}, n >= 2
 }
 
+// add takes a value into account. Its error says that there is no room for it.
 func (l *seriesLeaf) add(acc *accumulator, step int, v measured) error {
 	if !v.ok {
 		return nil
@@ -239,7 +272,7 @@ func (l *seriesLeaf) add(acc *accumulator, step int, v measured) error {
 			if len(acc.buckets) == 0 {
 				cells += len(l.x.Quantiles) * l.steps.n // of the answer
 			}
-			if err := l.take(cells); err != nil {
+			if err := l.take(acc, cells, 0); err != nil {
 				return err
 			}
 			counts = make([]float64, l.steps.n)
@@ -253,6 +286,9 @@ func (l *seriesLeaf) add(acc *accumulator, step int, v measured) error {
 func (l *seriesLeaf) series() []*line {
 	var out []*line
 	for g, acc := range l.accs {
+		if acc.lost {
+			continue
+		}
 		labels := l.groups.labels(g, l.x.By)
 		switch l.x.Func {
 		case MetricHistogram:

@@ -2,6 +2,7 @@ package traceql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
@@ -124,7 +125,10 @@ func (m *Metrics) Add(ctx context.Context, b Batch) error {
 	return err
 }
 
+// add goes on with the other functions where one has no room for all that is found:
+// what it keeps is right, and may be computed with what they keep.
 func (m *Metrics) add(e *evaluation) error {
+	var over error
 	for _, leaf := range m.leaves {
 		found, err := leaf.find(e)
 		if err != nil {
@@ -133,11 +137,14 @@ func (m *Metrics) add(e *evaluation) error {
 		m.mu.Lock()
 		err = leaf.observe(e, found)
 		m.mu.Unlock()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrOverBudget):
+			over = err
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return over
 }
 
 // Series returns the answer, ordered by its labels, and why it may not be
