@@ -32,13 +32,59 @@ var budgetedMetrics = []string{
 	"quantile_over_time(@, 0, .5, .9)", "histogram_over_time(@)", "compare({ status = error }, 100000)", "A / B",
 }
 
+// TestTextsOfSeriesAreHeld has series whose labels are long. A value is kept, and each
+// series has it in its labels, in the text to sort by, and in the answer.
+func TestTextsOfSeriesAreHeld(t *testing.T) {
+	const long, groups = 30_000, 20
+	var spans []*plainSpan
+	for i := range groups {
+		s := &plainSpan{trace: [16]byte{1, 1}, id: byte(i + 1), start: 1e9, end: 2e9, attrs: plainAttrs{
+			"a": {StringValue(fmt.Sprintf("%0*d", long, i))}, "b": {IntValue(4)},
+		}}
+		spans = append(spans, s)
+	}
+	complete(spans)
+	for text, copies := range map[string]int64{
+		"rate() by (span.a)": 4, "histogram_over_time(span.b) by (span.a)": 7,
+		"quantile_over_time(span.b, .1, .2, .3) by (span.a)": 13, "compare({ kind = server })": 4,
+	} {
+		held, room := int64(0), int64(1<<40)
+		budget := &Budget{Hold: func(n int64) error {
+			if held+n > room {
+				return fmt.Errorf("%w: no room", ErrOverBudget)
+			}
+			held += n
+			return nil
+		}}
+		q := mustParse(t, "{ } | "+text)
+		metricLines(t, q, budget, []Batch{batchOf(t, [][]*plainSpan{spans})})
+		if least := copies * long * groups; held < least || held > least*3/2 {
+			t.Errorf("%s: %d bytes are held, texts take %d", text, held, least)
+		}
+		room, held = held/2, 0
+		kept, why := metricLines(t, q, budget, []Batch{batchOf(t, [][]*plainSpan{spans})})
+		if len(kept) == 0 || why == "" {
+			t.Errorf("%s: %d series in half of the room, partial %q", text, len(kept), why)
+		}
+	}
+	// What there is no room for is not kept either.
+	g := newGrouper([]*Attribute{{Scope: ScopeSpan, Name: "a"}}, &Budget{Series: 3})
+	groupsOf := g.in(newEvaluation(context.Background(), batchOf(t, [][]*plainSpan{spans})))
+	for i := range groups {
+		groupsOf.group(i)
+	}
+	if len(g.values[0]) != 3 {
+		t.Errorf("%d values are kept for 3 series", len(g.values[0]))
+	}
+}
+
 // keptSeriesAreRight returns the function if its answer has series and lacks others.
 func keptSeriesAreRight(t *testing.T, seed uint64) string {
 	r := rand.New(rand.NewPCG(seed, 29))
 	m := querytest.Maker{Rand: r}
 	traces := randomTraces(r)
 	fn := budgetedMetrics[r.IntN(len(budgetedMetrics))]
-	attr := m.Pick("duration", "span.i", m.Attribute())
+	attr := m.Pick("duration", "span.a", m.Attribute())
 	by := fmt.Sprintf(" by (%s, %s)", m.Pick("span:id", "name", m.Attribute()), m.Attribute())
 	text := "{ } | " + strings.Replace(fn, "@", attr, 1)
 	switch {

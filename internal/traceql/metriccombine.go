@@ -60,18 +60,23 @@ type binaryNode struct {
 func (b binaryNode) series() []*line {
 	left, number := b.l.(numberNode)
 	if number {
-		return b.each(b.r.series(), func(_ *line, _ int, v float64) (float64, float64) { return left.f, v })
+		return b.each(b.r.series(), func(*line) sides {
+			return func(_ int, v float64) (float64, float64) { return left.f, v }
+		})
 	}
 	if right, number := b.r.(numberNode); number {
-		return b.each(b.l.series(), func(_ *line, _ int, v float64) (float64, float64) { return v, right.f })
+		return b.each(b.l.series(), func(*line) sides {
+			return func(_ int, v float64) (float64, float64) { return v, right.f }
+		})
 	}
 	other := map[string]*line{}
 	for _, l := range b.r.series() {
 		other[matchKey(l.labels)] = l
 	}
 	lines := slices.DeleteFunc(b.l.series(), func(l *line) bool { return other[matchKey(l.labels)] == nil })
-	return b.each(lines, func(l *line, i int, v float64) (float64, float64) {
-		return v, other[matchKey(l.labels)].values[i]
+	return b.each(lines, func(l *line) sides {
+		values := other[matchKey(l.labels)].values
+		return func(i int, v float64) (float64, float64) { return v, values[i] }
 	})
 }
 
@@ -82,13 +87,18 @@ func matchKey(labels []MetricLabel) string {
 	}))
 }
 
-// each computes new lines: sides says what is on the two sides of the operator.
-func (b binaryNode) each(lines []*line, sides func(l *line, i int, v float64) (float64, float64)) []*line {
+// sides says what is on the two sides of the operator, at a step where a line has a
+// value.
+type sides func(step int, v float64) (left, right float64)
+
+// each computes new lines.
+func (b binaryNode) each(lines []*line, of func(*line) sides) []*line {
 	out := make([]*line, len(lines))
 	for k, l := range lines {
 		out[k] = &line{l.labels, missing(len(l.values)), l.exemplars}
+		operands := of(l)
 		for i, v := range l.values {
-			x, y := sides(l, i, v)
+			x, y := operands(i, v)
 			switch {
 			case math.IsNaN(v):
 			case b.op.Arithmetic():

@@ -191,7 +191,7 @@ type counted struct{ total, value []float64 }
 func (l *compareLeaf) counted(f Field, v Value, side uint8) *counted {
 	counts := l.sides[side][f]
 	if counts == nil {
-		if !l.take(0) {
+		if !l.take(f, Value{}) {
 			return &counted{}
 		}
 		counts = &valueCounts{total: make([]float64, l.steps.n), values: map[Value][]float64{}}
@@ -203,15 +203,15 @@ func (l *compareLeaf) counted(f Field, v Value, side uint8) *counted {
 	case len(counts.values) >= l.budget.values() && l.over != nil:
 	case len(counts.values) >= l.budget.values():
 		l.over = fmt.Errorf("%w: compare() finds more than %d values of %v", ErrOverBudget, l.budget.values(), f)
-	case l.take(len(v.Str)):
+	case l.take(f, v):
 		by = make([]float64, l.steps.n)
 		counts.values[v.detached()] = by
 	}
 	return &counted{counts.total, by}
 }
 
-// take says whether there is room for the numbers of a series and a text.
-func (l *compareLeaf) take(text int) bool {
+// take says whether there is room for the series of a value.
+func (l *compareLeaf) take(f Field, v Value) bool {
 	if l.full {
 		return false
 	}
@@ -220,7 +220,8 @@ func (l *compareLeaf) take(text int) bool {
 		l.full = true
 		return false
 	}
-	if err := l.budget.hold(int64(cellBytes*l.steps.n + seriesBytes + text)); err != nil {
+	bytes := int64(cellBytes*l.steps.n+len(v.Str)) + lineBytes([]MetricLabel{{f.attribute().Label(), v}})
+	if err := l.budget.hold(bytes); err != nil {
 		l.over, l.full = err, true
 	}
 	return !l.full

@@ -49,6 +49,9 @@ func (g *grouper) code(k int, v Value) uint32 {
 		if !g.room() {
 			return noCode
 		}
+		if g.over = g.budget.hold(int64(len(v.Str))); g.over != nil {
+			return noCode
+		}
 		v = v.detached()
 		c = uint32(len(g.values[k]))
 		g.codes[k][v] = c

@@ -28,6 +28,7 @@ type accumulator struct {
 	buckets    map[bucket][]float64
 	exemplars  []MetricExemplar
 
+	line  int64 // bytes that each of its series takes besides numbers
 	cells int   // that it took of the leaf
 	held  int64 // of the budget
 	lost  bool  // there was no room for all of it, so that it is left out
@@ -71,9 +72,13 @@ const (
 	maxCells = 1 << 20 // numbers that a function keeps at most
 	// cellBytes is a number's memory with what is made of it for the answer.
 	cellBytes = 32
-	// seriesBytes is that of a series, without its numbers.
+	// seriesBytes is that of a series, without its numbers and texts.
 	seriesBytes = 1 << 10
 )
+
+// lineBytes is the memory of a series without its numbers, also while it is written:
+// its labels are made a text to sort by, and are in a message twice.
+func lineBytes(labels []MetricLabel) int64 { return seriesBytes + 3*int64(len(promLabels(labels))) }
 
 // observe goes on where there is no room: the groups that are known count all of
 // their spans.
@@ -143,15 +148,15 @@ func (l *seriesLeaf) accumulator(g int) *accumulator {
 	case g < 0 || l.groups.over != nil:
 		return nil
 	}
-	acc, n := &accumulator{}, l.steps.n
+	acc, n := &accumulator{line: lineBytes(l.groups.labels(g, l.x.By))}, l.steps.n
 	cells := n
 	switch l.x.Func {
 	case MetricSum, MetricAvg:
 		cells = 2 * n
 	case MetricHistogram, MetricQuantile:
-		cells = 0
+		cells = 0 // a bucket's are taken with it
 	}
-	if err := l.take(acc, cells, seriesBytes); err != nil {
+	if err := l.take(acc, cells, acc.line); err != nil {
 		l.groups.over = err
 		return nil
 	}
@@ -268,11 +273,14 @@ func (l *seriesLeaf) add(acc *accumulator, step int, v measured) error {
 		}
 		counts, ok := acc.buckets[v.bucket]
 		if !ok {
-			cells := l.steps.n
-			if len(acc.buckets) == 0 {
-				cells += len(l.x.Quantiles) * l.steps.n // of the answer
+			cells, lines := l.steps.n, 0
+			if l.x.Func == MetricHistogram {
+				lines = 1
+			} else if len(acc.buckets) == 0 {
+				lines = len(l.x.Quantiles)
+				cells += lines * l.steps.n
 			}
-			if err := l.take(acc, cells, 0); err != nil {
+			if err := l.take(acc, cells, int64(lines)*acc.line); err != nil {
 				return err
 			}
 			counts = make([]float64, l.steps.n)

@@ -1,6 +1,9 @@
 package traceql
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 type filterStage struct{ f *filter }
 
@@ -107,14 +110,16 @@ func single(values []Value) Value {
 	case 1:
 		return values[0]
 	}
-	text := "["
+	var text strings.Builder
+	text.WriteByte('[')
 	for i, v := range values {
 		if i > 0 {
-			text += ","
+			text.WriteByte(',')
 		}
-		text += v.String()
+		text.WriteString(v.String())
 	}
-	return StringValue(text + "]")
+	text.WriteByte(']')
+	return StringValue(text.String())
 }
 
 // scalarStage keeps the sets whose aggregate compares with a number.
