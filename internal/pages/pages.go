@@ -62,7 +62,7 @@ type Handler struct {
 	templates map[string]*template.Template
 	assets    assets
 	turns     chan struct{}
-	mux       *http.ServeMux
+	serve     http.Handler
 }
 
 //go:embed templates
@@ -88,17 +88,19 @@ func New(o Options) (*Handler, error) {
 		}
 		h.templates[name] = t
 	}
-	h.mux = http.NewServeMux()
-	h.mux.HandleFunc("GET /{$}", h.answering(h.search))
-	h.mux.HandleFunc("GET /trace/{id}", h.answering(h.trace))
-	h.mux.HandleFunc("GET /services", h.answering(h.services))
-	h.mux.HandleFunc("GET /status", h.answering(h.status))
-	h.mux.HandleFunc("GET /pages/{name}", h.assets.serve)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.answering(h.search))
+	mux.HandleFunc("GET /trace/{id}", h.answering(h.trace))
+	mux.HandleFunc("GET /services", h.answering(h.services))
+	mux.HandleFunc("GET /status", h.answering(h.status))
+	mux.HandleFunc("GET /pages/{name}", h.assets.serve)
+	// A page has its turn until it is written: none may wait for its reader for ever.
+	h.serve = readapi.Steadily(mux)
 	return h, nil
 }
 
 // ServeHTTP answers a request for a page.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve.ServeHTTP(w, r) }
 
 // policy allows what comes from here, and no more. Bars are drawn by attributes
 // of SVG, so that no style stands in a page.

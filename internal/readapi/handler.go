@@ -88,13 +88,11 @@ func New(o Options) *Handler {
 
 // ServeHTTP answers HTTP and, over HTTP/2, gRPC.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	steady := newSteadyWriter(w)
-	defer steady.allow() // for what is still buffered then
+	var handler http.Handler = h.http
 	if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
-		h.grpc.ServeHTTP(steady, r)
-		return
+		handler = h.grpc
 	}
-	h.http.ServeHTTP(steady, r)
+	Steadily(handler).ServeHTTP(w, r)
 }
 
 // Close ends what is still streamed.

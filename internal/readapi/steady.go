@@ -19,6 +19,17 @@ type steadyWriter struct {
 	control *http.ResponseController
 }
 
+// Steadily serves with a deadline for each part of an answer, which begins when the
+// part is written: whoever does not read for a minute loses the connection, and
+// what its answer holds is given back. An answer may take as long as it takes.
+func Steadily(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		steady := newSteadyWriter(w)
+		defer steady.allow() // for what is still buffered then
+		next.ServeHTTP(steady, r)
+	})
+}
+
 func newSteadyWriter(w http.ResponseWriter) *steadyWriter {
 	return &steadyWriter{w, http.NewResponseController(w)}
 }
