@@ -64,14 +64,17 @@ func Grow(t *tempopb.Trace) *Tree {
 	tree := &Tree{}
 	all := nodes(t)
 	services := map[string]bool{}
-	byID := map[string][]*Node{}
+	byID := map[string]*twins{}
 	for i, n := range all {
 		if i == 0 {
 			tree.Began = n.StartTimeUnixNano
 		}
 		tree.Ended = max(tree.Ended, n.EndTimeUnixNano)
 		services[n.Service] = true
-		byID[string(n.SpanId)] = append(byID[string(n.SpanId)], n)
+		if byID[string(n.SpanId)] == nil {
+			byID[string(n.SpanId)] = &twins{}
+		}
+		byID[string(n.SpanId)].add(n)
 	}
 	tree.Spans, tree.Services = len(all), len(services)
 	for _, n := range all {
@@ -83,7 +86,7 @@ func Grow(t *tempopb.Trace) *Tree {
 		switch key := string(n.ParentSpanId); {
 		case n.Parent != nil:
 			n.Parent.Children = append(n.Parent.Children, n)
-		case strings.Trim(key, "\x00") == "" || len(byID[key]) > 0:
+		case strings.Trim(key, "\x00") == "" || byID[key] != nil:
 			// the latter was cut out of a circle
 			tree.Roots = append(tree.Roots, n)
 		default:
@@ -136,24 +139,54 @@ func cutCircles(all []*Node) {
 	}
 }
 
+// twins are the spans of one id that others may stand under. There may be any
+// number with the id, so that only these are kept.
+type twins struct {
+	client  *Node    // the first
+	first   [2]*Node // the first two
+	servers [2]*Node // the last two, the last one first
+}
+
+// add takes in the next span by start.
+func (t *twins) add(n *Node) {
+	switch {
+	case t.first[0] == nil:
+		t.first[0] = n
+	case t.first[1] == nil:
+		t.first[1] = n
+	}
+	switch {
+	case n.Kind == trace.Span_SPAN_KIND_SERVER:
+		t.servers = [2]*Node{n, t.servers[0]}
+	case n.Kind == trace.Span_SPAN_KIND_CLIENT && t.client == nil:
+		t.client = n
+	}
+}
+
+// parentOf is the span that one which names the id as its parent stands under:
+// the last server span, or the first one of another kind. It is not n itself.
+func (t *twins) parentOf(n *Node) *Node {
+	for _, p := range [...]*Node{t.servers[0], t.servers[1], t.first[0], t.first[1]} {
+		if p != nil && p != n {
+			return p
+		}
+	}
+	return nil
+}
+
 // parentIn is the span that n stands under. Where a client and a server span
 // share an id, as Zipkin's do, the server span stands under the client's, and
 // what names the id as its parent under the server's.
-func (n *Node) parentIn(byID map[string][]*Node) *Node {
+func (n *Node) parentIn(byID map[string]*twins) *Node {
 	if n.Kind == trace.Span_SPAN_KIND_SERVER {
-		for _, twin := range byID[string(n.SpanId)] {
-			if twin.Kind == trace.Span_SPAN_KIND_CLIENT {
-				return twin
-			}
+		if client := byID[string(n.SpanId)].client; client != nil {
+			return client
 		}
 	}
-	var parent *Node
-	for _, p := range byID[string(n.ParentSpanId)] {
-		if p != n && (parent == nil || p.Kind == trace.Span_SPAN_KIND_SERVER) {
-			parent = p
-		}
+	if t := byID[string(n.ParentSpanId)]; t != nil {
+		return t.parentOf(n)
 	}
-	return parent
+	return nil
 }
 
 // Line is a span and how deep it stands.

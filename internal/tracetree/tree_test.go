@@ -2,6 +2,7 @@ package tracetree
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -97,5 +98,66 @@ func TestDeep(t *testing.T) {
 	tree.MarkCritical()
 	if lines := tree.Lines(); len(lines) != n || lines[n-1].Depth != n {
 		t.Errorf("%d lines", len(lines))
+	}
+}
+
+// plainParent is the parent of a span, found by looking at all others.
+func plainParent(n *Node, all []*Node) (parent *Node) {
+	for _, twin := range all {
+		if n.Kind == trace.Span_SPAN_KIND_SERVER && twin.Kind == trace.Span_SPAN_KIND_CLIENT &&
+			string(twin.SpanId) == string(n.SpanId) {
+			return twin
+		}
+	}
+	for _, p := range all {
+		if p != n && string(p.SpanId) == string(n.ParentSpanId) &&
+			(parent == nil || p.Kind == trace.Span_SPAN_KIND_SERVER) {
+			parent = p
+		}
+	}
+	return parent
+}
+
+// Ids that several spans have are told apart as by looking at all spans.
+func TestParents(t *testing.T) {
+	kinds := []trace.Span_SpanKind{
+		trace.Span_SPAN_KIND_INTERNAL, trace.Span_SPAN_KIND_SERVER, trace.Span_SPAN_KIND_CLIENT,
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		var all []*Node
+		byID := map[string]*twins{}
+		for range 1 + r.IntN(8) {
+			n := &Node{Span: &trace.Span{
+				SpanId: []byte{byte(r.IntN(3))}, ParentSpanId: []byte{byte(r.IntN(4))}, Kind: kinds[r.IntN(len(kinds))],
+			}}
+			all = append(all, n)
+			if byID[string(n.SpanId)] == nil {
+				byID[string(n.SpanId)] = &twins{}
+			}
+			byID[string(n.SpanId)].add(n)
+		}
+		for i, n := range all {
+			if got, want := n.parentIn(byID), plainParent(n, all); got != want {
+				t.Fatalf("span %d of %v stands under %v, not %v", i, all, got, want)
+			}
+		}
+	}
+}
+
+// A trace may have one id 50,000 times, and as many spans may name it as their
+// parent: no span looks at all of them.
+func TestOneIDOften(t *testing.T) {
+	const n = 50_000
+	ss := &trace.ScopeSpans{}
+	for i := range n {
+		ss.Spans = append(ss.Spans,
+			&trace.Span{SpanId: []byte("same"), Kind: trace.Span_SPAN_KIND_SERVER},
+			&trace.Span{SpanId: fmt.Appendf(nil, "%08d", i), ParentSpanId: []byte("same")})
+	}
+	tree := Grow(&tempopb.Trace{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{ss}}}})
+	lines := tree.Lines()
+	if len(lines) != 2*n || len(tree.Roots) != n || lines[2*n-1].Depth != 1 {
+		t.Errorf("%d lines and %d roots", len(lines), len(tree.Roots))
 	}
 }
