@@ -90,7 +90,7 @@ func (c *asker) trace(ctx context.Context, id [16]byte) (found *tempopb.Trace, m
 		return nil, "", err
 	}
 	missing = a.header.Get(readapi.PartialHeader)
-	if a.status == http.StatusNotFound {
+	if a.status == http.StatusNotFound || a.status == http.StatusServiceUnavailable && missing != "" {
 		return nil, missing, nil
 	}
 	if err := a.trouble(); err != nil {

@@ -327,11 +327,16 @@ func (h *Handler) download(w http.ResponseWriter, l *located) error {
 func (h *Handler) traceNotFound(w http.ResponseWriter, r *http.Request, id [16]byte, missing []string) error {
 	tenant, shown := h.tenant(r)
 	p := problem{Title: "No such trace", What: fmt.Sprintf("Trace %x is not here: no span of it is stored, here or in the archive.", id)}
+	code := http.StatusNotFound
+	if len(missing) > 0 {
+		code = http.StatusServiceUnavailable
+		p.What = fmt.Sprintf("Trace %x was not found, but not everything could be searched.", id)
+	}
 	for _, why := range missing {
 		p.Hint = append(p.Hint, "It may be in what could not be read: "+why)
 	}
 	if h.NotFound != nil {
 		p.Hint = append(p.Hint, h.NotFound(tenant, id)...)
 	}
-	return h.render(w, http.StatusNotFound, "problem", layout{Title: p.Title, Tenant: shown, Page: p})
+	return h.render(w, code, "problem", layout{Title: p.Title, Tenant: shown, Page: p})
 }

@@ -155,6 +155,9 @@ func (p *blockPlace) size() int64 {
 	return p.archived.traces.Load()
 }
 
+// far says whether the block may be far away, so that reading is mostly waiting.
+func (p *blockPlace) far() bool { return p.archived != nil }
+
 func (p *blockPlace) lost(ctx context.Context, err error) bool {
 	if ctx.Err() == nil {
 		p.opened.drop(p.block)

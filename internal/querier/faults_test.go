@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/grafana/tempo/pkg/tempopb"
+
 	"appliance/internal/block"
 	"appliance/internal/readapi"
 	"appliance/internal/traceql"
@@ -336,5 +338,93 @@ func TestABrokenClockHidesNothing(t *testing.T) {
 		found("stored " + w.places())
 		w.archiveSome(0, 100)
 		found("archived " + w.places())
+	})
+}
+
+// hangingArchive has blocks of which nothing can be read before ctx ends.
+type hangingArchive struct{ *dirArchive }
+
+func (a hangingArchive) Source(_ string, b *ArchivedBlock) Source {
+	return hanging{a.dirArchive.Source("", b)}
+}
+
+type hanging struct{ Source }
+
+func (hanging) ReadAt(ctx context.Context, _ string, _ []byte, _ int64) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func (hanging) Size(ctx context.Context, _ string) (int64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// spanCount is how many spans a trace has.
+func spanCount(tr *tempopb.Trace) (n int) {
+	for _, rs := range tr.GetResourceSpans() {
+		for _, ss := range rs.ScopeSpans {
+			n += len(ss.Spans)
+		}
+	}
+	return n
+}
+
+// everywhere is a trace of which spans are in the archive, in the store and in no
+// block.
+func everywhere(t *testing.T, w *world) traceID {
+	t.Helper()
+	id := traceID{0xee}
+	for _, move := range []func(){func() { w.archiveSome(0, 100) }, func() {}} {
+		w.append(oneSpan(t, id, byte(len(w.records)), "x"))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		move()
+	}
+	w.append(oneSpan(t, id, byte(len(w.records)), "x"))
+	synctest.Wait()
+	return id
+}
+
+// oneSpan is a request with a span that is as long as its name.
+func oneSpan(t *testing.T, id traceID, span byte, name string) []byte {
+	t.Helper()
+	td := ptrace.NewTraces()
+	s := td.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	s.SetTraceID(pcommon.TraceID(id))
+	s.SetSpanID(pcommon.SpanID{1, span})
+	s.SetName(name)
+	s.SetStartTimestamp(pcommon.NewTimestampFromTime(time.Now()))
+	s.SetEndTimestamp(s.StartTimestamp() + 1)
+	body, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(td)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// An archive that does not answer costs a trace by id what is in the archive.
+func TestATraceWhoseArchiveHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 22)
+		defer w.stop()
+		id := everywhere(t, w)
+		ask := func() *readapi.TraceAnswer {
+			t.Helper()
+			got, err := w.querier.Trace(t.Context(), readapi.TraceRequest{Tenant: "t", ID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		if got := ask(); spanCount(got.Trace) != 3 || len(got.Missing) > 0 {
+			t.Fatalf("%s: %d spans, missing %v", w.places(), spanCount(got.Trace), got.Missing)
+		}
+		w.querier.opt.Archive = hangingArchive{w.archive}
+		time.Sleep(5 * time.Minute) // what was open is closed
+		synctest.Wait()
+		if got := ask(); spanCount(got.Trace) != 2 || !strings.Contains(strings.Join(got.Missing, " "), "time") {
+			t.Errorf("%s: %d spans, missing %v", w.places(), spanCount(got.Trace), got.Missing)
+		}
 	})
 }

@@ -353,4 +353,6 @@ func (c *chunk) traces(ctx context.Context, ids []byte, fields *block.Fields, vi
 
 func (c *chunk) size() int64 { return int64(len(c.known) / len(traceID{})) }
 
+func (c *chunk) far() bool { return false }
+
 func (c *chunk) lost(context.Context, error) bool { return false }

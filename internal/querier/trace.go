@@ -1,6 +1,7 @@
 package querier
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,13 +27,11 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 		r.units = slices.DeleteFunc(slices.Clone(r.units), func(u *unit) bool {
 			return !u.within(start, end)
 		})
+		// What was read before the time or the memory was over is in the answer.
 		parts, err := r.parts(ctx, req.ID)
-		answer.Trace = nil
-		if err != nil {
-			return err
-		}
-		answer.Trace, err = combine(parts)
-		return err
+		found, broken := combine(parts)
+		answer.Trace = found
+		return cmp.Or(err, broken)
 	})
 	if err != nil {
 		return nil, err
@@ -42,52 +41,77 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 }
 
 // partsIn reads what units have of a trace, in their order. Those that are far
-// away are asked at the same time.
+// away are asked at the same time, beside the others. With an error come the parts
+// that were read before.
 func (r *run) partsIn(ctx context.Context, id traceID, units []*unit, fields *block.Fields) ([][]byte, error) {
 	out := make([][]byte, len(units))
-	read := func(ctx context.Context, i int) error {
-		err := r.guard(units[i].name, func() (err error) { out[i], err = units[i].trace(ctx, id, fields, nil); return err })
-		if err != nil && r.lose(ctx, units[i], err) {
-			out[i], err = nil, nil
+	g, ctx := errgroup.WithContext(ctx)
+	read := func(i int) error {
+		var data []byte
+		err := r.guard(units[i].name, func() (err error) { data, err = units[i].trace(ctx, id, fields, nil); return err })
+		if err != nil {
+			if r.lose(ctx, units[i], err) {
+				return nil
+			}
+			return err
 		}
-		return err
+		out[i] = data
+		return nil
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(probes)
-	var err error
+	far, near := make(chan int, len(units)), make([]int, 0, len(units))
 	for i, u := range units {
-		if p, ok := u.place.(*blockPlace); ok && p.archived != nil {
-			g.Go(func() error { return read(gctx, i) })
-		} else if err = read(ctx, i); err != nil {
+		if u.far() {
+			far <- i
+		} else {
+			near = append(near, i)
+		}
+	}
+	close(far)
+	for range min(probes, len(far)) {
+		g.Go(func() error {
+			for i := range far {
+				if err := read(i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for _, i := range near {
+		if err := read(i); err != nil {
+			g.Go(func() error { return err }) // ends the others
 			break
 		}
 	}
-	if waited := g.Wait(); err == nil {
-		err = waited
-	}
-	return out, err
+	return out, g.Wait()
 }
 
 // parts reads a trace from wherever it is: the blocks in their order, and the
-// spans that are in none.
+// spans that are in none, which are read first since they are near. With an error
+// come the parts that were read before.
 func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
-	out, err := r.partsIn(ctx, id, r.units, nil)
+	live, err := r.liveParts(ctx, id)
 	if err != nil {
-		return nil, err
+		return live, err
 	}
+	out, err := r.partsIn(ctx, id, r.units, nil)
 	for _, data := range out {
-		if err := r.hold(int64(len(data))); err != nil {
-			return nil, err
+		if held := r.hold(int64(len(data))); held != nil {
+			return nil, held
 		}
 	}
+	return append(out, live...), err
+}
+
+func (r *run) liveParts(ctx context.Context, id traceID) (out [][]byte, err error) {
 	if r.view == nil {
-		return out, nil
+		return nil, nil
 	}
 	for _, part := range r.view.Live {
 		data, _, err := part.Trace(ctx, id, nil)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil, err
+				return out, err
 			}
 			r.loseRecord(err)
 		}

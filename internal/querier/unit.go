@@ -41,6 +41,8 @@ type place interface {
 	traces(ctx context.Context, ids []byte, fields *block.Fields, visit func(data []byte) error) error
 	// size is how many traces it has, or 0 as long as that is not known.
 	size() int64
+	// far says whether it may be far away.
+	far() bool
 	// lost says whether an error of it means that the unit is gone, which is
 	// not a fault of it.
 	lost(ctx context.Context, err error) bool

@@ -68,9 +68,13 @@ func TestPartialAnswers(t *testing.T) {
 		}
 	}
 	engine.trace = &TraceAnswer{Missing: lacks}
-	if code, h, body := get(t, base+"/api/traces/1"); code != http.StatusNotFound || body != "" ||
-		h.Get(PartialHeader) != header {
-		t.Errorf("a trace that was not found: %d, %q, %q", code, h.Get(PartialHeader), body)
+	if code, h, body := get(t, base+"/api/traces/1"); code != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "not everything could be searched: block a") || h.Get(PartialHeader) != header {
+		t.Errorf("a trace that may be in what is missing: %d, %q, %q", code, h.Get(PartialHeader), body)
+	}
+	engine.trace = &TraceAnswer{}
+	if code, h, body := get(t, base+"/api/traces/1"); code != http.StatusNotFound || body != "" || h.Get(PartialHeader) != "" {
+		t.Errorf("a trace that is nowhere: %d, %q, %q", code, h.Get(PartialHeader), body)
 	}
 }
 

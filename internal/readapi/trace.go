@@ -14,15 +14,20 @@ import (
 )
 
 // trace answers for one trace in the first version of the API: the trace alone,
-// and 404 where there is none.
+// and 404 where there is none. Nobody knows that there is none where something
+// could not be read.
 func (h *Handler) trace(w http.ResponseWriter, r *http.Request) error {
 	answer, leave, err := h.findTrace(r)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if answer.Trace == nil {
+	if answer.Trace == nil && len(answer.Missing) > 0 {
 		markPartial(w, answer.Missing)
+		return unavailable("the trace was not found, but not everything could be searched: %s",
+			strings.Join(answer.Missing, "; "))
+	}
+	if answer.Trace == nil {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
