@@ -2,6 +2,7 @@ package querier
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -72,6 +73,23 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 	p.probes.Add(int64(len(others)))
 	w := p.run.newWhole()
 	defer w.release()
+	alone, err := p.join(ctx, w, u, id, units, others)
+	switch {
+	case errors.Is(err, errNoRoom): // the trace costs itself, and nobody reads it again
+		p.run.skip(id, err)
+		p.looked(id)
+		return false, nil
+	case err != nil || alone:
+		return alone, err
+	case p.looked(id):
+		return false, nil
+	}
+	return false, p.search.Add(ctx, w.builder.Batch())
+}
+
+// join puts together what units have of a trace, u among them. Alone says that only
+// u has any of it.
+func (p *spanSearch) join(ctx context.Context, w *whole, u *unit, id traceID, units, others []*unit) (alone bool, err error) {
 	if err := w.takeFrom(ctx, id, others, p.fields); err != nil {
 		return false, err
 	}
@@ -83,18 +101,18 @@ func (p *spanSearch) complete(ctx context.Context, u *unit, id traceID, start, e
 	}
 	// Whether spans are copies is told by all that they say.
 	if len(w.builder.TakeRepeated()) > 0 {
-		if err := w.takeFrom(ctx, id, units, nil); err != nil {
-			return false, err
-		}
+		return false, w.takeFrom(ctx, id, units, nil)
 	}
+	return false, nil
+}
+
+// looked marks a trace as looked at, and says whether it was before.
+func (p *spanSearch) looked(id traceID) (before bool) {
 	p.mu.Lock()
-	done = p.done[id]
+	defer p.mu.Unlock()
+	before = p.done[id]
 	p.done[id] = true
-	p.mu.Unlock()
-	if done {
-		return false, nil
-	}
-	return false, p.search.Add(ctx, w.builder.Batch())
+	return before
 }
 
 // What it costs to merge the identifiers of units, in questions to a unit whether

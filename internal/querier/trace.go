@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/grafana/tempo/pkg/tempopb"
 	trace "github.com/grafana/tempo/pkg/tempopb/trace/v1"
@@ -41,10 +42,14 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 }
 
 // partsIn reads what units have of a trace, in their order. Those that are far
-// away are asked at the same time, beside the others. With an error come the parts
-// that were read before.
-func (r *run) partsIn(ctx context.Context, id traceID, units []*unit, fields *block.Fields) ([][]byte, error) {
+// away are asked at the same time, beside the others. hold takes the memory of a
+// part as soon as its bytes are known. With an error come the parts that were read
+// before.
+func (r *run) partsIn(
+	ctx context.Context, id traceID, units []*unit, fields *block.Fields, hold func(bytes int) error,
+) ([][]byte, error) {
 	out := make([][]byte, len(units))
+	var mu sync.Mutex // of hold
 	g, ctx := errgroup.WithContext(ctx)
 	read := func(i int) error {
 		var data []byte
@@ -53,6 +58,11 @@ func (r *run) partsIn(ctx context.Context, id traceID, units []*unit, fields *bl
 			if r.lose(ctx, units[i], err) {
 				return nil
 			}
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if err := hold(len(data)); err != nil {
 			return err
 		}
 		out[i] = data
@@ -86,36 +96,47 @@ func (r *run) partsIn(ctx context.Context, id traceID, units []*unit, fields *bl
 	return out, g.Wait()
 }
 
+// traceBytes is about how much memory a trace takes by its bytes until it is
+// written: as it is read, as messages, and as what is made of them.
+const traceBytes = 6
+
 // parts reads a trace from wherever it is: the blocks in their order, and the
 // spans that are in none, which are read first since they are near. With an error
 // come the parts that were read before.
 func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
-	live, err := r.liveParts(ctx, id)
+	hold := func(bytes int) error { return r.hold(traceBytes * int64(bytes)) }
+	live, err := r.liveParts(ctx, id, hold)
 	if err != nil {
 		return live, err
 	}
-	out, err := r.partsIn(ctx, id, r.units, nil)
-	for _, data := range out {
-		if held := r.hold(int64(len(data))); held != nil {
-			return nil, held
-		}
-	}
+	out, err := r.partsIn(ctx, id, r.units, nil, hold)
 	return append(out, live...), err
 }
 
-func (r *run) liveParts(ctx context.Context, id traceID) (out [][]byte, err error) {
+// recordsAtOnce is how many records are read before what they have of a trace is
+// counted.
+const recordsAtOnce = 16
+
+func (r *run) liveParts(ctx context.Context, id traceID, hold func(bytes int) error) (out [][]byte, err error) {
 	if r.view == nil {
 		return nil, nil
 	}
 	for _, part := range r.view.Live {
-		data, _, err := part.Trace(ctx, id, nil)
-		if err != nil {
-			if ctx.Err() != nil {
+		for from, end := 0, part.Size().Records; from < end; from += recordsAtOnce {
+			data, _, err := part.TraceIn(ctx, id, from, from+recordsAtOnce, nil)
+			if err != nil {
+				if ctx.Err() != nil {
+					return out, err
+				}
+				r.loseRecord(err)
+			}
+			if err := hold(len(data)); err != nil {
 				return out, err
 			}
-			r.loseRecord(err)
+			if len(data) > 0 {
+				out = append(out, data)
+			}
 		}
-		out = append(out, data)
 	}
 	return out, nil
 }

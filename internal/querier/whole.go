@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,46 +19,78 @@ const (
 )
 
 // wholes calls visit with batches of the traces that are split, each put
-// together from all its units, without what fields leaves out.
+// together from all its units, without what fields leaves out. A trace for which
+// there is no room costs itself alone.
 func (r *run) wholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
+	j := &joiner{run: r, fields: fields, visit: visit}
 	var err error
 	r.q.low.Pause(func() {
-		for from := 0; from < sp.len() && ctx.Err() == nil; from += wholeTraces {
+		for from := 0; from < sp.len() && gctx.Err() == nil; from += wholeTraces {
 			g.Go(func() error {
-				return r.turn(ctx, "traces that are in several places", func() error {
-					return r.someWholes(ctx, sp.part(from, min(from+wholeTraces, sp.len())), fields, visit)
+				return r.turn(gctx, "traces that are in several places", func() error {
+					return j.some(gctx, sp.part(from, min(from+wholeTraces, sp.len())))
 				})
 			})
 		}
 		err = g.Wait()
 	})
+	j.alone = true
+	for i := 0; err == nil && i < len(j.late); i++ {
+		err = j.some(ctx, j.late[i])
+	}
 	return err
 }
 
-// someWholes puts traces together, unit by unit, or half of them if they are too
-// large.
-func (r *run) someWholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
-	w := r.newWhole()
+// joiner puts traces together.
+type joiner struct {
+	run    *run
+	fields *block.Fields
+	visit  func(context.Context, traceql.Batch) error
+
+	alone bool // no others are put together now
+	mu    sync.Mutex
+	late  []*split // for which there was no room beside others
+}
+
+// some puts traces together, unit by unit, or half of them if they are too large.
+func (j *joiner) some(ctx context.Context, sp *split) error {
+	w := j.run.newWhole()
 	defer w.release()
-	err := w.gather(ctx, sp, fields)
-	if errors.Is(err, errTooMany) {
+	err := w.gather(ctx, sp, j.fields)
+	switch {
+	case err == nil:
+		return j.visit(ctx, w.builder.Batch())
+	case errors.Is(err, errTooMany), j.alone && errors.Is(err, errNoRoom) && sp.len() > 1:
 		w.release()
 		half := sp.len() / 2
-		if err := r.someWholes(ctx, sp.part(0, half), fields, visit); err != nil {
+		if err := j.some(ctx, sp.part(0, half)); err != nil {
 			return err
 		}
-		return r.someWholes(ctx, sp.part(half, sp.len()), fields, visit)
-	}
-	if err != nil {
+		return j.some(ctx, sp.part(half, sp.len()))
+	case errors.Is(err, errNoRoom) && j.alone:
+		j.run.skip(sp.id(0), err)
+	case errors.Is(err, errNoRoom):
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.late = append(j.late, sp)
+	default:
 		return err
 	}
-	return visit(ctx, w.builder.Batch())
+	return nil
+}
+
+// skip leaves a trace out for which there is no room.
+func (r *run) skip(id traceID, err error) {
+	r.miss(fmt.Sprintf("trace %x is too large to be looked at as a whole: %v", id, err))
 }
 
 // errTooMany says that fewer traces are to be put together at once.
 var errTooMany = errors.New("too many traces at once")
+
+// errNoRoom says that traces do not fit into the memory of the query.
+var errNoRoom = errors.New("no room for traces")
 
 // gather takes in all of some traces, but for what fields leaves out. Whether
 // spans are copies is told by all that they say, so that traces which have a
@@ -110,24 +144,32 @@ func (r *run) newWhole() *whole {
 	return w
 }
 
+// hold takes the memory of n bytes of spans, or fails with errNoRoom.
+func (w *whole) hold(n int) error {
+	held := int64(2 * n) // the columns take about as much again
+	if err := w.run.budget.hold(held); err != nil {
+		return fmt.Errorf("%w: %w", errNoRoom, err)
+	}
+	w.held += held
+	return nil
+}
+
 // take takes in spans, which must not change.
 func (w *whole) take(data []byte) error {
-	n := int64(2 * len(data)) // the columns take about as much again
-	if err := w.run.budget.hold(n); err != nil {
+	if err := w.hold(len(data)); err != nil {
 		return err
 	}
-	w.held += n
 	return w.builder.Append(data)
 }
 
 // takeFrom takes in what units have of a trace.
 func (w *whole) takeFrom(ctx context.Context, id traceID, units []*unit, fields *block.Fields) error {
-	parts, err := w.run.partsIn(ctx, id, units, fields)
+	parts, err := w.run.partsIn(ctx, id, units, fields, w.hold)
 	if err != nil {
 		return err
 	}
 	for _, data := range parts {
-		if err := w.take(data); err != nil {
+		if err := w.builder.Append(data); err != nil {
 			return err
 		}
 	}
