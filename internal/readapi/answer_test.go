@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -161,6 +162,67 @@ func TestStreamedSearch(t *testing.T) {
 	}
 	if got := stream.Trailer().Get(partialTrailer); len(got) != 1 || got[0] != "a block" {
 		t.Errorf("the trailer says %q", got)
+	}
+}
+
+// searchStream is a stream of a search that remembers what is sent.
+type searchStream struct {
+	grpc.ServerStream
+	ctx  context.Context
+	sent []*tempopb.SearchResponse
+}
+
+func (s *searchStream) Context() context.Context  { return s.ctx }
+func (s *searchStream) SetTrailer(md metadata.MD) {}
+func (s *searchStream) Send(r *tempopb.SearchResponse) error {
+	s.sent = append(s.sent, r)
+	return nil
+}
+
+// A long answer is sent in messages of about 1 MiB, while it runs and at the end.
+func TestStreamedSearchInMessages(t *testing.T) {
+	const traces, nameBytes = 50, 100 << 10
+	var found []*traceql.FoundTrace
+	for id := range byte(traces) {
+		found = append(found, &traceql.FoundTrace{ID: [16]byte{15: id}, RootName: strings.Repeat("x", nameBytes)})
+	}
+	h := New(Options{
+		Engine: &fakeEngine{search: &SearchAnswer{Traces: found}, streams: [][]*traceql.FoundTrace{found}},
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	defer h.Close()
+	to := &searchStream{ctx: t.Context()}
+	if err := (streamer{h}).Search(&tempopb.SearchRequest{Query: "{}"}, to); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, resp := range to.sent {
+		if n += len(resp.Traces); resp.Size() > messageBytes+1<<10 {
+			t.Errorf("a message of %d bytes", resp.Size())
+		}
+	}
+	if n != 2*traces || len(to.sent) != 2*5 {
+		t.Errorf("%d traces in %d messages", n, len(to.sent))
+	}
+}
+
+// A streamed search counts among the answers that are put together at once.
+func TestStreamedSearchWaitsItsTurn(t *testing.T) {
+	engine := &fakeEngine{}
+	h := New(Options{Engine: engine, Logger: slog.New(slog.DiscardHandler)})
+	defer h.Close()
+	for range maxAnswers {
+		h.turns <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := (streamer{h}).Search(&tempopb.SearchRequest{Query: "{}"}, &searchStream{ctx: ctx})
+	if !errors.Is(err, ErrUnavailable) || engine.asked != nil {
+		t.Errorf("%v; the engine was asked %v", err, engine.asked)
+	}
+	<-h.turns
+	if err := (streamer{h}).Search(&tempopb.SearchRequest{Query: "{}"}, &searchStream{ctx: t.Context()}); err != nil || len(h.turns) != maxAnswers-1 {
+		t.Errorf("%v; %d turns are taken", err, len(h.turns))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Search streams the traces of a search as they are found, and all of them at
-// the end. It goes on for as long as its client wants.
+// the end. It waits its turn, and then goes on for as long as its client wants.
 func (s streamer) Search(
 	asked *tempopb.SearchRequest, to tempopb.StreamingQuerier_SearchServer,
 ) error {
@@ -26,16 +26,47 @@ func (s streamer) Search(
 	if err != nil {
 		return err
 	}
+	waiting, cancel := context.WithTimeout(to.Context(), patience)
+	defer cancel()
+	leave, err := s.takeTurn(waiting)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, written := keeping(to.Context())
 	defer written()
 	answer, err := s.Engine.Search(ctx, req, func(traces []*traceql.FoundTrace) error {
-		return to.Send(shape.response(traces))
+		return shape.send(to, traces)
 	})
 	if err != nil {
 		return err
 	}
 	markTrailer(to, answer.Missing)
-	return to.Send(shape.response(answer.Traces))
+	return shape.send(to, answer.Traces)
+}
+
+// messageBytes is about how much of a search is put into one message. There may be
+// a hundred times as much, which would be in memory twice.
+const messageBytes = 1 << 20
+
+// send sends traces, in several messages if they are many, and in one if there are
+// none.
+func (s searchShape) send(
+	to tempopb.StreamingQuerier_SearchServer, traces []*traceql.FoundTrace,
+) error {
+	resp, size := s.response(nil), 0
+	for _, t := range traces {
+		found := s.trace(t)
+		n := found.Size()
+		if size > 0 && size+n > messageBytes {
+			if err := to.Send(resp); err != nil {
+				return err
+			}
+			resp, size = s.response(nil), 0
+		}
+		resp.Traces, size = append(resp.Traces, found), size+n
+	}
+	return to.Send(resp)
 }
 
 // sender is a stream of answers.
