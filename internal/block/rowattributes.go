@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-
-	"appliance/internal/otlpwire"
 )
 
 // attributes writes the attributes of one element of an owner as field, whose
@@ -28,7 +26,7 @@ func (r *rowReader) attributes(o Owner, field int, rep, level uint8) {
 		asked := r.fields.has(o, name)
 		r.w.bytes(1, name)
 		if value := r.role(EventValue); o == OfEvent && value >= 0 {
-			r.w.bytes(2, r.message(value, rep))
+			r.w.bytes(2, r.message(eventValue, value, rep))
 		} else {
 			r.value(owner, rep)
 		}
@@ -66,13 +64,11 @@ func (r *rowReader) value(owner *ownerColumns, rep uint8) {
 }
 
 // message is the current value of a column of protobuf messages.
-func (r *rowReader) message(column int, rep uint8) []byte {
+func (r *rowReader) message(kind message, column int, rep uint8) []byte {
 	b := r.text(column, rep)
-	f := otlpwire.NewFields(b)
-	for f.Next() {
-	}
-	if err := f.Err(); err != nil {
+	if err := kind.check(b, 1); err != nil {
 		r.fail(column, fmt.Errorf("%w: %w", ErrDamaged, err))
+		return nil
 	}
 	return b
 }

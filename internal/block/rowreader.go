@@ -273,7 +273,7 @@ func (r *rowReader) events(rep uint8, start uint64) {
 
 func (r *rowReader) links(rep uint8) {
 	if column := r.role(SpanLinks); column >= 0 {
-		f := otlpwire.NewFields(r.message(column, rep))
+		f := otlpwire.NewFields(r.message(spanLinks, column, rep))
 		for f.Next() {
 			if f.Tag == 1<<3|otlpwire.TagBytes {
 				r.w.bytes(13, f.Bytes)
