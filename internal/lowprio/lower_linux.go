@@ -10,3 +10,6 @@ func lower() {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness)
 	}
 }
+
+// threadID tells the calling thread from all others that run.
+func threadID() (id int, known bool) { return unix.Gettid(), true }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -32,8 +33,12 @@ type Threads struct {
 
 	mu     sync.Mutex
 	idle   []chan<- task
+	turns  map[int]*turn // that are taken, by the thread that has them
 	closed bool
 }
+
+// turn is what a thread has while it does something.
+type turn struct{ waits bool }
 
 // task is work, and where to say that it is done.
 type task struct {
@@ -45,7 +50,7 @@ type task struct {
 // the kernel lets wait takes none away from the others of the process.
 func New(n int) *Threads {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
-	return &Threads{n: n, turn: semaphore.NewWeighted(int64(n))}
+	return &Threads{n: n, turn: semaphore.NewWeighted(int64(n)), turns: map[int]*turn{}}
 }
 
 // Close ends the threads. Nothing may be under way.
@@ -83,9 +88,64 @@ func (t *Threads) Do(ctx context.Context, do func()) error {
 // Pause is called within Do around what only waits: others have their turn until
 // wait returns.
 func (t *Threads) Pause(wait func()) {
+	if own := t.own(); own != nil {
+		own.waits = true
+		defer func() { own.waits = false }()
+	}
 	t.turn.Release(1)
 	defer func() { _ = t.turn.Acquire(context.Background(), 1) }() // never fails
 	wait()
+}
+
+// patience is how long Wait keeps its turn. Who gives it up for less goes to the end
+// of the line for nothing.
+const patience = 2 * time.Millisecond
+
+// Wait is called around what may have to wait, from anywhere: within Do others have
+// their turn if it takes long. Nothing that others need within Do may be held when
+// Wait is called, unless they wait for it within Wait too.
+//
+// Elsewhere than on Linux it cannot tell whether it is called within Do, and others
+// wait too.
+func (t *Threads) Wait(do func()) {
+	own := t.own()
+	if own == nil || own.waits {
+		do()
+		return
+	}
+	var mu sync.Mutex
+	done, released := false, false
+	timer := time.AfterFunc(patience, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !done {
+			t.turn.Release(1)
+			released = true
+		}
+	})
+	own.waits = true
+	defer func() {
+		timer.Stop()
+		mu.Lock()
+		done = true
+		mu.Unlock()
+		if released {
+			_ = t.turn.Acquire(context.Background(), 1) // never fails
+		}
+		own.waits = false
+	}()
+	do()
+}
+
+// own is the turn that the calling thread has, or nil.
+func (t *Threads) own() *turn {
+	id, known := threadID()
+	if !known {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.turns[id]
 }
 
 // take returns a thread that does nothing.
@@ -98,7 +158,7 @@ func (t *Threads) take() chan<- task {
 		return thread
 	}
 	thread := make(chan task)
-	go work(thread)
+	go t.work(thread)
 	return thread
 }
 
@@ -115,11 +175,19 @@ func (t *Threads) put(thread chan<- task) {
 
 // work is one thread, which ends with it: one without rights cannot raise its
 // priority again.
-func work(tasks <-chan task) {
+func (t *Threads) work(tasks <-chan task) {
 	runtime.LockOSThread()
 	lower()
-	for t := range tasks {
-		t.done <- panics(t.do)
+	id, _ := threadID()
+	for one := range tasks {
+		t.mu.Lock()
+		t.turns[id] = &turn{}
+		t.mu.Unlock()
+		p := panics(one.do)
+		t.mu.Lock()
+		delete(t.turns, id)
+		t.mu.Unlock()
+		one.done <- p
 	}
 }
 

@@ -87,7 +87,13 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields
 	if err != nil {
 		return dst, err
 	}
-	out, err := b.TraceFields(ctx, id, fields, dst)
+	var out []byte
+	read := func() { out, err = b.TraceFields(ctx, id, fields, dst) }
+	if p.far() { // it waits for what others read for it
+		p.opened.low.Wait(read)
+	} else {
+		read()
+	}
 	if errors.Is(err, block.ErrNotFound) {
 		return dst, nil
 	}
@@ -162,7 +168,11 @@ func (p *blockPlace) lost(ctx context.Context, err error) bool {
 	if ctx.Err() == nil {
 		p.opened.drop(p.block)
 	}
-	return p.pruned != nil && p.pruned(ctx)
+	gone := false
+	if p.pruned != nil {
+		p.opened.low.Wait(func() { gone = p.pruned(ctx) })
+	}
+	return gone
 }
 
 // storeUnit is a block of the store.
@@ -181,7 +191,9 @@ var remoteBlock = block.Options{Parallel: 16, Gap: 256 << 10}
 // archiveUnit is a block of the archive.
 func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBlock) {
 	name := fmt.Sprintf("archived block %s of tenant %s", b.ID, tenant)
-	open := q.opened.get(name, func() Source { return q.opt.Archive.Source(tenant, b) })
+	open := q.opened.get(name, func() Source {
+		return waitingSource{q.opt.Archive.Source(tenant, b), q.low}
+	})
 	return &unit{
 		key: "archive/" + b.ID.String(), name: name,
 		start: nanoseconds(b.Start), end: nanoseconds(b.End+1) - 1,

@@ -14,7 +14,7 @@ func (q *Querier) Metrics(ctx context.Context, req readapi.MetricsRequest) (*rea
 		r.budget.Series = req.MaxSeries
 		m, err := traceql.NewMetrics(req.Query, traceql.MetricsOptions{
 			Start: uint64(req.Start), End: uint64(req.End), Step: uint64(req.Step),
-			Exemplars: req.Exemplars, Budget: &r.budget.Budget,
+			Exemplars: req.Exemplars, Budget: &r.budget.Budget, Wait: q.low.Wait,
 		})
 		if err != nil {
 			return &readapi.BadRequest{Why: err.Error()}

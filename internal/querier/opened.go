@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"appliance/internal/block"
+	"appliance/internal/lowprio"
 )
 
 // opened keeps blocks open between queries: their files, and their footers once
 // these were read. It closes those that nobody asked for in a minute, so that
 // the room of a deleted block is given back.
 type opened struct {
+	low *lowprio.Threads
+
 	mu        sync.Mutex
 	byName    map[string]*openBlock
 	order     list.List // of *openBlock, the last used first
@@ -43,7 +46,7 @@ type openBlock struct {
 
 	source Source
 
-	load  sync.Mutex // while it is opened
+	load  waitingLock // while it is opened
 	block atomic.Pointer[block.Block]
 
 	once   sync.Once
@@ -56,8 +59,8 @@ func (b *openBlock) bloomsOf(shards int) *block.Blooms {
 	return b.blooms
 }
 
-func newOpened() *opened {
-	return &opened{byName: map[string]*openBlock{}, maxShapes: maxShapeBytes}
+func newOpened(low *lowprio.Threads) *opened {
+	return &opened{low: low, byName: map[string]*openBlock{}, maxShapes: maxShapeBytes}
 }
 
 // get returns a block, of which nothing is read yet if it was not known. Give it
@@ -67,7 +70,7 @@ func (o *opened) get(name string, source func() Source) *openBlock {
 	defer o.mu.Unlock()
 	b := o.byName[name]
 	if b == nil {
-		b = &openBlock{name: name, source: source()}
+		b = &openBlock{name: name, source: source(), load: newWaitingLock()}
 		b.place = o.order.PushFront(b)
 		o.byName[name] = b
 	} else {
@@ -156,8 +159,10 @@ func (o *opened) sweep(before time.Time) {
 
 // open reads the footer, once. meta is nil where meta.json is to be read.
 func (o *opened) open(ctx context.Context, b *openBlock, meta *block.Meta, opts block.Options) (*block.Block, error) {
-	b.load.Lock()
-	defer b.load.Unlock()
+	if err := b.load.lock(ctx, o.low); err != nil {
+		return nil, err
+	}
+	defer b.load.unlock()
 	if open := b.block.Load(); open != nil {
 		return open, nil
 	}

@@ -72,10 +72,11 @@ func New(o Options) *Querier {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	q := &Querier{opt: o, log: o.Logger, opened: newOpened(), live: newLiveColumns()}
+	q := &Querier{opt: o, log: o.Logger, live: newLiveColumns()}
 	q.answers.left = o.Memory * 3 / 4
 	q.threads = max(1, lowprio.Processors()-1) // one is left to the receiver
 	q.low = lowprio.New(q.threads)
+	q.opened = newOpened(q.low)
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.done.Go(func() { q.tidy(ctx) })

@@ -25,9 +25,9 @@ type spanSearch struct {
 
 	probes atomic.Int64 // questions to a unit whether it has a trace
 
-	once  sync.Once
-	split *split
-	err   error // of finding split
+	finding waitingLock // of what is below
+	split   *split
+	err     error // of finding split
 }
 
 func (r *run) searchSpans(ctx context.Context, start, end int64, s *traceql.Search, news *teller) error {
@@ -37,6 +37,7 @@ func (r *run) searchSpans(ctx context.Context, start, end int64, s *traceql.Sear
 	}
 	p := &spanSearch{
 		run: r, search: s, fields: blockFields(s.Fields()), start: start, end: end, near: near, done: map[traceID]bool{},
+		finding: newWaitingLock(),
 	}
 	return (&findings{run: r, search: s, news: news, split: &split{}, complete: p.complete}).in(ctx, in)
 }
@@ -141,10 +142,14 @@ func (p *spanSearch) manyProbes() bool {
 
 // splitTraces are the traces that are in several places.
 func (p *spanSearch) splitTraces(ctx context.Context) (*split, error) {
-	p.once.Do(func() {
+	if err := p.finding.lock(ctx, p.run.q.low); err != nil {
+		return nil, err
+	}
+	defer p.finding.unlock()
+	if p.split == nil {
 		if p.split, _, p.err = p.run.findSplit(ctx, p.near); p.split == nil {
 			p.split = &split{}
 		}
-	})
+	}
 	return p.split, p.err
 }

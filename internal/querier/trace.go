@@ -93,7 +93,9 @@ func (r *run) partsIn(
 			break
 		}
 	}
-	return out, g.Wait()
+	var err error
+	r.q.low.Wait(func() { err = g.Wait() })
+	return out, err
 }
 
 // traceBytes is about how much memory a trace takes by its bytes until it is

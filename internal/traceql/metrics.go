@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 )
 
 // MetricsOptions says over which time a metric is computed.
@@ -18,6 +17,9 @@ type MetricsOptions struct {
 	// Exemplars is how many spans each function of the query may name.
 	Exemplars int
 	Budget    *Budget
+	// Wait calls what may have to wait until others have read their columns. nil:
+	// it is called as it is.
+	Wait func(func())
 }
 
 // Series is one line of the answer to a metrics query.
@@ -49,7 +51,7 @@ type Metrics struct {
 	leaves []metricLeaf
 	steps  timeSteps
 
-	mu      sync.Mutex
+	mu      waitingMutex // held while columns are read
 	partial Partial
 }
 
@@ -72,7 +74,7 @@ func NewMetrics(q *Query, opts MetricsOptions) (*Metrics, error) {
 	if q.Metric == nil {
 		return nil, fmt.Errorf("compute metrics: the query searches for spans, expected a function like rate()")
 	}
-	m := &Metrics{}
+	m := &Metrics{mu: newWaitingMutex(opts.Wait)}
 	var err error
 	if m.steps, err = newSteps(opts); err != nil {
 		return nil, err
