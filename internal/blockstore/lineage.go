@@ -32,7 +32,7 @@ type Lineage struct {
 	FirstCut time.Time `json:"first_cut,omitzero"`
 	// Again says that a merged block is to be merged once more.
 	Again bool `json:"merge_again,omitempty"`
-	// Waits is since when the oldest of its traces has waited for its end, of a block
+	// Waits is when a merge first let one of its traces wait for its end, of a block
 	// of traces that wait.
 	Waits time.Time `json:"waits_since,omitzero"`
 	// Merged are the blocks that it was made of, none for one made from the spool.

@@ -68,7 +68,7 @@ func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 		if o == done {
 			l.FirstCut, l.Again = earlier(p.sources[0].firstCut(), l.Cut), p.again
 		} else {
-			l.Waits = earlier(p.waits(), l.Cut)
+			l.Waits = p.waits(time.Now())
 		}
 		m, err := o.finish(ctx, l)
 		if err != nil {

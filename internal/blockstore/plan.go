@@ -39,7 +39,7 @@ type plan struct {
 	// younger are the blocks whose traces may still grow: what a source has of
 	// these goes on waiting.
 	younger []*Block
-	// late: the traces of a source that has waited since before then wait no more.
+	// late: the traces of a source that have waited since before then wait no more.
 	late time.Time
 	// again: what comes out is merged once more. It has less than its time's
 	// worth, since a merge takes only so many sources.
@@ -125,13 +125,16 @@ func (s *Store) gather(p *plan, now time.Time, due func(*Block) bool) (bytes int
 }
 
 // isLate says that the traces of a source have waited for too long.
-func (p *plan) isLate(b *Block) bool { return b.since().Before(p.late) }
+func (p *plan) isLate(b *Block) bool {
+	return !b.Lineage.Waits.IsZero() && b.Lineage.Waits.Before(p.late)
+}
 
 // waits is since when the traces of its sources have waited that go on waiting.
-func (p *plan) waits() (oldest time.Time) {
+func (p *plan) waits(now time.Time) time.Time {
+	oldest := now
 	for _, b := range p.sources {
-		if since := b.since(); !p.isLate(b) && (oldest.IsZero() || since.Before(oldest)) {
-			oldest = since
+		if since := b.Lineage.Waits; !since.IsZero() && !p.isLate(b) {
+			oldest = earlier(oldest, since)
 		}
 	}
 	return oldest

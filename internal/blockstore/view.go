@@ -143,14 +143,6 @@ func (b *Block) firstCut() time.Time {
 	return b.cut()
 }
 
-// since is since when the oldest of its traces has waited for its end.
-func (b *Block) since() time.Time {
-	if b.Lineage != nil && !b.Lineage.Waits.IsZero() {
-		return b.Lineage.Waits
-	}
-	return b.cut()
-}
-
 func newestFirst(a, b *Block) int {
 	return cmp.Or(b.Meta.EndTime.Compare(a.Meta.EndTime), cmp.Compare(a.Meta.BlockID, b.Meta.BlockID))
 }
