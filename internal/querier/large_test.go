@@ -58,31 +58,31 @@ func oneSpan(t *testing.T, id traceID, span byte, large int) []byte {
 	return body
 }
 
-// A trace by id that does not fit has what fitted, wherever the rest is.
+// A trace by id that does not fit has the spans that fit, wherever the rest is.
 func TestATraceThatDoesNotFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 23)
 		defer w.stop()
 		const large, memory = 100 << 10, traceBytes * (150 << 10)
 		id := traceID{0xee}
-		ask := func(spans int) {
+		ask := func(spans int) { // at least
 			t.Helper()
 			synctest.Wait()
 			q := New(Options{Store: w.store, Archive: w.archive, Memory: memory})
 			defer q.Close()
 			got, err := q.Trace(t.Context(), readapi.TraceRequest{Tenant: "t", ID: id})
-			if err != nil || spanCount(got.Trace) != spans || len(got.Missing) != 1 || !strings.Contains(got.Missing[0], "bytes of memory") {
+			if err != nil || spanCount(got.Trace) < spans || got.Trace.Size() > memory/traceBytes || len(got.Missing) != 1 || !strings.Contains(got.Missing[0], "bytes of memory") {
 				t.Errorf("%s: %d spans, missing %v, %v", w.places(), spanCount(got.Trace), got.Missing, err)
 			}
 		}
 		for n := range byte(2 * recordsAtOnce) {
 			w.append(oneSpan(t, id, n, large/recordsAtOnce))
 		}
-		ask(recordsAtOnce)
+		ask(recordsAtOnce + 5) // and some of the next
 		time.Sleep(10 * time.Minute)
 		w.archiveSome(0, 100)
 		w.append(oneSpan(t, id, 99, large))
-		ask(1)
+		ask(1 + 5)
 	})
 }
 

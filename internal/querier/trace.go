@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"appliance/internal/block"
+	"appliance/internal/otlpwire"
 	"appliance/internal/readapi"
 	"appliance/internal/spancopy"
 )
@@ -42,14 +43,14 @@ func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi
 }
 
 // partsIn reads what units have of a trace, in their order. Those that are far
-// away are asked at the same time, beside the others. hold takes the memory of a
-// part as soon as its bytes are known. With an error come the parts that were read
-// before.
+// away are asked at the same time, beside the others. keep takes the memory of a
+// part, and returns what of it is kept: with an error, this is the last one. With an
+// error come the parts that were read before.
 func (r *run) partsIn(
-	ctx context.Context, id traceID, units []*unit, fields *block.Fields, hold func(bytes int) error,
+	ctx context.Context, id traceID, units []*unit, fields *block.Fields, keep func([]byte) ([]byte, error),
 ) ([][]byte, error) {
 	out := make([][]byte, len(units))
-	var mu sync.Mutex // of hold
+	var mu sync.Mutex // of keep
 	g, ctx := errgroup.WithContext(ctx)
 	read := func(i int) error {
 		var data []byte
@@ -62,11 +63,8 @@ func (r *run) partsIn(
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if err := hold(len(data)); err != nil {
-			return err
-		}
-		out[i] = data
-		return nil
+		out[i], err = keep(data)
+		return err
 	}
 	far, near := make(chan int, len(units)), make([]int, 0, len(units))
 	for i, u := range units {
@@ -106,20 +104,49 @@ const traceBytes = 6
 // spans that are in none, which are read first since they are near. With an error
 // come the parts that were read before.
 func (r *run) parts(ctx context.Context, id traceID) ([][]byte, error) {
-	hold := func(bytes int) error { return r.hold(traceBytes * int64(bytes)) }
-	live, err := r.liveParts(ctx, id, hold)
+	live, err := r.liveParts(ctx, id)
 	if err != nil {
 		return live, err
 	}
-	out, err := r.partsIn(ctx, id, r.units, nil, hold)
+	out, err := r.partsIn(ctx, id, r.units, nil, r.keepPart)
 	return append(out, live...), err
+}
+
+// keepPart takes the memory of a part of a trace, and with an error that of as many
+// of its spans as there is room for.
+func (r *run) keepPart(data []byte) ([]byte, error) {
+	err := r.hold(traceBytes * int64(len(data)))
+	if err == nil {
+		return data, nil
+	}
+	room := (r.budget.memory - r.budget.held.Load()) / traceBytes
+	for bytes := room; bytes > room/64; bytes /= 2 { // resources and scopes come on top
+		some := firstSpans(data, bytes)
+		if len(some) > 0 && r.hold(traceBytes*int64(len(some))) == nil {
+			return some, err
+		}
+	}
+	return nil, err
+}
+
+// firstSpans are spans of so many bytes, or none where data is not OTLP.
+func firstSpans(data []byte, bytes int64) []byte {
+	limits := &otlpwire.Limits{MaxDepth: otlpwire.StoredDepth}
+	some, _, err := limits.Filter(nil, data, func(s *otlpwire.Span) otlpwire.Verdict {
+		bytes -= int64(s.Bytes)
+		return otlpwire.Verdict{Keep: bytes >= 0}
+	})
+	if err != nil {
+		return nil
+	}
+	return some
 }
 
 // recordsAtOnce is how many records are read before what they have of a trace is
 // counted.
 const recordsAtOnce = 16
 
-func (r *run) liveParts(ctx context.Context, id traceID, hold func(bytes int) error) (out [][]byte, err error) {
+func (r *run) liveParts(ctx context.Context, id traceID) (out [][]byte, err error) {
 	if r.view == nil {
 		return nil, nil
 	}
@@ -132,11 +159,12 @@ func (r *run) liveParts(ctx context.Context, id traceID, hold func(bytes int) er
 				}
 				r.loseRecord(err)
 			}
-			if err := hold(len(data)); err != nil {
-				return out, err
+			kept, err := r.keepPart(data)
+			if len(kept) > 0 {
+				out = append(out, kept)
 			}
-			if len(data) > 0 {
-				out = append(out, data)
+			if err != nil {
+				return out, err
 			}
 		}
 	}

@@ -164,7 +164,8 @@ func (w *whole) take(data []byte) error {
 
 // takeFrom takes in what units have of a trace.
 func (w *whole) takeFrom(ctx context.Context, id traceID, units []*unit, fields *block.Fields) error {
-	parts, err := w.run.partsIn(ctx, id, units, fields, w.hold)
+	keep := func(data []byte) ([]byte, error) { return data, w.hold(len(data)) }
+	parts, err := w.run.partsIn(ctx, id, units, fields, keep)
 	if err != nil {
 		return err
 	}
