@@ -36,6 +36,9 @@ func (r *run) wholes(ctx context.Context, sp *split, fields *block.Fields, visit
 		}
 		err = g.Wait()
 	})
+	if err == nil {
+		err = ctx.Err() // what was not begun must not look like all
+	}
 	j.alone = true
 	for i := 0; err == nil && i < len(j.late); i++ {
 		err = j.some(ctx, j.late[i])
