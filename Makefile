@@ -94,8 +94,8 @@ bench-peer: build ## side by side with the OpenTelemetry Collector
 	.ci/peers/build otelcol
 	cd bench && go run . -appliance $(CURDIR)/$(BIN) -collector $(CURDIR)/.cache/peers/bin/otelcol $(BENCH_ARGS)
 
-bench-store: build ## from the socket to merged and archived, beside a real Tempo; BENCH_ARGS="-rates 10000,50000,100000 -for 60s" for the table
-	.ci/peers/build tempo
+bench-store: build ## from the socket to merged and archived, beside a real Tempo; BENCH_ARGS="-rates 10000,50000,100000 -for 60s" for the table, "-jaeger" for Jaeger too
+	.ci/peers/build tempo $(if $(findstring -jaeger,$(BENCH_ARGS)),jaeger)
 	cd bench && go run . store -appliance $(CURDIR)/$(BIN) -tempo $(CURDIR)/.cache/peers/bin/tempo $(BENCH_ARGS)
 
 bench-block: ## what a block costs in CPU, memory and bytes, beside Tempo's CreateBlock; BENCH_ARGS="-spans 50000" for a part

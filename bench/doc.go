@@ -18,5 +18,6 @@
 // bench store measures what it costs to keep spans, from the socket until they
 // are durable, merged and archived, beside a real Tempo (make bench-store).
 // Each span is another, and each acknowledged one has to be found once in the
-// blocks, by a reader of their files.
+// blocks, by a reader of their files. With -jaeger it is beside Jaeger with
+// badger too, whose spans are counted from badger's files.
 package main

@@ -13,20 +13,28 @@ import (
 	"time"
 )
 
-const tempo = "tempo"
+const (
+	tempo  = "tempo"
+	jaeger = "jaeger"
+)
+
+// peersDir is where .ci/peers/build puts the peers.
+const peersDir = "../.cache/peers/bin"
 
 type storeOptions struct {
 	appliance, tempo, out string
 	rates                 []float64 // spans a second, 0: as fast as the connections go
 	load, merge, settle   time.Duration
 	clients, behind       int
+	jaeger                bool
 }
 
 func parseStoreOptions(args []string) (o storeOptions, err error) {
 	flags := flag.NewFlagSet("bench store", flag.ContinueOnError)
 	flags.StringVar(&o.appliance, "appliance", "../.cache/appliance", "the appliance's binary")
-	flags.StringVar(&o.tempo, "tempo", "../.cache/peers/bin/tempo", "Tempo's binary; empty: the appliance alone")
+	flags.StringVar(&o.tempo, "tempo", filepath.Join(peersDir, tempo), "Tempo's binary; empty: the appliance alone")
 	flags.StringVar(&o.out, "out", "../.cache/bench-store.json", "where to write the results as JSON")
+	flags.BoolVar(&o.jaeger, "jaeger", false, "beside Jaeger with badger too, as .ci/peers/build jaeger makes it")
 	rates := flags.String("rates", "10000", "spans a second that are offered, one run each; 0: as many as are taken")
 	flags.DurationVar(&o.load, "for", 15*time.Second, "how long spans are sent, 1s to 1h")
 	flags.DurationVar(&o.merge, "merge-after", 10*time.Second, "blocks.merge_after of the appliance: 5m by default, which makes a run last 10 minutes more")
@@ -56,6 +64,18 @@ func parseStoreOptions(args []string) (o storeOptions, err error) {
 	return o, nil
 }
 
+// servers are those that have a turn, in this order.
+func (o storeOptions) servers() []string {
+	names := []string{limit, appliance}
+	if o.tempo != "" {
+		names = append(names, tempo)
+	}
+	if o.jaeger {
+		names = append(names, jaeger)
+	}
+	return names
+}
+
 // benchStore measures what it costs to keep spans: from the socket until they
 // are durable, merged and archived. Each server has its turn alone, with the
 // same spans.
@@ -73,10 +93,7 @@ func benchStore(ctx context.Context, args []string) (err error) {
 	for _, rate := range o.rates {
 		turn := &storeRun{Offered: rate}
 		r.Runs = append(r.Runs, turn)
-		for _, name := range []string{limit, appliance, tempo} {
-			if name == tempo && o.tempo == "" {
-				continue
-			}
+		for _, name := range o.servers() {
 			home := filepath.Join(dir, name)
 			if err := os.Mkdir(home, 0o700); err != nil {
 				return err
@@ -106,6 +123,8 @@ func startStoreSide(ctx context.Context, o storeOptions, name, dir string) (*sto
 		return startStore(ctx, o, dir)
 	case tempo:
 		return startTempo(ctx, o, dir)
+	case jaeger:
+		return startJaeger(ctx, dir)
 	}
 	self, addr, err := selfAndPort()
 	if err != nil {
@@ -144,10 +163,13 @@ func storeTurn(ctx context.Context, o storeOptions, name string, rate float64, d
 		return nil, err
 	}
 	for _, part := range s.blocks {
-		c, err := countBlocks(s.parts[part], r.taken, from, from+r.requests)
+		counting := newTally(r.taken, from, from+r.requests)
+		blocks, err := s.eachID(s.parts[part], counting.see)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("count the spans of %s: %w", part, err)
 		}
+		c := counting.count()
+		c.Blocks = blocks
 		r.Counted[part] = c
 	}
 	return r, nil

@@ -48,7 +48,10 @@ func TestCountBlocks(t *testing.T) {
 				writeIDs(t, filepath.Join(dir, "tenant", string(rune('a'+i))), numbers)
 			}
 			writeIDs(t, filepath.Join(dir, "@staging", "x"), all(2)) // being written
-			got, err := countBlocks(dir, []int64{4, 2}, from, to)
+			counting := newTally([]int64{4, 2}, from, to)
+			blocks, err := blockIDs(dir, counting.see)
+			got := counting.count()
+			got.Blocks = blocks
 			if err != nil || got != c.want || got.right() == c.wrong {
 				t.Errorf("counted %+v, right: %t: %v", got, got.right(), err)
 			}

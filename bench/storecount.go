@@ -12,7 +12,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// counted is what became of unique spans, as blocks have them.
+// counted is what became of unique spans, as the files of a server have them.
 type counted struct {
 	Found    int64 `json:"found"`    // acknowledged, and there once
 	Missing  int64 `json:"missing"`  // acknowledged, and not there
@@ -28,41 +28,42 @@ func (c counted) right() bool { return c.Missing+c.Twice+c.Invented == 0 && c.Fo
 // spanIDColumn is where the format has the ids of spans.
 var spanIDColumn = []string{"rs", "list", "element", "ss", "list", "element", "Spans", "list", "element", "SpanID"}
 
-// countBlocks reads the span ids of all blocks in a directory of Tempo's layout,
-// and holds them against the requests that were taken. Behind requests whose
-// numbers are below from, nothing is expected: they are left out.
-func countBlocks(dir string, taken []int64, from, to int64) (c counted, err error) {
-	acknowledged := make([]bool, to-from)
+// tally counts the spans of a server by the numbers that their ids have.
+type tally struct {
+	from         uint64 // number of the first span that counts
+	acknowledged []bool // by request
+	seen         []uint8
+	invented     int64
+}
+
+// newTally expects the requests that were taken, of those from one number up to
+// another. What was sent before them is left out.
+func newTally(taken []int64, from, to int64) *tally {
+	t := &tally{
+		from: uint64(from) * uniqueSpans, acknowledged: make([]bool, to-from), seen: make([]uint8, (to-from)*uniqueSpans),
+	}
 	for _, r := range taken {
-		acknowledged[r-from] = true
+		t.acknowledged[r-from] = true
 	}
-	seen := make([]uint8, (to-from)*uniqueSpans)
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.json"))
-	if err != nil {
-		return c, err
+	return t
+}
+
+// see takes the id of a span that the server has.
+func (t *tally) see(id []byte) {
+	n := unscramble(binary.BigEndian.Uint64(id))
+	switch at := n - t.from; {
+	case n < t.from:
+	case at >= uint64(len(t.seen)):
+		t.invented++
+	case t.seen[at] < 2:
+		t.seen[at]++
 	}
-	for _, meta := range files {
-		block := filepath.Dir(meta)
-		if strings.HasPrefix(filepath.Base(filepath.Dir(block)), "@") {
-			continue // being written
-		}
-		c.Blocks++
-		err := readSpanIDs(filepath.Join(block, "data.parquet"), func(id []byte) {
-			n := unscramble(binary.BigEndian.Uint64(id))
-			switch at := n - uint64(from)*uniqueSpans; {
-			case n < uint64(from)*uniqueSpans:
-			case at >= uint64(len(seen)):
-				c.Invented++
-			case seen[at] < 2:
-				seen[at]++
-			}
-		})
-		if err != nil {
-			return c, err
-		}
-	}
-	for i, times := range seen {
-		switch known := acknowledged[i/uniqueSpans]; {
+}
+
+func (t *tally) count() counted {
+	c := counted{Invented: t.invented}
+	for i, times := range t.seen {
+		switch known := t.acknowledged[i/uniqueSpans]; {
 		case times > 1:
 			c.Twice++
 		case times == 1 && known:
@@ -73,7 +74,27 @@ func countBlocks(dir string, taken []int64, from, to int64) (c counted, err erro
 			c.Missing++
 		}
 	}
-	return c, nil
+	return c
+}
+
+// blockIDs calls visit with the id of each span in the blocks of a directory of
+// Tempo's layout, and returns how many blocks these are.
+func blockIDs(dir string, visit func(id []byte)) (blocks int, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "meta.json"))
+	if err != nil {
+		return 0, err
+	}
+	for _, meta := range files {
+		block := filepath.Dir(meta)
+		if strings.HasPrefix(filepath.Base(filepath.Dir(block)), "@") {
+			continue // being written
+		}
+		blocks++
+		if err := readSpanIDs(filepath.Join(block, "data.parquet"), visit); err != nil {
+			return 0, err
+		}
+	}
+	return blocks, nil
 }
 
 // readSpanIDs calls visit with the id of each span of a block.

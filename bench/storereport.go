@@ -94,9 +94,12 @@ func (r *storeRun) print(out io.Writer) {
 		}
 	}
 	a := r.server(appliance)
-	if t := r.server(tempo); t != nil {
-		fmt.Fprintf(out, "appliance: %.1f times Tempo's spans per CPU-second, %.0f%% of its memory, %.0f%% of its bytes on disk\n",
-			ratio(a.perCPUSecond(), t.perCPUSecond()), 100*ratio(float64(a.PeakBytes), float64(t.PeakBytes)), 100*ratio(a.perSpan(a.DiskBytes), t.perSpan(t.DiskBytes)))
+	for _, peer := range []struct{ name, whose string }{{tempo, "Tempo's"}, {jaeger, "Jaeger's"}} {
+		if p := r.server(peer.name); p != nil {
+			fmt.Fprintf(out, "appliance: %.1f times %s spans per CPU-second, %.0f%% of its memory, %.0f%% of its bytes on disk\n",
+				ratio(a.perCPUSecond(), p.perCPUSecond()), peer.whose, 100*ratio(float64(a.PeakBytes), float64(p.PeakBytes)),
+				100*ratio(a.perSpan(a.DiskBytes), p.perSpan(p.DiskBytes)))
+		}
 	}
 	fmt.Fprintf(out, "appliance: %.1f%% of the spans per CPU-second of a server that reads and discards\n\n",
 		100*ratio(a.perCPUSecond(), r.server(limit).perCPUSecond()))
@@ -110,7 +113,7 @@ func (r *storeResult) refused() (n int64) {
 }
 
 // judge says what makes the figures useless: the appliance lost, doubled or
-// invented something. What Tempo does of that is printed.
+// invented something. What the others do of that is printed.
 func (r *storeReport) judge() {
 	for _, run := range r.Runs {
 		a := run.server(appliance)

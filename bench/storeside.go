@@ -28,6 +28,9 @@ type storeSide struct {
 	unsettled func(ctx context.Context) (string, error)
 	parts     map[string]string // directories by what is in them
 	blocks    []string          // of parts: those that have each span once
+	// eachID calls visit with the id of each span in one of these, after the
+	// server has ended, and returns in how many blocks they are.
+	eachID func(dir string, visit func(id []byte)) (blocks int, err error)
 }
 
 // startSide starts a server and waits until it is ready.
@@ -102,7 +105,7 @@ func startStore(ctx context.Context, o storeOptions, dir string) (*storeSide, er
 	s := &storeSide{
 		name: appliance, url: "http://" + addrs[0] + "/v1/traces",
 		parts:  map[string]string{"spool": filepath.Join(data, "spool"), "blocks": filepath.Join(data, "blocks"), "archive": filepath.Join(data, "archive")},
-		blocks: []string{"blocks", "archive"},
+		blocks: []string{"blocks", "archive"}, eachID: blockIDs,
 	}
 	s.unsettled = func(ctx context.Context) (string, error) { return storeUnsettled(ctx, api, s.parts["blocks"]) }
 	return s, startSide(ctx, s, dir, api+"/ready", []string{
@@ -181,7 +184,7 @@ func startTempo(ctx context.Context, o storeOptions, dir string) (*storeSide, er
 	s := &storeSide{
 		name: tempo, url: "http://" + addrs[0] + "/v1/traces",
 		parts:  map[string]string{"wal": filepath.Join(dir, "wal"), "blocks": filepath.Join(dir, "blocks")},
-		blocks: []string{"blocks"},
+		blocks: []string{"blocks"}, eachID: blockIDs,
 	}
 	var last string
 	var since time.Time
