@@ -26,7 +26,7 @@ type storeOptions struct {
 	rates                 []float64 // spans a second, 0: as fast as the connections go
 	load, merge, settle   time.Duration
 	clients, behind       int
-	jaeger                bool
+	jaeger, jaegerSync    bool
 }
 
 func parseStoreOptions(args []string) (o storeOptions, err error) {
@@ -35,6 +35,7 @@ func parseStoreOptions(args []string) (o storeOptions, err error) {
 	flags.StringVar(&o.tempo, "tempo", filepath.Join(peersDir, tempo), "Tempo's binary; empty: the appliance alone")
 	flags.StringVar(&o.out, "out", "../.cache/bench-store.json", "where to write the results as JSON")
 	flags.BoolVar(&o.jaeger, "jaeger", false, "beside Jaeger with badger too, as .ci/peers/build jaeger makes it")
+	flags.BoolVar(&o.jaegerSync, "jaeger-sync", true, "Jaeger syncs each write, as the appliance does; false: as it does by default")
 	rates := flags.String("rates", "10000", "spans a second that are offered, one run each; 0: as many as are taken")
 	flags.DurationVar(&o.load, "for", 15*time.Second, "how long spans are sent, 1s to 1h")
 	flags.DurationVar(&o.merge, "merge-after", 10*time.Second, "blocks.merge_after of the appliance: 5m by default, which makes a run last 10 minutes more")
@@ -124,7 +125,7 @@ func startStoreSide(ctx context.Context, o storeOptions, name, dir string) (*sto
 	case tempo:
 		return startTempo(ctx, o, dir)
 	case jaeger:
-		return startJaeger(ctx, dir)
+		return startJaeger(ctx, o, dir)
 	}
 	self, addr, err := selfAndPort()
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// startJaeger starts a Jaeger that stores in badger on this disk, each write
-// synced. It acknowledges spans before they are written.
-func startJaeger(ctx context.Context, dir string) (*storeSide, error) {
+// startJaeger starts a Jaeger that stores in badger on this disk. It
+// acknowledges spans before they are written.
+func startJaeger(ctx context.Context, o storeOptions, dir string) (*storeSide, error) {
 	listeners := []string{
 		"collector.otlp.http", "admin.http", "collector.otlp.grpc", "collector.http-server", "collector.grpc-server",
 		"query.http-server", "query.grpc-server",
@@ -29,7 +29,8 @@ func startJaeger(ctx context.Context, dir string) (*storeSide, error) {
 	keys, values := filepath.Join(store, "keys"), filepath.Join(store, "values")
 	command := []string{
 		filepath.Join(peersDir, jaeger), "--log-level=error",
-		"--badger.ephemeral=false", "--badger.consistency=true", "--badger.directory-key=" + keys, "--badger.directory-value=" + values,
+		"--badger.ephemeral=false", "--badger.consistency=" + strconv.FormatBool(o.jaegerSync),
+		"--badger.directory-key=" + keys, "--badger.directory-value=" + values,
 	}
 	for i, name := range listeners {
 		command = append(command, "--"+name+".host-port="+addrs[i])
