@@ -43,7 +43,7 @@ type File struct {
 	r      ReaderAt
 	size   int64
 	zstd   func() (*zstd.Decoder, error)
-	memory sync.Pool // of []byte: for the bytes of dictionaries, as they are stored
+	memory sync.Pool // of *[]byte: for the bytes of dictionaries, as they are stored
 }
 
 // Column is a leaf of the schema.

@@ -10,8 +10,15 @@ import (
 // is none.
 func (c *Chunk) Dictionary(ctx context.Context) (*Dictionary, error) {
 	p := c.Pages(ctx)
-	p.memory, _ = c.file.memory.Get().([]byte)
-	defer func() { c.file.memory.Put(p.memory) }()
+	memory, ok := c.file.memory.Get().(*[]byte)
+	if !ok {
+		memory = new([]byte)
+	}
+	p.memory = *memory
+	defer func() {
+		*memory = p.memory
+		c.file.memory.Put(memory)
+	}()
 	if err := p.Start(nil); err != nil {
 		return nil, err
 	}
