@@ -286,6 +286,30 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
+// An answer speaks of the spans of its own request, whatever number it says.
+func TestPartialSuccessOfTooMany(t *testing.T) {
+	k, s := newTempo(t), openSpool(t, t.TempDir())
+	var halves atomic.Int64
+	k.answering(func(w http.ResponseWriter, _ *http.Request, got request) bool {
+		switch {
+		case len(got.spans) > 60:
+			w.WriteHeader(http.StatusTooManyRequests)
+		case halves.Add(1) == 1:
+			partial(w, 1_000_000)
+		default:
+			return true
+		}
+		return false
+	})
+	keep(t, s, "a", upTo(0, 100)...)
+	f, _ := k.start(k.options(s))
+	empty(t, s)
+	eventually(t, "all is counted", func() bool { return f.Stats().ProvenSpans == 50 })
+	if c := k.charges(); len(c) != 1 || c["a/partial_success"] != 50 {
+		t.Errorf("charged %v, want 50", c)
+	}
+}
+
 // An answer before the request was read must not let its bytes be overwritten
 // while they are still being sent.
 func TestEarlyAnswer(t *testing.T) {

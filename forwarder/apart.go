@@ -124,6 +124,12 @@ type seen struct {
 	at    uint32 // time<<1, and 1 while another trace with this hash waits
 }
 
+// maxAge is how far apart the times of two traces can be: they have 31 bits.
+const maxAge = 1 << 31
+
+// age is how long before now it was seen.
+func (s *seen) age(now uint32) uint32 { return (now - s.at>>1) % maxAge }
+
 func newRecent(slots int) *recent {
 	return &recent{make([][perBucket]seen, slots/perBucket)}
 }
@@ -137,12 +143,12 @@ func (r *recent) enter(hash uint32, print uint64, now, idle uint32) (wait uint32
 	for i := range bucket {
 		s := &bucket[i]
 		if s.hash != hash || s.at == 0 {
-			if s.at < oldest.at {
+			if oldest.at != 0 && (s.at == 0 || s.age(now) > oldest.age(now)) {
 				oldest = s
 			}
 			continue
 		}
-		age := now - s.at>>1
+		age := s.age(now)
 		switch {
 		case s.print == print && s.at&1 == 0:
 		case s.print == print && age < 2*idle: // the turn of who waits
@@ -163,7 +169,9 @@ func (r *recent) touch(hash uint32, print uint64, now uint32) {
 	bucket := &r.buckets[int(hash)%len(r.buckets)]
 	for i := range bucket {
 		if s := &bucket[i]; s.hash == hash && s.print == print && s.at != 0 {
-			s.at = max(s.at, now<<1|s.at&1)
+			if s.age(now) < maxAge/2 { // and not from before
+				s.at = now<<1 | s.at&1
+			}
 		}
 	}
 }

@@ -165,3 +165,21 @@ func BenchmarkApart(b *testing.B) {
 		}
 	})
 }
+
+// TestApartForLong has the time pass what fits beside the bit of a trace that waits.
+func TestApartForLong(t *testing.T) {
+	const idle = 10
+	for _, start := range []uint32{1, maxAge - 3, maxAge + 5, 1<<32 - 3} {
+		r := newRecent(perBucket)
+		if r.enter(7, 1, start, idle) != 0 {
+			t.Errorf("at %d the first trace waits", start)
+		}
+		if r.enter(7, 2, start+5, idle) == 0 {
+			t.Errorf("at %d another trace with its hash does not wait", start)
+		}
+		r.touch(7, 1, start+20)
+		if r.enter(7, 2, start+25, idle) == 0 {
+			t.Errorf("at %d another trace does not wait for one that was touched", start)
+		}
+	}
+}

@@ -103,7 +103,7 @@ func (d *delivery) post(ctx context.Context, b *batch) error {
 	err = d.once(ctx, target, b)
 	var partial *partialError
 	if errors.As(err, &partial) {
-		d.shipment.partial += partial.spans
+		d.shipment.partial += min(partial.spans, b.spans) // it speaks of this request alone
 		f.log.Warn("tempo rejects spans", "spans", partial.spans, "tenant", b.tenant, "reason", partial.reason)
 		err = nil
 	}

@@ -38,6 +38,7 @@ func (f *clientFlags) addSecrets(c *cobra.Command) {
 // asker asks a running appliance.
 type asker struct {
 	base          string // without a slash at the end
+	shown         string // the same without a password
 	http          *http.Client
 	authorization string // header, empty for none
 	tenant        string // likewise
@@ -78,6 +79,7 @@ func (f *clientFlags) open(cmd *cobra.Command) (*asker, error) {
 	if c.base, err = baseURL(cmd, f.url, conf); err != nil {
 		return nil, err
 	}
+	c.shown = config.Redact(c.base)
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	if f.url == "" {
 		if trusted, err = c.trust(conf.HTTP.TLS, conf.HTTP.Auth.BearerTokenFile, conf.HTTP.Auth.BasicAuthFile); err != nil {
@@ -168,7 +170,7 @@ type answer struct {
 func (c *asker) get(ctx context.Context, path string, most int64, accept ...string) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", c.base, err)
+		return nil, fmt.Errorf("ask %s: %w", c.shown, err)
 	}
 	if c.authorization != "" {
 		req.Header.Set("Authorization", c.authorization)

@@ -19,6 +19,9 @@ func baseURL(cmd *cobra.Command, target string, conf config.Loaded) (string, err
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		if strings.Contains(target, "@") { // there may be a password
+			target = config.Redact(target)
+		}
 		return "", wrongUsage(cmd, fmt.Errorf("--url %q is not a URL such as http://localhost:3200", target))
 	}
 	return strings.TrimSuffix(target, "/"), nil

@@ -159,7 +159,7 @@ func (d *doctor) sum() error {
 func (d *doctor) checkConfiguration(context.Context) {
 	const check = "configuration"
 	if !d.local {
-		d.say(check, skipped, "", "that of %s is not known here", d.from.base)
+		d.say(check, skipped, "", "that of %s is not known here", d.from.shown)
 		return
 	}
 	if err := serve.Check(d.conf); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"appliance/cmd/appliance/serve"
 	"appliance/cmd/appliance/status"
+	"appliance/internal/config"
 )
 
 const (
@@ -42,7 +43,7 @@ func (d *doctor) checkAppliance(ctx context.Context) {
 	}
 	s := &status.Status{}
 	if err := json.Unmarshal(body.body, s); err != nil {
-		d.say(check, wrong, "Is --url, or http.listen, that of an appliance?", "%s does not answer as one does: %v", d.from.base, err)
+		d.say(check, wrong, "Is --url, or http.listen, that of an appliance?", "%s does not answer as one does: %v", d.from.shown, err)
 		return
 	}
 	d.status = s
@@ -141,6 +142,7 @@ func (d *doctor) sendTrace(ctx context.Context, body []byte) (to, tenant string,
 		return to, "", err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+	to = config.Redact(to)
 	if err != nil {
 		return to, "", err
 	}

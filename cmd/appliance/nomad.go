@@ -175,7 +175,9 @@ func checkTask(job *api.Job) error {
 			return value, ok
 		}
 		// those are ours
-		if !slices.Contains([]string{"APPLIANCE_DATA_DIR", "APPLIANCE_RECEIVER_LISTEN", "APPLIANCE_HTTP_LISTEN"}, name) {
+		if !slices.Contains([]string{
+			"APPLIANCE_DATA_DIR", "APPLIANCE_RECEIVER_LISTEN", "APPLIANCE_RECEIVER_GRPC_LISTEN", "APPLIANCE_HTTP_LISTEN",
+		}, name) {
 			whole = false
 		}
 		return "", false

@@ -111,7 +111,7 @@ func (c *asker) search(ctx context.Context, query string, limit int, r readapi.R
 	}
 	var answer tempopb.SearchResponse
 	if err := jsonpb.Unmarshal(bytes.NewReader(a.body), &answer); err != nil {
-		return nil, "", fmt.Errorf("read what %s has found: %w", c.base, err)
+		return nil, "", fmt.Errorf("read what %s has found: %w", c.shown, err)
 	}
 	for _, t := range answer.Traces {
 		sortAttributes(t)

@@ -100,7 +100,7 @@ func acknowledgeRunning(ctx context.Context, out io.Writer, conf config.Loaded, 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-over:
-			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", from.base, statusLimit, conf.DataDir)
+			return fmt.Errorf("the appliance at %s does not show it after %s; is data_dir %s its own?", from.shown, statusLimit, conf.DataDir)
 		case <-time.After(acknowledgeEvery):
 		}
 		if _, s, err = fetchStatus(ctx, from); err != nil {

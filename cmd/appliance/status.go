@@ -98,10 +98,10 @@ func fetchStatus(ctx context.Context, from *asker) ([]byte, status.Status, error
 		return nil, s, err
 	}
 	if a.status != http.StatusOK {
-		return nil, s, fmt.Errorf("%s answers %d %s", from.base+status.Path, a.status, http.StatusText(a.status))
+		return nil, s, fmt.Errorf("%s answers %d %s", from.shown+status.Path, a.status, http.StatusText(a.status))
 	}
 	if err := json.Unmarshal(a.body, &s); err != nil {
-		return nil, s, fmt.Errorf("%s does not answer as an appliance does: %w", from.base+status.Path, err)
+		return nil, s, fmt.Errorf("%s does not answer as an appliance does: %w", from.shown+status.Path, err)
 	}
 	return a.body, s, nil
 }

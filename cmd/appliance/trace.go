@@ -61,7 +61,7 @@ Exit code 1 says that there is no such trace; 3 that it may lack spans.`,
 		case found == nil && missing != "":
 			return &codeError{exitPartial, fmt.Errorf("trace %x is in nothing that could be read: %s", id, missing)}
 		case found == nil:
-			return fmt.Errorf("trace %x is not here; %s/trace/%x says what may be the reason", id, from.base, id)
+			return fmt.Errorf("trace %x is not here; %s/trace/%x says what may be the reason", id, from.shown, id)
 		case output == "json":
 			err = otlpjson.Write(cmd.OutOrStdout(), found)
 		default:
@@ -98,7 +98,7 @@ func (c *asker) trace(ctx context.Context, id [16]byte) (found *tempopb.Trace, m
 	}
 	found = &tempopb.Trace{}
 	if err := proto.Unmarshal(a.body, found); err != nil {
-		return nil, "", fmt.Errorf("read the trace that %s has sent: %w", c.base, err)
+		return nil, "", fmt.Errorf("read the trace that %s has sent: %w", c.shown, err)
 	}
 	return found, missing, nil
 }

@@ -79,7 +79,7 @@ func fetchUsage(ctx context.Context, from *asker, path string) ([]byte, serve.Us
 		return nil, u, err
 	}
 	if err := json.Unmarshal(a.body, &u); err != nil {
-		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", from.base+serve.UsagePath, err)
+		return nil, u, fmt.Errorf("%s does not answer as an appliance does: %w", from.shown+serve.UsagePath, err)
 	}
 	return a.body, u, nil
 }

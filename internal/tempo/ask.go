@@ -2,6 +2,7 @@ package tempo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,7 +47,7 @@ func Process(ctx context.Context, base string) (string, error) {
 	for _, m := range families["process_start_time_seconds"].GetMetric() {
 		return fmt.Sprint(m.GetGauge().GetValue()), nil
 	}
-	return "", fmt.Errorf("%s/metrics does not say when its process started", base)
+	return "", errors.New("the /metrics of Tempo do not say when its process started")
 }
 
 func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, error) {

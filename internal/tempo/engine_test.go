@@ -257,3 +257,30 @@ func TestPartialAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestNullInAList has the lists of answers have null, which is nothing that a Tempo
+// says.
+func TestNullInAList(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		list := "traces"
+		switch path := r.URL.Path; {
+		case strings.HasSuffix(path, "/tags"):
+			list = "scopes"
+		case strings.HasSuffix(path, "/values"):
+			list = "tagValues"
+		case strings.HasPrefix(path, "/api/metrics/"):
+			list = "series"
+		case strings.HasPrefix(path, "/api/v2/traces/"):
+			_, _ = io.WriteString(w, `{"status": null, "trace": {"resourceSpans": [null]}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"metrics": null, "`+list+`": [null]}`)
+	}))
+	defer server.Close()
+	for what, err := range everyQuestion(t.Context(), t, engineAt(t, server.URL)) {
+		if err == nil || !strings.Contains(err.Error(), "null") {
+			t.Errorf("%s: error %v", what, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -96,6 +97,8 @@ func decode(contentType string, body []byte, into proto.Message) error {
 	switch trimmed := bytes.TrimSpace(body); {
 	case media == protobufType:
 		err = proto.Unmarshal(body, into)
+	case len(trimmed) > 0 && trimmed[0] == '{' && listsNull(trimmed):
+		err = errors.New("a list in it has null")
 	case len(trimmed) > 0 && trimmed[0] == '{':
 		u := jsonpb.Unmarshaler{AllowUnknownFields: true}
 		err = u.Unmarshal(bytes.NewReader(body), into)
@@ -107,6 +110,32 @@ func decode(contentType string, body []byte, into proto.Message) error {
 		return fmt.Errorf("read its answer of %d bytes: %w", len(body), err)
 	}
 	return nil
+}
+
+// listsNull says whether a list has a null, which jsonpb makes a message that is not
+// there.
+func listsNull(body []byte) bool {
+	if !bytes.Contains(body, []byte("null")) {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	var lists []bool // of what is open, whether it is a list
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return false // at the end, and where jsonpb says what is wrong
+		}
+		switch token {
+		case json.Delim('['), json.Delim('{'):
+			lists = append(lists, token == json.Delim('['))
+		case json.Delim(']'), json.Delim('}'):
+			lists = lists[:len(lists)-1]
+		case nil:
+			if len(lists) > 0 && lists[len(lists)-1] {
+				return true
+			}
+		}
+	}
 }
 
 // maxRefusal is how many bytes of the text of a refusal are shown.
