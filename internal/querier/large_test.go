@@ -68,7 +68,7 @@ func TestATraceThatDoesNotFit(t *testing.T) {
 		ask := func(spans int) { // at least
 			t.Helper()
 			synctest.Wait()
-			q := New(Options{Store: w.store, Archive: w.archive, Memory: memory})
+			q := New(Options{Store: w.store, Archive: w.archive, TraceMemory: memory})
 			defer q.Close()
 			got, err := q.Trace(t.Context(), readapi.TraceRequest{Tenant: "t", ID: id})
 			if err != nil || spanCount(got.Trace) < spans || got.Trace.Size() > memory/traceBytes || len(got.Missing) != 1 || !strings.Contains(got.Missing[0], "bytes of memory") {

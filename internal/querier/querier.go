@@ -36,6 +36,9 @@ type Options struct {
 	// bytes. What all queries have found takes up to three quarters of it besides.
 	// Default 128 MiB.
 	Memory int64
+	// TraceMemory bounds what one trace by id takes until it is written, in bytes:
+	// six times its own. Default 768 MiB.
+	TraceMemory int64
 	// Bytes bounds what one query reads, in bytes as they are stored. Default
 	// 64 GiB.
 	Bytes int64
@@ -67,6 +70,7 @@ var _ readapi.Engine = (*Querier)(nil)
 // New makes a Querier.
 func New(o Options) *Querier {
 	o.Memory = cmp.Or(o.Memory, 128<<20)
+	o.TraceMemory = cmp.Or(o.TraceMemory, traceBytes*(128<<20))
 	o.Bytes = cmp.Or(o.Bytes, 64<<30)
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	if o.Logger == nil {

@@ -25,6 +25,7 @@ const probes = 16
 func (q *Querier) Trace(ctx context.Context, req readapi.TraceRequest) (*readapi.TraceAnswer, error) {
 	answer := &readapi.TraceAnswer{}
 	missing, err := q.ask(ctx, req.Tenant, func(ctx context.Context, r *run) error {
+		r.budget.memory = q.opt.TraceMemory
 		start, end := bounds(req.Range)
 		r.units = slices.DeleteFunc(slices.Clone(r.units), func(u *unit) bool {
 			return !u.within(start, end)

@@ -62,6 +62,7 @@ func (a *appliance) openElsewhere() (storage, error) {
 	if archived := a.archive.reader(); archived != nil {
 		e.querier = querier.New(querier.Options{
 			Archive: archived, Logger: a.logger, Memory: queryMemory(memoryBound(a.conf)),
+			TraceMemory: traceMemory(memoryBound(a.conf)),
 		})
 	}
 	e.forwarder = forwarder.New(o)

@@ -55,6 +55,7 @@ func (a *appliance) openEmbedded(ctx context.Context) (storage, error) {
 	}
 	e.querier = querier.New(querier.Options{
 		Store: store, Archive: a.archive.reader(), Logger: a.logger, Memory: queryMemory(memoryBound(a.conf)),
+		TraceMemory: traceMemory(memoryBound(a.conf)),
 	})
 	return e, nil
 }

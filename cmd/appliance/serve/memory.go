@@ -62,6 +62,9 @@ func queryMemory(bound int64) int64 {
 	return min(max(bound/4, least), most)
 }
 
+// traceMemory is what a trace by id may take, in bytes; 0 where nothing bounds us.
+func traceMemory(bound int64) int64 { return min(bound/2, 768<<20) }
+
 // limitMemory bounds the heap. A person's GOMEMLIMIT and GOGC count more. It
 // returns the limit in force, in bytes.
 func limitMemory(bound, inflight int64) int64 {

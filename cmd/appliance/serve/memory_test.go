@@ -36,5 +36,8 @@ func TestQueryMemory(t *testing.T) {
 		if got := queryMemory(bound); got != want {
 			t.Errorf("of %d bytes a query may hold %d, expected %d", bound, got, want)
 		}
+		if got := traceMemory(bound); got > bound/2 || got > 768<<20 || bound > 0 && got == 0 {
+			t.Errorf("of %d bytes a trace may take %d", bound, got)
+		}
 	}
 }
