@@ -47,7 +47,7 @@ func Process(ctx context.Context, base string) (string, error) {
 	for _, m := range families["process_start_time_seconds"].GetMetric() {
 		return fmt.Sprint(m.GetGauge().GetValue()), nil
 	}
-	return "", errors.New("the /metrics of Tempo do not say when its process started")
+	return "", errors.New("what answers /metrics does not say when its process started")
 }
 
 func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, error) {
