@@ -29,7 +29,7 @@ func TestTextBounds(t *testing.T) {
 			t.Errorf("%q to %q are bounded by %q and %q, want %q and %q", tt.least, tt.most, got.Min, got.Max, tt.wantMin, tt.wantMax)
 		}
 		if got.Min == nil || got.Max == nil {
-			t.Errorf("%q to %q: there is no bound, as of a page of nulls", tt.least, tt.most)
+			t.Errorf("%q to %q: a bound is nil, as those of a page of nulls are", tt.least, tt.most)
 		}
 		if bytes.Compare(got.Min, []byte(tt.least)) > 0 || bytes.Compare(got.Max, []byte(tt.most)) < 0 {
 			t.Errorf("%q to %q are not between %q and %q", tt.least, tt.most, got.Min, got.Max)

@@ -94,7 +94,7 @@ func New(o Options) (*Handler, error) {
 	mux.HandleFunc("GET /services", h.answering(h.services))
 	mux.HandleFunc("GET /status", h.answering(h.status))
 	mux.HandleFunc("GET /pages/{name}", h.assets.serve)
-	// A page has its turn until it is written: none may wait for its reader for ever.
+	// A page has its turn until it is written, so one that nobody reads must end.
 	h.serve = readapi.Steadily(mux)
 	return h, nil
 }

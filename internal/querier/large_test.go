@@ -86,8 +86,8 @@ func TestATraceThatDoesNotFit(t *testing.T) {
 	})
 }
 
-// A trace for which there is no room is named, and costs no other: neither what is
-// put together beside it nor what is in one unit.
+// A trace that does not fit is named, and costs no other: neither what is put
+// together beside it nor what is in one unit.
 func TestALargeTraceCostsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 24)

@@ -19,8 +19,8 @@ const (
 )
 
 // wholes calls visit with batches of the traces that are split, each put
-// together from all its units, without what fields leaves out. A trace for which
-// there is no room costs itself alone.
+// together from all its units, without what fields leaves out. A trace that does
+// not fit is left out alone.
 func (r *run) wholes(ctx context.Context, sp *split, fields *block.Fields, visit func(context.Context, traceql.Batch) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.q.threads)
@@ -84,7 +84,7 @@ func (j *joiner) some(ctx context.Context, sp *split) error {
 	return nil
 }
 
-// skip leaves a trace out for which there is no room.
+// skip leaves out a trace that does not fit.
 func (r *run) skip(id traceID, err error) {
 	r.miss(fmt.Sprintf("trace %x is too large to be looked at as a whole: %v", id, err))
 }
