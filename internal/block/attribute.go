@@ -124,18 +124,18 @@ func (g *RowGroup) findKey(ctx context.Context, o Owner, key string, want Wanted
 	if err != nil {
 		return nil, err
 	}
+	defer g.b.giveBack(p.pageReader)
 	var found []attrPlace
-	var v parquet.Values
 	for i := range p.places {
 		if from, to := p.spans(i); want != nil && !want(from, to) {
 			continue
 		}
-		v.Reset()
-		if err := p.read(i, &v); err != nil {
+		v, err := p.read(i)
+		if err != nil {
 			return nil, err
 		}
 		if slices.Contains(v.IDs, id) {
-			if found, err = p.find(found, i, &v, id, want); err != nil {
+			if found, err = p.find(found, i, v, id, want); err != nil {
 				return nil, err
 			}
 		}
@@ -201,11 +201,11 @@ func (g *RowGroup) values(ctx context.Context, a *Attribute, role Role, places [
 	if err != nil {
 		return nil, err
 	}
+	defer g.b.giveBack(p.pageReader)
 	out := Values{Type: p.column.Type, Dict: p.Dictionary()}
 	if out.Type == parquet.ByteArray && out.Dict == nil {
 		return nil, fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, p.column.Name)
 	}
-	var v parquet.Values
 	next := places
 	for i := range p.places {
 		first, end := p.traces(i)
@@ -214,11 +214,11 @@ func (g *RowGroup) values(ctx context.Context, a *Attribute, role Role, places [
 		if next = next[n:]; len(here) == 0 {
 			continue
 		}
-		v.Reset()
-		if err := p.read(i, &v); err != nil {
+		v, err := p.read(i)
+		if err != nil {
 			return nil, err
 		}
-		rest = p.take(&out, rest, here, uint32(first), &v)
+		rest = p.take(&out, rest, here, uint32(first), v)
 	}
 	if len(out.Elements) > 0 {
 		a.Parts = append(a.Parts, out)
@@ -283,17 +283,17 @@ func (g *RowGroup) special(ctx context.Context, a *Attribute, s *specialColumn, 
 	if err != nil {
 		return err
 	}
+	defer g.b.giveBack(p.pageReader)
 	out := Values{Type: p.column.Type, Own: true, Dict: p.Dictionary()}
 	if out.Type == parquet.ByteArray && out.Dict == nil {
 		return fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, p.column.Name)
 	}
-	var v parquet.Values
 	for i := range p.places {
 		if from, to := p.spans(i); want != nil && !want(from, to) {
 			continue
 		}
-		v.Reset()
-		if err := p.read(i, &v); err != nil {
+		v, err := p.read(i)
+		if err != nil {
 			return err
 		}
 		first, end := p.traces(i)
@@ -304,7 +304,7 @@ func (g *RowGroup) special(ctx context.Context, a *Attribute, s *specialColumn, 
 					return p.apart()
 				}
 				if !s.empty || len(out.Dict.At(v.IDs[value])) > 0 {
-					out.add(element, &v, value)
+					out.add(element, v, value)
 				}
 				value++
 			}

@@ -44,19 +44,19 @@ func (g *RowGroup) AttributeMatching(ctx context.Context, o Owner, key string, p
 	if err != nil {
 		return nil, err
 	}
+	defer g.b.giveBack(p.pageReader)
 	if m.Texts != nil && (p.Dictionary() == nil || p.Dictionary().Len() != len(m.Texts)) {
 		return nil, fmt.Errorf("%w: column %s has another dictionary", ErrDamaged, p.column.Name)
 	}
 	out := Values{Type: p.column.Type, Dict: p.Dictionary()}
 	var places []attrPlace // of out's values; their elements are not known yet
-	var v parquet.Values
 	for i := range p.places {
-		v.Reset()
-		if err := p.read(i, &v); err != nil {
+		v, err := p.read(i)
+		if err != nil {
 			return nil, err
 		}
 		first, _ := p.traces(i)
-		places = p.matching(&out, places, uint32(first), &v, &m)
+		places = p.matching(&out, places, uint32(first), v, &m)
 	}
 	if err := g.keyed(ctx, &out, places, id, keys); err != nil {
 		return nil, err
@@ -105,8 +105,8 @@ func (g *RowGroup) keyed(ctx context.Context, out *Values, places []attrPlace, i
 	if err != nil {
 		return err
 	}
+	defer g.b.giveBack(p.pageReader)
 	found := make([]bool, len(places))
-	var v parquet.Values
 	from := 0
 	for i := range p.places {
 		_, end := p.traces(i)
@@ -114,12 +114,12 @@ func (g *RowGroup) keyed(ctx context.Context, out *Values, places []attrPlace, i
 		if n == 0 {
 			continue
 		}
-		v.Reset()
-		if err := p.read(i, &v); err != nil {
+		v, err := p.read(i)
+		if err != nil {
 			return err
 		}
 		if slices.Contains(v.IDs, id) {
-			if err := p.tellElements(places[from:from+n], found[from:from+n], i, &v, id); err != nil {
+			if err := p.tellElements(places[from:from+n], found[from:from+n], i, v, id); err != nil {
 				return err
 			}
 		}

@@ -53,6 +53,7 @@ type Block struct {
 	columns []int // of the file, for each column of the layout's schema
 
 	readers sync.Pool               // of rowReaders that are idle
+	pages   sync.Pool               // of pageReaders that are idle
 	shapes  []atomic.Pointer[Shape] // of row groups, as far as they were read
 }
 

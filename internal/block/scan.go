@@ -18,8 +18,8 @@ type Run struct{ From, To uint32 }
 
 // Scan appends the values of a column to v, page by page, without levels. Of a
 // column that each element of its owner has, value i is that of element i. Where
-// want is given, v has only the values of the runs, which are in pages that are
-// wanted; without want, and of other columns, all pages are read, and runs is nil.
+// want is given, v has only the values of the runs, which are of traces with a span
+// that is wanted; without want, and of other columns, it has all, and runs is nil.
 // The dictionary is nil for a column without one.
 func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Values) (_ *parquet.Dictionary, runs []Run, err error) {
 	c := g.b.chunk(g.index, r)
@@ -27,30 +27,116 @@ func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Val
 		return nil, nil, fmt.Errorf("column of role %d: %w", r, ErrFormat)
 	}
 	if want == nil || isAttr(r) || g.b.layout.schema.Columns[g.b.layout.role(r)].Optional || r >= StatsService && r <= StatsErrors {
-		dict, err := scan(c.Pages(ctx), v)
+		pages := g.b.pagesOf(ctx, c)
+		defer g.b.giveBack(pages)
+		dict, err := scan(&pages.Pages, v)
 		return dict, nil, err
 	}
 	p, err := g.pages(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer g.b.giveBack(p.pageReader)
 	runs = []Run{}
 	for i := range p.places {
 		if from, to := p.spans(i); !want(from, to) {
 			continue
 		}
-		before := values(v)
-		if err := p.readWith(i, v, p.NextValues); err != nil {
+		if err := p.readWith(i, p.NextValues); err != nil {
 			return nil, nil, err
 		}
 		first, end := p.traces(i)
-		run := Run{p.first(first), p.first(end)}
-		if values(v)-before != int(run.To-run.From) {
+		from := p.first(first)
+		if values(&p.page) != int(p.first(end)-from) {
 			return nil, nil, p.apart()
 		}
-		runs = append(runs, run)
+		for _, run := range p.wanted(i, want) {
+			appendValues(v, &p.page, int(run.From-from), int(run.To-from))
+			runs = append(runs, run)
+		}
 	}
 	return p.Dictionary(), runs, nil
+}
+
+// wanted are the elements of page i that are of traces with a span that is wanted.
+func (p *groupPages) wanted(i int, want Wanted) (runs []Run) {
+	first, end := p.traces(i)
+	for trace := first; trace < end; trace++ {
+		if !want(p.shape.Spans[trace], p.shape.Spans[trace+1]) {
+			continue
+		}
+		run := Run{p.first(trace), p.first(trace + 1)}
+		if n := len(runs); n > 0 && runs[n-1].To == run.From {
+			runs[n-1].To = run.To
+		} else {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// appendValues appends the numbers or texts of from, from up to to.
+func appendValues(v, of *parquet.Values, from, to int) {
+	switch {
+	case len(of.Ints) > 0:
+		v.Ints = append(v.Ints, of.Ints[from:to]...)
+	case len(of.IDs) > 0:
+		v.IDs = append(v.IDs, of.IDs[from:to]...)
+	default:
+		for k := from; k < to; k++ {
+			v.Bytes.Append(of.Bytes.At(k))
+		}
+	}
+}
+
+// pageReader reads the pages of a column, in memory that was used before.
+type pageReader struct {
+	parquet.Pages
+	page parquet.Values
+}
+
+// pagesOf reads a column from its first page on. The reader is to be given back.
+func (b *Block) pagesOf(ctx context.Context, c *parquet.Chunk) *pageReader {
+	r, ok := b.pages.Get().(*pageReader)
+	if !ok {
+		r = &pageReader{}
+	}
+	r.Reset(ctx, c)
+	r.page.Reset()
+	return r
+}
+
+// giveBack ends the use of what was read, but for the dictionary.
+func (b *Block) giveBack(r *pageReader) {
+	r.SetDictionary(nil)
+	b.pages.Put(r)
+}
+
+// ScanInts calls visit with the numbers of a column that has one for each of its
+// elements, some at a time. How many these are can be divided by 64, but for the last
+// time. They are valid during the call.
+func (g *RowGroup) ScanInts(ctx context.Context, r Role, visit func([]int64) error) error {
+	c := g.b.chunk(g.index, r)
+	if c == nil {
+		return fmt.Errorf("column of role %d: %w", r, ErrFormat)
+	}
+	pages := g.b.pagesOf(ctx, c)
+	defer g.b.giveBack(pages)
+	for v := &pages.page; ; {
+		err := pages.NextValues(v)
+		n := len(v.Ints)
+		switch {
+		case errors.Is(err, io.EOF):
+			return visit(v.Ints)
+		case err != nil:
+			return damaged(err)
+		}
+		n &^= 63
+		if err := visit(v.Ints[:n]); err != nil {
+			return err
+		}
+		v.Ints = append(v.Ints[:0], v.Ints[n:]...)
+	}
 }
 
 // values is how many values of a column of numbers or texts there are.
@@ -68,7 +154,7 @@ func scan(pages *parquet.Pages, v *parquet.Values) (*parquet.Dictionary, error) 
 
 // groupPages are the pages of a column, with the elements that they have.
 type groupPages struct {
-	*parquet.Pages
+	*pageReader
 	column *Column
 	shape  *Shape
 	inner  []uint32 // of a column of events or links
@@ -76,10 +162,11 @@ type groupPages struct {
 	rows   int64
 }
 
-// pages reads the places of the pages of a column, and its dictionary.
+// pages reads the places of the pages of a column, and its dictionary. The reader is to
+// be given back.
 func (g *RowGroup) pages(ctx context.Context, r Role) (*groupPages, error) {
 	c := g.b.chunk(g.index, r)
-	p := &groupPages{Pages: c.Pages(ctx), column: &g.b.layout.schema.Columns[g.b.layout.role(r)], rows: c.Rows()}
+	p := &groupPages{column: &g.b.layout.schema.Columns[g.b.layout.role(r)], rows: c.Rows()}
 	var err error
 	if p.shape, err = g.Shape(ctx); err != nil {
 		return nil, err
@@ -97,12 +184,15 @@ func (g *RowGroup) pages(ctx context.Context, r Role) (*groupPages, error) {
 		return nil, fmt.Errorf("%w: column %s has no offset index", ErrDamaged, c.Column.Path)
 	}
 	p.places = x.Pages
-	if !c.HasDictionary() {
-		return p, nil
+	var dict *parquet.Dictionary
+	if c.HasDictionary() {
+		if dict, err = g.dictionary(ctx, r); err != nil {
+			return nil, err
+		}
 	}
-	dict, err := g.dictionary(ctx, r)
+	p.pageReader = g.b.pagesOf(ctx, c)
 	p.SetDictionary(dict)
-	return p, err
+	return p, nil
 }
 
 // traces are those that page i has.
@@ -136,17 +226,18 @@ func (p *groupPages) first(trace int64) uint32 {
 	}
 }
 
-// read appends page i, which must have the traces that it should.
-func (p *groupPages) read(i int, v *parquet.Values) error { return p.readWith(i, v, p.Next) }
+// read reads page i, which must have the traces that it should. Its values are valid
+// until the next.
+func (p *groupPages) read(i int) (*parquet.Values, error) { return &p.page, p.readWith(i, p.Next) }
 
-func (p *groupPages) readWith(i int, v *parquet.Values, next func(*parquet.Values) error) error {
+func (p *groupPages) readWith(i int, next func(*parquet.Values) error) error {
 	p.Seek(p.places[i])
-	rows := v.Rows
-	if err := next(v); err != nil {
+	p.page.Reset()
+	if err := next(&p.page); err != nil {
 		return damaged(err)
 	}
-	if first, end := p.traces(i); int64(v.Rows-rows) != end-first {
-		return fmt.Errorf("%w: a page of %s has %d traces, and the offset index says %d", ErrDamaged, p.column.Name, v.Rows-rows, end-first)
+	if first, end := p.traces(i); int64(p.page.Rows) != end-first {
+		return fmt.Errorf("%w: a page of %s has %d traces, and the offset index says %d", ErrDamaged, p.column.Name, p.page.Rows, end-first)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ type Shape struct {
 	Spans     []uint32 // of a trace
 
 	ResourceSpans []uint32 // spans of a resource
-	ScopeSpans    []uint32 // spans of a scope
+	ScopeSpans    []uint32 // spans of a scope; the same memory where each resource has one
 }
 
 // Shape reads the shape from the levels of a small column. It must not be
@@ -36,6 +36,7 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 	}
 	s := g.emptyShape()
 	resource, scope, span := uint32(0), uint32(0), uint32(0)
+	same := true // each resource has one scope so far
 	err := g.levels(ctx, g.smallest(), func(rep, def []uint8) {
 		for i := 0; i < len(rep); i++ {
 			n := spansAlone(rep[i:], def[i:])
@@ -47,12 +48,18 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 			if r == 0 {
 				s.Resources, s.Scopes, s.Spans = append(s.Resources, resource), append(s.Scopes, scope), append(s.Spans, span)
 			}
-			if r <= repResource && d >= repResource {
+			newResource, newScope := r <= repResource && d >= repResource, r <= repScope && d >= repScope
+			if same && newResource != newScope {
+				s.ScopeSpans, same = append(g.room(ScopeName), s.ResourceSpans...), false
+			}
+			if newResource {
 				s.ResourceSpans = append(s.ResourceSpans, span)
 				resource++
 			}
-			if r <= repScope && d >= repScope {
-				s.ScopeSpans = append(s.ScopeSpans, span)
+			if newScope {
+				if !same {
+					s.ScopeSpans = append(s.ScopeSpans, span)
+				}
 				scope++
 			}
 			if d == repSpan {
@@ -64,7 +71,12 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 		return nil, err
 	}
 	s.Resources, s.Scopes, s.Spans = append(s.Resources, resource), append(s.Scopes, scope), append(s.Spans, span)
-	s.ResourceSpans, s.ScopeSpans = append(s.ResourceSpans, span), append(s.ScopeSpans, span)
+	s.ResourceSpans = append(s.ResourceSpans, span)
+	if same {
+		s.ScopeSpans = s.ResourceSpans
+	} else {
+		s.ScopeSpans = append(s.ScopeSpans, span)
+	}
 	if int64(len(s.Spans)) != g.Traces()+1 {
 		return nil, fmt.Errorf("%w: %d traces in a row group of %d", ErrDamaged, len(s.Spans)-1, g.Traces())
 	}
@@ -78,7 +90,10 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 func (b *Block) ShapeBytes() (n int64) {
 	for i := range b.shapes {
 		if s := b.shapes[i].Load(); s != nil {
-			n += int64(4 * (3*cap(s.Resources) + cap(s.ResourceSpans) + cap(s.ScopeSpans)))
+			n += int64(4 * (3*cap(s.Resources) + cap(s.ResourceSpans)))
+			if &s.ScopeSpans[0] != &s.ResourceSpans[0] {
+				n += int64(4 * cap(s.ScopeSpans))
+			}
 		}
 	}
 	return n
@@ -112,7 +127,7 @@ func (g *RowGroup) emptyShape() *Shape {
 	traces := int(min(g.Traces(), maxRoom)) + 1
 	all := make([]uint32, 3*traces)
 	s := &Shape{Resources: all[:0:traces], Scopes: all[traces : traces : 2*traces], Spans: all[2*traces : 2*traces]}
-	s.ResourceSpans, s.ScopeSpans = g.room(ResourceService), g.room(ScopeName)
+	s.ResourceSpans = g.room(ResourceService)
 	return s
 }
 
@@ -188,11 +203,11 @@ func (g *RowGroup) levels(ctx context.Context, c *parquet.Chunk, visit func(rep,
 	if c.Entries() > math.MaxUint32-1 {
 		return fmt.Errorf("%w: column %s has %d entries", ErrDamaged, c.Column.Path, c.Entries())
 	}
-	var v parquet.Values
-	pages := c.Pages(ctx)
-	for {
+	pages := g.b.pagesOf(ctx, c)
+	defer g.b.giveBack(pages)
+	for v := &pages.page; ; {
 		v.Reset()
-		if err := pages.Levels(&v); errors.Is(err, io.EOF) {
+		if err := pages.Levels(v); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return damaged(err)

@@ -2,13 +2,43 @@ package querier
 
 import (
 	"context"
+	"fmt"
 
 	"appliance/internal/block"
 	"appliance/internal/block/parquet"
 	"appliance/internal/traceql"
 )
 
-var _ traceql.Matcher = (*rowBatch)(nil)
+var (
+	_ traceql.Matcher = (*rowBatch)(nil)
+	_ traceql.Marker  = (*rowBatch)(nil)
+)
+
+// Mark implements traceql.Marker for the numbers of spans, which are most of what is
+// decoded for many queries.
+func (b *rowBatch) Mark(ctx context.Context, f traceql.Field, p *traceql.Predicate, rows *traceql.Bitmap) (bool, error) {
+	c, ok := intrinsics[f.Intrinsic]
+	if !ok || c.kind == traceql.TypeString || f.Level() != traceql.LevelSpan || b.absent(f.Level(), c.role) {
+		return false, nil
+	}
+	if err := b.budget.Read(b.g.Bytes(c.role)); err != nil {
+		return false, err
+	}
+	part, at := traceql.Part{Type: c.kind}, 0
+	err := b.g.ScanInts(ctx, c.role, func(some []int64) error {
+		if len(some) > rows.Len()-at {
+			return fmt.Errorf("%w: more than %d numbers of as many spans", block.ErrDamaged, rows.Len())
+		}
+		part.Ints = some
+		err := p.MarkPart(ctx, &part, rows.From(at))
+		at += len(some)
+		return err
+	})
+	if err == nil && at != rows.Len() {
+		err = fmt.Errorf("%w: %d numbers of %d spans", block.ErrDamaged, at, rows.Len())
+	}
+	return true, err
+}
 
 // Matching implements traceql.Matcher for what few values of an attribute match:
 // an equal one, or few of a dictionary.

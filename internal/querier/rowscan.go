@@ -16,12 +16,11 @@ func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want b
 		return out, err
 	}
 	var v parquet.Values
-	if want != nil {
-		rows = min(rows, fewRows)
-	}
-	if c.kind == traceql.TypeString {
+	switch {
+	case want != nil:
+	case c.kind == traceql.TypeString:
 		v.IDs = make([]uint32, 0, rows)
-	} else {
+	default:
 		v.Ints = make([]int64, 0, rows)
 	}
 	dict, runs, err := b.g.Scan(ctx, c.role, want, &v)
@@ -42,9 +41,6 @@ func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want b
 	}
 	return out, err
 }
-
-// fewRows is about how many rows are read where not all are wanted.
-const fewRows = 8192
 
 // rowsOf are the numbers of n rows that are in some runs.
 func rowsOf(runs []block.Run, n int) []uint32 {

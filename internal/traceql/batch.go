@@ -136,6 +136,13 @@ type Matcher interface {
 	Matching(ctx context.Context, f Field, p *Predicate) (v *Vector, ok bool, err error)
 }
 
+// Marker is a Batch that may know how to compare a column without keeping it.
+type Marker interface {
+	// Mark adds the rows of the field's level that have a value which matches to an
+	// empty set. ok is false where Column is the way.
+	Mark(ctx context.Context, f Field, p *Predicate, rows *Bitmap) (ok bool, err error)
+}
+
 // Forgetter is a Batch that keeps the columns which it has read.
 type Forgetter interface {
 	// Forget drops them. They are read again when somebody asks.

@@ -45,6 +45,10 @@ func (b *Bitmap) SetRange(from, to int) {
 	b.words[last] |= high
 }
 
+// From is the part of the set from i on, which is its 0. It shares the set's memory. i
+// can be divided by 64.
+func (b *Bitmap) From(i int) *Bitmap { return &Bitmap{words: b.words[i>>6:], n: b.n - i} }
+
 // And keeps the members that are also in o.
 func (b *Bitmap) And(o *Bitmap) {
 	for i := range b.words {

@@ -19,6 +19,7 @@ type evaluation struct {
 	// matched are the values that a predicate is true for, of fields of spans: what
 	// an answer shows of a span is mostly among them.
 	matched map[Field]matched
+	marked  map[Field]bool // that were compared without being kept
 	ranges  [LevelLink + 1][]uint32
 	masks   map[*filter]*Bitmap
 	met     map[*plan]*Bitmap // see candidates.go
@@ -35,7 +36,7 @@ type matched struct {
 const maxMatched = 1 << 16
 
 func newEvaluation(ctx context.Context, b Batch) *evaluation {
-	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan), matched: map[Field]matched{}}
+	e := &evaluation{ctx: ctx, batch: b, spans: b.Rows(LevelSpan), matched: map[Field]matched{}, marked: map[Field]bool{}}
 	e.columns, e.masks, e.met = map[Field]*Vector{}, map[*filter]*Bitmap{}, map[*plan]*Bitmap{}
 	e.reader = &rows{e: e, fields: map[Field]*fieldRows{}}
 	return e
@@ -151,11 +152,24 @@ func (e *evaluation) matchRows(f Field, p *Predicate, want *Bitmap) (*Bitmap, er
 	if e.batch.Never(e.ctx, f, p) {
 		return rows, nil
 	}
+	if ok, err := e.mark(f, p, rows); ok || err != nil {
+		return rows, err
+	}
 	v, err := e.matching(f, p, want)
 	if err != nil {
 		return nil, err
 	}
 	return rows, p.scan(e.ctx, v, rows)
+}
+
+// mark is matchRows for a column that is not kept. One that a query compares twice is.
+func (e *evaluation) mark(f Field, p *Predicate, rows *Bitmap) (ok bool, err error) {
+	m, can := unhidden(e.batch).(Marker)
+	if _, known := e.columns[f]; known || !can || e.narrow != nil || e.marked[f] || p.asksPresence() {
+		return false, nil
+	}
+	e.marked[f] = true
+	return m.Mark(e.ctx, f, p, rows)
 }
 
 // matching is the column of a field, or of it the values that match.

@@ -31,6 +31,11 @@ func (p *Predicate) scan(ctx context.Context, v *Vector, rows *Bitmap) error {
 	return nil
 }
 
+// MarkPart marks the rows that have a value which matches. Its error is that of ctx.
+func (p *Predicate) MarkPart(ctx context.Context, part *Part, rows *Bitmap) error {
+	return p.scanPart(ctx, part, rows)
+}
+
 func (p *Predicate) scanPart(ctx context.Context, part *Part, rows *Bitmap) error {
 	switch {
 	case !p.MatchesType(part.Type):

@@ -44,7 +44,7 @@ func (p *Pages) Reset(ctx context.Context, c *Chunk) {
 		spare = p.spare
 	}
 	*p = Pages{
-		decoder: decoder{chunk: c, spare: spare, full: p.full, ints: p.ints, ids: p.ids},
+		decoder: decoder{chunk: c, spare: spare, rep: p.rep, def: p.def, full: p.full, ints: p.ints, ids: p.ids},
 		ctx:     ctx, r: c.file.r, memory: p.memory, off: c.start(), end: c.end(),
 	}
 }
