@@ -74,7 +74,7 @@ func (r *rowReader) anyKey(ctx context.Context, b *Block, group int, o Owner) (b
 	if chunk.AllNull() || !chunk.OnlyDictionary() {
 		return true, nil
 	}
-	dict, err := chunk.Dictionary(ctx)
+	dict, err := chunk.Dictionary(ctx, nil)
 	if err != nil || dict == nil {
 		return true, err
 	}

@@ -54,6 +54,7 @@ type Block struct {
 
 	readers sync.Pool               // of rowReaders that are idle
 	pages   sync.Pool               // of pageReaders that are idle
+	dicts   sync.Pool               // of *parquet.Dictionary that nobody reads any more
 	shapes  []atomic.Pointer[Shape] // of row groups, as far as they were read
 }
 

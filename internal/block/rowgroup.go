@@ -104,7 +104,13 @@ func (g *RowGroup) dictionary(ctx context.Context, r Role) (*parquet.Dictionary,
 	if d, ok := g.dicts[r]; ok {
 		return d, nil
 	}
-	d, err := c.Dictionary(ctx)
+	var spare *parquet.Dictionary
+	if large(c) {
+		if spare, _ = g.b.dicts.Get().(*parquet.Dictionary); spare == nil {
+			spare = &parquet.Dictionary{}
+		}
+	}
+	d, err := c.Dictionary(ctx, spare)
 	if err != nil {
 		return nil, damaged(err)
 	}
@@ -113,4 +119,21 @@ func (g *RowGroup) dictionary(ctx context.Context, r Role) (*parquet.Dictionary,
 	}
 	g.dicts[r] = d
 	return d, nil
+}
+
+// large says whether the memory of a dictionary is worth to be used again: it is cleared
+// before, and touched, which takes as long as reading it.
+func large(c *parquet.Chunk) bool { return c.DictionaryRange().Length >= 128<<10 }
+
+// DropDictionaries forgets the large dictionaries but for those that keep is true of.
+// Their memory is used for others: nobody may read them any more.
+func (g *RowGroup) DropDictionaries(keep func(*parquet.Dictionary) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for r, d := range g.dicts {
+		if large(g.b.chunk(g.index, r)) && !keep(d) {
+			delete(g.dicts, r)
+			g.b.dicts.Put(d)
+		}
+	}
 }

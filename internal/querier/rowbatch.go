@@ -45,10 +45,12 @@ func newRowBatch(ctx context.Context, g *block.RowGroup, b *budget) (*rowBatch, 
 // close gives the memory back.
 func (b *rowBatch) close() { b.Forget() }
 
-// Forget implements traceql.Forgetter.
+// Forget implements traceql.Forgetter. Dictionaries whose texts were given to somebody
+// are kept.
 func (b *rowBatch) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.g.DropDictionaries(func(d *parquet.Dictionary) bool { return b.dicts[d] != nil })
 	b.budget.release(b.held)
 	b.held = 0
 	b.columns, b.narrow, b.narrowed = map[traceql.Field]*traceql.Vector{}, nil, nil

@@ -8,8 +8,11 @@ import (
 
 // Dictionary reads the chunk's dictionary, and nothing else. It is nil if there
 // is none.
-func (c *Chunk) Dictionary(ctx context.Context) (*Dictionary, error) {
+//
+// spare is nil, or a dictionary that nobody reads any more, whose memory is used.
+func (c *Chunk) Dictionary(ctx context.Context, spare *Dictionary) (*Dictionary, error) {
 	p := c.Pages(ctx)
+	p.spare = spare
 	memory, ok := c.file.memory.Get().(*[]byte)
 	if !ok {
 		memory = new([]byte)

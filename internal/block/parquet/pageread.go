@@ -62,11 +62,14 @@ func (d *decoder) dictionary(h *PageHeader, body []byte) error {
 	if err := checksum(h, body); err != nil {
 		return err
 	}
-	dict := d.spare
-	if dict == nil {
+	dict, size := d.spare, int(h.UncompressedSize)
+	switch {
+	case dict == nil:
 		dict = &Dictionary{}
+	case cap(dict.data) < size && size/64 <= len(body): // as decompressing may make of it
+		dict.data = slices.Grow(dict.data[:0], size+size/16) // for the next one
 	}
-	full, err := d.expand(dict.data, body, int(h.UncompressedSize))
+	full, err := d.expand(dict.data, body, size)
 	if err != nil {
 		return err
 	}
