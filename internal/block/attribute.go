@@ -77,9 +77,20 @@ func (g *RowGroup) Attribute(ctx context.Context, o Owner, key string, want Want
 			}
 		}
 	}
+	return a, g.listed(ctx, a, o, key, want)
+}
+
+// ListedAttribute is Attribute without the key's own column, if it has one.
+func (g *RowGroup) ListedAttribute(ctx context.Context, o Owner, key string, want Wanted) (*Attribute, error) {
+	a := &Attribute{}
+	return a, g.listed(ctx, a, o, key, want)
+}
+
+// listed adds the values of a key in the list of attributes.
+func (g *RowGroup) listed(ctx context.Context, a *Attribute, o Owner, key string, want Wanted) error {
 	found, err := g.findKey(ctx, o, key, want)
 	if err != nil || len(found) == 0 {
-		return a, err
+		return err
 	}
 	parts := [...]Part{AttrText, AttrInt, AttrDouble, AttrBool}
 	if want != nil { // a few pages cost less than the dictionary of texts
@@ -87,13 +98,13 @@ func (g *RowGroup) Attribute(ctx context.Context, o Owner, key string, want Want
 	}
 	for _, p := range parts {
 		if found, err = g.values(ctx, a, o.Attr(p), found); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, f := range found {
 		a.Hidden = append(a.Hidden, f.element)
 	}
-	return a, nil
+	return nil
 }
 
 // attrPlace is where an attribute is: the n-th of a trace's attributes of its owner,

@@ -41,7 +41,12 @@ func (b *rowBatch) attribute(ctx context.Context, f traceql.Field, want block.Wa
 	if err := b.budget.Read(b.attributeBytes(o, f.Name)); err != nil {
 		return nil, err
 	}
-	a, err := b.g.Attribute(ctx, o, f.Name, want)
+	service := o == block.OfResource && f.Name == serviceName
+	read := b.g.Attribute
+	if service {
+		read = b.g.ListedAttribute // its own column has a value for each resource, and is scanned
+	}
+	a, err := read(ctx, o, f.Name, want)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +55,13 @@ func (b *rowBatch) attribute(ctx context.Context, f traceql.Field, want block.Wa
 	for i := range a.Parts {
 		p := &a.Parts[i]
 		switch {
-		case p.Own && o == block.OfResource && f.Name == serviceName: // below
 		case known && !p.Own:
 			v.Odd = append(v.Odd, b.part(p))
 		default:
 			v.Parts = append(v.Parts, b.part(p))
 		}
 	}
-	if o == block.OfResource && f.Name == serviceName {
+	if service {
 		// Every resource has a service, if need be without a name.
 		own, err := b.scan(ctx, intrinsicColumn{role: block.ResourceService, kind: traceql.TypeString}, b.Rows(f.Level()), want)
 		if err != nil {

@@ -136,10 +136,7 @@ func wanted(want *traceql.Bitmap) block.Wanted {
 	if want == nil {
 		return nil
 	}
-	return func(from, to uint32) bool {
-		n := want.Next(int(from))
-		return n >= 0 && n < int(to)
-	}
+	return func(from, to uint32) bool { return want.Any(int(from), int(to)) }
 }
 
 // weight is how much memory a column takes, without its dictionary.

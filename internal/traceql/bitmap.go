@@ -119,8 +119,23 @@ func (b *Bitmap) Next(i int) int {
 	return w<<6 + bits.TrailingZeros64(word)
 }
 
-// any says whether a member is at least from and below to.
-func (b *Bitmap) any(from, to int) bool {
-	i := b.Next(from)
-	return i >= 0 && i < to
+// Any says whether a member is at least from and below to.
+func (b *Bitmap) Any(from, to int) bool {
+	if to = min(to, b.n); from >= to {
+		return false
+	}
+	first, last := from>>6, (to-1)>>6
+	low, high := ^uint64(0)<<(from&63), ^uint64(0)>>(63-(to-1)&63)
+	if first == last {
+		return b.words[first]&low&high != 0
+	}
+	if b.words[first]&low != 0 || b.words[last]&high != 0 {
+		return true
+	}
+	for _, word := range b.words[first+1 : last] {
+		if word != 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -12,6 +12,9 @@ type Finding struct {
 	e    *evaluation
 	info *traceInfo
 	hits hits // that were not looked at
+	// spans are, of a query that is one filter, those that it is true for: the hits
+	// have no sets then.
+	spans *Bitmap
 }
 
 // Find evaluates the query for a batch, which must not be closed before the
@@ -25,7 +28,7 @@ func (s *Search) Find(ctx context.Context, b Batch, whole bool) (*Finding, error
 		return &Finding{}, s.settle(err)
 	}
 	f := &Finding{e: e, info: info, hits: hits{budget: s.opts.Budget}}
-	err = s.plan.run(e, func(trace int, sets []spanset) error {
+	f.spans, err = s.plan.hits(e, func(trace int, sets []spanset) error {
 		if !whole || s.within(info, trace) {
 			f.hits.add(hit{trace, uint64(info.start[trace]), sets}, s.opts.Limit, whole)
 		}
@@ -107,6 +110,9 @@ func (s *Search) addFrom(f *Finding, from uint64, complete Complete) error {
 		if !whole || !s.within(f.info, h.trace) {
 			continue
 		}
+		if f.spans != nil {
+			h.sets = []spanset{{spans: f.spansOf(h.trace)}}
+		}
 		t, err := s.build(f.e, f.info, h)
 		if err != nil {
 			return err
@@ -114,6 +120,12 @@ func (s *Search) addFrom(f *Finding, from uint64, complete Complete) error {
 		s.keep(t)
 	}
 	return nil
+}
+
+// spansOf are the spans of a trace that the query is true for.
+func (f *Finding) spansOf(trace int) []uint32 {
+	o := f.e.ranges[LevelTrace] // were read to find it
+	return members(f.spans, o[trace], o[trace+1])
 }
 
 func (f *Finding) complete(h hit, complete Complete) (bool, error) {

@@ -226,6 +226,42 @@ func (p *plan) run(e *evaluation, yield func(trace int, sets []spanset) error) e
 	return e.reader.err
 }
 
+// hits is run without the span sets for a query that is one filter, of which it returns
+// for which spans it is true. Most traces that are found are not looked at.
+func (p *plan) hits(e *evaluation, yield func(trace int, sets []spanset) error) (*Bitmap, error) {
+	if len(p.stages) != 1 {
+		return nil, p.run(e, yield)
+	}
+	only, ok := p.stages[0].(filterStage)
+	if !ok {
+		return nil, p.run(e, yield)
+	}
+	offsets, err := e.offsets(LevelTrace)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := only.f.spans(p, e)
+	if err != nil {
+		return nil, err
+	}
+	trace := 0
+	for span := spans.Next(0); span >= 0; span = spans.Next(int(offsets[trace+1])) {
+		for int(offsets[trace+1]) <= span {
+			trace++
+		}
+		if trace%checkEvery == 0 && e.ctx.Err() != nil {
+			return nil, e.ctx.Err()
+		}
+		if e.hides(trace) {
+			continue
+		}
+		if err := yield(trace, nil); err != nil {
+			return nil, err
+		}
+	}
+	return spans, e.reader.err
+}
+
 func (p *plan) lead(e *evaluation) (*Bitmap, error) {
 	if len(p.stages) > 0 {
 		if l, ok := p.stages[0].(leader); ok {

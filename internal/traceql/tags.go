@@ -66,7 +66,7 @@ func (e *evaluation) rowsOf(l Level, spans *Bitmap) (*Bitmap, error) {
 		return rows, nil
 	}
 	for r := range rows.Len() {
-		if spans.any(int(o[r]), int(o[r+1])) {
+		if spans.Any(int(o[r]), int(o[r+1])) {
 			rows.Set(r)
 		}
 	}
