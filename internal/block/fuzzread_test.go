@@ -186,6 +186,11 @@ func readEverything(t *testing.T, b *Block, whole bool) {
 			_, _, err := g.Scan(t.Context(), r, third, &v)
 			check("a column", err)
 		}
+		for _, r := range []Role{SpanStatusCode, SpanDuration} {
+			err := g.ScanInts(t.Context(), r, func([]int64) error { return nil })
+			check("numbers", err)
+		}
+		g.DropDictionaries(func(*parquet.Dictionary) bool { return false })
 	}
 }
 
