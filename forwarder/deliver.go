@@ -26,9 +26,7 @@ func (f *Forwarder) deliver(ctx context.Context, b *batch) {
 	if b.sent.IsZero() {
 		b.sent = time.Now()
 	}
-	if err := f.said.begin(ctx, b.tenant); err != nil {
-		f.stats.trouble(err) // what it discards is not known then
-	}
+	f.said.begin(b.tenant)
 	err := d.send(ctx, b)
 	if ctx.Err() != nil {
 		return

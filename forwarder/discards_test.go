@@ -1,7 +1,6 @@
 package forwarder
 
 import (
-	"context"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,7 @@ func TestDiscards(t *testing.T) {
 			k, s := newTempo(t), openSpool(t, t.TempDir())
 			k.discard("a", "live_traces_exceeded", 1000) // of earlier times, or of others
 			o := k.settling(s)
-			o.Discards = k.askDiscards
+			o.Ask = k.ask
 			k.answering(func(_ http.ResponseWriter, _ *http.Request, got request) bool {
 				for _, span := range got.spans {
 					k.discard("a", "trace_too_large", count(bad, span))
@@ -57,7 +56,7 @@ func TestDiscardsOfARequestThatWasNotTaken(t *testing.T) {
 	})
 	keep(t, s, "a", upTo(0, 10)...)
 	o := k.options(s)
-	o.Discards = k.askDiscards
+	o.Ask = k.ask
 	f, _ := k.start(o)
 	empty(t, s)
 	eventually(t, "all is counted", func() bool { st := f.Stats(); return st.ProvenSpans+st.Discarded["rate_limited"] == 10 })
@@ -134,26 +133,30 @@ func TestRetryAfterAsDate(t *testing.T) {
 	}
 }
 
-// A Tempo that does not say for a moment which run it is has discarded nothing
-// more; a new run counts from 0.
-func TestDiscardsOfAnUnknownProcess(t *testing.T) {
+// What a process had discarded when it is first heard of is not ours, unless it
+// is a new run: that counts from 0. Of several each has counts of its own.
+func TestDiscardsOfProcesses(t *testing.T) {
+	type counts = map[string]map[string]int64
 	for name, c := range map[string]struct {
-		processes []string
-		want      int
+		said []Said
+		want int
 	}{
-		"unknown once":   {[]string{"1", "", "1"}, 0},
-		"unknown first":  {[]string{"", "1", "1"}, 0},
-		"another run":    {[]string{"1", "2"}, 100},
-		"and then known": {[]string{"1", "", "2"}, 100},
+		"the same":          {[]Said{{1, counts{"a": {"too_large": 100}}}, {1, counts{"a": {"too_large": 100}}}}, 0},
+		"more":              {[]Said{{1, counts{"a": {"too_large": 100}}}, {1, counts{"a": {"too_large": 107}}}}, 7},
+		"the first":         {[]Said{{1, nil}, {1, counts{"a": {"too_large": 3}}}}, 3},
+		"of another tenant": {[]Said{{1, nil}, {1, counts{"b": {"too_large": 3}}}}, 0},
+		"a new run":         {[]Said{{1, counts{"a": {"too_large": 100}}}, {2, counts{"a": {"too_large": 5}}}}, 5},
+		"two by turns": {[]Said{
+			{2, counts{"a": {"too_large": 100}}}, {1, counts{"a": {"too_large": 30}}},
+			{2, counts{"a": {"too_large": 100}}}, {1, counts{"a": {"too_large": 32}}},
+		}, 2},
 	} {
-		d := discards{ask: func(context.Context, string) (map[string]int64, error) {
-			return map[string]int64{"too_large": 100}, nil
-		}}
-		must(t, d.begin(t.Context(), "a")) // 100 are of before
-		for _, process := range c.processes {
-			must(t, d.update(t.Context(), []*shipment{{tenant: "a"}}, process, 0))
+		f := New(Options{})
+		f.said.begin("a")
+		for _, said := range c.said {
+			f.heard(said, time.Now())
 		}
-		if got, _ := d.charges("a", 1000, time.Time{}); got["too_large"] != c.want {
+		if got, _ := f.said.charges("a", 1000, time.Time{}); got["too_large"] != c.want {
 			t.Errorf("%s: charged %v, want %d", name, got, c.want)
 		}
 	}

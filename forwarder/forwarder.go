@@ -11,14 +11,15 @@ import (
 
 // Forwarder moves what is in a spool to Tempo.
 type Forwarder struct {
-	o      Options
-	client *client
-	lanes  *lanes
-	apart  *apart
-	large  large
-	stats  counters
-	said   discards
-	log    rarely
+	o         Options
+	client    *client
+	lanes     *lanes
+	apart     *apart
+	large     large
+	stats     counters
+	processes processes
+	said      discards
+	log       rarely
 
 	retries    *retries
 	pause      time.Duration // before what Tempo refused as a whole is sent again
@@ -26,6 +27,8 @@ type Forwarder struct {
 	stuckEvery time.Duration
 	roomAfter  time.Duration
 	roomEvery  time.Duration
+	// the most that the first spans wait for the first answer to Options.Ask
+	firstAnswer time.Duration
 
 	mu      sync.Mutex
 	acked   []*shipment // that prove has not taken over yet
@@ -37,19 +40,19 @@ type Forwarder struct {
 func New(o Options) *Forwarder {
 	o = o.withDefaults()
 	return &Forwarder{
-		o:          o,
-		client:     newClient(o.timeout, allTimes*o.inFlight),
-		lanes:      newLanes(o.inFlight, o.batch),
-		apart:      newApart(o.TraceIdle),
-		large:      newLarge(),
-		said:       discards{ask: o.Discards},
-		retries:    newRetries(),
-		pause:      refusedPause,
-		reread:     readPause,
-		stuckEvery: stuckEvery,
-		roomAfter:  roomAfter,
-		roomEvery:  roomEvery,
-		log:        rarely{logger: o.Logger},
+		o:           o,
+		client:      newClient(o.timeout, allTimes*o.inFlight),
+		lanes:       newLanes(o.inFlight, o.batch),
+		apart:       newApart(o.TraceIdle),
+		large:       newLarge(),
+		retries:     newRetries(),
+		pause:       refusedPause,
+		reread:      readPause,
+		stuckEvery:  stuckEvery,
+		roomAfter:   roomAfter,
+		roomEvery:   roomEvery,
+		firstAnswer: firstAnswer,
+		log:         rarely{logger: o.Logger},
 	}
 }
 
@@ -58,6 +61,14 @@ func New(o Options) *Forwarder {
 func (f *Forwarder) Run(ctx context.Context) error {
 	defer f.client.transport.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
+	first := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(first) })
+	g.Go(func() error { f.watch(ctx, begun); return nil })
+	select {
+	case <-first:
+	case <-time.After(f.firstAnswer): // it may hang
+	case <-ctx.Done():
+	}
 	g.Go(func() error { f.sendNew(ctx, g); return nil })
 	g.Go(func() error { f.sendAgain(ctx, g); return nil })
 	g.Go(func() error { f.proveAll(ctx); return nil })

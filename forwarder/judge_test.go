@@ -31,7 +31,7 @@ func TestJudgeUnknownProcess(t *testing.T) {
 	} {
 		p := &proof{f: New(Options{Settle: time.Hour})}
 		s := &shipment{spans: 10, began: acked, acked: acked, process: c.then}
-		if got := p.judge(s, c.known, c.now, time.Time{}, acked.Add(time.Minute)); got != c.want {
+		if got := p.judge(s, sight{known: c.known, process: c.now, since: acked.Add(time.Minute), now: acked.Add(time.Minute)}); got != c.want {
 			t.Errorf("%s: verdict %d, want %d", name, got, c.want)
 		}
 	}
@@ -65,8 +65,21 @@ func TestJudgeSettled(t *testing.T) {
 		if c.broke > 0 {
 			broke = acked.Add(c.broke)
 		}
-		if got := p.judge(s, c.known, c.now, broke, acked.Add(2*time.Hour)); got != c.want {
+		if got := p.judge(s, sight{known: c.known, process: c.now, since: acked.Add(time.Hour), broke: broke, now: acked.Add(2 * time.Hour)}); got != c.want {
 			t.Errorf("%s: verdict %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// What is known to have lived only before the settle time was over may have
+// ended within it.
+func TestJudgeUnseen(t *testing.T) {
+	acked := time.Now()
+	p := &proof{f: New(Options{Settle: time.Minute})}
+	for since, want := range map[time.Duration]verdict{59 * time.Second: wait, time.Minute: done} {
+		s := &shipment{spans: 10, began: acked, acked: acked, process: "1"}
+		if got := p.judge(s, sight{known: true, process: "1", since: acked.Add(since), now: acked.Add(time.Hour)}); got != want {
+			t.Errorf("seen for %s: verdict %d, want %d", since, got, want)
 		}
 	}
 }

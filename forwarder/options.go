@@ -12,8 +12,8 @@ import (
 type Target struct {
 	URL string
 	// Process tells one run of Tempo from the next: what an earlier one held in
-	// memory only is gone. Empty where that cannot be known; then a connection
-	// that breaks counts as an end.
+	// memory only is gone. Options.Ask tells more of that. Where neither knows, a
+	// connection that breaks counts as an end.
 	Process string
 }
 
@@ -22,9 +22,9 @@ type Options struct {
 	Spool *spool.Spool
 	// Target returns an error while there is no Tempo.
 	Target func() (Target, error)
-	// Discards returns how many spans of a tenant Tempo says it has discarded
-	// since it started, by reason. nil where it cannot be asked.
-	Discards func(ctx context.Context, tenant string) (map[string]int64, error)
+	// Ask asks a process of Tempo. Nothing that is sent waits for it. nil where
+	// it cannot be asked: then Process tells runs apart, if anything does.
+	Ask func(context.Context) (Said, error)
 	// Discarded is told of spans that have just left the spool since Tempo
 	// discarded them. A crash before it has recorded that makes them count as
 	// proven.

@@ -17,39 +17,35 @@ type proof struct {
 func (f *Forwarder) proveAll(ctx context.Context) {
 	p := &proof{f: f}
 	for {
-		p.round(ctx)
+		p.round()
 		select {
 		case <-time.After(f.o.every):
 		case <-ctx.Done():
-			p.round(context.WithoutCancel(ctx)) // what came last, so that less is sent twice
+			p.round() // what came last, so that less is sent twice
 			return
 		}
 	}
 }
 
 // round is one look at everything.
-func (p *proof) round(ctx context.Context) {
+func (p *proof) round() {
 	f := p.f
 	// before it is asked which run of Tempo this is: an end that comes later is
 	// none of this round's
 	now := time.Now()
-	target, err := f.o.Target()
-	known := err == nil
+	target, since, err := f.target()
 	before := len(p.unproven)
 	f.mu.Lock()
 	p.unproven = append(p.unproven, f.acked...)
 	f.acked = nil
 	broke := f.broke
 	f.mu.Unlock()
-	if known {
-		if err := f.said.update(ctx, p.unproven, target.Process, f.o.Settle/4); err != nil && ctx.Err() == nil {
-			f.stats.trouble(err)
-		}
-	}
+	at := sight{process: target.Process, since: since, broke: broke, now: now}
 	keep := p.unproven[:0]
 	for i, s := range p.unproven {
 		// A newer process than target may have taken those that have just come.
-		switch p.judge(s, known && i < before, target.Process, broke, now) {
+		at.known = err == nil && i < before
+		switch p.judge(s, at) {
 		case wait:
 			keep = append(keep, s)
 		case done:
@@ -79,8 +75,17 @@ const (
 	ended         // Tempo has, and may have had it in memory only
 )
 
-// judge says what is to become of a shipment, by what was known at a time.
-func (p *proof) judge(s *shipment, known bool, process string, broke, now time.Time) verdict {
+// sight is what was known at a time.
+type sight struct {
+	now     time.Time
+	known   bool      // there is a Tempo
+	process string    // Target.Process
+	since   time.Time // when it was last seen that this run of Tempo has not ended
+	broke   time.Time // when a connection was last lost
+}
+
+// judge says what is to become of a shipment.
+func (p *proof) judge(s *shipment, at sight) verdict {
 	settle := p.f.o.Settle
 	missing := s.missing()
 	if missing <= s.refused+s.partial { // Tempo has named these: nothing that it took is missing
@@ -88,17 +93,18 @@ func (p *proof) judge(s *shipment, known bool, process string, broke, now time.T
 		p.charge(s, "partial_success", s.missing())
 		return done
 	}
-	ran := process != "" && s.process != "" // else it is not known which runs of Tempo these are
-	over := known && ran && s.process != process
+	ran := at.process != "" && s.process != "" // else it is not known which runs of Tempo these are
+	over := at.known && ran && s.process != at.process
 	if !ran {
-		over = broke.After(s.began) && broke.Before(s.acked.Add(settle))
+		over = at.broke.After(s.began) && at.broke.Before(s.acked.Add(settle))
 	}
-	age := now.Sub(s.acked)
-	silent := s.process != "" && process == "" // it will say, or another run of it
+	age := at.now.Sub(s.acked)
+	silent := s.process != "" && at.process == "" // it will say, or another run of it
+	unseen := ran && at.since.Sub(s.acked) < settle
 	switch {
 	case over:
 		return ended
-	case age < settle || !known || silent: // has it ended?
+	case age < settle || !at.known || silent || unseen: // has it ended?
 		return wait
 	}
 	charged, ok := p.f.said.charges(s.tenant, missing-s.refused-s.partial, s.acked)

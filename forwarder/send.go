@@ -123,7 +123,7 @@ func (d *delivery) target(ctx context.Context, b *batch) (Target, error) {
 		}
 	}
 	for {
-		target, err := f.o.Target()
+		target, _, err := f.target()
 		if err == nil {
 			return target, nil
 		}

@@ -1,7 +1,6 @@
 package forwarder
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -177,14 +176,15 @@ func TestEndBehindTheQuestion(t *testing.T) {
 	o := k.settling(s)
 	var f *Forwarder
 	var slow atomic.Bool
-	o.Discards = func(context.Context, string) (map[string]int64, error) {
+	o.Target = func() (Target, error) {
+		target, err := k.target()
 		if f.Stats().AckedSpans == 10 && slow.CompareAndSwap(false, true) {
 			k.mu.Lock()
 			k.process += "'"
 			k.mu.Unlock()
-			<-time.After(2 * settle) // until it answers
+			<-time.After(2 * settle) // until it is known
 		}
-		return nil, nil
+		return target, err
 	}
 	keep(t, s, "a", upTo(0, 10)...)
 	f = New(o)

@@ -191,10 +191,14 @@ func (k *tempo) discard(tenant, reason string, n int) {
 	k.discards[tenant][reason] += int64(n)
 }
 
-func (k *tempo) askDiscards(_ context.Context, tenant string) (map[string]int64, error) {
+func (k *tempo) ask(context.Context) (Said, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return maps.Clone(k.discards[tenant]), nil
+	said := Said{Started: 1, Discarded: map[string]map[string]int64{}}
+	for tenant, counts := range k.discards {
+		said.Discarded[tenant] = maps.Clone(counts)
+	}
+	return said, nil
 }
 
 func (k *tempo) discarded(tenant, reason string, n int) {
@@ -282,6 +286,7 @@ func (k *tempo) holding(s *spool.Spool) Options {
 func (k *tempo) start(o Options) (f *Forwarder, stop func()) {
 	f = New(o)
 	f.pause = 20 * time.Millisecond
+	f.firstAnswer = time.Minute
 	return f, k.run(f)
 }
 

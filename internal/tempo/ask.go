@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
@@ -18,36 +19,42 @@ const (
 	maxMetrics = 16 << 20 // bytes of a Tempo's /metrics
 )
 
-// Discards returns how many spans of a tenant the Tempo at base has discarded
-// since its start, by reason.
-func Discards(ctx context.Context, base, tenant string) (map[string]int64, error) {
+// Process is what a process of Tempo says of itself.
+type Process struct {
+	Started float64 // in seconds since 1970, above 0
+	// spans that it has discarded since then, by tenant and reason
+	Discarded map[string]map[string]int64
+}
+
+// Ask asks the Tempo at base for its metrics.
+func Ask(ctx context.Context, base string) (Process, error) {
 	families, err := scrape(ctx, base)
 	if err != nil {
-		return nil, err
+		return Process{}, err
 	}
-	discards := map[string]int64{}
+	p := Process{Discarded: map[string]map[string]int64{}}
+	for _, m := range families["process_start_time_seconds"].GetMetric() {
+		p.Started = m.GetGauge().GetValue()
+	}
+	if !(p.Started > 0 && p.Started <= math.MaxFloat64) { // NaN neither
+		return Process{}, errors.New("what answers /metrics does not say when its process started")
+	}
 	for _, m := range families["tempo_discarded_spans_total"].GetMetric() {
+		n := m.GetCounter().GetValue()
+		if !(n >= 0 && n <= 1<<53) { // it is not a count
+			continue
+		}
 		labels := map[string]string{}
 		for _, l := range m.GetLabel() {
 			labels[l.GetName()] = l.GetValue()
 		}
-		if labels["tenant"] == tenant {
-			discards[labels["reason"]] += int64(m.GetCounter().GetValue())
+		tenant, reason := labels["tenant"], labels["reason"]
+		if p.Discarded[tenant] == nil {
+			p.Discarded[tenant] = map[string]int64{}
 		}
+		p.Discarded[tenant][reason] += int64(n)
 	}
-	return discards, nil
-}
-
-// Process tells one run of the Tempo at base from the next.
-func Process(ctx context.Context, base string) (string, error) {
-	families, err := scrape(ctx, base)
-	if err != nil {
-		return "", err
-	}
-	for _, m := range families["process_start_time_seconds"].GetMetric() {
-		return fmt.Sprint(m.GetGauge().GetValue()), nil
-	}
-	return "", errors.New("what answers /metrics does not say when its process started")
+	return p, nil
 }
 
 func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, error) {
@@ -71,6 +78,7 @@ func ask(ctx context.Context, method, url string) (io.ReadCloser, error) {
 		cancel()
 		return nil, err
 	}
+	req.Close = true // so that a balancer before several of Tempo chooses again
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		cancel()

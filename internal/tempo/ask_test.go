@@ -2,9 +2,9 @@ package tempo
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -28,12 +28,33 @@ tempo_discarded_spans_total{reason="trace_too_large",tenant="other"} 7
 # TYPE process_start_time_seconds gauge
 process_start_time_seconds 1.79591040212e+09
 `)
-	got, err := Discards(t.Context(), base, "shop")
-	if want := map[string]int64{"trace_too_large": 3, "live_traces_exceeded": 1e6}; err != nil || !maps.Equal(got, want) {
-		t.Errorf("discarded are %v, %v, want %v", got, err, want)
+	got, err := Ask(t.Context(), base)
+	want := Process{Started: 1.79591040212e+09, Discarded: map[string]map[string]int64{
+		"shop": {"trace_too_large": 3, "live_traces_exceeded": 1e6}, "other": {"trace_too_large": 7},
+	}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("it says %v, %v, want %v", got, err, want)
 	}
-	if run, err := Process(t.Context(), base); err != nil || run != "1.79591040212e+09" {
-		t.Errorf("its run is %q, %v", run, err)
+}
+
+// Numbers that no Tempo has are left out.
+func TestMetricsThatAreNotCounts(t *testing.T) {
+	for _, n := range []string{"NaN", "+Inf", "-Inf", "-1", "1e300"} {
+		got, err := Ask(t.Context(), metricsOf(t, `# TYPE tempo_discarded_spans_total counter
+tempo_discarded_spans_total{reason="a",tenant="shop"} `+n+`
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 7
+`))
+		if err != nil || len(got.Discarded) != 0 {
+			t.Errorf("%s: %v, %v", n, got, err)
+		}
+		if n == "1e300" {
+			continue // a number that tells two processes apart
+		}
+		got, err = Ask(t.Context(), metricsOf(t, "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds "+n+"\n"))
+		if err == nil {
+			t.Errorf("%s is when it started: %v", n, got)
+		}
 	}
 }
 
@@ -44,8 +65,8 @@ func TestMetricsOfSomethingElse(t *testing.T) {
 		"up 1\nup{ 1\n":          "read Tempo's metrics",
 		"# TYPE process gauge\n": "does not say when its process started",
 	} {
-		if run, err := Process(t.Context(), metricsOf(t, text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %q, %v, want: %s", text, run, err, want)
+		if run, err := Ask(t.Context(), metricsOf(t, text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, %v, want: %s", text, run, err, want)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 // Package tempo is about a Tempo elsewhere, in a process that is not ours.
 //
 // An Engine asks it what the read API is asked, and Both puts its answers and
-// those of the archive together, each span once. Process, Discards and Flush are
-// what the forwarder wants to know of it and to do with it. Translate tells what
+// those of the archive together, each span once. Ask is what the forwarder wants
+// to know of it. Translate tells what
 // of its configuration means something to the appliance.
 package tempo

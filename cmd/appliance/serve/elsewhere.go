@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"appliance/archive"
@@ -26,7 +25,6 @@ const sourceRetry = 30 * time.Second
 type elsewhere struct {
 	a         *appliance
 	forwarder *forwarder.Forwarder
-	process   atomic.Pointer[string] // which run of it that is, empty where that is not known
 	away      tempoAway
 	engine    *tempo.Engine    // nil without tempo.query_url
 	querier   *querier.Querier // of the archive; nil where there is none
@@ -41,15 +39,19 @@ func (a *appliance) openElsewhere() (storage, error) {
 	o := forwarder.Options{
 		Spool: a.spool, Discarded: a.ledger.Discard, Logger: a.logger,
 		Settle: a.conf.Forwarder.Settle, TraceIdle: a.conf.Forwarder.TraceIdle,
-		Target: func() (forwarder.Target, error) { return e.target(to) },
+		Target: func() (forwarder.Target, error) {
+			at, run, err := a.nomad.locate(to)
+			return forwarder.Target{URL: at, Process: run}, err
+		},
 	}
 	if base := a.conf.Tempo.QueryURL; base != "" {
-		o.Discards = func(ctx context.Context, tenant string) (map[string]int64, error) {
+		o.Ask = func(ctx context.Context) (forwarder.Said, error) {
 			at, _, err := a.nomad.locate(base)
 			if err != nil {
-				return nil, err
+				return forwarder.Said{}, err
 			}
-			return tempo.Discards(ctx, at, tenant)
+			process, err := tempo.Ask(ctx, at)
+			return forwarder.Said(process), err
 		}
 		e.engine = tempo.NewEngine(func() (*url.URL, error) {
 			at, _, err := a.nomad.locate(base)
@@ -72,55 +74,9 @@ func (a *appliance) openElsewhere() (storage, error) {
 	return e, nil
 }
 
-// target says where spans go now.
-func (e *elsewhere) target(to string) (forwarder.Target, error) {
-	at, run, err := e.a.nomad.locate(to)
-	if process := e.process.Load(); process != nil && *process != "" {
-		run += *process
-	} else if e.a.conf.Tempo.QueryURL != "" {
-		run = "" // it has not said, or not now: that is not another run
-	}
-	return forwarder.Target{URL: at, Process: run}, err
-}
-
 func (e *elsewhere) title() string { return "elsewhere" }
 
-func (e *elsewhere) run(ctx context.Context) error {
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		e.watch(ctx)
-	}()
-	err := e.forwarder.Run(ctx)
-	<-watched
-	return err
-}
-
-// watch asks Tempo when it started, often enough that none of its ends goes
-// unnoticed while spans wait for it to write them to its disk.
-func (e *elsewhere) watch(ctx context.Context) {
-	if e.a.conf.Tempo.QueryURL == "" {
-		return
-	}
-	tick := time.NewTicker(e.a.conf.Forwarder.Settle / 4)
-	defer tick.Stop()
-	for {
-		base, _, err := e.a.nomad.locate(e.a.conf.Tempo.QueryURL)
-		process := ""
-		if err == nil {
-			process, err = tempo.Process(ctx, base)
-		}
-		if err != nil {
-			e.a.logger.Debug("tempo does not say when it started", "err", err)
-		}
-		e.process.Store(&process)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
+func (e *elsewhere) run(ctx context.Context) error { return e.forwarder.Run(ctx) }
 
 func (e *elsewhere) drain(ctx context.Context) error { return e.forwarder.Drain(ctx) }
 
