@@ -27,19 +27,12 @@ const (
 // services are those of the appliance's task. They belong to the task, not to
 // the group: a group's services stay registered while the task is dead.
 func (s Spec) services() []*api.Service {
-	alive := httpCheck("alive", "/healthz")
+	alive := s.webCheck("alive", "/healthz")
 	alive.CheckRestart = &api.CheckRestart{Limit: 3, Grace: new(60 * time.Second)}
-	read := service(serviceRead, portHTTP, s.route("read", s.ReadHost, "", true), httpCheck("ready", "/ready"))
+	read := service(serviceRead, portHTTP, s.route("read", s.ReadHost, "", schemeOf(s.httpTLS(), "http"), true), s.webCheck("ready", "/ready"))
 	checked := s.Count == 1 || s.ReadPort != PortDynamic
-	write := service(serviceWrite, portOTLP, untraced(s.router("write"), s.route("write", s.WriteHost, "", checked)), tcpCheck())
-	grpc := s.route("write-grpc", s.WriteHost, " && PathPrefix(`/opentelemetry.proto.collector.`)", checked)
-	if s.WriteHost != "" {
-		balancer := "traefik.http.services." + s.router("write-grpc") + ".loadbalancer"
-		grpc = append(grpc, balancer+".server.scheme=h2c")
-		if checked {
-			grpc = append(grpc, balancer+".healthcheck.scheme=http")
-		}
-	}
+	write := service(serviceWrite, portOTLP, untraced(s.router("write"), s.route("write", s.WriteHost, "", schemeOf(s.receiverTLS(), "http"), checked)), tcpCheck())
+	grpc := s.route("write-grpc", s.WriteHost, " && PathPrefix(`/opentelemetry.proto.collector.`)", schemeOf(s.receiverTLS(), "h2c"), checked)
 	writeGRPC := service(serviceWriteGRPC, portOTLPGRPC, untraced(s.router("write-grpc"), grpc), tcpCheck())
 	if s.Tempo != TempoEmbedded { // the service tempo is Tempo's own
 		read.Checks = append(read.Checks, alive)
@@ -52,8 +45,8 @@ func (s Spec) services() []*api.Service {
 // Neither Nomad's catalog nor Traefik's provider heeds Nomad's checks, so
 // Traefik asks by itself: always at the HTTP port, where /ready is. Several
 // instances must have equal tags, which they have not where that port differs
-// by instance. And narrows the rule.
-func (s Spec) route(kind, host, and string, healthCheck bool) []string {
+// by instance. And narrows the rule. Scheme is how the service is spoken to.
+func (s Spec) route(kind, host, and, scheme string, healthCheck bool) []string {
 	name := s.router(kind)
 	if host == "" {
 		return []string{"traefik.enable=false"}
@@ -65,6 +58,7 @@ func (s Spec) route(kind, host, and string, healthCheck bool) []string {
 		router + ".rule=" + fmt.Sprintf("Host(`%s`)", host) + and,
 		router + ".tls=" + strconv.FormatBool(s.TLS),
 	}
+	healthCheck = healthCheck && s.asks("/ready")
 	if healthCheck {
 		tags = append(tags,
 			balancer+".healthcheck.path=/ready",
@@ -72,7 +66,14 @@ func (s Spec) route(kind, host, and string, healthCheck bool) []string {
 			balancer+".healthcheck.interval="+checkInterval.String(),
 		)
 	}
-	return slices.Concat(tags, s.Tags)
+	tags = slices.Concat(tags, s.Tags)
+	if scheme != "http" {
+		tags = append(tags, balancer+".server.scheme="+scheme)
+	}
+	if web := schemeOf(s.httpTLS(), "http"); healthCheck && web != scheme { // else it would be the server's
+		tags = append(tags, balancer+".healthcheck.scheme="+web)
+	}
+	return tags
 }
 
 // router is the name of a router of Traefik's and of its balancer. Two jobs

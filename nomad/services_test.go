@@ -54,6 +54,91 @@ func TestBothDoorsAreRouted(t *testing.T) {
 	}
 }
 
+// Nomad asks a port with TLS over TLS: a check in plain text fails, and the task
+// would be restarted again and again.
+func TestChecksOfPortsWithTLS(t *testing.T) {
+	withTLS := func(s *Spec) {
+		s.Settings = map[string]string{"http.tls.cert_file": "/data/cert.pem", "http.tls.key_file": "/data/key.pem"}
+		s.Env = map[string]string{"APPLIANCE_RECEIVER_TLS_CERT_FILE": "/data/cert.pem", "APPLIANCE_RECEIVER_TLS_KEY_FILE": "/data/key.pem"}
+	}
+	services := servicesOf(t, withTLS)
+	for _, name := range []string{serviceRead, serviceTempo} {
+		c := services[name].Checks[0]
+		if c.Type != "http" || c.Protocol != "https" || !c.TLSSkipVerify {
+			t.Errorf("%s: %+v is not over TLS", name, c)
+		}
+	}
+	for _, name := range []string{serviceWrite, serviceWriteGRPC} {
+		if c := services[name].Checks[0]; c.Type != "tcp" {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*Spec)
+		tags   map[string][]string // that are there
+		not    string
+	}{
+		"both": {withTLS, map[string][]string{
+			serviceWrite:     {"tempo-write.loadbalancer.server.scheme=https"},
+			serviceWriteGRPC: {"tempo-write-grpc.loadbalancer.server.scheme=https"},
+			serviceRead:      {"tempo-read.loadbalancer.server.scheme=https"},
+		}, "healthcheck.scheme"},
+		"the receiver": {func(s *Spec) { s.Settings = map[string]string{"receiver.tls.cert_file": "/data/cert.pem"} }, map[string][]string{
+			serviceWrite:     {"tempo-write.loadbalancer.server.scheme=https", "tempo-write.loadbalancer.healthcheck.scheme=http"},
+			serviceWriteGRPC: {"tempo-write-grpc.loadbalancer.server.scheme=https", "tempo-write-grpc.loadbalancer.healthcheck.scheme=http"},
+		}, "tempo-read.loadbalancer.server.scheme"},
+		"reading": {func(s *Spec) { s.Settings = map[string]string{"http.tls.cert_file": "/data/cert.pem"} }, map[string][]string{
+			serviceWrite:     {"tempo-write.loadbalancer.healthcheck.scheme=https"},
+			serviceWriteGRPC: {"tempo-write-grpc.loadbalancer.server.scheme=h2c", "tempo-write-grpc.loadbalancer.healthcheck.scheme=https"},
+			serviceRead:      {"tempo-read.loadbalancer.server.scheme=https"},
+		}, "tempo-write.loadbalancer.server.scheme"},
+		"none": {func(*Spec) {}, nil, "=https"},
+	} {
+		for service, svc := range servicesOf(t, c.change) {
+			for _, tag := range c.tags[service] {
+				if !slices.Contains(svc.Tags, "traefik.http.services."+tag) {
+					t.Errorf("%s: %s has no tag %s: %q", name, service, tag, svc.Tags)
+				}
+			}
+			if strings.Contains(strings.Join(svc.Tags, "\n"), c.not) {
+				t.Errorf("%s: %s has %s: %q", name, service, c.not, svc.Tags)
+			}
+		}
+	}
+}
+
+// What Nomad cannot ask, since it shows neither certificate nor secret, is only
+// connected to; and a person is told.
+func TestChecksThatCannotAsk(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings map[string]string
+		alive    string
+		ready    string
+	}{
+		"client certificates": {map[string]string{"http.tls.cert_file": "/c", "http.tls.client_ca_file": "/ca"}, "tcp", "tcp"},
+		"secrets":             {map[string]string{"http.auth.bearer_token_file": "/t"}, "http", "http"},
+		"all is closed":       {map[string]string{"http.auth.basic_auth_file": "/t", "http.auth.open_paths": "[]"}, "tcp", "tcp"},
+		"one is open":         {map[string]string{"http.auth.bearer_token_file": "/t", "http.auth.open_paths": "/metrics,/ready"}, "tcp", "http"},
+		"one is open, YAML":   {map[string]string{"http.auth.bearer_token_file": "/t", "http.auth.open_paths": "[/healthz]"}, "http", "tcp"},
+		"closed, no secrets":  {map[string]string{"http.auth.open_paths": "[]"}, "http", "http"},
+	} {
+		services := servicesOf(t, func(s *Spec) { s.Settings = c.settings })
+		alive, ready := services[serviceTempo].Checks[0], services[serviceRead].Checks[0]
+		if alive.Type != c.alive || ready.Type != c.ready || alive.CheckRestart == nil {
+			t.Errorf("%s: checks %+v and %+v, want %s and %s", name, alive, ready, c.alive, c.ready)
+		}
+		if asks := strings.Contains(strings.Join(services[serviceRead].Tags, "\n"), "healthcheck"); asks != (c.ready == "http") {
+			t.Errorf("%s: Traefik asks: %t", name, asks)
+		}
+		s := DefaultSpec("appliance:1")
+		s.Settings = c.settings
+		told := strings.Contains(strings.Join(s.Notes(), "\n"), "open_paths")
+		if told != (c.alive == "tcp" || c.ready == "tcp") {
+			t.Errorf("%s: notes %q", name, s.Notes())
+		}
+	}
+}
+
 // Two routers of one name are none to Traefik.
 func TestJobsShareNoRouter(t *testing.T) {
 	routers := map[string]string{}

@@ -295,6 +295,7 @@ func (s Spec) Notes() []string {
 	if s.Driver == DriverDocker && filepath.IsAbs(s.data()) {
 		notes = append(notes, fmt.Sprintf("the nodes must allow docker volumes (plugin \"docker\" { config { volumes { enabled = true } } }), and user %d must be able to write %s", imageUID, s.data()))
 	}
+	notes = append(notes, s.tlsNotes()...)
 	if s.exceeds() {
 		notes = append(notes, fmt.Sprintf("memory_limit is more than the %d MiB of the task: it can be killed for want of memory", max(s.Memory, s.MemoryMax)))
 	}

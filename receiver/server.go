@@ -2,8 +2,10 @@ package receiver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -146,6 +148,9 @@ func (r *Receiver) Shutdown(ctx context.Context) error {
 }
 
 func (r *Receiver) handshakeFailed(c *conn, err error) {
+	if tc, ok := c.Conn.(*tls.Conn); ok && err == io.EOF && tc.ConnectionState().Version == 0 {
+		return // it said nothing: it only looked whether the port is open, as Nomad's checks do
+	}
 	r.ledger.tlsFailures.Add(1)
 	if r.log.wants(eventTLS, slog.LevelWarn) {
 		r.log.write(eventTLS, slog.LevelWarn, "refused a tls handshake",

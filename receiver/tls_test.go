@@ -188,6 +188,34 @@ func TestMutualTLS(t *testing.T) {
 	waitFor(t, func() bool { return r.Stats().TLSFailures == 3 })
 }
 
+// Who only looks whether the port is open, as Nomad's and others' checks do, is
+// not a client whose handshake failed.
+func TestPortWithTLSIsLookedAt(t *testing.T) {
+	ca, files := newAuthority(t), tlsFiles(t)
+	ca.issue(t, files)
+	r := start(t, Config{TLS: files})
+	look := func(send string) {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, send); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, c) // until it is closed
+		_ = c.Close()
+	}
+	look("")
+	look("\x16\x03\x01\x02\x00\x01") // begins a handshake
+	waitFor(t, func() bool { return r.Stats().TLSFailures > 0 })
+	if n := r.Stats().TLSFailures; n != 1 {
+		t.Errorf("%d handshakes failed, want 1", n)
+	}
+}
+
 func TestTLSClientsThatAreNone(t *testing.T) {
 	ca, files := newAuthority(t), tlsFiles(t)
 	ca.issue(t, files)
