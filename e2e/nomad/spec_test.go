@@ -23,6 +23,7 @@ func TestSpec(t *testing.T) {
 		"directory":         {"--data", "/srv/traces", "--network", "host", "--write-port", "dynamic", "--read-port", "dynamic"},
 		"ephemeral":         {"--data", "ephemeral", "--tempo", "task"},
 		"replicas":          {"--count", "3", "--tempo", "elsewhere", "--set", "forwarder.tempo_url=nomad://tempo-otlp", "--set", "archive.source=s3://tempo", "--set", "archive.store=s3://traces/archive?endpoint=s3.local:9000", "--read-port", "dynamic"},
+		"tls":               {"--set", "http.tls.cert_file=/data/cert.pem", "--set", "http.tls.key_file=/data/key.pem", "--set", "receiver.tls.cert_file=/data/cert.pem", "--set", "receiver.tls.key_file=/data/key.pem"},
 		"everything": {"--job", "traces", "--node-pool", "default", "--datacenters", "a", "--datacenters", "b", "--constraint", "node.class = storage", "--constraint", "distinct_hosts",
 			"--priority", "70", "--env", `QUOTED=say "hi" \ ${NOMAD_JOB_NAME} $HOME`, "--traefik-tls", "--traefik-tag", "traefik.http.routers.tempo-read.middlewares=auth@file", "--memory-max", "0"},
 	} {
