@@ -11,7 +11,8 @@ import (
 
 // counted is what a meter has counted, all series together.
 func counted(m *red.Meter) (spans, kept uint64) {
-	m.Series(func(s *red.Series) {
+	_ = m.Save() // else it shows what it has counted all the same
+	m.View().Series(func(s *red.Series) {
 		spans += s.Latency.Count()
 		kept += s.Kept
 	})

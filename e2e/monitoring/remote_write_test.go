@@ -221,7 +221,9 @@ func TestRemoteWrite(t *testing.T) {
 	f.send(t, a, 100)
 	p.start(t, flags...)
 	p.arrive(t, a, sender, "all series after an outage")
-	f.check(t, a, "at the end")
+	if err := f.check(t, a); err != nil {
+		t.Errorf("at the end: %v", err)
+	}
 
 	// What was counted last arrives, though the interval is long. Without labels
 	// the data directory has a name.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -210,7 +211,20 @@ func TestCollectorSpanmetrics(t *testing.T) {
 		}
 		return nil
 	})
-	_, samples := a.Metrics(t)
+	var samples map[string]float64
+	harness.Eventually(t, patience, "the appliance has counted all", func() error {
+		calls := 0.0
+		_, samples = a.Metrics(t)
+		for sample, value := range samples {
+			if strings.HasPrefix(sample, "traces_spanmetrics_calls_total") {
+				calls += value
+			}
+		}
+		if calls != spans {
+			return fmt.Errorf("%v calls of %v", calls, spans)
+		}
+		return nil
+	})
 	if len(theirs) < 100 {
 		t.Errorf("there are only %d series", len(theirs))
 	}

@@ -114,7 +114,7 @@ func TestCountsAreExact(t *testing.T) {
 	}
 	workers.Wait()
 	seen := 0
-	m.Series(func(s *Series) {
+	view(m).Series(func(s *Series) {
 		seen++
 		k := labelsOf(s.Tenant, s.Service, s.Name, s.Kind, s.Status)
 		got := counted(s)
@@ -191,7 +191,7 @@ func TestNamesWithoutEnd(t *testing.T) {
 	if limit := reservedOf(most) + lastSeries; st.Series > limit || st.Nodes > most+1 || st.Edges > most+1 {
 		t.Errorf("of at most %d there are %d series, %d nodes and %d edges", most, st.Series, st.Nodes, st.Edges)
 	}
-	m.Series(func(s *Series) {
+	view(m).Series(func(s *Series) {
 		if s.Name == Overflow && s.Service == "shop" && int(s.Latency.Count()) < spans-2*most {
 			t.Errorf("the overflow of the service has %d spans", s.Latency.Count())
 		}
@@ -204,7 +204,7 @@ func TestNamesWithoutEnd(t *testing.T) {
 func TestLongNamesAreCut(t *testing.T) {
 	m := open(t, nil)
 	commit(m, span(strings.Repeat("é", 300), "x"+strings.Repeat("é", 300), 0, 1, 2, 3))
-	m.Series(func(s *Series) {
+	view(m).Series(func(s *Series) {
 		want := [2]string{strings.Repeat("é", 128), "x" + strings.Repeat("é", 127)}
 		if diff := cmp.Diff(want, [2]string{s.Service, s.Name}); diff != "" {
 			t.Error(diff)

@@ -187,11 +187,13 @@ func (g *graph) add(t *Tally, now int64) {
 	}
 }
 
-// expire ends the wait of those who have waited long enough.
-func (g *graph) expire(now int64) {
+// expire ends the wait of those who have waited long enough, and says whether
+// there were any.
+func (g *graph) expire(now int64) (ended bool) {
 	for i := range g.shards {
-		g.shards[i].tick(g, now)
+		ended = g.shards[i].tick(g, now) || ended
 	}
+	return ended
 }
 
 // all are the edges.

@@ -15,7 +15,7 @@ import (
 
 // edgesOf says each edge as "client -> server type: calls, failed".
 func edgesOf(m *Meter) (out []string) {
-	m.Edges(func(e *EdgeSeries) {
+	view(m).Edges(func(e *EdgeSeries) {
 		out = append(out, fmt.Sprintf("%s -> %s %s: %d, %d", e.Client, e.Server, e.Type, e.ServerTime.Count(), e.Failed))
 	})
 	slices.Sort(out)
@@ -181,7 +181,7 @@ func TestExamplesOfCalls(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
-		m.Edges(func(e *EdgeSeries) {
+		view(m).Edges(func(e *EdgeSeries) {
 			if e.Server == "shop" && len(e.Examples) != 3 {
 				t.Errorf("exemplars: %+v", e.Examples)
 			}
@@ -196,15 +196,15 @@ func TestReadingHoldsNobodyUp(t *testing.T) {
 	someCalls(m, 10)
 	others := func() {
 		someCalls(m, 20)
-		if err := m.save(); err != nil {
+		if err := m.Save(); err != nil {
 			t.Error(err)
 		}
 		m.forget(m.now())
 		m.graph.expire(m.now())
 	}
 	series, edges := 0, 0
-	m.Series(func(*Series) { series++; others() })
-	m.Edges(func(*EdgeSeries) { edges++; others() })
+	view(m).Series(func(*Series) { series++; others() })
+	view(m).Edges(func(*EdgeSeries) { edges++; others() })
 	if series == 0 || edges == 0 {
 		t.Errorf("%d series and %d edges were read", series, edges)
 	}

@@ -52,6 +52,8 @@ type Meter struct {
 	graph      graph
 	changed    atomic.Bool // since the last save
 
+	saved atomic.Pointer[snapshot] // nil when the last save failed
+
 	saving sync.Mutex // held while what follows is used
 	day    day
 	buffer []byte
@@ -73,7 +75,9 @@ func Open(o Options) (*Meter, error) {
 	if err := durable.MkdirAll(m.fs, m.dir, 0o750); err != nil {
 		return m, fmt.Errorf("make %s: %w", m.dir, err)
 	}
-	return m, m.load()
+	err := m.load()
+	m.saved.Store(m.snapshot())
+	return m, err
 }
 
 // newMeter is a meter that begins at zero.
@@ -131,8 +135,10 @@ func (m *Meter) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			m.graph.expire(m.now())
-			m.note(m.save())
+			if m.graph.expire(m.now()) {
+				m.changed.Store(true)
+			}
+			m.note(m.Save())
 		}
 	}
 }
@@ -140,7 +146,7 @@ func (m *Meter) Run(ctx context.Context) error {
 // Close saves what was counted. Calls of which one side waits are not counted.
 func (m *Meter) Close() error {
 	m.changed.Store(true)
-	return m.save()
+	return m.Save()
 }
 
 func (m *Meter) note(err error) {
@@ -154,8 +160,9 @@ func (m *Meter) note(err error) {
 	}
 }
 
-// save writes what has changed, and ends the slot of the day when it is over.
-func (m *Meter) save() error {
+// Save writes what has changed, so that a View shows it, and ends the slot of the
+// day when it is over. Run does it every second. It waits for the disk.
+func (m *Meter) Save() error {
 	m.saving.Lock()
 	defer m.saving.Unlock()
 	now := m.now()
@@ -166,6 +173,11 @@ func (m *Meter) save() error {
 	s := m.snapshot()
 	m.buffer = m.appendState(m.buffer[:0], s, now)
 	err := durable.WriteFile(m.fs, filepath.Join(m.dir, stateName), m.buffer, 0o640)
+	if err == nil {
+		m.saved.Store(s)
+	} else {
+		m.saved.Store(nil)
+	}
 	if err == nil && over {
 		// After the counts, so that those are never behind the day's.
 		m.day.roll(s, now)
@@ -182,6 +194,8 @@ func (m *Meter) save() error {
 type snapshot struct {
 	series []seriesAt
 	edges  []edgeAt
+
+	overflowed, edgeOverflow, unpaired, dropped uint64
 }
 
 type seriesAt struct {
@@ -195,7 +209,10 @@ type edgeAt struct {
 }
 
 func (m *Meter) snapshot() *snapshot {
-	s := new(snapshot)
+	s := &snapshot{
+		overflowed: m.overflowed.Load(), edgeOverflow: m.graph.overflow.Load(),
+		unpaired: m.graph.unpaired.Load(), dropped: m.graph.dropped.Load(),
+	}
 	m.table.Load().each(func(i *series) {
 		s.series = append(s.series, seriesAt{i, i.value.load()})
 	})

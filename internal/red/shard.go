@@ -29,11 +29,13 @@ func (s *shard) add(g *graph, halves []half, head int32, now int64) {
 	}
 }
 
-// tick ends waits where nothing comes any more.
-func (s *shard) tick(g *graph, now int64) {
+// tick ends waits where nothing comes any more, and says whether it ended one.
+func (s *shard) tick(g *graph, now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	first := s.first
 	s.expire(g, now)
+	return s.first != first
 }
 
 func (s *shard) take(g *graph, h *half, now int64) {

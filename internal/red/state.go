@@ -8,7 +8,7 @@ func (m *Meter) appendState(b []byte, s *snapshot, now int64) []byte {
 	b = binary.AppendUvarint(b, uint64(now))
 	b = binary.AppendUvarint(b, uint64(m.nextID))
 	b = binary.AppendUvarint(b, uint64(m.graph.nextEdge))
-	for _, n := range []uint64{m.overflowed.Load(), m.graph.overflow.Load(), m.graph.unpaired.Load(), m.graph.dropped.Load()} {
+	for _, n := range []uint64{s.overflowed, s.edgeOverflow, s.unpaired, s.dropped} {
 		b = binary.AppendUvarint(b, n)
 	}
 	b = binary.AppendUvarint(b, uint64(len(s.series)))

@@ -18,10 +18,10 @@ import (
 // all is every number of every series and edge.
 func all(m *Meter) map[string]any {
 	out := map[string]any{}
-	m.Series(func(s *Series) {
+	view(m).Series(func(s *Series) {
 		out[labelsOf(s.Tenant, s.Service, s.Name, s.Kind, s.Status)] = fmt.Sprintf("%+v", counted(s))
 	})
-	m.Edges(func(e *EdgeSeries) {
+	view(m).Edges(func(e *EdgeSeries) {
 		out["edge "+labelsOf(e.Tenant, e.Client, e.Server, e.Type, "")] = [4]any{e.Failed, e.ClientTime.Count(), e.ServerTime.Cumulative(), e.ClientTime.Sum()}
 	})
 	return out
@@ -52,7 +52,7 @@ func TestCountsOutliveTheProcess(t *testing.T) {
 		t.Error("after an end in order:", diff)
 	}
 	someCalls(m, 50)
-	if err := m.save(); err != nil {
+	if err := m.Save(); err != nil {
 		t.Fatal(err)
 	}
 	want = all(m)
@@ -124,7 +124,7 @@ func run(t *testing.T, m *Meter, d time.Duration) {
 	for ; d > 0; d -= time.Minute {
 		time.Sleep(time.Minute)
 		m.graph.expire(m.now())
-		if err := m.save(); err != nil {
+		if err := m.Save(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestExamples(t *testing.T) {
 			return kept, known
 		}
 		examples := func(m *Meter) (traces []uint64) {
-			m.Series(func(s *Series) {
+			view(m).Series(func(s *Series) {
 				for _, e := range s.Examples {
 					traces = append(traces, uint64(e.Trace[8]))
 				}

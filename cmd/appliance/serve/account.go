@@ -6,6 +6,7 @@ import (
 
 	"appliance/internal/durable"
 	"appliance/internal/ledger"
+	"appliance/internal/spool"
 	"appliance/sampler"
 )
 
@@ -42,6 +43,13 @@ func (a *appliance) counts() ledger.Counts {
 func (a *appliance) account() ledger.Account {
 	run := a.counts() // before the spool, see Balance
 	return a.ledger.Balance(run, a.spool.Status())
+}
+
+// shown saves what this run has counted, and draws up the account of that, for a
+// scrape. run was read before kept, see Balance.
+func shown(before *saver, l *ledger.Ledger, run ledger.Counts, kept func() spool.Status) ledger.Account {
+	before.save(func() error { return l.Save(run) })
+	return l.Balance(run, kept())
 }
 
 // keepLedger saves the ledger now and then.

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"appliance/internal/ledger"
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
 	"appliance/internal/telemetry"
@@ -136,7 +137,8 @@ func (a *appliance) metrics() []telemetry.Metric {
 	}
 	families = append(families, a.adminMetrics()...)
 	families = append(families, a.tailMetrics()...)
-	families = append(families, ledgerMetrics(a.account)...)
+	before := new(saver)
+	families = append(families, ledgerMetrics(func() ledger.Account { return shown(before, a.ledger, a.counts(), a.spool.Status) })...)
 	families = append(families,
 		spooled("appliance_spool_bytes", "Disk space of the spool.", func(s spool.Status) float64 { return float64(s.Bytes) }),
 		spooled("appliance_spool_max_bytes", "Configured limit of the spool.", func(s spool.Status) float64 { return float64(s.MaxBytes) }),

@@ -60,6 +60,18 @@ func (a *appliance) redFamilies() redFamilies {
 	return redFamilies{a.meter, len(a.conf.Receiver.Tenants) > 0}
 }
 
+// first has a family, the one that is read first, save what is shown then.
+func (f redFamilies) first(m telemetry.Metric) telemetry.Metric {
+	read, before := m.Read, new(saver)
+	m.Read = func(emit func(float64, ...string)) {
+		if f.meter != nil {
+			before.save(f.meter.Save)
+		}
+		read(emit)
+	}
+	return m
+}
+
 func (f redFamilies) labels(names ...string) []string {
 	if f.tenants {
 		return append(names, "tenant")
@@ -76,13 +88,13 @@ func (f redFamilies) values(tenant string, values ...string) []string {
 
 func (f redFamilies) series(visit func(s *red.Series, labels []string)) {
 	if f.meter != nil {
-		f.meter.Series(func(s *red.Series) { visit(s, f.values(s.Tenant, s.Service, s.Name, s.Kind, s.Status)) })
+		f.meter.View().Series(func(s *red.Series) { visit(s, f.values(s.Tenant, s.Service, s.Name, s.Kind, s.Status)) })
 	}
 }
 
 func (f redFamilies) edges(visit func(e *red.EdgeSeries, labels []string)) {
 	if f.meter != nil {
-		f.meter.Edges(func(e *red.EdgeSeries) { visit(e, f.values(e.Tenant, e.Client, e.Server, e.Type)) })
+		f.meter.View().Edges(func(e *red.EdgeSeries) { visit(e, f.values(e.Tenant, e.Client, e.Server, e.Type)) })
 	}
 }
 
@@ -116,7 +128,7 @@ func (f redFamilies) times(name, help string, read func(*red.EdgeSeries) telemet
 func (f redFamilies) state(name, help string, read func(red.Status) float64) telemetry.Metric {
 	return telemetry.Metric{Name: name, Help: help, Read: func(emit func(float64, ...string)) {
 		if f.meter != nil {
-			emit(read(f.meter.Status()))
+			emit(read(f.meter.View().Status()))
 		}
 	}}
 }
@@ -132,7 +144,7 @@ func (a *appliance) tracesMetrics() []telemetry.Metric {
 		},
 	}
 	return []telemetry.Metric{
-		f.spans("traces_spanmetrics_calls_total", "Spans received over all runs, before sampling and after receiver.rules.", func(s *red.Series) uint64 { return s.Latency.Count() }),
+		f.first(f.spans("traces_spanmetrics_calls_total", "Spans received over all runs, before sampling and after receiver.rules.", func(s *red.Series) uint64 { return s.Latency.Count() })),
 		latency,
 		f.spans("traces_spanmetrics_size_total", "Bytes of them as OTLP.", func(s *red.Series) uint64 { return s.Bytes }),
 		f.calls("traces_service_graph_request_total", "Calls between services over all runs, before sampling.", func(e *red.EdgeSeries) uint64 { return e.ServerTime.Count() }),
