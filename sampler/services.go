@@ -22,6 +22,9 @@ type services struct {
 	count atomic.Int64
 	slots [slots]atomic.Pointer[service]
 	rest  *service // all those that found no place
+	// what those begin with that are made: Always, unless some of the last window
+	// found no place
+	newcomers Threshold
 }
 
 func newServices() *services {
@@ -42,6 +45,7 @@ func (t *services) find(name []byte) *service {
 				return t.rest
 			}
 			made := &service{name: string(name)}
+			made.raised.Store(uint64(t.newcomers))
 			if slot.CompareAndSwap(nil, made) {
 				t.count.Add(1)
 				return made
@@ -78,16 +82,36 @@ func (t *services) all() iter.Seq[*service] {
 	}
 }
 
+// maxStaying is how many services keep their place: the rest is for new ones.
+const maxStaying = maxServices * 3 / 4
+
 // renew is the table for the next window, with room for new services: it leaves out
 // those that were not seen, and of a crowd the smallest. busiest is sorted so.
 // A span that is counted in the old table meanwhile is not asked for in the next window.
-func (t *services) renew(busiest []demand) *services {
+//
+// Those that are left out of a crowd cannot be told from new services when they
+// come again, nor from the rest. So all of these have one threshold, which would
+// have let through what was granted to them together.
+func (t *services) renew(busiest []demand, precision int) *services {
 	next := newServices()
 	next.rest = t.rest
+	var crowd demand
+	leftOut := false
 	for i := range busiest {
-		if s := busiest[i].service; s != t.rest && next.count.Load() < maxServices*3/4 {
-			next.put(s)
+		d := &busiest[i]
+		switch {
+		case d.service == t.rest:
+			crowd.join(d)
+		case next.count.Load() < maxStaying:
+			next.put(d.service)
+		default:
+			leftOut = true
+			crowd.join(d)
 		}
+	}
+	if leftOut {
+		next.newcomers = crowd.threshold(precision)
+		next.rest.raised.Store(uint64(next.newcomers))
 	}
 	return next
 }

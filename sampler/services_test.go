@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,30 @@ func TestNewServiceFindsRoomInACrowd(t *testing.T) {
 	}
 	if got := w.All.Arrived; got != before.All.Arrived {
 		t.Errorf("%v spans in all, then %v", before.All.Arrived, got)
+	}
+}
+
+// However many services there are, they keep what the target says, all together.
+// Those that find no place in the table for the next window are not new in it.
+func TestTargetHoldsForACrowd(t *testing.T) {
+	for _, n := range []int{maxServices / 2, maxServices*3/4 + 1, maxServices - 10, 3 * maxServices} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			const target, each = 2000, 20 // spans in a second
+			s := mustNew(t, Config{Probability: 1, TargetSpansPerSecond: target})
+			tr := traffic{rng: rand.New(rand.NewPCG(26, uint64(n)))}
+			for window := range 4 {
+				all := 0.0
+				for _, i := range tr.rng.Perm(n) { // who comes first has a place
+					name := fmt.Sprint("crowd-", i)
+					kept, _ := tr.send(t, s, map[string]int{name: each}, 1)
+					all += kept[name]
+				}
+				if window > 0 {
+					near(t, fmt.Sprintf("window %d", window), all, target, 0.25)
+				}
+				s.roll(time.Second)
+			}
+		})
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // at or above it pass, whatever sampled them before and whether or not that told
 // in th. So it is a quantile of the randomness that came, and one window finds it.
 // Before the first window ends, and for a service that was not there in the last one, nothing
-// is held back.
+// is held back. Above 768 services at once (maxStaying) a new one begins with the threshold of
+// the smallest ones together, since it cannot be told from those.
 //
 // What is lost. Nothing is random: within a window a service has one threshold, its spans
 // carry it as th, and counts can be restored. But services of one trace may
@@ -147,8 +148,19 @@ func (t *target) roll(took time.Duration, perSecond float64, precision int) {
 	slices.SortFunc(asking, func(a, b demand) int {
 		return cmp.Or(cmp.Compare(b.arrived, a.arrived), cmp.Compare(a.name, b.name))
 	})
+	next := old.renew(asking, precision)
 	t.windows.Store(report(asking, old.rest, took))
-	t.seen.Store(old.renew(asking))
+	t.seen.Store(next)
+}
+
+// join adds what another service did.
+func (d *demand) join(o *demand) {
+	d.asked += o.asked
+	d.forced += o.forced
+	d.granted += o.granted
+	for b, n := range o.passed {
+		d.passed[b] += n
+	}
 }
 
 // shareOut grants every demand what it asks for, or an equal part of what is left
