@@ -21,7 +21,7 @@ const (
 
 // Follow watches a registration to its end: the evaluation, then the deployment
 // until it is healthy. say is called with each thing that happens. The error is
-// a *PlacementError or *DeployError where it did not end well.
+// a *PlacementError, *EvaluationError or *DeployError where it did not end well.
 func (c *Cluster) Follow(ctx context.Context, job, evaluation string, say func(string)) error {
 	f := &follower{Cluster: c, job: job, say: say, said: map[string]string{}}
 	eval, err := f.evaluation(ctx, evaluation)
@@ -57,14 +57,15 @@ func (f *follower) report(about, text string) {
 }
 
 // again calls ask until it wants no more, over the failures of a Nomad that is
-// away for a moment, such as one whose leader is being elected.
+// away for a moment, such as one whose leader is being elected. An error with
+// which it is done is not one of those.
 func (f *follower) again(ctx context.Context, what string, ask func() (done bool, err error)) error {
 	failing := time.Time{}
 	for {
 		done, err := ask()
 		switch {
-		case err == nil && done:
-			return nil
+		case done:
+			return err
 		case err == nil:
 			failing = time.Time{}
 			continue
@@ -101,7 +102,7 @@ func (f *follower) evaluation(ctx context.Context, id string) (eval *api.Evaluat
 		case "complete", "blocked":
 			return true, nil
 		case "failed", "canceled":
-			return false, fmt.Errorf("evaluation %s %s: %s", short(id), e.Status, e.StatusDescription)
+			return true, &EvaluationError{ID: id, Status: e.Status, Detail: e.StatusDescription}
 		}
 		return false, nil
 	})

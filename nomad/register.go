@@ -42,8 +42,8 @@ func (c *Cluster) Register(ctx context.Context, p *Plan, index uint64) (evaluati
 		}
 		return "", "", conflict
 	}
-	if err == nil && answer.EvalID == "" && answer.JobModifyIndex == 0 {
-		err = &notNomadError{"it has neither an EvalID nor a JobModifyIndex"}
+	if err == nil && answer.EvalID == "" { // which each job of ours has
+		err = &notNomadError{"it has no EvalID"}
 	}
 	if err != nil {
 		return "", "", fmt.Errorf("register job %s: %w", *p.Job.ID, Readable(err))
@@ -76,6 +76,20 @@ type PlacementError struct{ Reasons []string }
 
 func (e *PlacementError) Error() string {
 	return "the job cannot be placed:\n  " + strings.Join(e.Reasons, "\n  ")
+}
+
+// EvaluationError means that Nomad ended an evaluation without placing anything.
+type EvaluationError struct {
+	ID     string
+	Status string // failed, canceled
+	Detail string // Nomad's own description
+}
+
+func (e *EvaluationError) Error() string {
+	if e.Status == "canceled" {
+		return fmt.Sprintf("evaluation %s was canceled: %s; a later change of the job took its place. Look at it with: appliance nomad status", short(e.ID), e.Detail)
+	}
+	return fmt.Sprintf("evaluation %s %s: %s; nothing was placed. Look at it with: nomad eval status %s", short(e.ID), e.Status, e.Detail, short(e.ID))
 }
 
 // DeployError means that a deployment did not become healthy.

@@ -100,7 +100,7 @@ func (r *registration) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.say(fmt.Sprintf("job %s registered, evaluation %s", r.spec.Job, evaluation[:8]))
+	r.say(fmt.Sprintf("job %s registered, evaluation %.8s", r.spec.Job, evaluation))
 	if r.detach {
 		fmt.Fprintf(r.out, "job %s is registered; see appliance nomad status\n", r.spec.Job)
 		return nil
