@@ -165,11 +165,16 @@ func ParseDuration(text string) (time.Duration, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return d, nil
 	}
-	for suffix, unit := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if number, ok := strings.CutSuffix(text, suffix); ok {
-			if n, err := strconv.ParseInt(number, 10, 32); err == nil {
-				return time.Duration(n) * unit, nil
-			}
+	for suffix, unit := range map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		number, ok := strings.CutSuffix(text, suffix)
+		n, err := strconv.ParseInt(number, 10, 64)
+		most := int64(math.MaxInt64 / unit)
+		switch {
+		case !ok:
+		case errors.Is(err, strconv.ErrRange) || err == nil && (n > most || n < -most):
+			return 0, fmt.Errorf("%q is too long; the greatest is %d%s", text, most, suffix)
+		case err == nil:
+			return time.Duration(n) * unit, nil
 		}
 	}
 	return 0, fmt.Errorf("%q is not a duration; write it like 90s, 24h or 30d", text)
