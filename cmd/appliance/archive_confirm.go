@@ -47,7 +47,7 @@ run stays there, and is not found any more. data_dir/archive-store.json remember
 			fmt.Fprintln(a.stderr, changed)
 			if !yes {
 				question := fmt.Sprintf("Archive to %s, which has %s, from now on?", a.store.URL(), several(len(blocks), "archived block"))
-				if err := confirm(c.InOrStdin(), a.stderr, question); err != nil {
+				if err := confirm(ctx, c.InOrStdin(), a.stderr, question); err != nil {
 					return err
 				}
 			}

@@ -63,7 +63,7 @@ and that the source still has.`,
 		pruned := 0
 		if len(plan.Blocks) > 0 {
 			if !yes {
-				if err := confirm(c.InOrStdin(), a.stderr, fmt.Sprintf("Delete %s from %s for good?", several(len(plan.Blocks), "block"), a.store.URL())); err != nil {
+				if err := confirm(ctx, c.InOrStdin(), a.stderr, fmt.Sprintf("Delete %s from %s for good?", several(len(plan.Blocks), "block"), a.store.URL())); err != nil {
 					return err
 				}
 			}

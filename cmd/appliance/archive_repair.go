@@ -58,7 +58,7 @@ that a block could not be repaired; what to do is said then.`,
 				if yes {
 					return nil
 				}
-				return confirm(c.InOrStdin(), a.stderr, question)
+				return confirm(ctx, c.InOrStdin(), a.stderr, question)
 			}
 			r, err := a.repair(ctx, plan, drop, ask)
 			if err != nil {

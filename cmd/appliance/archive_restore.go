@@ -64,7 +64,7 @@ Each file's SHA-256 is compared as it is copied. Exit code 3 says that a block i
 		}
 		// else it destroys nothing
 		if in, ok := c.InOrStdin().(*os.File); ok && isatty.IsTerminal(in.Fd()) && !yes && len(plan.Blocks) > 0 {
-			if err := confirm(c.InOrStdin(), a.stderr, fmt.Sprintf("Restore %s to %s?", several(len(plan.Blocks), "block"), plan.Dir)); err != nil {
+			if err := confirm(ctx, c.InOrStdin(), a.stderr, fmt.Sprintf("Restore %s to %s?", several(len(plan.Blocks), "block"), plan.Dir)); err != nil {
 				return err
 			}
 		}

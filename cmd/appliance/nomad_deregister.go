@@ -1,14 +1,8 @@
 package main
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"appliance/nomad"
@@ -38,7 +32,7 @@ func newNomadDeregisterCommand() *cobra.Command {
 			}
 			if !yes {
 				question := fmt.Sprintf("Stop job %s (%s, %s)? Its data stays.", job, s.Status, several(len(s.Allocations), "allocation"))
-				if err := confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), question); err != nil {
+				if err := confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), question); err != nil {
 					return err
 				}
 			}
@@ -54,20 +48,4 @@ func newNomadDeregisterCommand() *cobra.Command {
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	f.addAccess(c.Flags())
 	return c
-}
-
-// confirm asks a person; where there is none, it is an error that names --yes.
-func confirm(in io.Reader, out io.Writer, question string) error {
-	if f, ok := in.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
-		return &usageError{errors.New("there is no terminal to ask on; --yes goes ahead without asking"), "It would have asked: " + question}
-	}
-	fmt.Fprint(out, question+" [y/N] ")
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("not confirmed; nothing was changed")
-	}
-	return nil
 }

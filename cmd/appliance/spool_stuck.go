@@ -158,7 +158,7 @@ appliance runs the next start does it.`,
 			return nil
 		}
 		if !yes {
-			if err := confirm(cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("Drop %s for good?", several(spans, "span"))); err != nil {
+			if err := confirm(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), fmt.Sprintf("Drop %s for good?", several(spans, "span"))); err != nil {
 				return err
 			}
 		}
