@@ -31,6 +31,23 @@ var queries = []query{
 	{name: "values of span.user_agent.original", path: "/api/v2/search/tag/span.user_agent.original/values"},
 }
 
+// chosen are those whose name has a text in it.
+func chosen(only string) (list []*query) {
+	for i := range queries {
+		if strings.Contains(queries[i].name, only) {
+			list = append(list, &queries[i])
+		}
+	}
+	return list
+}
+
+func names() (list []string) {
+	for _, q := range queries {
+		list = append(list, q.name)
+	}
+	return list
+}
+
 func search(q string) query {
 	return query{q, "/api/search", [][2]string{{"q", q}, {"limit", "20"}, {"spss", "3"}}}
 }

@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if o.spans < 1000 || o.rounds < 1 || o.times < 1 || o.rate < 1 || o.length < time.Second || flags.NArg() > 0 {
 		return errors.New("give at least 1,000 spans, one round, one request, one span a second and a second, and no other arguments")
 	}
+	if len(chosen(o.only)) == 0 {
+		return fmt.Errorf("-only %q is in the name of no query; there are:\n  %s", o.only, strings.Join(names(), "\n  "))
+	}
 	dir := o.keep
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "bench-query"); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -28,11 +27,7 @@ func (c *contender) round(ctx context.Context, o *options, b *madeBlock) (err er
 	if c.cold == nil {
 		c.cold, c.warm = map[string][]cost{}, map[string][]cost{}
 	}
-	for i := range queries {
-		q := &queries[i]
-		if !strings.Contains(q.name, o.only) {
-			continue
-		}
+	for _, q := range chosen(o.only) {
 		if err := uncache(s.blocks); err != nil {
 			return err
 		}
@@ -59,10 +54,7 @@ func report(w io.Writer, o *options, ours, theirs *contender) error {
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|")
 	var ratios [2][]float64 // cold and warm
 	var wrong error
-	for _, q := range queries {
-		if !strings.Contains(q.name, o.only) {
-			continue
-		}
+	for _, q := range chosen(o.only) {
 		fmt.Fprintf(w, "| `%s` |", q.name)
 		for i, pair := range [][2][]cost{{theirs.cold[q.name], ours.cold[q.name]}, {theirs.warm[q.name], ours.warm[q.name]}} {
 			t, a := middle(pair[0]), middle(pair[1])
