@@ -31,15 +31,16 @@ func (s *Store) mergeDue(ctx context.Context, tenant string) bool {
 		return false
 	}
 	done, err := s.mergeBlocks(ctx, plan)
+	if err != nil && ctx.Err() == nil {
+		s.trouble(err)
+		s.log.Error("blocks could not be merged; they stay as they are, and it is tried again", "tenant", tenant, "blocks", len(plan.sources), "err", err)
+		s.setAside(ctx, plan, err)
+	}
 	s.mu.Lock()
 	for _, b := range plan.sources {
 		b.merging = false
 	}
 	s.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
-		s.trouble(err)
-		s.log.Error("blocks could not be merged; they stay as they are, and it is tried again", "tenant", tenant, "blocks", len(plan.sources), "err", err)
-	}
 	return done && err == nil
 }
 

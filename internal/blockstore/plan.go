@@ -104,7 +104,7 @@ func (s *Store) planMerged(tenant string, now time.Time) *plan {
 func (s *Store) gather(p *plan, now time.Time, due func(*Block) bool) (bytes int64, full bool) {
 	var all []*Block
 	for _, b := range s.of(p.tenant).blocks {
-		if !b.merged() && b.Meta.CompactionLevel == p.level {
+		if !b.merged() && b.Meta.CompactionLevel == p.level && now.After(b.aside) {
 			all = append(all, b)
 		}
 	}

@@ -28,7 +28,7 @@ type Status struct {
 	Copies     int64  `json:"copies"` // equal copies that were left out
 	Merges     int64  `json:"merges"`
 	Deleted    int64  `json:"blocks_deleted"`
-	Unreadable int64  `json:"blocks_unreadable"`
+	Unreadable int64  `json:"blocks_unreadable"` // at the start, or to be merged
 	LastError  string `json:"last_error,omitempty"`
 }
 
@@ -47,6 +47,9 @@ func (s *Store) Status() Status {
 			st.Bytes += b.Meta.Size
 			if !b.merged() {
 				st.ToMerge++
+			}
+			if !b.aside.IsZero() {
+				st.Unreadable++
 			}
 			if st.Oldest.IsZero() || b.Meta.StartTime.Before(st.Oldest) {
 				st.Oldest = b.Meta.StartTime

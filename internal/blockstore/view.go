@@ -16,6 +16,7 @@ type Block struct {
 	Dir     string
 	Lineage *Lineage // nil for one that we did not make
 	merging bool
+	aside   time.Time // until when it is not merged, since it cannot be read
 	held
 }
 

@@ -1,0 +1,76 @@
+package blockstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"appliance/internal/block"
+	"appliance/internal/durable/crashfs"
+)
+
+// TestOneBadBlockHoldsUpNoOther has a block that cannot be read any more when it is
+// to be merged: all others become final. Where the disk gives it again, so does it.
+func TestOneBadBlockHoldsUpNoOther(t *testing.T) {
+	data := func(b *Block) string { return filepath.Join(b.Dir, block.DataName) }
+	for name, hurt := range map[string]func(t *testing.T, disk *unread, b *Block){
+		"is damaged": func(t *testing.T, disk *unread, b *Block) {
+			f, err := disk.OpenFile(data(b), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := f.WritevAt([][]byte{make([]byte, 200)}, 10); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"is gone": func(t *testing.T, disk *unread, b *Block) {
+			if err := disk.Remove(data(b)); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"is not given": func(_ *testing.T, disk *unread, b *Block) {
+			disk.mu.Lock()
+			defer disk.mu.Unlock()
+			disk.name, disk.at = data(b), 100
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, disk := newOracle(1), &unread{FS: crashfs.New()}
+				s := start(t, "/", disk)
+				defer s.stop()
+				for second := range 100 {
+					if err := o.append(s.spool, "a"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					if second == 30 {
+						synctest.Wait()
+						hurt(t, disk, s.tenants["a"].blocks[1])
+					}
+				}
+				if err := s.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				if st := s.Status(); st.ToMerge != 1 || st.Merges == 0 || st.Unreadable != 1 || st.LastError == "" {
+					t.Errorf("beside one block that %s the status is %+v", name, st)
+				}
+				if name != "is not given" {
+					return
+				}
+				disk.heal()
+				time.Sleep(2 * asideFor)
+				synctest.Wait()
+				o.check(t, s.Store, "a")
+				if st := s.Status(); st.ToMerge != 0 || st.Unreadable != 0 {
+					t.Errorf("once the block can be read the status is %+v", st)
+				}
+			})
+		})
+	}
+}
