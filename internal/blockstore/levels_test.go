@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"appliance/internal/durable"
 	"appliance/internal/durable/crashfs"
 	"appliance/internal/spool"
 )
@@ -15,7 +16,7 @@ import (
 const fewSources = 4*sourceLeast + 1<<19
 
 // runStore is a store at work whose merges take few sources.
-func runStore(t *testing.T, disk *crashfs.FS) (r *running) {
+func runStore(t *testing.T, disk durable.FS) (r *running) {
 	t.Helper()
 	sp, s, err := tryOpen("/", disk)
 	if err != nil {

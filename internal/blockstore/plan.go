@@ -36,8 +36,8 @@ type plan struct {
 	tenant  string
 	level   int // of the sources
 	sources []*Block
-	// younger are the blocks whose traces may still grow: what a source has of
-	// these goes on waiting.
+	// younger are the blocks of the time after whose traces may still grow: what a
+	// source has of these goes on waiting.
 	younger []*Block
 	// late: the traces of a source that have waited since before then wait no more.
 	late time.Time
@@ -99,8 +99,8 @@ func (s *Store) planMerged(tenant string, now time.Time) *plan {
 }
 
 // gather puts the oldest blocks of the plan's level into its sources, as many as
-// one merge may have, and the others into younger. full: one of these is due as
-// well. s.mu is held.
+// one merge may have, and those that follow into younger. full: the first that
+// follows is due as well. s.mu is held.
 func (s *Store) gather(p *plan, now time.Time, due func(*Block) bool) (bytes int64, full bool) {
 	var all []*Block
 	for _, b := range s.of(p.tenant).blocks {
@@ -121,7 +121,22 @@ func (s *Store) gather(p *plan, now time.Time, due func(*Block) bool) (bytes int
 		bytes += b.Meta.Size
 		memory += b.memory()
 	}
-	return bytes, len(p.younger) > 0 && due(p.younger[0])
+	full = len(p.younger) > 0 && due(p.younger[0])
+	if len(p.sources) > 0 {
+		p.younger = p.younger[:s.within(p.younger, p.sources[len(p.sources)-1].cutBy(now), now)]
+	}
+	return bytes, full
+}
+
+// within is how many of the blocks, oldest first, were cut so soon after a time
+// that a trace of both has not paused. Those that come later are not asked, so
+// that a merge opens few, however many there are.
+func (s *Store) within(blocks []*Block, cut, now time.Time) int {
+	end := cut.Add(s.opt.MergeAfter + s.opt.CutAfter)
+	if i := slices.IndexFunc(blocks, func(b *Block) bool { return b.cutBy(now).After(end) }); i >= 0 {
+		return i
+	}
+	return len(blocks)
 }
 
 // isLate says that the traces of a source have waited for too long.
