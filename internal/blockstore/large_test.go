@@ -14,13 +14,13 @@ const endless = 1 << 40
 // TestLargeTrace has one trace in far more blocks than a merge takes, each with as
 // much of it as a block takes: it becomes final, and so does what came beside it.
 func TestLargeTrace(t *testing.T) {
-	for name, traceBytes := range map[string]int{"in one block": 0, "in several": 20 * 350} {
+	for name, most := range map[string]int{"in one block": traceBytes, "in several": 20 * 350} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOracle(1)
 				s := runStore(t, crashfs.New())
 				defer s.stop()
-				s.traceBytes = traceBytes
+				s.traceBytes = most
 				send := func(n int) {
 					t.Helper()
 					for range n {
@@ -34,7 +34,7 @@ func TestLargeTrace(t *testing.T) {
 					}
 				}
 				send(30)
-				if traceBytes > 0 && s.Status().ToMerge < 10 {
+				if most < traceBytes && s.Status().ToMerge < 10 {
 					t.Fatalf("a merge takes four sources, and there is %+v", s.Status())
 				}
 				send(60)
@@ -59,6 +59,39 @@ func TestLargeTrace(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestHugeTraceIsSortedOnce has a trace of many times what a block takes: what a
+// block cannot have of it goes into others without passing through all of them.
+func TestHugeTraceIsSortedOnce(t *testing.T) {
+	sp, s, err := tryOpen("/", crashfs.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sp.Close()
+	s.traceBytes = 4 << 20
+	const spans = 80_000
+	rec, _ := newOracle(1).spans("a", spans, func(uint64) uint64 { return endless })
+	w, err := s.newWriter("a", levelCut, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.discard()
+	if err := w.add(rec.Payload); err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.finish(background, Lineage{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sorted, kept := int64(0), int64(0)
+	for _, m := range made {
+		sorted += m.stats.Added
+		kept += m.stats.Spans
+	}
+	if len(made) < 8 || kept != spans || sorted > 2*spans {
+		t.Errorf("of %d spans %d are in %d blocks, and %d were sorted for them", spans, kept, len(made), sorted)
 	}
 }
 

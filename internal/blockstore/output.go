@@ -22,7 +22,7 @@ type output struct {
 	stays  bool          // no merge follows
 	merger *block.Merger // nil until there is a trace
 	dir    string        // in staging, of its own
-	over   *writer       // nil until a trace is too large
+	over   overflow
 }
 
 // add adds a trace that several blocks may have.
@@ -31,7 +31,8 @@ func (o *output) add(sources ...*block.MergeSource) error {
 		id := uuid.NewString()
 		o.dir = o.store.path(stagingName, id)
 		opts := o.store.shape(o.tenant, id, o.dir, o.level, o.stays)
-		opts.Overflow = o.overflow
+		o.over = overflow{store: o.store, tenant: o.tenant, level: max(o.level, levelMerged), stays: true}
+		opts.Overflow = o.over.add
 		m, err := block.NewMerger(opts)
 		if err != nil {
 			return fmt.Errorf("begin a block: %w", err)
@@ -39,18 +40,6 @@ func (o *output) add(sources ...*block.MergeSource) error {
 		o.merger = m
 	}
 	return o.merger.Add(sources...)
-}
-
-// overflow takes what the block cannot have of a single trace.
-func (o *output) overflow(record []byte) error {
-	if o.over == nil {
-		over, err := o.store.newWriter(o.tenant, max(o.level, levelMerged), true)
-		if err != nil {
-			return err
-		}
-		o.over = over
-	}
-	return o.over.add(record)
 }
 
 // finish writes the blocks, syncs them, and reads them back: the lineage has what
@@ -69,16 +58,12 @@ func (o *output) finish(ctx context.Context, lineage Lineage) ([]*proven, error)
 		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
 	p.lineage.Spans, p.lineage.Copies, p.lineage.Digest = report.Spans, stats.Copies, report.Digest
-	made := []*proven{p}
-	if o.over != nil {
-		lineage.Again, lineage.Waits = false, time.Time{}
-		more, err := o.over.finish(ctx, lineage)
-		if err != nil {
-			return nil, err
-		}
-		made = append(made, more...)
+	lineage.Again, lineage.Waits = false, time.Time{}
+	more, err := o.over.finish(ctx, lineage, stats.Overflowed)
+	if err != nil {
+		return nil, err
 	}
-	return made, nil
+	return append([]*proven{p}, more...), nil
 }
 
 // readBack reads everything of a block from the disk.
@@ -94,9 +79,7 @@ func (s *Store) readBack(ctx context.Context, dir string) (block.Report, error) 
 
 // discard removes what is left in staging, but for what a commit may need.
 func (o *output) discard() {
-	if o.over != nil {
-		o.over.discard()
-	}
+	o.over.discard()
 	if o.merger == nil || o.store.commits.leaves(filepath.Base(o.dir)) {
 		return
 	}

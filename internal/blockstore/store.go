@@ -86,7 +86,7 @@ type Store struct {
 	// memory has the buffers of blocks, for the next ones.
 	memory      block.Memory
 	mergeMemory int64 // of the sources of a merge
-	traceBytes  int   // of one trace that a block takes; 0 is what a block takes by itself
+	traceBytes  int   // of one trace that a block takes
 	commits     commits
 	work        sync.Mutex // held while blocks are made or merged, with Alone
 
@@ -119,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		opt: o, log: o.Logger, fs: o.FS,
-		mergeMemory: mergeMemory, maxLive: maxLive, wall: time.Now,
+		mergeMemory: mergeMemory, traceBytes: traceBytes, maxLive: maxLive, wall: time.Now,
 		commits: commits{of: map[string]*commit{}, left: map[string]bool{}},
 		tenants: map[string]*tenant{}, chore: make(chan struct{}, 1), cut: make(chan struct{}),
 	}

@@ -15,17 +15,16 @@ import (
 // guards against faults, not against people.
 const digestKey = 0x6170706c69616e63
 
-// writer makes blocks of one tenant in staging: one, and another for what is
-// too large of single traces.
+// writer makes a block of one tenant in staging, and others for what is too
+// large of single traces.
 type writer struct {
 	store   *Store
-	tenant  string
-	level   int
-	stays   bool // no merge follows
 	builder *block.Builder
-	dir     string  // in staging, of its own
-	used    bool    // something was added
-	over    *writer // nil until a trace is too large
+	dir     string // in staging, of its own
+	used    bool   // something was added
+	over    overflow
+	meta    *block.Meta // nil until it is written
+	stats   block.Stats
 }
 
 // proven is a block in staging that was read back and found right.
@@ -38,9 +37,12 @@ type proven struct {
 
 func (s *Store) newWriter(tenant string, level int, stays bool) (*writer, error) {
 	id := uuid.NewString()
-	w := &writer{store: s, tenant: tenant, level: level, stays: stays, dir: s.path(stagingName, id)}
+	w := &writer{
+		store: s, dir: s.path(stagingName, id),
+		over: overflow{store: s, tenant: tenant, level: level, stays: stays},
+	}
 	opts := s.shape(tenant, id, w.dir, level, stays)
-	opts.Overflow = w.overflow
+	opts.Overflow = w.over.add
 	b, err := block.NewBuilder(opts)
 	if err != nil {
 		return nil, fmt.Errorf("begin a block: %w", err)
@@ -49,59 +51,48 @@ func (s *Store) newWriter(tenant string, level int, stays bool) (*writer, error)
 	return w, nil
 }
 
-// overflow takes what the block cannot have of a single trace.
-func (w *writer) overflow(record []byte) error {
-	if w.over == nil {
-		over, err := w.store.newWriter(w.tenant, w.level, w.stays)
-		if err != nil {
-			return err
-		}
-		w.over = over
-	}
-	return w.over.add(record)
-}
-
 func (w *writer) add(record []byte) error {
 	w.used = true
 	return w.builder.Add(record)
 }
 
-// finish writes the blocks, syncs them, and proves them. Nothing is returned
-// where nothing was added.
+// write writes and syncs the block, unless it is written.
+func (w *writer) write(ctx context.Context) (err error) {
+	if w.meta != nil {
+		return nil
+	}
+	if w.meta, w.stats, err = w.builder.Finish(ctx); err != nil {
+		return fmt.Errorf("write a block: %w", err)
+	}
+	return nil
+}
+
+// finish writes the blocks, and proves them. Nothing is returned where nothing
+// was added.
 func (w *writer) finish(ctx context.Context, lineage Lineage) ([]*proven, error) {
 	if !w.used {
 		return nil, nil
+	}
+	if err := w.write(ctx); err != nil {
+		return nil, err
 	}
 	p, err := w.prove(ctx, lineage)
 	if err != nil {
 		return nil, err
 	}
-	made := []*proven{p}
-	if w.over != nil {
-		more, err := w.over.finish(ctx, lineage)
-		if err != nil {
-			return nil, err
-		}
-		made = append(made, more...)
+	more, err := w.over.finish(ctx, lineage, w.stats.Overflowed)
+	if err != nil {
+		return nil, err
 	}
-	return made, nil
+	return append([]*proven{p}, more...), nil
 }
 
-// prove writes the block and reads it back: each span that was added must be
-// in it, field by field.
+// prove reads the block back: each span that was added must be in it, field by
+// field.
 func (w *writer) prove(ctx context.Context, lineage Lineage) (*proven, error) {
-	meta, stats, err := w.builder.Finish(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("write a block: %w", err)
-	}
+	meta, stats := w.meta, w.stats
 	p := &proven{dir: filepath.Join(w.dir, meta.TenantID, meta.BlockID), meta: meta, stats: stats, lineage: lineage}
-	src := w.store.files(p.dir)
-	defer src.Close()
-	b, err := block.Open(ctx, src, block.Options{Memory: &w.store.memory})
-	if err != nil {
-		return nil, fmt.Errorf("read back block %s: %w", meta.BlockID, err)
-	}
-	report, err := b.Verify(ctx, digestKey)
+	report, err := w.store.readBack(ctx, p.dir)
 	if err != nil {
 		return nil, fmt.Errorf("prove block %s: %w", meta.BlockID, err)
 	}
@@ -123,9 +114,7 @@ func proveBuild(stats block.Stats, report block.Report) error {
 
 // discard removes what is left in staging, but for what a commit may need.
 func (w *writer) discard() {
-	if w.over != nil {
-		w.over.discard()
-	}
+	w.over.discard()
 	if w.store.commits.leaves(filepath.Base(w.dir)) {
 		return
 	}

@@ -10,10 +10,10 @@ const (
 	traceIDField         = 1<<3 | otlpwire.TagBytes // of a span
 )
 
-// traceIDs calls visit with the trace id of each span of a record. It passes over
+// TraceIDs calls visit with the trace id of each span of a record. It passes over
 // everything else: the receiver has read all of it, and whoever makes a block of
 // it does again.
-func traceIDs(record []byte, visit func(id []byte)) error {
+func TraceIDs(record []byte, visit func(id []byte)) error {
 	return within(record, resourceSpans, resourceSpans, func(rs []byte) error {
 		return within(rs, scopeSpans, deprecatedScopeSpans, func(ss []byte) error {
 			return within(ss, spans, spans, func(span []byte) error {

@@ -54,7 +54,7 @@ func (p *Part) Tenant() string { return p.tenant }
 func (p *Part) Add(e spool.Entry) error {
 	var ids []uint32
 	last := uint32(0)
-	err := traceIDs(e.Payload, func(id []byte) {
+	err := TraceIDs(e.Payload, func(id []byte) {
 		if h := hash(id); len(ids) == 0 || h != last {
 			last = h
 			ids = append(ids, h)

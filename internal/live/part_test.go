@@ -164,7 +164,7 @@ func FuzzAdd(f *testing.F) {
 		if err != nil {
 			return // the receiver keeps none such
 		}
-		if err := traceIDs(payload, func(id []byte) { got = append(got, string(id)) }); err != nil || !slices.Equal(got, want) {
+		if err := TraceIDs(payload, func(id []byte) { got = append(got, string(id)) }); err != nil || !slices.Equal(got, want) {
 			t.Errorf("trace ids are %x, not %x: %v", got, want, err)
 		}
 	})
