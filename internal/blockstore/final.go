@@ -52,5 +52,5 @@ func loadBlock(fsys durable.FS, dir string) (*Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Block{Meta: meta, Dir: dir, Lineage: lineage}, nil
+	return &Block{Meta: meta, Dir: dir, Lineage: lineage, had: time.Now()}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"appliance/internal/durable"
 )
@@ -32,7 +33,7 @@ func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made
 	for _, m := range made {
 		id := m.meta.BlockID
 		c.Outputs = append(c.Outputs, id)
-		blocks = append(blocks, &Block{Meta: *m.meta, Dir: s.path(tenant, id), Lineage: &m.lineage})
+		blocks = append(blocks, &Block{Meta: *m.meta, Dir: s.path(tenant, id), Lineage: &m.lineage, had: time.Now()})
 	}
 	if err := c.save(s.fs); err != nil {
 		// It may be on the disk nevertheless. Until it is not, the blocks must

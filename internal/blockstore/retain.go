@@ -22,6 +22,8 @@ func (s *Store) retain(ctx context.Context) {
 	clock := wallclock.New(s.wall, mono, min(wallclock.Trial, s.opt.Retention), time.Time{})
 	doubted := true
 	for pause(ctx, min(retainEvery, s.opt.Retention/10)) {
+		// The time is read before the clock is judged, so that no jump comes in between.
+		now := s.wall()
 		why := clock.Look()
 		if why != "" && !doubted {
 			s.log.Warn("no block is deleted by its age before the clock is trusted", "why", why)
@@ -29,12 +31,11 @@ func (s *Store) retain(ctx context.Context) {
 		if doubted = why != ""; doubted {
 			continue
 		}
-		end := s.wall().Add(-s.opt.Retention)
 		for _, tenant := range s.Tenants() {
 			s.mu.Lock()
 			var old []*Block
 			for _, b := range s.of(tenant).blocks {
-				if b.newest().Before(end) && !b.merging {
+				if b.outlived(now, s.opt.Retention) && !b.merging {
 					old = append(old, b)
 				}
 			}
@@ -53,6 +54,17 @@ func (b *Block) newest() time.Time {
 		return b.Meta.EndTime
 	}
 	return b.cut()
+}
+
+// outlived says that a block is older than the retention. One of ours that is still
+// to come was made while the clock was ahead: its age counts from when this process
+// first had it.
+func (b *Block) outlived(now time.Time, retention time.Duration) bool {
+	newest := b.newest()
+	if b.Lineage != nil && newest.After(now) {
+		return time.Since(b.had) > retention
+	}
+	return now.Sub(newest) > retention
 }
 
 // Delete takes a block out of the store. Its files go when no query reads it.

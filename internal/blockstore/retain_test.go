@@ -78,3 +78,69 @@ func TestRetentionDoubtsTheClock(t *testing.T) {
 		})
 	}
 }
+
+// TestClockJumpsBetweenTwoLooks sets the clock ahead at each of some of the moments
+// at which retention reads it, after it was trusted for long: no block goes.
+func TestClockJumpsBetweenTwoLooks(t *testing.T) {
+	for at := range int64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOracle(1)
+			sp, s, err := tryOpen("/", crashfs.New(), func(o *Options) { o.Retention = 24 * time.Hour })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var reads, jump atomic.Int64
+			s.wall = func() time.Time {
+				if n := reads.Add(1); jump.Load() > 0 && n >= jump.Load() {
+					return time.Now().Add(365 * 24 * time.Hour)
+				}
+				return time.Now()
+			}
+			r := run(s, sp)
+			defer r.stop()
+			if err := o.append(sp, "a"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * wallclock.Trial)
+			synctest.Wait()
+			jump.Store(reads.Load() + 1 + at)
+			time.Sleep(wallclock.Trial / 2)
+			synctest.Wait()
+			if st := s.Status(); st.Deleted > 0 || st.Blocks == 0 {
+				t.Errorf("the clock jumps at read %d, and the status is %+v", at, st)
+			}
+		})
+	}
+}
+
+// TestRetentionOfBlocksFromTheFuture has blocks that were cut and merged while the
+// clock was a year ahead: once it is right they are kept for the retention from
+// then on, and no longer.
+func TestRetentionOfBlocksFromTheFuture(t *testing.T) {
+	o, disk := newOracle(1), crashfs.New()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(365 * 24 * time.Hour)
+		s := start(t, "/", disk)
+		defer s.stop()
+		if err := o.append(s.spool, "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if st := s.Status(); st.Blocks != 1 || st.ToMerge != 0 {
+			t.Errorf("before the clock is set the status is %+v", st)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // whose clock begins where the other one's did
+		s := start(t, "/", disk, func(o *Options) { o.Retention = 24 * time.Hour })
+		defer s.stop()
+		time.Sleep(23 * time.Hour)
+		synctest.Wait()
+		o.check(t, s.Store, "a")
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if st := s.Status(); st.Blocks != 0 || st.Deleted != 1 {
+			t.Errorf("after more than a day the status is %+v", st)
+		}
+	})
+}

@@ -14,7 +14,8 @@ import (
 type Block struct {
 	Meta    block.Meta
 	Dir     string
-	Lineage *Lineage // nil for one that we did not make
+	Lineage *Lineage  // nil for one that we did not make
+	had     time.Time // since when this process has it
 	merging bool
 	aside   time.Time // until when it is not merged, since it cannot be read
 	held
