@@ -94,7 +94,7 @@ func (s *Store) halve(p *part, n int) []*part {
 	t := s.of(p.Tenant())
 	at := slices.Index(t.parts, p)
 	t.parts = slices.Replace(t.parts, at, at+1, parts...)
-	s.retire(&p.held, func() {}) // who reads it may go on
+	s.retire(&p.held, func() error { return nil }) // who reads it may go on
 	return parts
 }
 
@@ -134,7 +134,7 @@ func (s *Store) buildPart(ctx context.Context, p *part) error {
 		return err
 	}
 	s.publish(p, blocks)
-	s.finished(done())
+	s.finish(done)
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (s *Store) publish(p *part, blocks []*Block) {
 	for _, b := range blocks {
 		s.counts.cut(b)
 	}
-	s.retire(&p.held, func() { s.release(positions) })
+	s.retire(&p.held, func() error { return s.release(positions) })
 }
 
 // diskRefuses says that an error is the disk's, so that other records would have

@@ -21,6 +21,7 @@ type commit struct {
 	Sources []string `json:"sources"`
 	Outputs []string `json:"outputs"`
 	path    string
+	stays   bool // it was removed, and the sync of that failed
 }
 
 const (
@@ -87,7 +88,13 @@ func (o *commits) disown(fsys durable.FS, id string) error {
 func (o *commits) remove(fsys durable.FS, c *commit) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if c.stays { // a sync that succeeds now says nothing, if there is nothing to remove
+		if err := c.save(fsys); err != nil {
+			return err
+		}
+	}
 	if err := durable.Remove(fsys, c.path); err != nil {
+		c.stays = true
 		return err
 	}
 	for _, id := range c.Outputs {

@@ -105,11 +105,11 @@ func (s *Store) replace(p *plan, blocks []*Block, finish func() error) {
 	s.counts.merges++
 	left := len(p.sources)
 	for _, b := range p.sources {
-		s.retire(&b.held, func() {
+		s.retire(&b.held, func() error {
 			if left--; left > 0 {
-				return
+				return nil
 			}
-			s.finished(finish())
+			return finish()
 		})
 	}
 }

@@ -2,7 +2,6 @@ package blockstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -35,6 +34,7 @@ func (o *output) add(sources ...*block.MergeSource) error {
 		opts.Overflow = o.over.add
 		m, err := block.NewMerger(opts)
 		if err != nil {
+			o.store.clear(o.dir, nil)
 			return fmt.Errorf("begin a block: %w", err)
 		}
 		o.merger = m
@@ -83,7 +83,5 @@ func (o *output) discard() {
 	if o.merger == nil || o.store.commits.leaves(filepath.Base(o.dir)) {
 		return
 	}
-	if err := errors.Join(o.merger.Abort(), removeAll(o.store.fs, o.dir)); err != nil {
-		o.store.log.Warn("leftovers of a block stay until the next start", "dir", o.dir, "err", err)
-	}
+	o.store.clear(o.dir, o.merger.Abort)
 }

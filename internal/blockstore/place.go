@@ -38,6 +38,7 @@ func (s *Store) place(ctx context.Context, tenant string, sources []*Block, made
 	if err := c.save(s.fs); err != nil {
 		// It may be on the disk nevertheless. Until it is not, the blocks must
 		// not be made again.
+		_ = s.fs.Remove(c.path + durable.TempSuffix) // the next start removes it, too
 		withdrawn := s.insist(ctx, "withdraw a merge", func() error { return durable.Remove(s.fs, c.path) })
 		if withdrawn != nil {
 			s.commits.leave(c)
@@ -105,7 +106,7 @@ func (s *Store) placeOutput(from, to string) error {
 }
 
 // finishCommit removes the sources of a commit, and then itself. Some may be
-// gone.
+// gone. After an error it may be called again.
 func (s *Store) finishCommit(c *commit) error {
 	for _, id := range c.Sources {
 		if err := s.remove(s.path(c.Tenant, id), id); err != nil {
@@ -113,12 +114,4 @@ func (s *Store) finishCommit(c *commit) error {
 		}
 	}
 	return s.commits.remove(s.fs, c)
-}
-
-// finished notes that a commit could not be finished. The next start does it.
-func (s *Store) finished(err error) {
-	if err != nil {
-		s.trouble(err)
-		s.log.Warn("a commit is finished at the next start", "err", err)
-	}
 }

@@ -34,6 +34,6 @@ func (s *Store) Put(ctx context.Context, tenant string, record []byte) error {
 		s.counts.cut(b)
 	}
 	s.mu.Unlock()
-	s.finished(done())
+	s.finish(done)
 	return nil
 }

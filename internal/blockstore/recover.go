@@ -139,7 +139,7 @@ func (s *Store) releaseKnown(ctx context.Context) error {
 		return nil
 	}
 	s.log.Info("records of the spool are in blocks already", "records", len(known))
-	s.release(known)
+	s.finish(func() error { return s.release(known) })
 	return nil
 }
 

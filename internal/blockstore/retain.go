@@ -80,11 +80,6 @@ func (s *Store) Delete(tenant, id string) bool {
 	b := t.blocks[i]
 	t.blocks = slices.Delete(t.blocks, i, i+1)
 	s.counts.deleted++
-	s.retire(&b.held, func() {
-		if err := s.remove(b.Dir, id); err != nil {
-			s.trouble(err)
-			s.log.Error("a block that is past the retention is not deleted before the next start", "tenant", tenant, "block", id, "err", err)
-		}
-	})
+	s.retire(&b.held, func() error { return s.remove(b.Dir, id) })
 	return true
 }

@@ -92,12 +92,11 @@ type Store struct {
 
 	mu      sync.Mutex
 	tenants map[string]*tenant
-	chores  []func() // what no View holds back any more
+	chores  []func() error // what no View holds back any more
 	chore   chan struct{}
 	full    []*part       // closed, in the order in which they are to be made blocks
 	cut     chan struct{} // closed when full grows
 
-	kept        []spool.Position // in blocks, which the spool could not give up yet
 	liveRecords int
 	maxLive     int              // of them
 	wall        func() time.Time // by which blocks get old
@@ -147,34 +146,6 @@ func (s *Store) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// tidy does what Views have held back, and what the spool could not give up.
-func (s *Store) tidy(ctx context.Context) {
-	var again <-chan time.Time
-	wait := failedPause
-	for {
-		s.mu.Lock()
-		todo := s.chores
-		s.chores = nil
-		s.mu.Unlock()
-		for _, do := range todo {
-			do()
-		}
-		if again == nil && s.unreleased() > 0 {
-			again = time.After(wait)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.chore:
-		case <-again:
-			again = nil
-			if wait = min(2*wait, maxPause); s.releaseAgain() {
-				wait = failedPause
-			}
-		}
-	}
-}
-
 // of returns a tenant, which is made if it is missing. s.mu is held.
 func (s *Store) of(name string) *tenant {
 	t := s.tenants[name]
@@ -197,20 +168,18 @@ func (s *Store) files(dir string) *block.Files {
 }
 
 // remove deletes a block so that a crash leaves it whole, or in staging, from
-// where the next Open removes it.
+// where the next Open removes it. It may be called again after an error.
 func (s *Store) remove(dir, id string) error {
 	if err := s.commits.disown(s.fs, id); err != nil {
 		return fmt.Errorf("delete block %s: %w", id, err)
 	}
 	trash := s.path(stagingName, "deleted-"+id)
 	err := durable.Rename(s.fs, dir, trash)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		_ = s.fs.Rename(trash, dir) // whose sync may have failed: it is moved again
+		return fmt.Errorf("delete block %s: %w", id, err)
 	}
-	if err == nil {
-		err = removeAll(s.fs, trash)
-	}
-	if err != nil {
+	if err := removeAll(s.fs, trash); err != nil {
 		return fmt.Errorf("delete block %s: %w", id, err)
 	}
 	return nil

@@ -33,7 +33,7 @@ type part struct {
 // held is something that queries may be reading. The store's lock guards it.
 type held struct {
 	users int
-	gone  func() // what to do once no View has it; nil while new ones do
+	gone  func() error // what to do once no View has it; nil while new ones do
 }
 
 // View is each span of a tenant once, as they are at one moment. Until Close
@@ -85,7 +85,7 @@ func (v *View) Close() {
 
 // retire says that no new View shall have h; gone is called, without the lock,
 // by the store's own goroutine when no View has it. s.mu is held.
-func (s *Store) retire(h *held, gone func()) {
+func (s *Store) retire(h *held, gone func() error) {
 	h.gone = gone
 	s.settle(h)
 }
@@ -96,12 +96,8 @@ func (s *Store) settle(h *held) {
 	if h.gone == nil || h.users > 0 {
 		return
 	}
-	s.chores = append(s.chores, h.gone)
+	s.later(h.gone)
 	h.gone = nil
-	select {
-	case s.chore <- struct{}{}:
-	default:
-	}
 }
 
 // Tenants are those that have spans here, sorted.

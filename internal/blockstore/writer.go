@@ -2,7 +2,6 @@ package blockstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -45,6 +44,7 @@ func (s *Store) newWriter(tenant string, level int, stays bool) (*writer, error)
 	opts.Overflow = w.over.add
 	b, err := block.NewBuilder(opts)
 	if err != nil {
+		s.clear(w.dir, nil)
 		return nil, fmt.Errorf("begin a block: %w", err)
 	}
 	w.builder = b
@@ -118,7 +118,5 @@ func (w *writer) discard() {
 	if w.store.commits.leaves(filepath.Base(w.dir)) {
 		return
 	}
-	if err := errors.Join(w.builder.Abort(), removeAll(w.store.fs, w.dir)); err != nil {
-		w.store.log.Warn("leftovers of a block stay until the next start", "dir", w.dir, "err", err)
-	}
+	w.store.clear(w.dir, w.builder.Abort)
 }
