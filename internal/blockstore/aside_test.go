@@ -34,7 +34,7 @@ func TestOneBadBlockHoldsUpNoOther(t *testing.T) {
 		"is not given": func(_ *testing.T, disk *unread, b *Block) {
 			disk.mu.Lock()
 			defer disk.mu.Unlock()
-			disk.name, disk.at = data(b), 100
+			disk.name, disk.at = data(b), []int64{100}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

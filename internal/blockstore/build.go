@@ -15,6 +15,7 @@ import (
 const (
 	failedPause = time.Second
 	maxPause    = 30 * time.Second
+	guiltyPause = 10 * time.Minute
 	splitAfter  = 3 // failures for a reason of its own, until a part is halved
 )
 
@@ -36,7 +37,9 @@ func (s *Store) build(ctx context.Context) {
 		}
 		s.trouble(err)
 		s.log.Error("a block could not be made; its spans stay in the spool, and it is tried again", "tenant", p.Tenant(), "spans", p.Size().Spans, "err", err)
-		s.again(p, err)
+		if s.again(p, err); p.guilty {
+			continue // it waits, and nobody else
+		}
 		if !pause(ctx, wait) {
 			return
 		}
@@ -49,16 +52,21 @@ func (s *Store) nextPart(ctx context.Context) *part {
 	for {
 		s.mu.Lock()
 		cut := s.cut
-		p, moved := s.takeDecided()
+		p, moved, again := s.takeDecided(time.Now())
 		s.mu.Unlock()
 		if p != nil {
 			return p
+		}
+		var due <-chan time.Time
+		if !again.IsZero() {
+			due = time.After(time.Until(again))
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-cut:
 		case <-moved:
+		case <-due:
 		}
 	}
 }
@@ -77,6 +85,7 @@ func (s *Store) again(p *part, err error) {
 	case p.failed < splitAfter, diskRefuses(err) && !known:
 	case n == 1:
 		p.guilty = true
+		p.after = time.Now().Add(min(failedPause<<min(p.failed, 10), guiltyPause))
 	case known:
 		parts = s.halve(p, max(1, bad.before))
 	default:

@@ -3,13 +3,21 @@ package blockstore
 import (
 	"slices"
 	"sort"
+	"time"
 )
 
 // takeDecided takes the first closed part of whose records the spool knows what
 // is left of them; without tail sampling, the first one. Where there is none, the
-// channel is closed when that may have changed. s.mu is held.
-func (s *Store) takeDecided() (p *part, moved <-chan struct{}) {
+// channel is closed when that may have changed, and a part is to be tried again at
+// a time, if that is not zero. s.mu is held.
+func (s *Store) takeDecided(now time.Time) (p *part, moved <-chan struct{}, again time.Time) {
 	for i, p := range s.full {
+		if p.after.After(now) {
+			if again.IsZero() || p.after.Before(again) {
+				again = p.after
+			}
+			continue
+		}
 		decided, changes := s.opt.Spool.Decided(p.Last())
 		if !decided && s.draining {
 			decided = s.cutAtGate(i)
@@ -17,11 +25,11 @@ func (s *Store) takeDecided() (p *part, moved <-chan struct{}) {
 		}
 		if decided {
 			s.full = slices.Delete(s.full, i, i+1)
-			return p, nil
+			return p, nil, again
 		}
 		moved = changes
 	}
-	return nil, moved
+	return nil, moved, again
 }
 
 // cutAtGate splits the ith closed part before its first record that is not

@@ -18,20 +18,24 @@ import (
 // Bytes of a record, counted from its start.
 const header, payload = 10, 100
 
-// unread is a disk that does not give a byte of a file.
+// unread is a disk that does not give some bytes of a file.
 type unread struct {
 	durable.FS
 	mu   sync.Mutex
 	name string
-	at   int64
+	at   []int64
 }
 
-// fail makes a byte of a record unreadable: of its header, or its payload.
-func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position, at int64) {
+// fail makes a byte of a record unreadable, of its header or its payload, and of
+// others of the same segment.
+func (u *unread) fail(t *testing.T, sp *spool.Spool, pos spool.Position, at int64, others ...spool.Position) {
 	t.Helper()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.name, u.at = segmentOf(t, sp, pos), pos.Offset+at
+	u.name, u.at = segmentOf(t, sp, pos), []int64{pos.Offset + at}
+	for _, other := range others {
+		u.at = append(u.at, other.Offset+at)
+	}
 }
 
 // heal makes everything readable.
@@ -65,8 +69,10 @@ type unreadFile struct {
 func (f unreadFile) ReadAt(p []byte, off int64) (int, error) {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
-	if f.name == f.disk.name && off <= f.disk.at && f.disk.at < off+int64(len(p)) {
-		return 0, syscall.EIO
+	for _, at := range f.disk.at {
+		if f.name == f.disk.name && off <= at && at < off+int64(len(p)) {
+			return 0, syscall.EIO
+		}
 	}
 	return f.File.ReadAt(p, off)
 }
@@ -139,6 +145,43 @@ func TestUnreadableRecordIsInNoBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.check(t, again.Store, "a")
+	})
+}
+
+// TestManyUnreadableRecordsHoldUpNoOther has a dozen records, each of which stands
+// alone after hours, and one that comes then: it is stored as soon as ever.
+func TestManyUnreadableRecordsHoldUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, disk := newOracle(1), &unread{FS: crashfs.New()}
+		s := start(t, "/", disk, slowly)
+		defer s.stop()
+		at, _ := sealed(t, o, s.spool)
+		synctest.Wait()
+		var bad []spool.Position
+		for i := range 11 {
+			bad = append(bad, at[22+2*i])
+		}
+		disk.fail(t, s.spool, at[20], payload, bad...)
+		time.Sleep(24 * time.Hour)
+		if n := s.spool.Status().Pending.Records; n != 12 {
+			t.Errorf("besides 12 records others are in no block: %d", n)
+		}
+		for range 10 {
+			if err := o.append(s.spool, "b"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(s.opt.CutAfter + 5*time.Second)
+			synctest.Wait()
+			if n := s.spool.Status().Pending.Tenants["b"].Records; n != 0 {
+				t.Errorf("a record that came later is in no block: %d", n)
+			}
+		}
+		disk.heal()
+		if err := s.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		o.check(t, s.Store, "a")
+		o.check(t, s.Store, "b")
 	})
 }
 

@@ -24,9 +24,10 @@ type Block struct {
 // part is live until its block is in place.
 type part struct {
 	*live.Part
-	closed bool // no more records are added
-	failed int  // how often it could not be made a block
-	guilty bool // one record, for whose sake it cannot
+	closed bool      // no more records are added
+	failed int       // how often it could not be made a block
+	guilty bool      // one record, for whose sake it cannot
+	after  time.Time // when it is tried again, of one that is guilty
 	held
 }
 
