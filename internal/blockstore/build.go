@@ -199,7 +199,7 @@ func (s *Store) publish(p *part, blocks []*Block) {
 	t.parts = slices.DeleteFunc(t.parts, func(q *part) bool { return q == p })
 	t.blocks = append(t.blocks, blocks...)
 	slices.SortFunc(t.blocks, newestFirst)
-	s.liveRecords -= len(positions)
+	s.live -= p.Size().Memory
 	for _, b := range blocks {
 		s.counts.cut(b)
 	}

@@ -14,7 +14,7 @@ const (
 	readTries = 5 // of a record that the disk does not give, before those behind it
 	idle      = time.Hour
 	cutBytes  = 256 << 20 // of the spool, of which one block is made at most
-	maxLive   = 1 << 20   // records that wait; more stay unread, and are not found by queries
+	maxLive   = 64 << 20  // bytes that what waits takes; more stays unread, and is not found by queries
 )
 
 // follow reads the spool behind its head into parts, and closes those that are
@@ -63,14 +63,16 @@ func (s *Store) follow(ctx context.Context) error {
 // take puts a record into its tenant's open part.
 func (s *Store) take(e spool.Entry) {
 	p := s.open(e.Tenant)
+	before := p.Size().Memory
 	if err := p.Add(e); err != nil {
 		s.trouble(err)
 		s.log.Error("a record of the spool is not what the receiver wrote", "err", err)
 	}
+	size := p.Size()
 	s.mu.Lock()
-	s.liveRecords++
+	s.live += size.Memory - before
 	s.mu.Unlock()
-	if size := p.Size(); size.Spans >= s.opt.CutSpans || size.Bytes >= cutBytes {
+	if size.Spans >= s.opt.CutSpans || size.Bytes >= cutBytes {
 		s.mu.Lock()
 		s.close(p)
 		s.mu.Unlock()
@@ -165,7 +167,7 @@ func (s *Store) untilDue(ctx context.Context, reading bool) (context.Context, co
 	return waiting, stop
 }
 
-// awaitRoom waits while too many records are live; false when ctx is done.
+// awaitRoom waits while too much is live; false when ctx is done.
 func (s *Store) awaitRoom(ctx context.Context) bool {
 	for !s.makeRoom() {
 		if !pause(ctx, readPause) {
@@ -181,18 +183,19 @@ func (s *Store) awaitRoom(ctx context.Context) bool {
 func (s *Store) makeRoom() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.liveRecords < s.maxLive {
+	if s.live < s.maxLive {
 		return true
 	}
 	var largest *part
+	most := int64(0)
 	for _, t := range s.tenants {
 		for _, p := range t.parts {
-			switch n := p.Size().Records; {
-			case p.guilty, n == 0:
+			switch size := p.Size(); {
+			case p.guilty:
 			case p.closed:
 				return false
-			case largest == nil || n > largest.Size().Records:
-				largest = p
+			case size.Memory > most:
+				largest, most = p, size.Memory
 			}
 		}
 	}

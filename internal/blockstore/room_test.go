@@ -2,6 +2,8 @@ package blockstore
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +24,7 @@ func TestRoomForLiveRecords(t *testing.T) {
 					t.Fatal(err)
 				}
 				const most, tenants, each = 60, 3, 100
-				s.maxLive = most
+				s.maxLive = most * 44 // bytes of a record with one trace
 				tenant := func(i int) string { return fmt.Sprint("tenant ", i%tenants) }
 				for i := range tenants * each {
 					if err := o.append(sp, tenant(i)); err != nil {
@@ -50,4 +52,50 @@ func TestRoomForLiveRecords(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestMemoryOfLiveRecords has records of many traces each, while no block can be
+// made: what is known of them has a bound, whatever the number of traces.
+func TestMemoryOfLiveRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, disk := newOracle(1), crashfs.New()
+		sp, s, err := tryOpen("/", disk, func(o *Options) { o.CutSpans = 1000 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		const most, traces, record = 20_000, 100, 40 + 100*4
+		s.maxLive = most
+		disk.Fail(func(op crashfs.Op) error {
+			if strings.HasPrefix(op.Path, "/blocks/") {
+				return syscall.EIO
+			}
+			return nil
+		})
+		r := run(s, sp)
+		defer r.stop()
+		for range 300 {
+			rec, ids := o.spans("a", traces, func(id uint64) uint64 { return id })
+			if err := o.give(sp, rec, ids); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		live := int64(0)
+		for _, p := range s.tenants["a"].parts {
+			live += p.Size().Memory
+		}
+		if live != s.live || live < most || live > most+record {
+			t.Errorf("what is live takes %d bytes, counted as %d, and may take %d", live, s.live, most)
+		}
+		disk.Fail(nil)
+		if err := s.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		o.check(t, s, "a")
+		if s.live != 0 {
+			t.Errorf("nothing is live, and it takes %d bytes", s.live)
+		}
+	})
 }

@@ -97,12 +97,12 @@ type Store struct {
 	full    []*part       // closed, in the order in which they are to be made blocks
 	cut     chan struct{} // closed when full grows
 
-	liveRecords int
-	maxLive     int              // of them
-	wall        func() time.Time // by which blocks get old
-	draining    bool
-	interrupt   func() // makes the follower look again
-	counts      counts
+	live      int64            // bytes of memory that the parts take
+	maxLive   int64            // of them
+	wall      func() time.Time // by which blocks get old
+	draining  bool
+	interrupt func() // makes the follower look again
+	counts    counts
 }
 
 // tenant is what the store has of one.

@@ -2,8 +2,8 @@
 //
 // Their bytes are in the spool and nowhere else. A Part holds the positions of
 // the records that will become one block, and for each record the hashes of its
-// trace ids: 4 bytes for each trace of each record, and 40 for the record. So
-// memory is bounded by the number of records that wait, not by their bytes.
+// trace ids: 4 bytes for each trace of each record, and 40 for the record. Size
+// says how much that is, so that whoever fills Parts can bound it.
 //
 // It promises: a record that was added is found by Records, and by Trace for
 // each trace id it has, for as long as the caller keeps it in the spool.

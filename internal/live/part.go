@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unsafe"
 
 	"appliance/internal/otlpwire"
 	"appliance/internal/spool"
@@ -90,13 +91,22 @@ type Size struct {
 	Records, Spans int
 	Bytes          int64     // of payloads
 	Oldest         time.Time // when its first record was added, zero if there is none
+	Memory         int64     // bytes that the Part takes, which are those of its halves
 }
+
+const (
+	entryMemory = int64(unsafe.Sizeof(entry{}))
+	hashMemory  = int64(unsafe.Sizeof(uint32(0)))
+)
 
 // Size is how much is in it now.
 func (p *Part) Size() Size {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return Size{Records: len(p.entries), Spans: p.spans, Bytes: p.bytes, Oldest: p.oldest}
+	return Size{
+		Records: len(p.entries), Spans: p.spans, Bytes: p.bytes, Oldest: p.oldest,
+		Memory: entryMemory*int64(len(p.entries)) + hashMemory*int64(len(p.hashes)),
+	}
 }
 
 // Positions are those of its records, in order.
