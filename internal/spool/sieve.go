@@ -3,6 +3,7 @@ package spool
 import (
 	"fmt"
 	"maps"
+	"slices"
 )
 
 // A Sieve says what of the records is handed out: tail sampling. Records up to a
@@ -156,12 +157,13 @@ func (s *Spool) End() Position {
 	return Position{last.id, last.end.offset}
 }
 
-// SegmentNames are those of the segments that are there, oldest first.
+// SegmentNames are those of the segments whose files are there: also of one that is
+// finished, since a crash may forget that. The oldest come first.
 func (s *Spool) SegmentNames() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names := make([]string, 0, len(s.segments))
-	for _, g := range s.segments {
+	names := make([]string, 0, len(s.doomed)+len(s.segments))
+	for _, g := range slices.Concat(s.doomed, s.segments) {
 		names = append(names, g.identity.String())
 	}
 	return names

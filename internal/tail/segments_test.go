@@ -3,6 +3,7 @@ package tail
 import (
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,4 +89,44 @@ func TestEachSegmentHasItsOwnOutcomes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestVerdictsStayWithTheirSegments has a spool that cannot note what has left it,
+// for longer than verdicts are remembered. The segments are there after a kill, and
+// what was left out of them does not come back.
+func TestVerdictsStayWithTheirSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk, out := crashfs.New(), newOutside()
+		w := start(t, disk, out, everyday())
+		disk.Fail(func(op crashfs.Op) error {
+			if strings.HasPrefix(op.Path, "/spool/state") {
+				return syscall.EIO
+			}
+			return nil
+		})
+		for i := range uint64(400) {
+			if err := w.send(sp{trace: i, id: i + 1, name: "GET /ping", service: strings.Repeat("x", 300)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(20 * time.Minute)
+		w.send(sp{trace: 1000, id: 1001, name: "GET /ping"})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := w.sp.Status().Pending.Records; n != 0 {
+			t.Errorf("%d records are pending before the kill", n)
+		}
+		killed := disk.Kill()
+		w.stop()
+		w = start(t, killed, out, everyday())
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.stop()
+		if n := len(w.got); n > 0 {
+			t.Errorf("%d spans that were left out came back", n)
+		}
+		if st := w.sp.Status(); st.Pending.Records != 0 || st.Sifted.Rules["health"] != 401 {
+			t.Errorf("of 401 spans %d are counted as left out, and %d records are pending", st.Sifted.Rules["health"], st.Pending.Records)
+		}
+	})
 }
