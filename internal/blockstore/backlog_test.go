@@ -79,3 +79,47 @@ func TestBacklogOfBlocks(t *testing.T) {
 		}
 	})
 }
+
+// TestBacklogHoldsUpNoOtherTenant has a tenant with many blocks to be merged, by a
+// disk that is slow: another one's blocks are merged meanwhile.
+func TestBacklogHoldsUpNoOtherTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, disk := newOracle(1), crashfs.New()
+		s := start(t, "/", disk, func(o *Options) { o.MergeAfter = 1000 * time.Hour })
+		for range 100 {
+			for _, tenant := range []string{"a", "b"} {
+				if err := o.append(s.spool, tenant); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(5 * time.Second)
+		}
+		synctest.Wait()
+		s.stop()
+		disk.Slow(func(op crashfs.Op) {
+			if op.Kind == crashfs.Rename {
+				time.Sleep(time.Second)
+			}
+		})
+		s = runStore(t, disk)
+		defer s.stop()
+		toMerge := func(tenant string) (n int) {
+			v := s.View(tenant)
+			defer v.Close()
+			for _, b := range v.Blocks {
+				if b.Meta.CompactionLevel == levelCut {
+					n++
+				}
+			}
+			return n
+		}
+		synctest.Wait()
+		backlog := toMerge("b")
+		for toMerge("b") == backlog {
+			time.Sleep(time.Second)
+		}
+		if n := toMerge("a"); n < backlog/2 {
+			t.Errorf("of some %d blocks of each tenant, one had %d left to be merged when the other's turn came", backlog, n)
+		}
+	})
+}
