@@ -37,6 +37,7 @@ type Line struct {
 	gate    spool.Position
 	folded  time.Time
 	files   map[string]*file // by segment
+	undead  []string         // of them, that may be there again after a crash
 
 	recent recent
 

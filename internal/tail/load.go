@@ -201,17 +201,22 @@ func (l *Line) tryFold(now time.Time) error {
 		return err
 	}
 	var gone []string
+	removed := false
 	for _, name := range total.Folded {
-		if err := durable.Remove(l.o.FS, l.known.path(name)); err != nil {
+		if l.files[name] == nil && slices.Contains(l.undead, name) {
+			continue
+		}
+		if err := l.removeFile(name); err != nil {
 			return err
 		}
+		removed = true
 	}
 	for name, f := range l.files {
 		if now.Sub(f.touched) > l.o.Remember+l.o.Wait+farBehind && !slices.Contains(there, name) {
 			gone = append(gone, name)
 		}
 	}
-	if len(gone) == 0 && len(total.Folded) == 0 {
+	if len(gone) == 0 && !removed {
 		return nil
 	}
 	slices.Sort(gone)
@@ -225,7 +230,7 @@ func (l *Line) tryFold(now time.Time) error {
 			total.Rules[rule] += spans
 		})
 	}
-	total.Folded = gone
+	total.Folded = slices.Concat(gone, l.undead)
 	text, err := json.Marshal(total)
 	if err != nil {
 		return fmt.Errorf("encode sums of verdicts: %w", err)
@@ -237,10 +242,22 @@ func (l *Line) tryFold(now time.Time) error {
 		if l.journal.name == name {
 			l.journal.close()
 		}
-		if err := durable.Remove(l.o.FS, l.known.path(name)); err != nil {
+		if err := l.removeFile(name); err != nil {
 			return err
 		}
-		delete(l.files, name)
 	}
 	return nil
+}
+
+// removeFile removes a file whose sums are noted. Where that failed it may be there
+// again after a crash, whatever is synced later, and counts no more until the next
+// start has removed it.
+func (l *Line) removeFile(name string) error {
+	err := durable.Remove(l.o.FS, l.known.path(name))
+	if err == nil {
+		delete(l.files, name)
+	} else if !slices.Contains(l.undead, name) {
+		l.undead = append(l.undead, name)
+	}
+	return err
 }

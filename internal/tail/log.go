@@ -80,7 +80,8 @@ func (j *journal) open(segment string) error {
 	if err != nil {
 		return fmt.Errorf("open verdicts: %w", err)
 	}
-	if good == 0 {
+	fresh := good == 0
+	if fresh {
 		err = file.Truncate(0)
 		if err == nil {
 			err = file.WritevAt([][]byte{[]byte(fileMagic)}, 0)
@@ -93,7 +94,11 @@ func (j *journal) open(segment string) error {
 		err = j.fs.SyncDir(j.dir)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("open verdicts of segment %s: %w", segment, err), file.Close())
+		err = errors.Join(fmt.Errorf("open verdicts of segment %s: %w", segment, err), file.Close())
+		if fresh { // it is made again: a sync of its name that succeeds later says nothing
+			err = errors.Join(err, j.fs.Remove(path))
+		}
+		return err
 	}
 	j.file, j.name, j.size = file, segment, good
 	return nil

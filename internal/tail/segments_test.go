@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -129,4 +130,91 @@ func TestVerdictsStayWithTheirSegments(t *testing.T) {
 			t.Errorf("of 401 spans %d are counted as left out, and %d records are pending", st.Sifted.Rules["health"], st.Pending.Records)
 		}
 	})
+}
+
+// failedSync is a life in which one step of a kind fails in the directory of verdicts,
+// where a sync that fails loses the names that are new, and then the power: a sync
+// that succeeds after says nothing. It returns the next life, and false if there are
+// fewer steps.
+func failedSync(t *testing.T, out *outside, kind crashfs.Kind, at int, live func(w *world)) (w *world, ok bool) {
+	t.Helper()
+	disk := crashfs.New()
+	disk.LoseNames()
+	w = start(t, disk, out, everyday())
+	syncs := 0
+	disk.Fail(func(op crashfs.Op) error {
+		if op.Kind == kind && strings.HasPrefix(op.Path, "/tail") {
+			if syncs++; syncs == at {
+				return syscall.EIO
+			}
+		}
+		return nil
+	})
+	live(w)
+	synctest.Wait()
+	cut := disk.PowerCut(crashfs.LoseAll, rand.New(rand.NewPCG(1, 1)))
+	w.stop()
+	w = start(t, cut, out, everyday())
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	return w, syncs >= at
+}
+
+// TestFailedSyncIsNeverBelieved has files of verdicts whose names are not on the
+// disk though it said so later.
+func TestFailedSyncIsNeverBelieved(t *testing.T) {
+	for at, more := 1, true; more; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			out, m := newOutside(), newTraffic(uint64(at))
+			var w *world
+			w, more = failedSync(t, out, crashfs.SyncDir, at, func(w *world) {
+				for range 60 {
+					if err := w.send(m.some()...); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(1300 * time.Millisecond)
+				}
+			})
+			w.check()
+			w.stop()
+			if at == 1 && !more {
+				t.Error("nothing was synced")
+			}
+		})
+	}
+}
+
+// TestCountsSurviveAFailedStep has the files of verdicts removed, and their sums
+// written, while a change of a name fails, or its sync.
+func TestCountsSurviveAFailedStep(t *testing.T) {
+	const spans = 100
+	for kind, least := range map[crashfs.Kind]int{crashfs.SyncDir: 5, crashfs.Remove: 2, crashfs.Rename: 2} {
+		for at, more := 1, true; more; at++ {
+			synctest.Test(t, func(t *testing.T) {
+				ping := func(w *world, i uint64) {
+					if err := w.send(sp{trace: i, id: i + 1, name: "GET /ping", service: strings.Repeat("x", 300)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var w *world
+				w, more = failedSync(t, newOutside(), kind, at, func(w *world) {
+					for i := range uint64(spans) {
+						ping(w, i)
+					}
+					for i := range uint64(2) {
+						time.Sleep(15 * time.Minute)
+						ping(w, spans+i)
+					}
+					time.Sleep(time.Minute)
+				})
+				if n := w.sp.Status().Sifted.Rules["health"]; n != spans+2 {
+					t.Errorf("%s %d: %d spans are counted as left out, want %d", kind, at, n, spans+2)
+				}
+				w.stop()
+				if at == least && !more {
+					t.Errorf("%s: there are fewer than %d steps", kind, at)
+				}
+			})
+		}
+	}
 }
