@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -450,4 +451,55 @@ func TestDamagedCatalogStopsPurging(t *testing.T) {
 			t.Errorf("%+v, %v", inv, err)
 		}
 	})
+}
+
+// A block of which the disk gives nothing holds up no other: they are archived,
+// and purged. It is pending, and stays.
+func TestOneUnreadableBlockHoldsUpNoPurge(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		p.start(func(o *Options) { o.Source = &brokenSource{o.Source, tenant + "/" + blockB} })
+		s := p.after(2 * wallclock.Trial)
+		if s.Purge.PurgedBlocks != 2 || s.PendingBlocks != 1 || s.Failures[CauseSource] == 0 || s.Purge.Doubt != "" || len(s.Gaps) != 0 {
+			t.Errorf("%+v, %+v", s, s.Purge)
+		}
+		if left := p.inSource(); len(left) != 1 || left[0] != blockB {
+			t.Errorf("%v are left in the source", left)
+		}
+	})
+}
+
+// The same of one that was archived before: it cannot be proven, and stays.
+func TestOneArchivedBlockThatIsNotReadHoldsUpNoPurge(t *testing.T) {
+	t.Parallel()
+	embedded(t, func(t *testing.T, p *appliance) {
+		var broken atomic.Bool
+		p.start(func(o *Options) { o.Source = &sometimesBroken{o.Source, tenant + "/" + blockB, broken.Load} })
+		if s := p.after(wallclock.Trial / 2); s.ArchivedBlocks != 3 {
+			t.Errorf("%+v", s)
+		}
+		broken.Store(true)
+		s := p.after(2 * wallclock.Trial)
+		if s.Purge.PurgedBlocks != 2 || s.Purge.HeldBlocks != 1 || s.Failures[CauseSource] == 0 || s.Purge.Doubt != "" || len(s.Gaps) != 0 {
+			t.Errorf("%+v, %+v", s, s.Purge)
+		}
+		broken.Store(false)
+		if s := p.after(wallclock.Trial); s.Purge.PurgedBlocks != 3 || s.Purge.HeldBlocks != 0 {
+			t.Errorf("%+v, %+v", s, s.Purge)
+		}
+	})
+}
+
+// sometimesBroken is a brokenSource while broken says so.
+type sometimesBroken struct {
+	Source
+	dir    string
+	broken func() bool
+}
+
+func (s *sometimesBroken) List(ctx context.Context, dir string) iter.Seq2[store.Entry, error] {
+	if s.broken() {
+		return (&brokenSource{s.Source, s.dir}).List(ctx, dir)
+	}
+	return s.Source.List(ctx, dir)
 }

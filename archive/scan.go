@@ -139,9 +139,26 @@ func (a *Archiver) know(r ref) *known {
 	return k
 }
 
-// look reads a block's meta and finds out whether it is archived. An error is
-// one of the store or of the whole source.
+// look finds out whether a block is archived. An error is one of the store or of
+// the whole source. Of the block store, where each block is proven before it goes,
+// one that cannot be read is pending, and no doubt about the others.
 func (a *Archiver) look(ctx context.Context, r ref, k *known) error {
+	err := a.tryLook(ctx, r, k)
+	var src *sourceError
+	if a.opt.Embedded == nil || ctx.Err() != nil || !errors.As(err, &src) {
+		return err
+	}
+	if k.state == stateUnfinished {
+		a.update(func(*Status) { k.state = statePending }) // copying it will say why it cannot be
+	}
+	if k.state != statePending {
+		a.fail(ctx, causeOf(err), err, "tenant", r.tenant, "block", r.block)
+	}
+	return nil
+}
+
+// tryLook reads a block's meta, and asks the store for its manifest.
+func (a *Archiver) tryLook(ctx context.Context, r ref, k *known) error {
 	b, err := inspect(ctx, a.opt.Source, r.tenant, r.block)
 	switch {
 	case k.state == stateDeleted && (errors.Is(err, errUnfinished) || err == nil && k.print == b.print()):
