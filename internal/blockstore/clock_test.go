@@ -55,3 +55,33 @@ func TestBlocksFromTheFuture(t *testing.T) {
 		}
 	})
 }
+
+// TestFinalStaysFinal sets the clock back after a block was final: whoever copies it
+// would take it for gone.
+func TestFinalStaysFinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOracle(1)
+		sp, s, err := tryOpen("/", crashfs.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := time.Duration(0)
+		s.wall = func() time.Time { return time.Now().Add(-back) }
+		r := run(s, sp)
+		defer r.stop()
+		if err := o.append(sp, "a"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Minute)
+		synctest.Wait()
+		b := s.tenants["a"].blocks[0]
+		id, age := b.Meta.BlockID, time.Since(b.cut())
+		if s.Final("a", id, age+time.Second) || !s.Final("a", id, age) {
+			t.Errorf("a block of %s is final before or not after", age)
+		}
+		back = time.Minute
+		if !s.Final("a", id, age) {
+			t.Error("a block that was final is not any more")
+		}
+	})
+}

@@ -11,7 +11,8 @@ import (
 
 // Final says that a block stays as it is until it is deleted, so that a copy of
 // it holds for good, and that its youngest record is that old: it is merged, or
-// somebody else's.
+// somebody else's. Once it is, it stays so when the clock goes back: whoever copies
+// final blocks takes one that is not any more for gone.
 func (s *Store) Final(tenant, id string, age time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,7 +21,12 @@ func (s *Store) Final(tenant, id string, age time.Duration) bool {
 		return false
 	}
 	i := slices.IndexFunc(t.blocks, func(b *Block) bool { return b.Meta.BlockID == id })
-	return i >= 0 && t.blocks[i].final(time.Now(), age)
+	if i < 0 {
+		return false
+	}
+	b := t.blocks[i]
+	b.sealed = b.sealed || b.final(s.wall(), age)
+	return b.sealed
 }
 
 // Final says the same of a block's directory, for where no Store has it open.

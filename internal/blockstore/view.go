@@ -17,6 +17,7 @@ type Block struct {
 	Lineage *Lineage  // nil for one that we did not make
 	had     time.Time // since when this process has it
 	merging bool
+	sealed  bool      // it was final
 	aside   time.Time // until when it is not merged, since it cannot be read
 	held
 }
