@@ -24,8 +24,12 @@ func (s *Store) follow(ctx context.Context) error {
 	defer r.Close()
 	var buf []byte
 	failures, lost, reading := 0, 0, false
+	var passed skipped
 	for {
-		waiting, stop := s.untilDue(ctx, reading)
+		if passed.due(time.Now()) {
+			s.readAgain(&passed)
+		}
+		waiting, stop := s.untilDue(ctx, reading, passed.again)
 		e, err := r.Next(waiting, buf)
 		reading = err == nil
 		due := waiting.Err() != nil
@@ -49,9 +53,9 @@ func (s *Store) follow(ctx context.Context) error {
 			s.trouble(err)
 			s.log.Error("the spool cannot be read; trying again", "err", err)
 			if failures++; failures%readTries == 0 {
-				s.log.Error("what the disk does not give stays in the spool until the next start", "err", err)
+				s.log.Error("what the disk does not give stays in the spool; it is read again later", "err", err)
 				s.closeAll()
-				r.Skip()
+				passed.skip(r)
 			}
 			if !pause(ctx, readPause) {
 				return nil
@@ -62,7 +66,11 @@ func (s *Store) follow(ctx context.Context) error {
 
 // take puts a record into its tenant's open part.
 func (s *Store) take(e spool.Entry) {
-	p := s.open(e.Tenant)
+	s.add(s.open(e.Tenant), e)
+}
+
+// add puts a record into a part, and closes it if that makes it large enough.
+func (s *Store) add(p *part, e spool.Entry) {
 	before := p.Size().Memory
 	if err := p.Add(e); err != nil {
 		s.trouble(err)
@@ -157,9 +165,13 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // untilDue closes what is due, and returns a context that ends when something
-// is again, or when the store is to be drained. reading: there was a record last.
-func (s *Store) untilDue(ctx context.Context, reading bool) (context.Context, context.CancelFunc) {
+// is again, at a time if that is not zero, or when the store is to be drained.
+// reading: there was a record last.
+func (s *Store) untilDue(ctx context.Context, reading bool, at time.Time) (context.Context, context.CancelFunc) {
 	due := s.closeDue(time.Now(), reading)
+	if !at.IsZero() {
+		due = earlier(due, at)
+	}
 	waiting, stop := context.WithDeadline(ctx, due)
 	s.mu.Lock()
 	defer s.mu.Unlock()

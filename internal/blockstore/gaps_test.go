@@ -185,6 +185,47 @@ func TestManyUnreadableRecordsHoldUpNoOther(t *testing.T) {
 	})
 }
 
+// TestUnreadableRecordIsReadLater has records that the disk does not give while the
+// spool is followed, and gives after an hour: they are stored without a restart, and
+// a kill at that time stores nothing twice.
+func TestUnreadableRecordIsReadLater(t *testing.T) {
+	for name, at := range map[string]int64{"payload": payload, "header": header} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, disk := newOracle(1), crashfs.New()
+				bad := &unread{FS: disk}
+				sp, s, err := tryOpen("/", bad, slowly)
+				if err != nil {
+					t.Fatal(err)
+				}
+				positions, _ := sealed(t, o, sp)
+				bad.fail(t, sp, positions[4], at, positions[5], positions[20])
+				r := run(s, sp)
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if n := sp.Status().Pending.Records; n < 3 || s.Status().Blocks == 0 {
+					t.Errorf("three records cannot be read, and %d are pending", n)
+				}
+				bad.heal()
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if n := sp.Status().Pending.Records; n != 0 {
+					t.Errorf("all can be read again, and %d are pending", n)
+				}
+				o.check(t, s, "a")
+				killed := disk.Kill()
+				r.stop()
+				again := start(t, "/", killed)
+				defer again.stop()
+				if err := again.Drain(background); err != nil {
+					t.Fatal(err)
+				}
+				o.check(t, again.Store, "a")
+			})
+		})
+	}
+}
+
 // TestDamagedRecordStaysLost has a record that is damaged before it is followed,
 // or after that and before a block is made. A kill forgets that it was counted,
 // since a record before it is pending: it is counted again, and is not taken for

@@ -86,6 +86,15 @@ func (r *Reader) NextUpTo(ctx context.Context, buf []byte, most int) (Entry, err
 // records that follow each other are all that there are, but for those released.
 func (r *Reader) Lost() int { return r.lost }
 
+// Position is where the record begins at which Next failed, or from where on the
+// next one is looked for.
+func (r *Reader) Position() Position {
+	if r.g == nil {
+		return Position{Segment: r.read + 1}
+	}
+	return Position{r.g.id, r.walk.at.offset}
+}
+
 // Skip passes over the record at which Next failed, or, where not even its
 // header can be read, to the next header that can. What is skipped stays pending.
 func (r *Reader) Skip() {
