@@ -108,7 +108,9 @@ func (k *Stuck) write(asides []Aside) (kept []StuckID, err error) {
 			continue
 		}
 		if err := k.put(StuckEntry{ID: id, Record: a.Record, Since: o.now(), Why: a.Why}); err != nil {
-			return kept, err
+			// Its name may be there all the same: once the record has left, the next
+			// start would take it for one that was set aside.
+			return kept, errors.Join(err, k.remove(id))
 		}
 		kept = append(kept, id)
 	}

@@ -311,3 +311,51 @@ func TestStuckDamaged(t *testing.T) {
 		t.Errorf("left %v; stuck %v, lost %v, released %v", left, st.Stuck, st.Lost, st.Released)
 	}
 }
+
+// TestStuckThatFailedIsNotKept sets spans aside on a disk on which a step fails. They
+// are not set aside then, and leave with their record: the next start finds them
+// nowhere.
+func TestStuckThatFailedIsNotKept(t *testing.T) {
+	failed := 0
+	for at := 1; at <= 12; at++ {
+		m := &stuckModel{fsys: crashfs.New()}
+		if err := m.open(); err != nil {
+			t.Fatal(err)
+		}
+		pos, err := m.spool.Append(listed(1, 2, 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := 0
+		m.fsys.Fail(func(op crashfs.Op) error {
+			if steps++; steps == at {
+				return syscall.EIO
+			}
+			return nil
+		})
+		err = m.spool.Stuck().Keep([]Aside{{Record: listed(2), Origin: pos, Why: "refused"}}, pos)
+		m.fsys.Fail(nil)
+		if err == nil {
+			continue
+		}
+		failed++
+		if err := m.spool.Release(pos); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.spool.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.open(); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(m.spool.Stuck().List()); n > 0 {
+			t.Errorf("step %d: what could not be set aside is, after its record has left", at)
+		}
+		if err := m.spool.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if failed < 4 {
+		t.Errorf("it failed %d times", failed)
+	}
+}
