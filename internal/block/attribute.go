@@ -135,7 +135,7 @@ func (g *RowGroup) findKey(ctx context.Context, o Owner, key string, want Wanted
 	if err != nil {
 		return nil, err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	var found []attrPlace
 	for i := range p.places {
 		if from, to := p.spans(i); want != nil && !want(from, to) {
@@ -212,7 +212,7 @@ func (g *RowGroup) values(ctx context.Context, a *Attribute, role Role, places [
 	if err != nil {
 		return nil, err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	out := Values{Type: p.column.Type, Dict: p.Dictionary()}
 	if out.Type == parquet.ByteArray && out.Dict == nil {
 		return nil, fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, p.column.Name)
@@ -294,7 +294,7 @@ func (g *RowGroup) special(ctx context.Context, a *Attribute, s *specialColumn, 
 	if err != nil {
 		return err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	out := Values{Type: p.column.Type, Own: true, Dict: p.Dictionary()}
 	if out.Type == parquet.ByteArray && out.Dict == nil {
 		return fmt.Errorf("%w: column %s has no dictionary", ErrDamaged, p.column.Name)

@@ -44,7 +44,7 @@ func (g *RowGroup) AttributeMatching(ctx context.Context, o Owner, key string, p
 	if err != nil {
 		return nil, err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	if m.Texts != nil && (p.Dictionary() == nil || p.Dictionary().Len() != len(m.Texts)) {
 		return nil, fmt.Errorf("%w: column %s has another dictionary", ErrDamaged, p.column.Name)
 	}
@@ -105,7 +105,7 @@ func (g *RowGroup) keyed(ctx context.Context, out *Values, places []attrPlace, i
 	if err != nil {
 		return err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	found := make([]bool, len(places))
 	from := 0
 	for i := range p.places {

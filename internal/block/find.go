@@ -21,8 +21,8 @@ func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, err
 // read.
 func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, dst []byte) ([]byte, error) {
 	mark, found := len(dst), false
-	r := b.reader(fields)
-	defer b.readers.Put(r)
+	r := b.opts.Readers.get(b.layout, fields)
+	defer b.opts.Readers.put(r)
 	for g := range b.file.Groups {
 		rows, err := b.find(ctx, g, &id)
 		if err != nil {
@@ -47,16 +47,6 @@ func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, ds
 		return dst[:mark], ErrNotFound
 	}
 	return dst, nil
-}
-
-// reader is a rowReader that nobody else uses. Put it back into readers.
-func (b *Block) reader(fields *Fields) *rowReader {
-	r, ok := b.readers.Get().(*rowReader)
-	if !ok {
-		r = newRowReader(b.layout)
-	}
-	r.fields = fields
-	return r
 }
 
 // within says whether bounds allow an identifier. A missing bound allows all.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"appliance/internal/block/parquet"
@@ -30,6 +29,8 @@ type Options struct {
 	Gap int
 	// Memory is where the buffers of Verify come from. Default: the system.
 	Memory *Memory
+	// Readers is the memory that traces are read with. Default: the block's own.
+	Readers *Readers
 }
 
 func (o Options) withDefaults() Options {
@@ -38,6 +39,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Gap == 0 {
 		o.Gap = 4 << 10
+	}
+	if o.Readers == nil {
+		o.Readers = &Readers{}
 	}
 	return o
 }
@@ -52,10 +56,7 @@ type Block struct {
 	file    *parquet.File
 	columns []int // of the file, for each column of the layout's schema
 
-	readers sync.Pool               // of rowReaders that are idle
-	pages   sync.Pool               // of pageReaders that are idle
-	dicts   sync.Pool               // of *parquet.Dictionary that nobody reads any more
-	shapes  []atomic.Pointer[Shape] // of row groups, as far as they were read
+	shapes []atomic.Pointer[Shape] // of row groups, as far as they were read
 }
 
 // Open reads meta.json, or meta.compacted.json where there is no other, and the

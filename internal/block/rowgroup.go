@@ -106,7 +106,7 @@ func (g *RowGroup) dictionary(ctx context.Context, r Role) (*parquet.Dictionary,
 	}
 	var spare *parquet.Dictionary
 	if large(c) {
-		if spare, _ = g.b.dicts.Get().(*parquet.Dictionary); spare == nil {
+		if spare, _ = g.b.opts.Readers.dicts.Get().(*parquet.Dictionary); spare == nil {
 			spare = &parquet.Dictionary{}
 		}
 	}
@@ -133,7 +133,7 @@ func (g *RowGroup) DropDictionaries(keep func(*parquet.Dictionary) bool) {
 	for r, d := range g.dicts {
 		if large(g.b.chunk(g.index, r)) && !keep(d) {
 			delete(g.dicts, r)
-			g.b.dicts.Put(d)
+			g.b.opts.Readers.dicts.Put(d)
 		}
 	}
 }

@@ -25,8 +25,30 @@ type rowReader struct {
 }
 
 func newRowReader(l *layout) *rowReader {
-	n := len(l.schema.Columns)
-	return &rowReader{layout: l, cursors: make([]cursor, n), left: make([]bool, n)}
+	r := &rowReader{}
+	r.use(l, nil)
+	return r
+}
+
+// use begins with blocks of a layout, without what fields leaves out.
+func (r *rowReader) use(l *layout, fields *Fields) {
+	r.layout, r.fields = l, fields
+	if n := len(l.schema.Columns); len(r.cursors) != n {
+		r.cursors, r.left = make([]cursor, n), make([]bool, n)
+	}
+}
+
+// release lets go of the block that was read, and keeps the memory.
+func (r *rowReader) release() {
+	r.layout, r.fields, r.err = nil, nil, nil
+	r.fetched.Release()
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		c.pages = nil
+		if c.memory != nil {
+			c.memory.Release()
+		}
+	}
 }
 
 // start begins with the first row of a row group.

@@ -27,8 +27,8 @@ func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Val
 		return nil, nil, fmt.Errorf("column of role %d: %w", r, ErrFormat)
 	}
 	if want == nil || isAttr(r) || g.b.layout.schema.Columns[g.b.layout.role(r)].Optional || r >= StatsService && r <= StatsErrors {
-		pages := g.b.pagesOf(ctx, c)
-		defer g.b.giveBack(pages)
+		pages := g.b.opts.Readers.pagesOf(ctx, c)
+		defer g.b.opts.Readers.giveBack(pages)
 		dict, err := scan(&pages.Pages, v)
 		return dict, nil, err
 	}
@@ -36,7 +36,7 @@ func (g *RowGroup) Scan(ctx context.Context, r Role, want Wanted, v *parquet.Val
 	if err != nil {
 		return nil, nil, err
 	}
-	defer g.b.giveBack(p.pageReader)
+	defer g.b.opts.Readers.giveBack(p.pageReader)
 	runs = []Run{}
 	for i := range p.places {
 		if from, to := p.spans(i); !want(from, to) {
@@ -89,29 +89,6 @@ func appendValues(v, of *parquet.Values, from, to int) {
 	}
 }
 
-// pageReader reads the pages of a column, in memory that was used before.
-type pageReader struct {
-	parquet.Pages
-	page parquet.Values
-}
-
-// pagesOf reads a column from its first page on. The reader is to be given back.
-func (b *Block) pagesOf(ctx context.Context, c *parquet.Chunk) *pageReader {
-	r, ok := b.pages.Get().(*pageReader)
-	if !ok {
-		r = &pageReader{}
-	}
-	r.Reset(ctx, c)
-	r.page.Reset()
-	return r
-}
-
-// giveBack ends the use of what was read, but for the dictionary.
-func (b *Block) giveBack(r *pageReader) {
-	r.SetDictionary(nil)
-	b.pages.Put(r)
-}
-
 // ScanInts calls visit with the numbers of a column that has one for each of its
 // elements, some at a time. How many these are can be divided by 64, but for the last
 // time. They are valid during the call.
@@ -120,8 +97,8 @@ func (g *RowGroup) ScanInts(ctx context.Context, r Role, visit func([]int64) err
 	if c == nil {
 		return fmt.Errorf("column of role %d: %w", r, ErrFormat)
 	}
-	pages := g.b.pagesOf(ctx, c)
-	defer g.b.giveBack(pages)
+	pages := g.b.opts.Readers.pagesOf(ctx, c)
+	defer g.b.opts.Readers.giveBack(pages)
 	for v := &pages.page; ; {
 		err := pages.NextValues(v)
 		n := len(v.Ints)
@@ -190,7 +167,7 @@ func (g *RowGroup) pages(ctx context.Context, r Role) (*groupPages, error) {
 			return nil, err
 		}
 	}
-	p.pageReader = g.b.pagesOf(ctx, c)
+	p.pageReader = g.b.opts.Readers.pagesOf(ctx, c)
 	p.SetDictionary(dict)
 	return p, nil
 }

@@ -14,8 +14,8 @@ import (
 // some of the spans.
 func (b *Block) Select(ctx context.Context, ids []byte, fields *Fields) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		r := b.reader(fields)
-		defer b.readers.Put(r)
+		r := b.opts.Readers.get(b.layout, fields)
+		defer b.opts.Readers.put(r)
 		var buf []byte
 		for g := range b.file.Groups {
 			rows, err := b.rowsOf(ctx, g, ids)

@@ -203,8 +203,8 @@ func (g *RowGroup) levels(ctx context.Context, c *parquet.Chunk, visit func(rep,
 	if c.Entries() > math.MaxUint32-1 {
 		return fmt.Errorf("%w: column %s has %d entries", ErrDamaged, c.Column.Path, c.Entries())
 	}
-	pages := g.b.pagesOf(ctx, c)
-	defer g.b.giveBack(pages)
+	pages := g.b.opts.Readers.pagesOf(ctx, c)
+	defer g.b.opts.Readers.giveBack(pages)
 	for v := &pages.page; ; {
 		v.Reset()
 		if err := pages.Levels(v); errors.Is(err, io.EOF) {

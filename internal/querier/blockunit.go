@@ -181,12 +181,14 @@ func (q *Querier) storeUnit(tenant string, b *blockstore.Block) (*unit, *openBlo
 	return &unit{
 		key: b.Meta.BlockID, name: fmt.Sprintf("block %s of tenant %s", b.Meta.BlockID, tenant),
 		start: nanoseconds(b.Meta.StartTime.Unix()), end: nanoseconds(b.Meta.EndTime.Unix()+1) - 1,
-		place: &blockPlace{opened: q.opened, block: open, meta: &b.Meta},
+		place: &blockPlace{opened: q.opened, block: open, meta: &b.Meta, options: block.Options{Readers: &q.opened.readers}},
 	}, open
 }
 
 // remoteBlock is how archived blocks are read, which may be far away.
-var remoteBlock = block.Options{Parallel: 16, Gap: 256 << 10}
+func (o *opened) remoteBlock() block.Options {
+	return block.Options{Parallel: 16, Gap: 256 << 10, Readers: &o.readers}
+}
 
 // archiveUnit is a block of the archive.
 func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBlock) {
@@ -198,7 +200,7 @@ func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBloc
 		key: "archive/" + b.ID.String(), name: name,
 		start: nanoseconds(b.Start), end: nanoseconds(b.End+1) - 1,
 		place: &blockPlace{
-			opened: q.opened, block: open, options: remoteBlock, archived: b,
+			opened: q.opened, block: open, options: q.opened.remoteBlock(), archived: b,
 			pruned: func(ctx context.Context) bool { return q.opt.Archive.Pruned(ctx, tenant, b) },
 		},
 	}, open

@@ -15,7 +15,8 @@ import (
 // these were read. It closes those that nobody asked for in a minute, so that
 // the room of a deleted block is given back.
 type opened struct {
-	low *lowprio.Threads
+	low     *lowprio.Threads
+	readers block.Readers // for all of them
 
 	mu        sync.Mutex
 	byName    map[string]*openBlock

@@ -67,6 +67,14 @@ func (f *File) Fetch(ctx context.Context, got *Fetched, ranges []Range, gap, par
 	return got, nil
 }
 
+// Release lets go of the file and what was read of it, and keeps the memory. It may
+// be nil.
+func (f *Fetched) Release() {
+	if f != nil {
+		f.file, f.parts = nil, nil
+	}
+}
+
 // divide gives each part its memory.
 func (f *Fetched) divide(parts []part) {
 	size := int64(0)

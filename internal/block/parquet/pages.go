@@ -49,6 +49,11 @@ func (p *Pages) Reset(ctx context.Context, c *Chunk) {
 	}
 }
 
+// Release lets go of the chunk and its file, and keeps the memory. Reset is next.
+func (p *Pages) Release() {
+	p.chunk, p.ctx, p.r, p.window = nil, nil, nil, nil
+}
+
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
 // first page, or by Chunk.Dictionary.
 func (p *Pages) Dictionary() *Dictionary { return p.dict }
