@@ -3,6 +3,7 @@ package block
 import (
 	"bytes"
 	"context"
+	"errors"
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
@@ -34,8 +35,12 @@ func TestBloomsAreTempos(t *testing.T) {
 			_, _ = h.Write(id[:]) // never fails
 			return id, int(h.Sum32() % uint32(len(theirs)))
 		}
+		var asked [][16]byte
 		for range traces {
 			id, shard := random()
+			if len(asked) < 1000 {
+				asked = append(asked, id)
+			}
 			own.add(&id)
 			theirs[shard].Add(id[:])
 		}
@@ -54,17 +59,85 @@ func TestBloomsAreTempos(t *testing.T) {
 		}
 		src := OpenDir(dir)
 		defer src.Close()
-		blooms := NewBlooms(src, len(theirs))
+		memory := NewBloomMemory(1 << 30)
+		blooms, kept := NewBlooms(src, len(theirs), nil), NewBlooms(src, len(theirs), memory)
 		for range 2000 { // most are not there
-			id, shard := random()
+			id, _ := random()
+			asked = append(asked, id)
+		}
+		for _, id := range asked {
+			shard := bloomShardOf(id[:], len(theirs))
 			want := theirs[shard].Test(id[:])
 			f, err := readBloom(context.Background(), src, shard)
 			if err != nil || f.has(&id) != want {
 				t.Fatalf("trace %x of filter %d, of which Tempo says %t: %v", id, shard, want, err)
 			}
-			if got, err := blooms.MayHave(context.Background(), id); err != nil || got != want {
-				t.Fatalf("trace %x may be there: %t, and Tempo says %t: %v", id, got, want, err)
+			for _, b := range []*Blooms{blooms, kept} {
+				if got, err := b.MayHave(context.Background(), id); err != nil || got != want {
+					t.Fatalf("trace %x may be there: %t, and Tempo says %t: %v", id, got, want, err)
+				}
 			}
 		}
+		// At most 56 bits a trace, and the 200 bytes that no fold makes fewer.
+		most := int64(traces*7*2*foldRoom/8 + 200*len(theirs))
+		if taken := 1<<30 - memory.Left(); taken == 0 || taken > most {
+			t.Errorf("blooms of %d traces take %d bytes of memory, and %d are enough", traces, taken, most)
+		}
+		if kept.Release(); memory.Left() != 1<<30 {
+			t.Errorf("%d bytes are not given back", 1<<30-memory.Left())
+		}
+	}
+}
+
+// failing fails in reads of many bytes.
+type failing struct{ Source }
+
+func (f failing) ReadAt(ctx context.Context, name string, p []byte, off int64) (int, error) {
+	if len(p) > bloomHeader {
+		return 0, errors.New("as told")
+	}
+	return f.Source.ReadAt(ctx, name, p, off)
+}
+
+// A bloom is read once as a whole, when it is asked again. Where there is no room for
+// it, or it cannot be read, a question reads some bytes of it.
+func TestBloomsInMemory(t *testing.T) {
+	src := OpenDir("testdata/tempo-2.7.2/level1")
+	defer src.Close()
+	for name, c := range map[string]struct {
+		room  int64
+		fails bool
+		kept  bool
+	}{
+		"room":    {room: 1 << 20, kept: true},
+		"no room": {room: 1000},
+		"fails":   {room: 1 << 20, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			memory, count := NewBloomMemory(c.room), &counting{Source: src}
+			var from Source = count
+			if c.fails {
+				from = failing{count}
+			}
+			b := NewBlooms(from, 1, memory)
+			ask := func() (bytes int64) {
+				before := count.bytes.Load()
+				may, err := b.MayHave(t.Context(), [16]byte{1, 2, 3})
+				if may || err != nil {
+					t.Fatalf("a trace that is not there may be there: %t, %v", may, err)
+				}
+				return count.bytes.Load() - before
+			}
+			first, second, third := ask(), ask(), ask()
+			if first > bloomHeader+maxHashes || (second >= bloomShardBits/8) != c.kept || (third == 0) != c.kept {
+				t.Errorf("%d, %d and %d bytes are read", first, second, third)
+			}
+			if (memory.Left() < c.room) != c.kept {
+				t.Errorf("%d of %d bytes are left", memory.Left(), c.room)
+			}
+			if b.Release(); memory.Left() != c.room {
+				t.Errorf("%d of %d bytes are left after all", memory.Left(), c.room)
+			}
+		})
 	}
 }

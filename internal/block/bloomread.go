@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -15,32 +16,55 @@ const (
 )
 
 // Blooms are those of a block, which need not be open. What their headers say is read
-// once. It may be used by several at a time.
+// once, and a bloom that is asked again is read as a whole, if there is memory for
+// it. It may be used by several at a time.
 type Blooms struct {
 	src    Source
 	shards int
+	memory *BloomMemory
 
 	mu    sync.Mutex
-	known map[int]bloomFile
+	known map[int]*knownBloom
+}
+
+// knownBloom is a bloom of which the header was read.
+type knownBloom struct {
+	bloomFile
+	folded foldedBloom // nil until it is read
+	asked  bool        // so that it was read, or could not be
 }
 
 // NewBlooms are those of a block. Shards is how many blooms its meta.json names.
-func NewBlooms(src Source, shards int) *Blooms {
-	return &Blooms{src: src, shards: shards, known: map[int]bloomFile{}}
+// Without memory they are read byte by byte. Release them.
+func NewBlooms(src Source, shards int, memory *BloomMemory) *Blooms {
+	return &Blooms{src: src, shards: shards, memory: memory, known: map[int]*knownBloom{}}
+}
+
+// Release gives the memory back. Nobody may ask meanwhile.
+func (b *Blooms) Release() {
+	for _, k := range b.known {
+		if k.folded != nil {
+			b.memory.left.Add(k.folded.bytes())
+		}
+	}
+	b.known = map[int]*knownBloom{}
 }
 
 // MayHave says whether the trace can be in the block: false is certain. It reads
-// some bytes of one shard.
+// some bytes of one shard, or nothing.
 func (b *Blooms) MayHave(ctx context.Context, id [16]byte) (bool, error) {
 	if b.shards < 1 || b.shards > maxBloomShards {
 		return false, fmt.Errorf("%w: %s names %d blooms", ErrDamaged, MetaName, b.shards)
 	}
 	shard := bloomShardOf(id[:], b.shards)
-	f, err := b.header(ctx, shard)
+	f, folded, err := b.shard(ctx, shard)
 	if err != nil {
 		return false, err
 	}
 	h := bloomHashes(&id)
+	if folded != nil && !folded.mayHave(f, &h) {
+		return false, nil
+	}
 	for i := range f.hashes {
 		bit := bloomPlace(&h, i) % f.bits
 		var octet [1]byte
@@ -54,33 +78,72 @@ func (b *Blooms) MayHave(ctx context.Context, id [16]byte) (bool, error) {
 	return true, nil
 }
 
-// header is what the header of a shard says.
-func (b *Blooms) header(ctx context.Context, shard int) (bloomFile, error) {
+// shard is what the header of a shard says, and the shard itself if it is in memory.
+func (b *Blooms) shard(ctx context.Context, shard int) (*bloomFile, foldedBloom, error) {
 	b.mu.Lock()
-	f, known := b.known[shard]
-	b.mu.Unlock()
-	if known {
-		return f, nil
+	k := b.known[shard]
+	if k == nil {
+		b.mu.Unlock()
+		return b.header(ctx, shard)
 	}
+	folded, load := k.folded, !k.asked && b.memory != nil
+	k.asked = true
+	b.mu.Unlock()
+	if load {
+		folded = b.load(ctx, shard, &k.bloomFile)
+		b.mu.Lock()
+		k.folded = folded
+		b.mu.Unlock()
+	}
+	return &k.bloomFile, folded, nil
+}
+
+// header reads the header of a shard.
+func (b *Blooms) header(ctx context.Context, shard int) (*bloomFile, foldedBloom, error) {
 	name := BloomName(shard)
 	size, err := b.src.Size(ctx, name)
 	if err != nil {
-		return bloomFile{}, err
+		return nil, nil, err
 	}
 	var header [bloomHeader]byte
 	if size < bloomHeader {
-		return bloomFile{}, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
+		return nil, nil, fmt.Errorf("%w: %s has %d bytes", ErrDamaged, name, size)
 	}
 	if err := readExactly(ctx, b.src, name, header[:], 0); err != nil {
-		return bloomFile{}, err
+		return nil, nil, err
 	}
-	if f, err = parseBloom(name, header[:], size); err != nil {
-		return bloomFile{}, err
+	f, err := parseBloom(name, header[:], size)
+	if err != nil {
+		return nil, nil, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.known[shard] = f
-	return f, nil
+	if b.known[shard] == nil {
+		b.known[shard] = &knownBloom{bloomFile: f}
+	}
+	return &f, nil, nil
+}
+
+// load reads a shard into memory. It is nil where there is no room, and where it
+// cannot be read: a byte of it that is needed may still be.
+func (b *Blooms) load(ctx context.Context, shard int, f *bloomFile) foldedBloom {
+	n := int64(f.bits+63) / 64 * 8
+	if !b.memory.take(n) {
+		return nil
+	}
+	scratch, ok := b.memory.scratch.Get().(*[]byte)
+	if !ok {
+		scratch = new([]byte)
+	}
+	defer b.memory.scratch.Put(scratch)
+	*scratch = slices.Grow((*scratch)[:0], int(n))[:n]
+	if err := readExactly(ctx, b.src, BloomName(shard), *scratch, bloomHeader); err != nil {
+		b.memory.left.Add(n)
+		return nil
+	}
+	folded := f.fold(*scratch)
+	b.memory.left.Add(n - folded.bytes())
+	return folded
 }
 
 // bloomFile is a shard: what its header says, and its words if they were read.

@@ -14,7 +14,7 @@ func TestTraceOfTempo(t *testing.T) {
 		count := int(b.Meta().TotalObjects)
 		for i := range 400 {
 			id := tempoTraceID(i)
-			may, err := NewBlooms(b.src, b.meta.BloomShards).MayHave(t.Context(), id)
+			may, err := NewBlooms(b.src, b.meta.BloomShards, nil).MayHave(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestMayHave(t *testing.T) {
 	b := openBlock(t, "testdata/tempo-2.7.2/level1")
 	wrong := 0
 	for i := 1000; i < 3000; i++ {
-		if may, err := NewBlooms(b.src, b.meta.BloomShards).MayHave(t.Context(), tempoTraceID(i)); err != nil {
+		if may, err := NewBlooms(b.src, b.meta.BloomShards, nil).MayHave(t.Context(), tempoTraceID(i)); err != nil {
 			t.Fatal(err)
 		} else if may {
 			wrong++

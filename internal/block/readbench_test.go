@@ -103,7 +103,7 @@ func BenchmarkTraces(b *testing.B) {
 // BenchmarkMayHave asks the bloom for traces that are not there.
 func BenchmarkMayHave(b *testing.B) {
 	block, _ := loadBlock(b, 20_000)
-	blooms := NewBlooms(block.src, block.meta.BloomShards)
+	blooms := NewBlooms(block.src, block.meta.BloomShards, nil)
 	r := rand.New(rand.NewPCG(2, 2))
 	start := cpu(b)
 	for b.Loop() {

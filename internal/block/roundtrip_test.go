@@ -160,7 +160,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("seed %d: digests do not depend on their key", seed)
 		}
 		for id := range traceIDs(t, b) {
-			if may, err := NewBlooms(b.src, b.meta.BloomShards).MayHave(t.Context(), id); !may || err != nil {
+			if may, err := NewBlooms(b.src, b.meta.BloomShards, nil).MayHave(t.Context(), id); !may || err != nil {
 				t.Fatalf("trace %x is not in the bloom: %v", id, err)
 			}
 			data, err := b.Trace(t.Context(), id, nil)

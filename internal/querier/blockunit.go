@@ -80,7 +80,11 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields
 	if err != nil {
 		return dst, err
 	}
-	if may, err := p.block.bloomsOf(shards).MayHave(ctx, id); err != nil || !may {
+	memory := p.opened.blooms
+	if p.far() {
+		memory = nil // a bloom is more than the bytes of it that a question needs
+	}
+	if may, err := p.block.bloomsOf(shards, memory).MayHave(ctx, id); err != nil || !may {
 		return dst, err
 	}
 	b, err := p.open(ctx)

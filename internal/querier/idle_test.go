@@ -90,3 +90,25 @@ func TestShapesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestBloomsAreGivenBack has the blooms of blocks in memory while they are asked for
+// traces by id.
+func TestBloomsAreGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := settled(t, 9)
+		defer w.stop()
+		for range 3 {
+			if _, err := w.querier.Trace(t.Context(), readapi.TraceRequest{Tenant: "t", ID: traceID{1}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if memory := w.querier.opened.blooms; memory.Left() == maxBloomBytes {
+			t.Error("no bloom is in memory")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if n := w.querier.opened.blooms.Left(); n != maxBloomBytes {
+			t.Errorf("%d bytes of blooms are not given back", maxBloomBytes-n)
+		}
+	})
+}

@@ -17,6 +17,7 @@ import (
 type opened struct {
 	low     *lowprio.Threads
 	readers block.Readers // for all of them
+	blooms  *block.BloomMemory
 
 	mu        sync.Mutex
 	byName    map[string]*openBlock
@@ -30,6 +31,7 @@ type opened struct {
 const (
 	maxOpenBytes  = 64 << 20 // of footers
 	maxShapeBytes = 16 << 20 // some six million spans
+	maxBloomBytes = 32 << 20 // of blooms of some seven million traces
 	maxOpenBlocks = 512
 	idle          = time.Minute
 )
@@ -54,14 +56,18 @@ type openBlock struct {
 	blooms *block.Blooms
 }
 
-// bloomsOf are the block's blooms, of which its meta.json names so many.
-func (b *openBlock) bloomsOf(shards int) *block.Blooms {
-	b.once.Do(func() { b.blooms = block.NewBlooms(b.source, shards) })
+// bloomsOf are the block's blooms, of which its meta.json names so many. They may take
+// memory, unless that is nil.
+func (b *openBlock) bloomsOf(shards int, memory *block.BloomMemory) *block.Blooms {
+	b.once.Do(func() { b.blooms = block.NewBlooms(b.source, shards, memory) })
 	return b.blooms
 }
 
 func newOpened(low *lowprio.Threads) *opened {
-	return &opened{low: low, byName: map[string]*openBlock{}, maxShapes: maxShapeBytes}
+	return &opened{
+		low: low, blooms: block.NewBloomMemory(maxBloomBytes),
+		byName: map[string]*openBlock{}, maxShapes: maxShapeBytes,
+	}
 }
 
 // get returns a block, of which nothing is read yet if it was not known. Give it
@@ -130,9 +136,13 @@ func (o *opened) remove(b *openBlock) {
 }
 
 func (b *openBlock) closeIdle() {
-	if b.users == 0 {
-		_ = b.source.Close()
+	if b.users > 0 {
+		return
 	}
+	if b.blooms != nil {
+		b.blooms.Release()
+	}
+	_ = b.source.Close()
 }
 
 // drop forgets a block that could not be read, so that the next query tries its
