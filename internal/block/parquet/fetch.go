@@ -115,11 +115,22 @@ func merge(ranges []Range, gap int) []part {
 
 // ReadAt reads from memory what is there as a whole.
 func (f *Fetched) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
-	i := sort.Search(len(f.parts), func(i int) bool { return f.parts[i].Offset > off }) - 1
-	if i >= 0 {
-		if at := off - f.parts[i].Offset; at+int64(len(p)) <= f.parts[i].Length {
-			return copy(p, f.parts[i].data[at:]), nil
-		}
+	if b := f.bytes(off, int64(len(p))); b != nil {
+		return copy(p, b), nil
 	}
 	return f.file.ReadAt(ctx, p, off)
+}
+
+// bytes is a range that is in memory as a whole, or nil. It is valid until the memory
+// is used again.
+func (f *Fetched) bytes(off, n int64) []byte {
+	i := sort.Search(len(f.parts), func(i int) bool { return f.parts[i].Offset > off }) - 1
+	if i < 0 {
+		return nil
+	}
+	at := off - f.parts[i].Offset
+	if at+n > f.parts[i].Length {
+		return nil
+	}
+	return f.parts[i].data[at : at+n : at+n]
 }

@@ -105,12 +105,9 @@ func OffsetIndexes(ctx context.Context, chunks []*Chunk) ([]*OffsetIndex, error)
 		if c.meta.OffsetIndexLength == 0 {
 			continue
 		}
-		b := make([]byte, c.meta.OffsetIndexLength)
-		err := readFull(ctx, got, b, c.meta.OffsetIndexOffset)
-		if err == nil {
-			list[i], err = ReadOffsetIndex(b)
-		}
-		if err == nil {
+		// Each range was fetched, and is in one part.
+		b := got.bytes(c.meta.OffsetIndexOffset, int64(c.meta.OffsetIndexLength))
+		if list[i], err = ReadOffsetIndex(b); err == nil {
 			err = c.checkOffsets(list[i])
 		}
 		if err != nil {

@@ -66,6 +66,7 @@ func listOf[T any](d *metadataReader, want byte, list []T, read func() T) []T {
 		d.fail(errThriftType)
 		return nil
 	}
+	list = slices.Grow(list, min(n, 64)) // not more, since n may be anything
 	for i := 0; i < n && d.err == nil; i++ {
 		list = append(list, read())
 	}

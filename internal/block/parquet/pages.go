@@ -164,6 +164,12 @@ func (p *Pages) fill(n int) error {
 	if have >= n {
 		return nil
 	}
+	if got, ok := p.r.(*Fetched); ok {
+		if b := got.bytes(p.off, p.end-p.off); b != nil {
+			p.window = b
+			return nil
+		}
+	}
 	if p.sought {
 		n = int(p.end - p.off)
 	} else {
