@@ -32,7 +32,7 @@ func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, ds
 		// TracesData after the other is both.
 		for _, row := range rows {
 			if err = r.seek(ctx, b, g, row); err == nil {
-				dst, err = r.trace(dst)
+				r.out, err = r.trace(r.out[:0])
 			}
 			if err != nil {
 				return dst[:mark], damaged(fmt.Errorf("read trace %x: %w", id, err))
@@ -40,6 +40,7 @@ func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, ds
 			if r.id != id {
 				return dst[:mark], fmt.Errorf("%w: trace %x where %x is", ErrDamaged, r.id, id)
 			}
+			dst = append(dst, r.out...)
 			found = true
 		}
 	}

@@ -14,7 +14,7 @@ type Memory struct {
 	digest  *pageDigester
 }
 
-// mostKept bounds each of the two, in bytes.
+// mostKept bounds each of the two, in bytes, and that of a reader of traces.
 const mostKept = 48 << 20
 
 // newColumns are buffers with nothing in them.
@@ -70,8 +70,7 @@ func (c *columns) held() int { return c.slab.held() }
 // held is about how many bytes the pages take.
 func (s *pageSet) held() (n int) {
 	for i := range s.values {
-		v := &s.values[i]
-		n += cap(v.Rep) + cap(v.Def) + 8*cap(v.Ints) + 8*cap(v.Doubles) + cap(v.Bools) + 4*cap(v.IDs) + v.Bytes.Held() + 8*cap(s.hashes[i])
+		n += s.values[i].Held() + 8*cap(s.hashes[i])
 	}
 	return n
 }

@@ -10,7 +10,8 @@ import (
 // Readers is the memory that blocks are read with: for a trace the pages and
 // dictionaries of one row group, some megabytes for each trace that is read at the same
 // time; for a column a page. Blocks that share one need it once. What nobody uses goes
-// with the garbage. The zero value is ready, and may be used by several at a time.
+// with the garbage, and what a large trace has made larger than mostKept is not kept.
+// The zero value is ready, and may be used by several at a time.
 type Readers struct {
 	idle  sync.Pool // of *rowReader
 	pages sync.Pool // of *pageReader
@@ -29,8 +30,22 @@ func (m *Readers) get(l *layout, fields *Fields) *rowReader {
 
 // put keeps the memory of a rowReader, and nothing of the block that it has read.
 func (m *Readers) put(r *rowReader) {
-	r.release()
-	m.idle.Put(r)
+	if r.release(); r.held() <= mostKept {
+		m.idle.Put(r)
+	}
+}
+
+// held is how many bytes of memory it has.
+func (r *rowReader) held() int {
+	n := cap(r.out) + r.fetched.Held()
+	for i := range r.cursors {
+		c := &r.cursors[i]
+		n += c.v.Held()
+		if c.memory != nil {
+			n += c.memory.Held()
+		}
+	}
+	return n
 }
 
 // pageReader reads the pages of a column, one after the other.
@@ -55,6 +70,14 @@ func (m *Readers) pagesOf(ctx context.Context, c *parquet.Chunk) *pageReader {
 // be read on.
 func (m *Readers) giveBack(r *pageReader) {
 	r.SetDictionary(nil)
-	r.Release()
-	m.pages.Put(r)
+	if r.Release(); r.Held()+r.page.Held() <= mostKept {
+		m.pages.Put(r)
+	}
+}
+
+// giveBackDictionary keeps the memory of a large dictionary that nobody reads any more.
+func (m *Readers) giveBackDictionary(d *parquet.Dictionary) {
+	if d.Held() <= mostKept {
+		m.dicts.Put(d)
+	}
 }

@@ -57,8 +57,20 @@ func TestReadersKeepNoBlock(t *testing.T) {
 	if file.Value() != nil {
 		t.Error("the footer of a block is kept")
 	}
-	if r.cursors[0].memory == nil {
-		t.Error("no memory is kept")
+	if n := r.held(); n == 0 || n > mostKept {
+		t.Errorf("%d bytes of memory are kept", n)
 	}
 	runtime.KeepAlive(r)
+}
+
+// What a large trace needed is not kept for small ones.
+func TestReadersKeepLittle(t *testing.T) {
+	b := openBlock(t, "testdata/tempo-2.7.2/level1")
+	m := &Readers{}
+	r := m.get(b.layout, nil)
+	r.out = make([]byte, mostKept+1)
+	m.put(r)
+	if m.idle.Get() != nil {
+		t.Errorf("%d bytes of memory are kept", r.held())
+	}
 }

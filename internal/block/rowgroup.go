@@ -133,7 +133,7 @@ func (g *RowGroup) DropDictionaries(keep func(*parquet.Dictionary) bool) {
 	for r, d := range g.dicts {
 		if large(g.b.chunk(g.index, r)) && !keep(d) {
 			delete(g.dicts, r)
-			g.b.opts.Readers.dicts.Put(d)
+			g.b.opts.Readers.giveBackDictionary(d)
 		}
 	}
 }

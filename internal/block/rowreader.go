@@ -20,6 +20,7 @@ type rowReader struct {
 	fetched *parquet.Fetched
 	limits  otlpwire.Limits
 	w       wire
+	out     []byte   // one trace, before it is copied to where it stays
 	id      [16]byte // of the current trace
 	err     error    // the first
 }

@@ -3,7 +3,6 @@ package querier
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"math"
 
@@ -183,7 +182,7 @@ func (p *blockPlace) lost(ctx context.Context, err error) bool {
 func (q *Querier) storeUnit(tenant string, b *blockstore.Block) (*unit, *openBlock) {
 	open := q.opened.get(b.Dir, func() Source { return block.OpenDir(b.Dir) })
 	return &unit{
-		key: b.Meta.BlockID, name: fmt.Sprintf("block %s of tenant %s", b.Meta.BlockID, tenant),
+		key: b.Meta.BlockID, name: "block " + b.Meta.BlockID + " of tenant " + tenant,
 		start: nanoseconds(b.Meta.StartTime.Unix()), end: nanoseconds(b.Meta.EndTime.Unix()+1) - 1,
 		place: &blockPlace{opened: q.opened, block: open, meta: &b.Meta, options: block.Options{Readers: &q.opened.readers}},
 	}, open
@@ -196,7 +195,7 @@ func (o *opened) remoteBlock() block.Options {
 
 // archiveUnit is a block of the archive.
 func (q *Querier) archiveUnit(tenant string, b *ArchivedBlock) (*unit, *openBlock) {
-	name := fmt.Sprintf("archived block %s of tenant %s", b.ID, tenant)
+	name := "archived block " + b.ID.String() + " of tenant " + tenant
 	open := q.opened.get(name, func() Source {
 		return waitingSource{q.opt.Archive.Source(tenant, b), q.low}
 	})

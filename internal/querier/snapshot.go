@@ -28,11 +28,13 @@ type snapshot struct {
 // Close it.
 func (q *Querier) snapshot(ctx context.Context, tenant string) (*snapshot, error) {
 	s := &snapshot{q: q, tenant: tenant}
-	local := map[string]bool{}
+	var local map[string]bool
 	after := time.Time{}
 	if q.opt.Store != nil {
 		s.view = q.opt.Store.View(tenant)
 		q.live.retain(tenant, s.view.Live)
+		n := len(s.view.Blocks)
+		local, s.units, s.blocks = make(map[string]bool, n), make([]*unit, 0, n), make([]*openBlock, 0, n)
 		for _, b := range s.view.Blocks {
 			local[b.Meta.BlockID] = true
 			u, open := q.storeUnit(tenant, b)

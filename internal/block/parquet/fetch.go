@@ -67,6 +67,14 @@ func (f *File) Fetch(ctx context.Context, got *Fetched, ranges []Range, gap, par
 	return got, nil
 }
 
+// Held is how many bytes of memory it has, in use or not. It may be nil.
+func (f *Fetched) Held() int {
+	if f == nil {
+		return 0
+	}
+	return cap(f.memory)
+}
+
 // Release lets go of the file and what was read of it, and keeps the memory. It may
 // be nil.
 func (f *Fetched) Release() {

@@ -54,6 +54,11 @@ func (p *Pages) Release() {
 	p.chunk, p.ctx, p.r, p.window = nil, nil, nil, nil
 }
 
+// Held is how many bytes of memory they have, in use or not.
+func (p *Pages) Held() int {
+	return cap(p.memory) + cap(p.rep) + cap(p.def) + cap(p.full) + 8*cap(p.ints) + 4*cap(p.ids) + p.dict.held() + p.spare.held()
+}
+
 // Dictionary is that of the chunk, or nil if it has none. It is read with the
 // first page, or by Chunk.Dictionary.
 func (p *Pages) Dictionary() *Dictionary { return p.dict }

@@ -35,6 +35,11 @@ func (v *Values) Reset() {
 	v.Bytes.Reset()
 }
 
+// Held is how many bytes of memory they have, in use or not.
+func (v *Values) Held() int {
+	return cap(v.Rep) + cap(v.Def) + 8*cap(v.Ints) + 8*cap(v.Doubles) + cap(v.Bools) + 4*cap(v.IDs) + v.Bytes.Held()
+}
+
 // truncate drops what was appended since the lengths were those of mark.
 func (v *Values) truncate(mark *Values) {
 	v.Entries, v.Rows = mark.Entries, mark.Rows
@@ -52,6 +57,17 @@ type Dictionary struct {
 
 // Len is the number of values.
 func (d *Dictionary) Len() int { return max(len(d.starts), len(d.ints)) }
+
+// held is how many bytes of memory it has. It may be nil.
+func (d *Dictionary) held() int {
+	if d == nil {
+		return 0
+	}
+	return cap(d.data) + 4*cap(d.starts) + 8*cap(d.ints)
+}
+
+// Held is how many bytes of memory it has, in use or not.
+func (d *Dictionary) Held() int { return cap(d.data) + 4*cap(d.starts) + 8*cap(d.ints) }
 
 // At is a byte string, valid as long as the dictionary.
 func (d *Dictionary) At(id uint32) []byte {
