@@ -56,7 +56,7 @@ func (p *Pages) Release() {
 
 // Held is how many bytes of memory they have, in use or not.
 func (p *Pages) Held() int {
-	return cap(p.memory) + cap(p.rep) + cap(p.def) + cap(p.full) + 8*cap(p.ints) + 4*cap(p.ids) + p.dict.held() + p.spare.held()
+	return cap(p.memory) + cap(p.rep) + cap(p.def) + cap(p.full) + 8*cap(p.ints) + 4*cap(p.ids) + p.dict.Held() + p.spare.Held()
 }
 
 // Dictionary is that of the chunk, or nil if it has none. It is read with the

@@ -58,16 +58,13 @@ type Dictionary struct {
 // Len is the number of values.
 func (d *Dictionary) Len() int { return max(len(d.starts), len(d.ints)) }
 
-// held is how many bytes of memory it has. It may be nil.
-func (d *Dictionary) held() int {
+// Held is how many bytes of memory it has, in use or not. It may be nil.
+func (d *Dictionary) Held() int {
 	if d == nil {
 		return 0
 	}
 	return cap(d.data) + 4*cap(d.starts) + 8*cap(d.ints)
 }
-
-// Held is how many bytes of memory it has, in use or not.
-func (d *Dictionary) Held() int { return cap(d.data) + 4*cap(d.starts) + 8*cap(d.ints) }
 
 // At is a byte string, valid as long as the dictionary.
 func (d *Dictionary) At(id uint32) []byte {
