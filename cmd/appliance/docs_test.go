@@ -90,7 +90,8 @@ Over all runs, and in each scrape:
 A crash takes back nothing that a scrape has shown of what was received, kept and left out, and of
 ` + "`traces_*`" + `: it is saved before. ` + "`appliance_proven_spans_total`" + ` and
 ` + "`appliance_discarded_spans_total`" + ` can be lower after kill -9: what left the spool in the last
-moments is proven again. Prometheus takes that for a counter that began at 0, so their rates jump once.
+moments is proven again. Prometheus takes that for a counter that began at 0, so their rates jump
+once.
 
 ` + "`appliance_receiver_*`" + ` are the same of this process alone. ` + "`appliance_store_*`" + ` are there where
 spans are stored in this process, ` + "`appliance_forwarder_*`" + ` with a Tempo elsewhere.
