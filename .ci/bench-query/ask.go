@@ -23,6 +23,7 @@ type query struct {
 var queries = []query{
 	{name: "trace by id", path: "/api/traces/"},
 	search("{ status = error }"),
+	search("{ status = error } with (most_recent = true)"), // what the appliance answers anyway
 	search("{ span.customer.id = 12345 }"),
 	search(`{ span.url.path =~ "/api/v2/orders/.*777" }`),
 	search(`{ resource.service.name = "service-01" && status = error } >> { resource.service.name = "service-02" }`),
