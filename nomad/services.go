@@ -70,7 +70,8 @@ func (s Spec) route(kind, host, and, scheme string, healthCheck bool) []string {
 	if scheme != "http" {
 		tags = append(tags, balancer+".server.scheme="+scheme)
 	}
-	if web := schemeOf(s.httpTLS(), "http"); healthCheck && web != scheme { // else it would be the server's
+	// without this tag Traefik checks by the scheme of the server
+	if web := schemeOf(s.httpTLS(), "http"); healthCheck && web != scheme {
 		tags = append(tags, balancer+".healthcheck.scheme="+web)
 	}
 	return tags
