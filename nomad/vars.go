@@ -15,6 +15,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/gocty"
+
+	"appliance/internal/config"
 )
 
 // Var is a setting of a Spec that a person can make.
@@ -113,7 +115,7 @@ func assign(to any, value cty.Value) error {
 			return err
 		}
 		var err error
-		*d, err = time.ParseDuration(text)
+		*d, err = config.ParseDuration(text)
 		return err
 	}
 	if p, ok := to.(**int); ok {

@@ -253,6 +253,9 @@ func pointInTime(flag, text string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	ago, err := config.ParseDuration(text)
+	if errors.Is(err, config.ErrTooLong) {
+		return time.Time{}, &usageError{fmt.Errorf("--%s: %w", flag, err), timeHint}
+	}
 	if err != nil || ago < 0 {
 		return time.Time{}, &usageError{fmt.Errorf("--%s %q is not a time", flag, text), timeHint}
 	}

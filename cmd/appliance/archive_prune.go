@@ -96,7 +96,11 @@ func keepOf(conf config.Archive, age, bytes string) (archive.Keep, error) {
 	var keep archive.Keep
 	if age != "" {
 		var err error
-		if keep.Age, err = config.ParseDuration(age); err != nil || keep.Age <= 0 {
+		keep.Age, err = config.ParseDuration(age)
+		if errors.Is(err, config.ErrTooLong) {
+			return keep, fmt.Errorf("--keep: %w", err)
+		}
+		if err != nil || keep.Age <= 0 {
 			return keep, fmt.Errorf("--keep %q is not how long blocks are kept, such as 90d", age)
 		}
 	}

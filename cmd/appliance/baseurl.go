@@ -24,5 +24,8 @@ func baseURL(cmd *cobra.Command, target string, conf config.Loaded) (string, err
 		}
 		return "", wrongUsage(cmd, fmt.Errorf("--url %q is not a URL such as http://localhost:3200", target))
 	}
+	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", wrongUsage(cmd, fmt.Errorf("--url %q has a query or a fragment; leave that out, since paths are added to the URL", config.Redact(target)))
+	}
 	return strings.TrimSuffix(target, "/"), nil
 }

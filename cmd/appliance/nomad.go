@@ -66,7 +66,7 @@ func (f *nomadFlags) addSpec(c *cobra.Command) {
 		case *bool:
 			c.Flags().BoolVar(p, v.Flag(), *p, v.Doc)
 		case *time.Duration:
-			c.Flags().DurationVar(p, v.Flag(), *p, v.Doc)
+			c.Flags().Var(&duration{p}, v.Flag(), v.Doc)
 		case *[]string:
 			c.Flags().StringArrayVar(p, v.Flag(), *p, v.Doc)
 		case *map[string]string:
@@ -193,6 +193,23 @@ func checkTask(job *api.Job) error {
 func colored(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(f.Fd())
+}
+
+// duration is a flag that takes days and weeks too, as the configuration does.
+type duration struct{ to *time.Duration }
+
+func (d *duration) Set(text string) (err error) {
+	*d.to, err = config.ParseDuration(text)
+	return err
+}
+
+func (d *duration) Type() string { return "duration" }
+
+func (d *duration) String() string {
+	if d.to == nil { // pflag asks an empty one for its zero
+		return "0s"
+	}
+	return d.to.String()
 }
 
 // optionalInt is a flag that has no value where it is not given.

@@ -47,6 +47,9 @@ force, left out is not there to be counted. A rate is taken for spans that come 
 			return err
 		}
 		within, err := config.ParseDuration(since)
+		if errors.Is(err, config.ErrTooLong) {
+			return wrongUsage(cmd, fmt.Errorf("--since: %w", err))
+		}
 		if err != nil || within <= 0 {
 			return wrongUsage(cmd, fmt.Errorf("--since %q is not a duration such as 1h", since))
 		}

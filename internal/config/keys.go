@@ -160,6 +160,9 @@ func setScalar(f reflect.Value, text string) error {
 	return nil
 }
 
+// ErrTooLong means that a duration is beyond what one can be, some 292 years.
+var ErrTooLong = errors.New("is too long")
+
 // ParseDuration reads what time.ParseDuration does, and whole days and weeks: 90d, 2w.
 func ParseDuration(text string) (time.Duration, error) {
 	if d, err := time.ParseDuration(text); err == nil {
@@ -172,7 +175,7 @@ func ParseDuration(text string) (time.Duration, error) {
 		switch {
 		case !ok:
 		case errors.Is(err, strconv.ErrRange) || err == nil && (n > most || n < -most):
-			return 0, fmt.Errorf("%q is too long; the greatest is %d%s", text, most, suffix)
+			return 0, fmt.Errorf("%q %w; the greatest is %d%s", text, ErrTooLong, most, suffix)
 		case err == nil:
 			return time.Duration(n) * unit, nil
 		}
