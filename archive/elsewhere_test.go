@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -193,6 +194,29 @@ func TestUnsafeSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What answers in Tempo's place is said as it is.
+func TestSettingsOfSomethingElse(t *testing.T) {
+	for name, c := range map[string]struct {
+		code       int
+		body, want string
+	}{
+		"a proxy that says no": {403, "<html>", "it answers 403 Forbidden; check tempo.query_url"},
+		"not there":            {404, "", "it answers 404 Not Found; check tempo.query_url"},
+		"a page":               {200, "<html>\n\t: {", "parse Tempo's configuration"},
+		"not a duration":       {200, "compactor: {compaction: {block_retention: for ever}}", "parse Tempo's configuration"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.code)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		_, _, err := CheckTempo(t.Context(), server.URL, time.Second)
+		server.Close()
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%s: %v, want: %s", name, err, c.want)
+		}
 	}
 }
 

@@ -100,9 +100,12 @@ func CheckTempo(ctx context.Context, baseURL string, interval time.Duration) ([]
 		return nil, 0, fmt.Errorf("ask Tempo for its configuration: %w", err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, 0, fmt.Errorf("ask Tempo for its configuration: it answers %s; check tempo.query_url, and what is in front of that Tempo", res.Status)
+	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxConfigBytes))
-	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, 0, fmt.Errorf("ask Tempo for its configuration: status %d, %d bytes: %w", res.StatusCode, len(text), err)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read Tempo's configuration after %d bytes: %w", len(text), err)
 	}
 	// Tempo prints the request before the document.
 	if _, document, ok := bytes.Cut(text, []byte("---\n")); ok {

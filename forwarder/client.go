@@ -136,7 +136,7 @@ func decodeAnswer(header http.Header, answer []byte) (resp ptraceotlp.ExportResp
 func retryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(value); err == nil {
-		return min(time.Duration(max(0, seconds))*time.Second, maxRetryAfter)
+		return time.Duration(min(max(0, seconds), int(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, min(time.Until(at), maxRetryAfter))

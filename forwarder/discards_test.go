@@ -124,7 +124,7 @@ func TestRetryAfterAsDate(t *testing.T) {
 	for value, atLeast := range map[string]time.Duration{
 		time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat): 15 * time.Second,
 		time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat):   maxRetryAfter,
-		"7": 7 * time.Second, "86400": maxRetryAfter, "-3": 0, "soon": 0,
+		"7": 7 * time.Second, "86400": maxRetryAfter, "9223372036854775807": maxRetryAfter, "18446744073": maxRetryAfter, "-3": 0, "soon": 0,
 	} {
 		got := retryAfter(http.Header{"Retry-After": {value}})
 		if got < atLeast || got > max(atLeast, 20*time.Second) && got != maxRetryAfter || atLeast == 0 && got != 0 {

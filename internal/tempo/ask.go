@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -58,7 +59,7 @@ func Ask(ctx context.Context, base string) (Process, error) {
 }
 
 func scrape(ctx context.Context, base string) (map[string]*dto.MetricFamily, error) {
-	body, err := ask(ctx, http.MethodGet, base+"/metrics")
+	body, err := ask(ctx, http.MethodGet, strings.TrimRight(base, "/")+"/metrics")
 	if err != nil {
 		return nil, fmt.Errorf("ask Tempo for its metrics: %w", err)
 	}
