@@ -60,6 +60,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 	delay := retryFirst
 	for ctx.Err() == nil {
 		// A stale answer is as good, and does not need a leader.
+		asked, before := time.Now(), index
 		q := (&api.QueryOptions{WaitIndex: index, WaitTime: blockDiscovery, AllowStale: true}).WithContext(ctx)
 		found, meta, err := d.client.Services().Get(d.service, q)
 		if err := answered(found, err); err != nil {
@@ -75,6 +76,12 @@ func (d *Discovery) Run(ctx context.Context) error {
 		delay = retryFirst
 		index = next(index, meta.LastIndex)
 		d.found(found)
+		if index == before && time.Since(asked) < retryMost { // a proxy answers what should have blocked
+			select {
+			case <-ctx.Done():
+			case <-time.After(retryMost):
+			}
+		}
 	}
 	return nil
 }

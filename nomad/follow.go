@@ -68,7 +68,6 @@ func (f *follower) again(ctx context.Context, what string, ask func() (done bool
 			return err
 		case err == nil:
 			failing = time.Time{}
-			continue
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case statusOf(err) == http.StatusNotFound:
@@ -83,7 +82,8 @@ func (f *follower) again(ctx context.Context, what string, ask func() (done bool
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pollEvery):
+			return ctx.Err()
+		case <-time.After(pollEvery): // also after an answer: a proxy may give it without blocking
 		}
 	}
 }

@@ -150,9 +150,8 @@ func (l *Leaser) Run(ctx context.Context, work func(term context.Context) error)
 			if done, err := l.term(ctx, began, work); done {
 				return err
 			}
-			continue
 		}
-		if !errors.Is(err, api.ErrLockConflict) && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, api.ErrLockConflict) && ctx.Err() == nil {
 			if text := Readable(err).Error(); text != refused {
 				refused = text
 				l.o.Logger.Warn("the archiver's lock cannot be asked for; asking on", "path", l.o.Path, "err", Readable(err))
