@@ -18,6 +18,7 @@ import (
 type conn struct {
 	net.Conn              // a *tls.Conn or raw itself
 	raw          net.Conn // the socket
+	socket       socket   // likewise, of a connection with TLS
 	writeTimeout time.Duration
 	grpc         bool // it came to the port of OTLP/gRPC
 	framing      framing
@@ -109,6 +110,18 @@ func (c *conn) Close() error {
 		c.onClose(c)
 	}
 	return c.Conn.Close()
+}
+
+// socket knows whether the client has said anything.
+type socket struct {
+	net.Conn
+	heard bool // for the goroutine that reads
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.heard = s.heard || n > 0
+	return n, err
 }
 
 type connKey struct{}

@@ -40,7 +40,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	c := &conn{Conn: raw, raw: raw, writeTimeout: l.writeTimeout, grpc: l.grpc, onHandshake: l.onHandshake, onClose: l.release}
 	c.framing.maxLine = l.maxLine
 	if l.tls != nil {
-		c.Conn = tls.Server(raw, l.tls)
+		c.socket.Conn = raw
+		c.Conn = tls.Server(&c.socket, l.tls)
 	}
 	return c, nil
 }

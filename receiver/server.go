@@ -2,10 +2,8 @@ package receiver
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -148,8 +146,8 @@ func (r *Receiver) Shutdown(ctx context.Context) error {
 }
 
 func (r *Receiver) handshakeFailed(c *conn, err error) {
-	if tc, ok := c.Conn.(*tls.Conn); ok && err == io.EOF && tc.ConnectionState().Version == 0 {
-		return // it said nothing: it only looked whether the port is open, as Nomad's checks do
+	if !c.socket.heard {
+		return // it only looked whether the port is open, as Nomad's checks do
 	}
 	r.ledger.tlsFailures.Add(1)
 	if r.log.wants(eventTLS, slog.LevelWarn) {

@@ -237,6 +237,11 @@ func TestTLSClientsThatAreNone(t *testing.T) {
 			}
 		})
 	}
+	// who says nothing may have looked whether the port is open
+	waitFor(t, func() bool { return r.Stats().TLSFailures >= 2 })
+	if n := r.Stats().TLSFailures; n != 2 {
+		t.Errorf("%d handshakes failed, want 2", n)
+	}
 	if _, _, err := r.over(t, &tls.Config{RootCAs: ca.pool(), MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil {
 		t.Error("TLS 1.1 was accepted")
 	}
