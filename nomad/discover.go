@@ -76,7 +76,8 @@ func (d *Discovery) Run(ctx context.Context) error {
 		delay = retryFirst
 		index = next(index, meta.LastIndex)
 		d.found(found)
-		if index == before && time.Since(asked) < retryMost { // a proxy answers what should have blocked
+		// a proxy may answer what should have blocked
+		if index == before && time.Since(asked) < retryMost {
 			select {
 			case <-ctx.Done():
 			case <-time.After(retryMost):
