@@ -37,7 +37,7 @@ func TestTemposBehindABalancer(t *testing.T) {
 	defer tempo.Close()
 	e := sendingTo(t, tempo.URL)
 	for s := (forwarder.Stats{}); s.ProvenSpans == 0; s = e.forwarder.Stats() {
-		if s.ResentSpans > 3 {
+		if s.ResentSpans > 10 {
 			t.Fatalf("one span was sent again %d times, and is still in the spool", s.ResentSpans)
 		}
 		select {
