@@ -52,8 +52,7 @@ func (s *Store) mergeDue(ctx context.Context, tenant string) bool {
 // It returns false where that would change nothing.
 func (s *Store) mergeBlocks(ctx context.Context, p *plan) (bool, error) {
 	defer s.alone()()
-	v := s.View(p.tenant) // so that none of them is deleted
-	defer v.Close()
+	defer s.hold(p.sources, p.younger)() // so that none of them is deleted
 	done := &output{store: s, tenant: p.tenant, level: p.level + 1, stays: !p.again}
 	defer done.discard()
 	waiting := &output{store: s, tenant: p.tenant, level: levelCut}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -241,4 +242,57 @@ func TestViewWhileABlockIsMade(t *testing.T) {
 		t.Errorf("%d blocks are on the disk: %v", len(left), err)
 	}
 	merged.Close()
+}
+
+// TestMergeHoldsBackNoRelease has a block made while a merge is under way, however
+// long that takes: the records of the block leave the spool meanwhile.
+func TestMergeHoldsBackNoRelease(t *testing.T) {
+	o := newOracle(1)
+	s, fill := stored(t, o, 3)
+	do := func() {
+		s.mu.Lock()
+		todo := s.chores
+		s.chores = nil
+		s.mu.Unlock()
+		if len(s.do(todo)) > 0 {
+			t.Error("what nobody holds back cannot be done")
+		}
+	}
+	do()
+	part := fill()
+	merging, goOn, merged := make(chan bool), make(chan bool), make(chan error)
+	var first atomic.Bool
+	s.fs.(*crashfs.FS).Slow(func(op crashfs.Op) {
+		if op.Kind == crashfs.Rename && !first.Swap(true) {
+			close(merging)
+			<-goOn
+		}
+	})
+	plan := s.plan("a", time.Now().Add(time.Hour))
+	go func() {
+		_, err := s.mergeBlocks(background, plan)
+		merged <- err
+	}()
+	<-merging
+	if err := s.buildPart(background, part); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	if n := s.spool.Status().Pending.Records; n != 0 {
+		t.Errorf("%d records wait for a merge that has nothing to do with them", n)
+	}
+	for _, b := range plan.sources {
+		if b.users == 0 {
+			t.Errorf("block %s is being merged, and nobody holds it", b.Meta.BlockID)
+		}
+	}
+	close(goOn)
+	if err := <-merged; err != nil {
+		t.Error(err)
+	}
+	do()
+	o.check(t, s.Store, "a")
+	if n := s.Status().Blocks; n != 2 {
+		t.Errorf("there are %d blocks, want that of the merge and the new one", n)
+	}
 }

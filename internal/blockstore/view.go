@@ -85,6 +85,24 @@ func (v *View) Close() {
 	})
 }
 
+// hold is a View of some blocks alone. The caller calls done after.
+func (s *Store) hold(blocks ...[]*Block) (done func()) {
+	all := slices.Concat(blocks...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range all {
+		b.users++
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, b := range all {
+			b.users--
+			s.settle(&b.held)
+		}
+	}
+}
+
 // retire says that no new View shall have h; gone is called, without the lock,
 // by the store's own goroutine when no View has it. s.mu is held.
 func (s *Store) retire(h *held, gone func() error) {
