@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"appliance/internal/block"
+	"appliance/internal/durable"
 	"appliance/internal/durable/crashfs"
 )
 
@@ -71,6 +72,39 @@ func TestOneBadBlockHoldsUpNoOther(t *testing.T) {
 					t.Errorf("once the block can be read the status is %+v", st)
 				}
 			})
+		})
+	}
+}
+
+// TestBlockWithoutItsMeta has a block of ours that lost a file while nothing ran: it
+// is named at the start. A directory that somebody else has not finished is not.
+func TestBlockWithoutItsMeta(t *testing.T) {
+	for _, name := range []string{block.MetaName, LineageName} {
+		synctest.Test(t, func(t *testing.T) {
+			o, disk := newOracle(1), crashfs.New()
+			s := start(t, "/", disk)
+			if err := o.append(s.spool, "a"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Drain(background); err != nil {
+				t.Fatal(err)
+			}
+			s.stop()
+			if err := disk.Remove(filepath.Join(s.tenants["a"].blocks[0].Dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			if err := durable.MkdirAll(disk, "/blocks/a/97b4d8dc-3b2f-4b0c-8a0e-1f0f2d3c4b5a", dirMode); err != nil {
+				t.Fatal(err)
+			}
+			s = start(t, "/", disk)
+			defer s.stop()
+			want := Status{Blocks: 1} // without a lineage it is one of somebody else's
+			if name == block.MetaName {
+				want = Status{Unreadable: 1}
+			}
+			if st := s.Status(); st.Blocks != want.Blocks || st.Unreadable != want.Unreadable {
+				t.Errorf("a block lost its %s, and the status is %+v", name, st)
+			}
 		})
 	}
 }

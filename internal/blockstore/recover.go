@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"appliance/internal/block"
 	"appliance/internal/durable"
 	"appliance/internal/spool"
 )
@@ -97,8 +99,9 @@ func (s *Store) load(ctx context.Context) error {
 			if !id.IsDir() {
 				continue
 			}
-			b, err := loadBlock(s.fs, s.path(t.Name(), id.Name()))
-			if errors.Is(err, fs.ErrNotExist) {
+			dir := s.path(t.Name(), id.Name())
+			b, err := loadBlock(s.fs, dir)
+			if errors.Is(err, fs.ErrNotExist) && !s.wasBlock(dir) {
 				continue // unfinished, or marked as deleted by whoever wrote it
 			}
 			if err != nil {
@@ -111,6 +114,16 @@ func (s *Store) load(ctx context.Context) error {
 		slices.SortFunc(s.of(t.Name()).blocks, newestFirst)
 	}
 	return nil
+}
+
+// wasBlock says that a directory without meta.json is a block of ours all the same,
+// which nobody has marked as deleted: it had one when it got its name.
+func (s *Store) wasBlock(dir string) bool {
+	if _, err := s.fs.Stat(filepath.Join(dir, LineageName)); err != nil {
+		return false
+	}
+	_, err := s.fs.Stat(filepath.Join(dir, block.CompactedMetaName))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // maxMeta is far above what a meta.json takes.
