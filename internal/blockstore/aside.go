@@ -3,6 +3,7 @@ package blockstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -19,24 +20,22 @@ func (s *Store) setAside(ctx context.Context, p *plan, why error) {
 		return
 	}
 	defer s.alone()()
-	for _, blocks := range [][]*Block{p.sources, p.younger} {
-		for _, b := range blocks {
-			report, err := s.readBack(ctx, b.Dir)
-			if ctx.Err() != nil {
-				return
-			}
-			if err == nil && report.Digest != b.Lineage.Digest {
-				err = errors.New("its spans are not those that were proven")
-			}
-			until := time.Time{}
-			if err != nil {
-				until = time.Now().Add(asideFor)
-				s.trouble(err)
-				s.log.Error("a block cannot be read, and others are merged without it", "tenant", p.tenant, "block", b.Meta.BlockID, "err", err)
-			}
-			s.mu.Lock()
-			b.aside = until
-			s.mu.Unlock()
+	for _, b := range slices.Concat(p.sources, p.younger) {
+		report, err := s.readBack(ctx, b.Dir)
+		if ctx.Err() != nil {
+			return
 		}
+		if err == nil && report.Digest != b.Lineage.Digest {
+			err = errors.New("its spans are not those that were proven")
+		}
+		until := time.Time{}
+		if err != nil {
+			until = time.Now().Add(asideFor)
+			s.trouble(err)
+			s.log.Error("a block cannot be read, and others are merged without it", "tenant", p.tenant, "block", b.Meta.BlockID, "err", err)
+		}
+		s.mu.Lock()
+		b.aside = until
+		s.mu.Unlock()
 	}
 }

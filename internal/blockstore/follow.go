@@ -3,6 +3,7 @@ package blockstore
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"appliance/internal/live"
@@ -55,7 +56,7 @@ func (s *Store) follow(ctx context.Context) error {
 			if failures++; failures%readTries == 0 {
 				s.log.Error("what the disk does not give stays in the spool; it is read again later", "err", err)
 				s.closeAll()
-				passed.skip(r)
+				passed.skip(r, spool.Position{Segment: math.MaxUint64})
 			}
 			if !pause(ctx, readPause) {
 				return nil

@@ -226,6 +226,39 @@ func TestUnreadableRecordIsReadLater(t *testing.T) {
 	}
 }
 
+// TestGapStaysAsItIs has more records that the disk does not give when a gap is read
+// again, some of which are in a block and not released: these are not read again.
+func TestGapStaysAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, bad := newOracle(1), &unread{FS: crashfs.New()}
+		sp, s, err := tryOpen("/", bad, slowly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := sealed(t, o, sp)
+		bad.fail(t, sp, at[4], payload)
+		r := run(s, sp)
+		defer r.stop()
+		time.Sleep(readTries*readPause + 5*time.Second)
+		synctest.Wait()
+		v := s.View("a") // holds back the release
+		time.Sleep(time.Minute)
+		bad.fail(t, sp, at[4], header) // and what the disk reads with it
+		time.Sleep(skippedPause)
+		synctest.Wait()
+		bad.heal()
+		time.Sleep(skippedPause)
+		synctest.Wait()
+		v.Close()
+		synctest.Wait()
+		o.check(t, s, "a")
+		if err := s.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		o.check(t, s, "a")
+	})
+}
+
 // TestDamagedRecordStaysLost has a record that is damaged before it is followed,
 // or after that and before a block is made. A kill forgets that it was counted,
 // since a record before it is pending: it is counted again, and is not taken for

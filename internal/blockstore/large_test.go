@@ -62,9 +62,9 @@ func TestLargeTrace(t *testing.T) {
 	}
 }
 
-// TestHugeTraceIsSortedOnce has a trace of many times what a block takes: what a
+// TestHugeTraceIsSortedTwice has a trace of many times what a block takes: what a
 // block cannot have of it goes into others without passing through all of them.
-func TestHugeTraceIsSortedOnce(t *testing.T) {
+func TestHugeTraceIsSortedTwice(t *testing.T) {
 	sp, s, err := tryOpen("/", crashfs.New())
 	if err != nil {
 		t.Fatal(err)

@@ -23,12 +23,16 @@ type skipped struct {
 // gap is from one record up to another.
 type gap struct{ from, to spool.Position }
 
-// skip has a reader pass over what it cannot read. False: there is nothing behind it.
-func (k *skipped) skip(r *spool.Reader) bool {
+// skip has a reader pass over what it cannot read. What is from most on is not of the
+// gap, though it may not be readable either. False: there is nothing behind it.
+func (k *skipped) skip(r *spool.Reader, most spool.Position) bool {
 	g := gap{from: r.Position()}
 	r.Skip()
 	if g.to = r.Position(); g.from.Compare(g.to) >= 0 {
 		return false
+	}
+	if g.to.Compare(most) > 0 {
+		g.to = most
 	}
 	k.gaps = append(k.gaps, g)
 	k.again = time.Now().Add(skippedPause)
@@ -67,7 +71,7 @@ func (s *Store) readGap(g gap, k *skipped) (failed error) {
 		case err != nil:
 			failed = err
 			s.closeParts(parts) // what the lineage of a block spans is in the block
-			if !k.skip(r) {
+			if !k.skip(r, g.to) {
 				return failed
 			}
 			continue

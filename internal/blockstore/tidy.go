@@ -1,6 +1,7 @@
 package blockstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -38,16 +39,16 @@ func (s *Store) tidy(ctx context.Context) {
 
 // do returns what failed.
 func (s *Store) do(chores []func() error) (failed []func() error) {
-	var errs error
+	var first error
 	for _, chore := range chores {
 		if err := chore(); err != nil {
 			failed = append(failed, chore)
-			errs = errors.Join(errs, err)
+			first = cmp.Or(first, err)
 		}
 	}
-	if errs != nil {
-		s.trouble(errs)
-		s.log.Error("files or records that are in blocks cannot be given up; trying again", "err", errs)
+	if first != nil {
+		s.trouble(first)
+		s.log.Error("files or records that are in blocks cannot be given up; trying again", "chores", len(failed), "err", first)
 	}
 	return failed
 }
