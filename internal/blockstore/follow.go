@@ -25,12 +25,8 @@ func (s *Store) follow(ctx context.Context) error {
 	defer r.Close()
 	var buf []byte
 	failures, lost, reading := 0, 0, false
-	var passed skipped
 	for {
-		if passed.due(time.Now()) {
-			s.readAgain(&passed)
-		}
-		waiting, stop := s.untilDue(ctx, reading, passed.again)
+		waiting, stop := s.untilDue(ctx, reading)
 		e, err := r.Next(waiting, buf)
 		reading = err == nil
 		due := waiting.Err() != nil
@@ -56,7 +52,7 @@ func (s *Store) follow(ctx context.Context) error {
 			if failures++; failures%readTries == 0 {
 				s.log.Error("what the disk does not give stays in the spool; it is read again later", "err", err)
 				s.closeAll()
-				passed.skip(r, spool.Position{Segment: math.MaxUint64})
+				s.skipped.skip(r, spool.Position{Segment: math.MaxUint64})
 			}
 			if !pause(ctx, readPause) {
 				return nil
@@ -67,11 +63,16 @@ func (s *Store) follow(ctx context.Context) error {
 
 // take puts a record into its tenant's open part.
 func (s *Store) take(e spool.Entry) {
-	s.add(s.open(e.Tenant), e)
+	p := s.open(e.Tenant)
+	if s.add(p, e) {
+		s.mu.Lock()
+		s.close(p)
+		s.mu.Unlock()
+	}
 }
 
-// add puts a record into a part, and closes it if that makes it large enough.
-func (s *Store) add(p *part, e spool.Entry) {
+// add puts a record into a part, and says whether it is large enough then.
+func (s *Store) add(p *part, e spool.Entry) (full bool) {
 	before := p.Size().Memory
 	if err := p.Add(e); err != nil {
 		s.trouble(err)
@@ -81,11 +82,7 @@ func (s *Store) add(p *part, e spool.Entry) {
 	s.mu.Lock()
 	s.live += size.Memory - before
 	s.mu.Unlock()
-	if size.Spans >= s.opt.CutSpans || size.Bytes >= cutBytes {
-		s.mu.Lock()
-		s.close(p)
-		s.mu.Unlock()
-	}
+	return size.Spans >= s.opt.CutSpans || size.Bytes >= cutBytes
 }
 
 // open returns the part of a tenant to which records are added.
@@ -166,13 +163,9 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // untilDue closes what is due, and returns a context that ends when something
-// is again, at a time if that is not zero, or when the store is to be drained.
-// reading: there was a record last.
-func (s *Store) untilDue(ctx context.Context, reading bool, at time.Time) (context.Context, context.CancelFunc) {
+// is again, or when the store is to be drained. reading: there was a record last.
+func (s *Store) untilDue(ctx context.Context, reading bool) (context.Context, context.CancelFunc) {
 	due := s.closeDue(time.Now(), reading)
-	if !at.IsZero() {
-		due = earlier(due, at)
-	}
 	waiting, stop := context.WithDeadline(ctx, due)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -226,6 +226,38 @@ func TestUnreadableRecordIsReadLater(t *testing.T) {
 	}
 }
 
+// TestGapsAreTriedInTurn has many records that the disk does not give, and gives but
+// for the first ones later: few are tried at once, and all the others are stored.
+func TestGapsAreTriedInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, bad := newOracle(1), &unread{FS: crashfs.New()}
+		sp, s, err := tryOpen("/", bad, slowly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := sealed(t, o, sp)
+		bad.fail(t, sp, at[4], payload, at[5:35]...)
+		r := run(s, sp)
+		defer r.stop()
+		time.Sleep(40 * readTries * readPause)
+		synctest.Wait()
+		first := sp.Status().Pending.Records
+		time.Sleep(10 * skippedPause)
+		bad.fail(t, sp, at[4], payload, at[5:15]...)
+		time.Sleep(10 * skippedPause)
+		synctest.Wait()
+		if n := sp.Status().Pending.Records; first != 31 || n != 11 {
+			t.Errorf("of %d records that were not given %d are pending", first, n)
+		}
+		bad.heal()
+		time.Sleep(2 * skippedPause)
+		if err := s.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		o.check(t, s, "a")
+	})
+}
+
 // TestGapStaysAsItIs has more records that the disk does not give when a gap is read
 // again, some of which are in a block and not released: these are not read again.
 func TestGapStaysAsItIs(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"appliance/internal/live"
@@ -16,8 +17,8 @@ const skippedPause = 10 * time.Minute
 // skipped is where the follower passed over what the disk did not give. Nothing of
 // it is in a part.
 type skipped struct {
-	gaps  []gap
-	again time.Time // when it is read again, zero where there is none
+	mu   sync.Mutex
+	gaps []gap
 }
 
 // gap is from one record up to another.
@@ -34,69 +35,86 @@ func (k *skipped) skip(r *spool.Reader, most spool.Position) bool {
 	if g.to.Compare(most) > 0 {
 		g.to = most
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.gaps = append(k.gaps, g)
-	k.again = time.Now().Add(skippedPause)
 	return true
 }
 
-func (k *skipped) due(now time.Time) bool { return !k.again.IsZero() && !k.again.After(now) }
+// take returns so many of the gaps, those that were tried longest ago.
+func (k *skipped) take(most int) []gap {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := min(most, len(k.gaps))
+	gaps := slices.Clone(k.gaps[:n])
+	k.gaps = slices.Delete(k.gaps, 0, n)
+	return gaps
+}
 
-// readAgain makes parts of what the disk gives now.
-func (s *Store) readAgain(k *skipped) {
-	gaps := k.gaps
-	*k = skipped{}
-	for _, g := range gaps {
-		if err := s.readGap(g, k); err != nil {
-			s.trouble(err)
-			s.log.Error("what the disk did not give is not given yet; it is read again later", "err", err)
+// readSkipped makes parts of what the disk gives by now of the gaps, until ctx is
+// done. It goes on with the next gaps at once, unless the disk takes its time to give
+// nothing.
+func (s *Store) readSkipped(ctx context.Context) {
+	for pause(ctx, skippedPause) {
+		for failed := false; !failed; {
+			gaps := s.skipped.take(readTries)
+			if len(gaps) == 0 {
+				break
+			}
+			for _, g := range gaps {
+				if err := s.readGap(ctx, g); err != nil {
+					failed = true
+					s.trouble(err)
+					s.log.Error("what the disk did not give is not given yet; it is read again later", "err", err)
+				}
+			}
 		}
 	}
 }
 
 // readGap makes parts of the records of a gap. What cannot be read is skipped once
 // more.
-func (s *Store) readGap(g gap, k *skipped) (failed error) {
-	now, cancel := context.WithCancel(context.Background())
+func (s *Store) readGap(ctx context.Context, g gap) (failed error) {
+	now, cancel := context.WithCancel(ctx)
 	cancel() // all of them are there
 	r := s.opt.Spool.ReaderFrom(g.from)
 	defer r.Close()
 	parts, lost := map[string]*part{}, 0
+	defer func() { s.handOver(parts) }()
 	var buf []byte
-	for r.Position().Compare(g.to) < 0 {
+	for ctx.Err() == nil && r.Position().Compare(g.to) < 0 {
 		e, err := r.Next(now, buf)
 		switch {
-		case errors.Is(err, context.Canceled), errors.Is(err, spool.ErrClosed):
-			s.closeParts(parts)
+		case errors.Is(err, context.Canceled), errors.Is(err, spool.ErrClosed), err == nil && e.Compare(g.to) >= 0:
 			return failed
 		case err != nil:
 			failed = err
-			s.closeParts(parts) // what the lineage of a block spans is in the block
-			if !k.skip(r, g.to) {
+			s.handOver(parts) // what the lineage of a block spans is in the block
+			if !s.skipped.skip(r, g.to) {
 				return failed
 			}
 			continue
-		case e.Compare(g.to) >= 0:
-			s.closeParts(parts)
-			return failed
 		}
 		if n := r.Lost(); n != lost {
 			lost = n
-			s.closeParts(parts)
+			s.handOver(parts)
 		}
 		p := parts[e.Tenant]
-		if p == nil || p.closed {
-			p = s.openBeside(e.Tenant)
+		if p == nil {
+			p = s.beside(e.Tenant)
 			parts[e.Tenant] = p
 		}
-		s.add(p, e)
+		if s.add(p, e) {
+			s.handOver(parts)
+		}
 		buf = e.Payload[:0]
 	}
-	s.closeParts(parts)
 	return failed
 }
 
-// openBeside returns a part that stands before the one to which records are added.
-func (s *Store) openBeside(tenant string) *part {
+// beside returns a part that is closed for all but the caller. It stands before the
+// open one.
+func (s *Store) beside(tenant string) *part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.of(tenant)
@@ -104,17 +122,18 @@ func (s *Store) openBeside(tenant string) *part {
 	if at > 0 && !t.parts[at-1].closed {
 		at--
 	}
-	p := &part{Part: live.NewPart(tenant, s.opt.Spool)}
+	p := &part{Part: live.NewPart(tenant, s.opt.Spool), closed: true}
 	t.parts = slices.Insert(t.parts, at, p)
 	return p
 }
 
-// closeParts closes parts, and forgets them.
-func (s *Store) closeParts(parts map[string]*part) {
+// handOver has blocks made of parts, and forgets them.
+func (s *Store) handOver(parts map[string]*part) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range parts {
-		s.close(p)
+		s.full = append(s.full, p)
 	}
 	clear(parts)
+	s.grown()
 }

@@ -88,6 +88,7 @@ type Store struct {
 	mergeMemory int64 // of the sources of a merge
 	traceBytes  int   // of one trace that a block takes
 	commits     commits
+	skipped     skipped
 	work        sync.Mutex // held while blocks are made or merged, with Alone
 
 	mu      sync.Mutex
@@ -139,6 +140,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.follow(ctx) })
+	g.Go(func() error { s.readSkipped(ctx); return nil })
 	g.Go(func() error { s.build(ctx); return nil })
 	g.Go(func() error { s.merge(ctx); return nil })
 	g.Go(func() error { s.retain(ctx); return nil })
