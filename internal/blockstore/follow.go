@@ -15,7 +15,7 @@ const (
 	readTries = 5 // of a record that the disk does not give, before those behind it
 	idle      = time.Hour
 	cutBytes  = 256 << 20 // of the spool, of which one block is made at most
-	maxLive   = 64 << 20  // bytes that what waits takes; more stays unread, and is not found by queries
+	maxLive   = 64 << 20  // that what waits takes; more stays unread, and is found by no query
 )
 
 // follow reads the spool behind its head into parts, and closes those that are

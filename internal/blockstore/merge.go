@@ -16,7 +16,8 @@ const mergeEvery = 15 * time.Second
 // merge makes few large blocks of many small ones, one merge at a time.
 func (s *Store) merge(ctx context.Context) {
 	for pause(ctx, min(mergeEvery, s.opt.MergeAfter)) {
-		for again := true; again; { // one at a time of each tenant, so that none waits for all of another's
+		// One at a time of each tenant, so that none waits for all of another's.
+		for again := true; again; {
 			again = false
 			for _, tenant := range s.Tenants() {
 				again = s.mergeDue(ctx, tenant) || again
