@@ -63,6 +63,9 @@ func (s *Store) follow(ctx context.Context) error {
 
 // take puts a record into its tenant's open part.
 func (s *Store) take(e spool.Entry) {
+	if s.wasStored(e) {
+		return
+	}
 	p := s.open(e.Tenant)
 	if s.add(p, e) {
 		s.mu.Lock()

@@ -389,3 +389,50 @@ func TestUnreadableRecordHoldsUpNoOther(t *testing.T) {
 		})
 	}
 }
+
+// TestUnreadableRecordAtAStart has records that are in a block and not released when
+// the process is killed, one of which the disk does not give at the start: the
+// others are not stored again.
+func TestUnreadableRecordAtAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, disk := newOracle(1), crashfs.New()
+		sp, s, err := tryOpen("/", disk, slowly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, _ := sealed(t, o, sp)
+		r := run(s, sp)
+		synctest.Wait()
+		v := s.View("a") // holds back the release
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := s.Status(); st.Blocks == 0 || sp.Status().Pending.Records != int64(len(at)) {
+			t.Errorf("the status is %+v, and %d records are pending", st, sp.Status().Pending.Records)
+		}
+		killed := disk.Kill()
+		v.Close()
+		r.stop()
+		bad := &unread{FS: killed}
+		sp2, err := spool.Open("/spool", spool.Options{FS: bad, NoSpare: true, SegmentBytes: 16 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad.fail(t, sp2, at[4], header)
+		o2 := small(sp2, "/", bad)
+		slowly(&o2)
+		s2, err := Open(background, o2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r2 := run(s2, sp2)
+		defer r2.stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		o.check(t, s2, "a")
+		bad.heal()
+		if err := s2.Drain(background); err != nil {
+			t.Fatal(err)
+		}
+		o.check(t, s2, "a")
+	})
+}

@@ -136,9 +136,10 @@ func (s *Store) releaseKnown(ctx context.Context) error {
 	ranges := s.ranges()
 	for info, err := range s.opt.Spool.Pending(spool.Position{}) {
 		if err != nil {
-			// What is not released is stored again, and read as one.
+			// They are looked for again when they are read.
 			s.log.Error("not all records of the spool can be looked for in the blocks", "err", err)
-			break
+			s.stored = ranges
+			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -154,6 +155,23 @@ func (s *Store) releaseKnown(ctx context.Context) error {
 	s.log.Info("records of the spool are in blocks already", "records", len(known))
 	s.finish(func() error { return s.release(known) })
 	return nil
+}
+
+// wasStored gives a record up that a block had at the start, and that could not be
+// looked for then.
+func (s *Store) wasStored(e spool.Entry) bool {
+	if s.stored == nil {
+		return false
+	}
+	name, ok := s.opt.Spool.SegmentName(e.Segment)
+	if !ok || !s.stored[owner{e.Tenant, name}].have(e.Offset) {
+		return false
+	}
+	at := []spool.Position{e.Position}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.later(func() error { return s.release(at) })
+	return true
 }
 
 // owner names the records of a tenant in one segment of the spool.

@@ -99,6 +99,9 @@ func (s *Store) readGap(ctx context.Context, g gap) (failed error) {
 			lost = n
 			s.handOver(parts)
 		}
+		if s.wasStored(e) {
+			continue
+		}
 		p := parts[e.Tenant]
 		if p == nil {
 			p = s.beside(e.Tenant)

@@ -89,7 +89,8 @@ type Store struct {
 	traceBytes  int   // of one trace that a block takes
 	commits     commits
 	skipped     skipped
-	work        sync.Mutex // held while blocks are made or merged, with Alone
+	stored      map[owner]stretches // what blocks had at the start; nil if all of it is released
+	work        sync.Mutex          // held while blocks are made or merged, with Alone
 
 	mu      sync.Mutex
 	tenants map[string]*tenant

@@ -135,7 +135,8 @@ type Info struct {
 }
 
 // Pending iterates over the records that are committed and not released, from a
-// position on, without reading payloads and without waiting. An error ends it.
+// position on, without reading payloads and without waiting. After an error it goes on
+// behind what the disk does not give.
 func (s *Spool) Pending(from Position) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		r := s.NewReader()
@@ -147,8 +148,11 @@ func (s *Spool) Pending(from Position) iter.Seq2[Info, error] {
 				return
 			}
 			if err != nil {
-				yield(Info{}, err)
-				return
+				if !yield(Info{}, err) {
+					return
+				}
+				r.Skip()
+				continue
 			}
 			i := Info{Position{r.g.id, p.Offset}, p.tenant, int(p.spans), p.when(), int(p.payload)}
 			if i.Compare(from) >= 0 && !yield(i, nil) {
