@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
@@ -28,8 +29,8 @@ var lastHour = []string{
 	"{ span.customer.id = 12345 }",
 }
 
-// runDay asks an appliance that has a day in blocks, while spans come in: for traces
-// of the whole day by their ids, and searches over the last hour.
+// runDay asks an appliance that has a day in blocks and in the archive, while spans come
+// in: for traces of the whole day by their ids, and searches over the last hour.
 func runDay(ctx context.Context, o *options, dir string) (err error) {
 	began := time.Now()
 	ids, err := makeDay(ctx, blocksOf(dir, "appliance"), o.day, o.spans, began.Add(-24*time.Hour))
@@ -46,6 +47,9 @@ func runDay(ctx context.Context, o *options, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
+	if err := s.untilArchived(ctx, o.day); err != nil {
+		return err
+	}
 	sending, end := context.WithTimeout(ctx, o.length)
 	defer end()
 	sent, failed := &atomic.Int64{}, make(chan error, 1)
@@ -60,6 +64,30 @@ func runDay(ctx context.Context, o *options, dir string) (err error) {
 	}
 	fmt.Printf("%d spans/s were taken meanwhile; the process had %d MB at most\n\n", sent.Load()/int64(o.length.Seconds()), peak>>20)
 	return printTimes(os.Stdout, took)
+}
+
+// untilArchived waits until so many blocks are archived. A day's blocks come over a day,
+// so that all but the newest are archived when somebody asks.
+func (s *server) untilArchived(ctx context.Context, blocks int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for {
+		text, err := get(ctx, s.url+"/metrics")
+		if err != nil {
+			return fmt.Errorf("wait for %d blocks to be archived: %w", blocks, err)
+		}
+		for line := range strings.Lines(string(text)) {
+			value, ok := strings.CutPrefix(strings.TrimSpace(line), "appliance_archive_blocks_total ")
+			if n, err := strconv.ParseFloat(value, 64); ok && err == nil && n >= float64(blocks) {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d blocks to be archived: %w", blocks, ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // makeDay makes blocks whose spans are spread over a day, and returns ids of traces

@@ -12,7 +12,7 @@
 // which the two answer differently is invalid, and says so.
 //
 // With -day the appliance alone is asked for traces by id and for the last hour, with
-// a day in so many blocks, while spans come in.
+// a day in so many blocks, which are archived, while spans come in.
 package main
 
 import (
