@@ -31,7 +31,6 @@ type opened struct {
 const (
 	maxOpenBytes  = 64 << 20 // of footers
 	maxShapeBytes = 16 << 20 // some six million spans
-	maxBloomBytes = 32 << 20 // of blooms of some seven million traces
 	maxOpenBlocks = 512
 	idle          = time.Minute
 )
@@ -63,9 +62,10 @@ func (b *openBlock) bloomsOf(shards int, memory *block.BloomMemory) *block.Bloom
 	return b.blooms
 }
 
-func newOpened(low *lowprio.Threads) *opened {
+// newOpened keeps nothing yet, and up to so many bytes of blooms.
+func newOpened(low *lowprio.Threads, blooms int64) *opened {
 	return &opened{
-		low: low, blooms: block.NewBloomMemory(maxBloomBytes),
+		low: low, blooms: block.NewBloomMemory(blooms),
 		byName: map[string]*openBlock{}, maxShapes: maxShapeBytes,
 	}
 }

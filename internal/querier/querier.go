@@ -33,8 +33,8 @@ type Options struct {
 	Archive Archive           // nil without one
 	Logger  *slog.Logger
 	// Memory bounds what one query holds of decoded columns and whole traces, in
-	// bytes. What all queries have found takes up to three quarters of it besides.
-	// Default 128 MiB.
+	// bytes. What all queries have found takes up to three quarters of it besides,
+	// and blooms that are kept for the next query a quarter. Default 128 MiB.
 	Memory int64
 	// TraceMemory bounds what one trace by id takes until it is written, in bytes:
 	// six times its own. Default 768 MiB.
@@ -80,7 +80,7 @@ func New(o Options) *Querier {
 	q.answers.left = o.Memory * 3 / 4
 	q.threads = max(1, lowprio.Processors()-1) // one is left to the receiver
 	q.low = lowprio.New(q.threads)
-	q.opened = newOpened(q.low)
+	q.opened = newOpened(q.low, o.Memory/4)
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.done.Go(func() { q.tidy(ctx) })
