@@ -56,7 +56,8 @@ type Block struct {
 	file    *parquet.File
 	columns []int // of the file, for each column of the layout's schema
 
-	shapes []atomic.Pointer[Shape] // of row groups, as far as they were read
+	shapes     []atomic.Pointer[Shape] // of row groups, as far as they were read
+	shapeBytes atomic.Int64            // that they take
 }
 
 // Open reads meta.json, or meta.compacted.json where there is no other, and the

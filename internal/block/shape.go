@@ -81,28 +81,36 @@ func (g *RowGroup) Shape(ctx context.Context) (*Shape, error) {
 		return nil, fmt.Errorf("%w: %d traces in a row group of %d", ErrDamaged, len(s.Spans)-1, g.Traces())
 	}
 	g.shape = s
-	g.b.shapes[g.index].Store(s)
+	g.b.keepShape(g.index, s)
 	return s, nil
+}
+
+// keepShape keeps the shape of a row group for the next who asks, or none.
+func (b *Block) keepShape(group int, s *Shape) {
+	before := b.shapes[group].Swap(s)
+	b.shapeBytes.Add(s.bytes() - before.bytes())
+}
+
+// bytes is how much memory it takes. It may be nil.
+func (s *Shape) bytes() int64 {
+	if s == nil {
+		return 0
+	}
+	n := 3*cap(s.Resources) + cap(s.ResourceSpans)
+	if &s.ScopeSpans[0] != &s.ResourceSpans[0] {
+		n += cap(s.ScopeSpans)
+	}
+	return int64(4 * n)
 }
 
 // ShapeBytes is how much memory the shapes take that the block keeps: it was asked
 // for them, and may be again.
-func (b *Block) ShapeBytes() (n int64) {
-	for i := range b.shapes {
-		if s := b.shapes[i].Load(); s != nil {
-			n += int64(4 * (3*cap(s.Resources) + cap(s.ResourceSpans)))
-			if &s.ScopeSpans[0] != &s.ResourceSpans[0] {
-				n += int64(4 * cap(s.ScopeSpans))
-			}
-		}
-	}
-	return n
-}
+func (b *Block) ShapeBytes() int64 { return b.shapeBytes.Load() }
 
 // DropShapes makes the block keep none.
 func (b *Block) DropShapes() {
 	for i := range b.shapes {
-		b.shapes[i].Store(nil)
+		b.keepShape(i, nil)
 	}
 }
 
