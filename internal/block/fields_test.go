@@ -82,7 +82,7 @@ func TestFields(t *testing.T) {
 			}
 			without(want, f)
 			read := map[string][]byte{}
-			if read["one"], err = b.TraceFields(t.Context(), id, f, nil); err != nil {
+			if read["one"], err = b.TraceFields(t.Context(), id, f, 2, nil); err != nil {
 				t.Fatalf("%s: %+v: %v", name, f, err)
 			}
 			for data, err := range b.Select(t.Context(), id[:], f) {

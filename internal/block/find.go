@@ -14,12 +14,12 @@ import (
 // ErrNotFound. It reads the identifiers of one page, and of every other column
 // that has values one page and the dictionary. After an error dst is as before.
 func (b *Block) Trace(ctx context.Context, id [16]byte, dst []byte) ([]byte, error) {
-	return b.TraceFields(ctx, id, nil, dst)
+	return b.TraceFields(ctx, id, nil, 1, dst)
 }
 
 // TraceFields is Trace without what fields leaves out: those columns are not
-// read.
-func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, dst []byte) ([]byte, error) {
+// read. It decodes large pages in up to so many goroutines.
+func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, goroutines int, dst []byte) ([]byte, error) {
 	mark, found := len(dst), false
 	r := b.opts.Readers.get(b.layout, fields)
 	defer b.opts.Readers.put(r)
@@ -31,7 +31,7 @@ func (b *Block) TraceFields(ctx context.Context, id [16]byte, fields *Fields, ds
 		// There is one, but a block that has two is not refused for it. One
 		// TracesData after the other is both.
 		for _, row := range rows {
-			if err = r.seek(ctx, b, g, row); err == nil {
+			if err = r.seek(ctx, b, g, row, goroutines); err == nil {
 				r.out, err = r.trace(r.out[:0])
 			}
 			if err != nil {
@@ -113,57 +113,4 @@ func findIn(rows []int64, pages *parquet.Pages, v *parquet.Values, first int64, 
 		}
 		first += int64(v.Entries)
 	}
-}
-
-// seek makes a row of a row group the next one. It reads one page of each column
-// that has values.
-func (r *rowReader) seek(ctx context.Context, b *Block, group int, row int64) error {
-	if err := r.start(ctx, b, group); err != nil {
-		return err
-	}
-	var columns []int
-	var chunks []*parquet.Chunk
-	for i := range r.cursors {
-		if r.cursors[i].pages != nil {
-			columns = append(columns, i)
-			chunks = append(chunks, &b.file.Groups[group].Chunks[b.columns[i]])
-		}
-	}
-	places, err := parquet.OffsetIndexes(ctx, chunks)
-	if err != nil {
-		return err
-	}
-	pages := make([]parquet.PageLocation, len(columns))
-	var ranges []parquet.Range
-	for k, x := range places {
-		if x == nil {
-			continue // then all pages before it are read
-		}
-		var rows int64
-		pages[k], rows = x.Find(row, chunks[k].Rows())
-		r.cursors[columns[k]].rows = int(rows)
-		ranges = append(ranges, parquet.Range{Offset: pages[k].Offset, Length: int64(pages[k].CompressedSize)})
-		if chunks[k].HasDictionary() {
-			ranges = append(ranges, chunks[k].DictionaryRange())
-		}
-	}
-	if r.fetched, err = b.file.Fetch(ctx, r.fetched, ranges, b.opts.Gap, b.opts.Parallel); err != nil {
-		return err
-	}
-	for k, i := range columns {
-		c := &r.cursors[i]
-		skip := row
-		if places[k] != nil {
-			if err := c.pages.Start(r.fetched); err != nil {
-				return err
-			}
-			c.pages.Seek(pages[k])
-			skip = row - pages[k].FirstRow
-		}
-		if err := c.skip(skip); err != nil {
-			r.fail(i, err)
-			return r.err
-		}
-	}
-	return nil
 }

@@ -44,7 +44,7 @@ func TestReadersAreShared(t *testing.T) {
 func TestReadersKeepNoBlock(t *testing.T) {
 	b := openBlock(t, "testdata/tempo-2.7.2/level1")
 	r := newRowReader(b.layout)
-	if err := r.seek(t.Context(), b, 0, 3); err != nil {
+	if err := r.seek(t.Context(), b, 0, 3, 1); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.trace(nil); err != nil {

@@ -22,7 +22,15 @@ func TestLower(t *testing.T) {
 		return p
 	}
 	before, within := priority(), 0
-	if err := threads.Do(t.Context(), func() { within = priority() }); err != nil {
+	if threads.Within() {
+		t.Error("the test runs within Do")
+	}
+	err := threads.Do(t.Context(), func() {
+		if within = priority(); !threads.Within() {
+			t.Error("what runs within Do does not")
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if want := min(before, 20-niceness); within != want {

@@ -137,6 +137,9 @@ func (t *Threads) Wait(do func()) {
 	do()
 }
 
+// Within says whether the caller runs within Do. Elsewhere than on Linux it is false.
+func (t *Threads) Within() bool { return t.own() != nil }
+
 // own is the turn that the calling thread has, or nil.
 func (t *Threads) own() *turn {
 	id, known := threadID()

@@ -8,6 +8,7 @@ import (
 
 	"appliance/internal/block"
 	"appliance/internal/blockstore"
+	"appliance/internal/lowprio"
 	"appliance/internal/traceql"
 )
 
@@ -90,8 +91,12 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields
 	if err != nil {
 		return dst, err
 	}
+	goroutines := min(traceGoroutines, lowprio.Processors())
+	if p.opened.low.Within() {
+		goroutines = 1 // others would have the ordinary priority
+	}
 	var out []byte
-	read := func() { out, err = b.TraceFields(ctx, id, fields, dst) }
+	read := func() { out, err = b.TraceFields(ctx, id, fields, goroutines, dst) }
 	if p.far() { // it waits for what others read for it
 		p.opened.low.Wait(read)
 	} else {
@@ -102,6 +107,10 @@ func (p *blockPlace) trace(ctx context.Context, id traceID, fields *block.Fields
 	}
 	return out, err
 }
+
+// traceGoroutines is how many decode the pages of one trace for somebody who waits for
+// it. More would gain little: the largest column takes half of the work.
+const traceGoroutines = 2
 
 // fewTraces is up to how many traces it is cheaper to look for each.
 const fewTraces = 4
