@@ -38,7 +38,7 @@ func TestBloomsAreTempos(t *testing.T) {
 		var asked [][16]byte
 		for range traces {
 			id, shard := random()
-			if len(asked) < 1000 {
+			if len(asked) < 500 {
 				asked = append(asked, id)
 			}
 			own.add(&id)
@@ -61,7 +61,7 @@ func TestBloomsAreTempos(t *testing.T) {
 		defer src.Close()
 		memory := NewBloomMemory(1 << 30)
 		blooms, kept := NewBlooms(src, len(theirs), nil), NewBlooms(src, len(theirs), memory)
-		for range 2000 { // most are not there
+		for range 1000 { // most are not there
 			id, _ := random()
 			asked = append(asked, id)
 		}
