@@ -18,10 +18,10 @@ func (b *rowBatch) scan(ctx context.Context, c intrinsicColumn, rows int, want b
 	var v parquet.Values
 	switch {
 	case want != nil:
-	case c.kind == traceql.TypeString:
-		v.IDs = make([]uint32, 0, rows)
-	default:
+	case c.kind != traceql.TypeString:
 		v.Ints = make([]int64, 0, rows)
+	case c.width == 0:
+		v.IDs = make([]uint32, 0, rows)
 	}
 	dict, runs, err := b.g.Scan(ctx, c.role, want, &v)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -298,6 +299,46 @@ func TestTurns(t *testing.T) {
 		go leave()
 		if _, err := h.takeTurn(t.Context()); err != nil {
 			t.Errorf("after one has left: %v", err)
+		}
+	})
+}
+
+// lateEngine takes as long as it may, and answers with what it has then.
+type lateEngine struct{ fakeEngine }
+
+func (e *lateEngine) Search(ctx context.Context, _ SearchRequest, _ Found) (*SearchAnswer, error) {
+	<-ctx.Done()
+	return &SearchAnswer{Traces: []*traceql.FoundTrace{{RootName: "found in time"}}, Missing: Missing{"the time for the query is over"}}, nil
+}
+
+func (e *lateEngine) Metrics(ctx context.Context, _ MetricsRequest) (*MetricsAnswer, error) {
+	<-ctx.Done()
+	return &MetricsAnswer{Missing: Missing{"the time for the query is over"}}, nil
+}
+
+// Later implements Patient as a semaphore does, which refuses whoever has no time.
+func (e *lateEngine) Later(ctx context.Context, do func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	do()
+	return nil
+}
+
+// What was found until the time is over is answered, and says so.
+func TestAnswerOfALateQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(Options{Engine: &lateEngine{}})
+		defer h.Close()
+		for _, path := range []string{"/api/search?q={}&limit=5", "/api/metrics/query_range?q={}|rate()&start=1&end=100&step=10"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+			if w.Code != http.StatusOK || w.Header().Get(PartialHeader) != "the time for the query is over" {
+				t.Errorf("%s: %d %s, missing %q", path, w.Code, w.Body, w.Header().Get(PartialHeader))
+			}
+			if strings.Contains(path, "search") && !strings.Contains(w.Body.String(), "found in time") {
+				t.Errorf("%s: %s", path, w.Body)
+			}
 		}
 	})
 }

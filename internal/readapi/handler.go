@@ -112,7 +112,7 @@ func (h *Handler) answering(answer answerFunc) http.HandlerFunc {
 			http.Error(w, "the read API takes GET", http.StatusMethodNotAllowed)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), clientKey{}, r.Context()), patience)
 		defer cancel()
 		ctx, written := keeping(ctx)
 		defer written()
@@ -120,6 +120,19 @@ func (h *Handler) answering(answer answerFunc) http.HandlerFunc {
 			h.refuse(w, r, err)
 		}
 	}
+}
+
+// clientKey has the context of a request that ends with its client alone.
+type clientKey struct{}
+
+// whenTurn does something for an answer that is there when it is its turn. Patience
+// is over for the question, not for the answer: what was found until then is written.
+func (h *Handler) whenTurn(r *http.Request, do func()) error {
+	ctx := r.Context()
+	if client, ok := ctx.Value(clientKey{}).(context.Context); ok {
+		ctx = client
+	}
+	return h.later(ctx, do)
 }
 
 // takeTurn waits until fewer than maxAnswers others are put together. The

@@ -18,7 +18,7 @@ const (
 func (h *Handler) writeJSON(w http.ResponseWriter, r *http.Request, message proto.Message, missing Missing) error {
 	var body bytes.Buffer
 	var err error
-	if waited := h.later(r.Context(), func() { err = appendJSON(&body, message) }); waited != nil {
+	if waited := h.whenTurn(r, func() { err = appendJSON(&body, message) }); waited != nil {
 		return waited
 	}
 	if err != nil {

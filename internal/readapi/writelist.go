@@ -23,7 +23,7 @@ func (h *Handler) writeList(
 	began := false
 	body.b = fmt.Appendf(nil, `{"%s":[`, field)
 	for done := 0; done < items; {
-		if err := h.later(r.Context(), func() { done = appendItems(&body, done, items, item) }); err != nil {
+		if err := h.whenTurn(r, func() { done = appendItems(&body, done, items, item) }); err != nil {
 			return err
 		}
 		if done == items {
