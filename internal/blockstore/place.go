@@ -78,7 +78,11 @@ func (s *Store) placeOutputs(c *commit) error {
 		return err
 	}
 	for _, id := range c.Outputs {
-		if err := s.placeOutput(s.path(stagingName, id, c.Tenant, id), s.path(c.Tenant, id)); err != nil {
+		from, to := s.path(stagingName, id, c.Tenant, id), s.path(c.Tenant, id)
+		switch err := s.placeOutput(from, to); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("place block %s of the commit %s: it is neither %s nor %s; put it back to where it was taken from: %w", id, c.path, to, from, err)
+		case err != nil:
 			return fmt.Errorf("place block %s: %w", id, err)
 		}
 	}

@@ -3,6 +3,7 @@ package blockstore
 import (
 	"fmt"
 	"path"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -80,4 +81,19 @@ func TestStopBeforeBlocksArePlaced(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A block of a commit that somebody has moved away is not passed over: the error says
+// where it is missed, and what to do.
+func TestBlockOfACommitIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, "/", crashfs.New())
+		defer s.stop()
+		err := s.placeOutputs(&commit{Tenant: "a", Outputs: []string{"b"}, path: s.path(commitsName, "c.json")})
+		for _, part := range []string{s.path("a", "b"), s.path(stagingName, "b", "a", "b"), s.path(commitsName, "c.json"), "put it back"} {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%v, want it to name %s", err, part)
+			}
+		}
+	})
 }

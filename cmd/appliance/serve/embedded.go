@@ -165,7 +165,7 @@ func (e *embedded) metrics() []telemetry.Metric {
 			}
 			return max(0, time.Since(s.Oldest).Seconds())
 		}),
-		gauge("appliance_store_unreadable_blocks", "Blocks that could not be read at the start and are left alone.", func(s blockstore.Status) float64 { return float64(s.Unreadable) }),
+		gauge("appliance_store_unreadable_blocks", "Blocks that could not be read, at the start or when they were to be merged, and are left alone.", func(s blockstore.Status) float64 { return float64(s.Unreadable) }),
 		gauge("appliance_store_blocks_total", "Blocks made of what was in the spool.", func(s blockstore.Status) float64 { return float64(s.Cut) }),
 		gauge("appliance_store_spans_total", "Spans in them.", func(s blockstore.Status) float64 { return float64(s.Spans) }),
 		gauge("appliance_store_copies_total", "Spans that were left out of blocks since the block has an equal one.", func(s blockstore.Status) float64 { return float64(s.Copies) }),
