@@ -151,7 +151,7 @@ func TestTailJudge(t *testing.T) {
 // A Tail sees what is wrong with a span that it finds.
 func TestTailSees(t *testing.T) {
 	w := tailSent(t)
-	p := place{1, 0}
+	p := w.firstSent(t)
 	for _, c := range []struct {
 		name  string
 		spoil func(*content)
@@ -170,7 +170,7 @@ func TestTailSees(t *testing.T) {
 		}
 	}
 	v, found := TailVerdict{}, map[place][]int{}
-	for range w.traces[0][0] {
+	for range w.traces[p.trace-1][p.index] {
 		w.see(&v, found, len(found[p]), w.span(p))
 	}
 	if v.Duplicated != 0 {
@@ -179,6 +179,20 @@ func TestTailSees(t *testing.T) {
 	if w.see(&v, found, 100, w.span(p)); v.Duplicated != 1 {
 		t.Errorf("once more than it was sent: %s", &v)
 	}
+}
+
+// firstSent is a span that was sent: some wait until the end.
+func (w *Tail) firstSent(t *testing.T) place {
+	t.Helper()
+	for i, spans := range w.traces {
+		for index, sent := range spans {
+			if len(sent) > 0 {
+				return place{uint64(i) + 1, uint32(index)}
+			}
+		}
+	}
+	t.Fatal("nothing was sent")
+	return place{}
 }
 
 // tailSent has sent some thousand spans, of which half the requests were refused
